@@ -1,0 +1,1 @@
+"""One folder per published method (floor 4)."""

@@ -1,0 +1,89 @@
+"""Recipe `una-compact`: the model that ships.
+
+Paper     UNA, CVPR 2025 (arXiv 2501.13370); departures in README.md
+Command   sanum train una-compact --data ../shared/data -o runs/una-compact
+Data      56 IXI subjects, 89 stroke and 14 MS masks; the last 8 subjects and stroke-090…099 are held out
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ...learn.loop import LoopConfig, Progress, fit
+from ...learn.weights import save_weights
+from ...synth.anatomy import Anatomy, ixi_pairs, prepare
+from ...synth.stream import Stream
+from .loss import objective
+from .model import Una
+
+HELD_OUT_SUBJECTS = 8
+HELD_OUT_MASKS = range(90, 100)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights."""
+
+    widths: tuple[int, ...] = (32, 64, 128, 192)
+    seed: int = 1
+    workers: int = 1
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def split_subjects(data: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
+    """Training and validation subjects: the last 8 in sorted order are never trained on."""
+    pairs = ixi_pairs(data / "ixi")
+    return pairs[:-HELD_OUT_SUBJECTS], pairs[-HELD_OUT_SUBJECTS:]
+
+
+def split_masks(data: Path) -> tuple[list[Path], list[Path]]:
+    """Training and validation lesion masks: stroke-090 to stroke-099 are never trained on."""
+    masks = sorted((data / "lesions").glob("*_mask.nii.gz"))
+    held = {f"stroke-{n:03d}_mask.nii.gz" for n in HELD_OUT_MASKS}
+    return [m for m in masks if m.name not in held], [m for m in masks if m.name in held]
+
+
+def train(
+    data: Path,
+    folder: Path,
+    recipe: Recipe | None = None,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    on_prepare: Callable[[int, int], None] | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+    stop_after: int | None = None,
+) -> Path:
+    """Train and write `una-compact.safetensors` into `folder`; returns its path."""
+    recipe = recipe or Recipe()
+    pairs, bank = split_subjects(data)[0], split_masks(data)[0]
+    bank = bank + 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
+    anatomies: list[Anatomy] = []
+    for n, pair in enumerate(pairs):
+        anatomies.append(prepare(*pair, folder.parent / "cache"))
+        if on_prepare:
+            on_prepare(n + 1, len(pairs))
+    torch.manual_seed(recipe.seed)  # initial weights only; samples have generators of their own
+    model = Una(recipe.widths).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def batches(start: int) -> Iterable[dict[str, torch.Tensor]]:
+        stream = Stream(anatomies, bank, seed=recipe.seed, start=start)
+        if recipe.workers == 0:
+            return DataLoader(stream, batch_size=1)
+        # spawn: a forked child hangs in the OpenMP pool that its parent has already used
+        return DataLoader(stream, batch_size=1, num_workers=recipe.workers, prefetch_factor=4, multiprocessing_context="spawn")
+
+    def step(net: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+        batch = {k: v.to(device) for k, v in batch.items()}
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            prediction = net(batch["image"])
+        return objective(prediction, batch)
+
+    weights = fit(model, batches, step, recipe.loop, folder, resume=resume, on_step=on_step, stop_after=stop_after)
+    path = folder / "una-compact.safetensors"
+    save_weights(path, weights, method="una", widths=recipe.widths, steps=recipe.loop.steps)
+    return path

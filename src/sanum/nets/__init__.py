@@ -1,0 +1,1 @@
+"""Networks and their blocks, nothing else (floor 1)."""

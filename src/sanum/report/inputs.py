@@ -1,0 +1,68 @@
+"""`ReportInputs`: everything a report shows, and nothing it has to find out by itself."""
+
+from dataclasses import dataclass
+
+from ..scan.scan import Scan
+
+
+@dataclass(frozen=True, eq=False)
+class ReportInputs:
+    """What `render` needs; all six scans lie on one grid.
+
+    Parameters
+    ----------
+    name : str
+        What the reader knows the scan by, usually its file name. Any text: it is escaped.
+    scan : Scan
+        The input, in the unit it was read in (Hounsfield units for CT).
+    anatomy : Scan
+        Predicted healthy T1w, in units where white matter is 1.
+    anomaly : Scan
+        Probability in [0, 1].
+    anomaly_mask : Scan
+        Anomaly yes or no; a voxel counts where the value is above 0.5.
+    uncertainty : Scan
+        Expected absolute error of `anatomy`, in its units.
+    brain : Scan
+        Brain yes or no; a voxel counts where the value is above 0.5.
+    contrast : str or None
+        Contrast as it should be shown, e.g. "FLAIR" or "T1w (guessed)". Its first word "CT" selects the
+        brain window. None: not known.
+    warnings : tuple of str
+        Shown in a box above everything else, together with `scan.warnings`.
+    provenance : dict of str to str
+        Shown in this order. Known keys get a readable label: version, weights, weights_sha256, date, device,
+        seconds, input, input_sha256. Other keys are shown as they are.
+    """
+
+    name: str
+    scan: Scan
+    anatomy: Scan
+    anomaly: Scan
+    anomaly_mask: Scan
+    uncertainty: Scan
+    brain: Scan
+    contrast: str | None
+    warnings: tuple[str, ...]
+    provenance: dict[str, str]
+
+    def __post_init__(self) -> None:
+        require_one_grid(
+            scan=self.scan,
+            anatomy=self.anatomy,
+            anomaly=self.anomaly,
+            anomaly_mask=self.anomaly_mask,
+            uncertainty=self.uncertainty,
+            brain=self.brain,
+        )
+
+
+def require_one_grid(**scans: Scan) -> None:
+    """Raise ValueError, naming the odd one out, unless all scans put every voxel at the same place."""
+    (first, reference), *others = scans.items()
+    for name, scan in others:
+        if not scan.grid.same_as(reference.grid):
+            raise ValueError(
+                f"{name} {scan.grid.shape} does not lie on the grid of {first} {reference.grid.shape}: "
+                f"resample it to {first} before reporting"
+            )

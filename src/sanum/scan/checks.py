@@ -1,0 +1,201 @@
+"""What makes voxels and an affine a usable scan: the checks that every format goes through."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ScanError
+from .scan import Scan
+
+MOST_VOXELS_AN_AXIS = 1500
+MOST_VOXELS = 10**9
+SPACING_MM = (0.1, 20.0)
+HOUNSFIELD_BELOW = -5.0
+"""A CT has voxels below this: fat is near -100 HU and air at -1000; stripped templates reach -25."""
+
+UNKNOWN_SIDES = (
+    "the file gives no orientation (no sform, no qform or the like): left and right are not known, and "
+    "neither is where the scan lies"
+)
+
+
+def check_shape(shape: Sequence[int], what: str) -> None:
+    """Refuse what is no volume, and sizes that no brain scan has, before anything is allocated.
+
+    Parameters
+    ----------
+    shape : (n,) int
+        The first three are the volume's; what follows is left to `pick_volume`.
+    what : str
+        Name for the message.
+
+    Raises
+    ------
+    ScanError
+        Fewer than 3 axes, an axis of fewer than 2 voxels or more than 1500, more than 1e9 voxels.
+    """
+    size = " × ".join(str(n) for n in shape)
+    volume = [int(n) for n in shape[:3]]
+    if len(volume) < 3 or min(volume) < 2:
+        raise ScanError(
+            f"{what} is {size} voxels, a single slice or less: expected a 3D volume; give the whole scan"
+        )
+    if max(volume) > MOST_VOXELS_AN_AXIS or int(np.prod(volume, dtype=object)) > MOST_VOXELS:
+        raise ScanError(
+            f"{what} claims {size} voxels: expected at most {MOST_VOXELS_AN_AXIS} along an axis and 1e9 in "
+            "all; check its header or resample it"
+        )
+
+
+def pick_volume(shape: Sequence[int], volume: int | None, what: str) -> int | None:
+    """Which volume of a file to read: None where it has only one.
+
+    Parameters
+    ----------
+    shape : (n,) int
+        Whole shape, n ≥ 3; trailing axes of length 1 count as none.
+    volume : int or None
+        The user's choice, from 0.
+    what : str
+        Name for the message.
+
+    Raises
+    ------
+    ScanError
+        Several volumes and no choice; a choice out of range; more than four axes.
+    """
+    extra = [int(n) for n in shape[3:]]
+    while extra and extra[-1] == 1:
+        extra.pop()
+    if len(extra) > 1:
+        size = " × ".join(str(n) for n in shape)
+        raise ScanError(f"{what} is {size}, vectors or a series of them: expected one value a voxel")
+    count = extra[0] if extra else 1
+    if count < 1:
+        raise ScanError(f"{what} has no volumes: expected a 3D scan")
+    if volume is None:
+        if count > 1:
+            raise ScanError(
+                f"{what} has {count} volumes where one 3D scan was expected: choose one with --volume k, "
+                f"k from 0 to {count - 1}"
+            )
+        return None
+    if not 0 <= volume < count:
+        has = "one volume" if count == 1 else f"{count} volumes"
+        raise ScanError(f"{what} has {has}: expected --volume from 0 to {count - 1}, got {volume}")
+    return volume if count > 1 else None
+
+
+def check_dtype(dtype: np.dtype[Any], what: str) -> None:
+    """Refuse colour and complex images by name."""
+    if dtype.fields is not None or dtype.subdtype is not None:
+        raise ScanError(f"{what} is a colour (RGB) image: expected one grey value a voxel")
+    if dtype.kind == "c":
+        raise ScanError(f"{what} is a complex image: expected real values; give its magnitude")
+    if dtype.kind not in "biuf":
+        raise ScanError(f"{what} holds {dtype} values: expected integers or floating-point numbers")
+
+
+def check_affine(affine: npt.NDArray[Any] | None, what: str) -> npt.NDArray[np.float64]:
+    """Affine as (4, 4) float64, or `ScanError` where it is missing, singular or of impossible spacing."""
+    if affine is None:
+        raise ScanError(
+            f"{what} has no affine: expected voxel-to-world geometry; convert it to NIfTI with one"
+        )
+    affine = np.asarray(affine, dtype=np.float64)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise ScanError(f"{what} has an affine that is not 4 × 4 finite numbers: repair its header")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if (spacing == 0).any() or abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
+        raise ScanError(
+            f"{what} has a singular affine, its three axes do not span a volume: repair its header"
+        )
+    if spacing.min() < SPACING_MM[0] * (1 - 1e-6) or spacing.max() > SPACING_MM[1] * (1 + 1e-6):
+        size = " × ".join(f"{s:.4g}" for s in spacing)
+        raise ScanError(
+            f"{what} has voxels of {size} mm: expected {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm along each "
+            "axis; check the unit in its header"
+        )
+    return affine
+
+
+def is_hounsfield(voxels: npt.NDArray[Any]) -> bool:
+    """Whether finite values (X, Y, Z) can be Hounsfield units.
+
+    They reach below -5, above 20, and at least 1 % of the voxels lie in (0, 100], where brain, blood and
+    fluid are. Holds for raw heads (air at -1000, padding at -3024) and for stripped brains on a background
+    of 0; fails for 8-bit and 0…1 copies, values stored with 1024 added, and z-scores.
+    """
+    if voxels.min() >= HOUNSFIELD_BELOW or voxels.max() <= 20:
+        return False
+    return float(((voxels > 0) & (voxels <= 100)).mean()) >= 0.01
+
+
+def usable_scan(
+    voxels: npt.NDArray[Any],
+    affine: npt.NDArray[Any] | None,
+    *,
+    contrast: str | None,
+    path: Path | None,
+    what: str,
+    warnings: tuple[str, ...] = (),
+) -> Scan:
+    """Build a checked `Scan`: finite, not constant, native dtype, contrast in keeping with the values.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        Never written to. Integers keep their dtype; floating-point values become float32.
+    affine : (4, 4) array or None
+        Voxel index to world mm, RAS+.
+    contrast, path, warnings
+        As in `Scan`.
+    what : str
+        Name for messages.
+
+    Raises
+    ------
+    ScanError
+        Anything that `check_shape`, `check_dtype` or `check_affine` refuses; no finite voxel; all the same.
+    """
+    check_shape(voxels.shape, what)
+    pick_volume(voxels.shape, None, what)
+    check_dtype(voxels.dtype, what)
+    affine = check_affine(affine, what)
+    voxels = _plain(voxels.reshape(voxels.shape[:3]))
+    low, high = voxels.min(), voxels.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        finite = np.isfinite(voxels)
+        broken = voxels.size - int(finite.sum())
+        if broken == voxels.size:
+            raise ScanError(
+                f"{what} has no finite voxel (all NaN or infinite): expected an image; convert it anew"
+            )
+        low, high = voxels.min(where=finite, initial=np.inf), voxels.max(where=finite, initial=-np.inf)
+        background = voxels.dtype.type(0 if low <= 0 <= high else low)
+        voxels = np.where(finite, voxels, background)
+        warnings = (*warnings, f"{broken} voxels were NaN or infinite and were set to {background:g}")
+    if low == high:
+        raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image of a head")
+    if contrast == "CT" and not is_hounsfield(voxels):
+        contrast = None
+        warnings = (
+            *warnings,
+            f"named CT but its values ({low:g} … {high:g}) are not Hounsfield units: treated as a scan of "
+            "unknown contrast",
+        )
+    return Scan(voxels, affine, contrast=contrast, path=path, warnings=warnings)
+
+
+def _plain(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Native byte order; truth values as uint8, floating point as float32 (too large becomes infinite)."""
+    voxels = np.asarray(voxels)
+    if voxels.dtype.kind == "b":
+        return voxels.astype(np.uint8)
+    if voxels.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return voxels.astype(np.float32, copy=False)
+    return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)

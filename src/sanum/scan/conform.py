@@ -1,0 +1,62 @@
+"""From a scan as it comes to what a network sees: canonical axes, model grid, robust intensity scale."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..space.grid import Grid, box_around
+from ..space.resample import resample
+from .scan import Scan
+
+MODEL_SHAPE = (96, 112, 96)
+MODEL_SPACING_MM = 2.0
+CT_WINDOW_HU = (0.0, 80.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Conformed:
+    """A scan on the model grid.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Scaled intensities in [0, 1.5]; 0 where the scan has no voxels.
+    covered : (X, Y, Z) bool
+        Where the scan has voxels.
+    grid : Grid
+    """
+
+    image: npt.NDArray[np.float32]
+    covered: npt.NDArray[np.bool_]
+    grid: Grid
+
+
+def conform(scan: Scan, centre_mm: npt.ArrayLike, shape: tuple[int, int, int] = MODEL_SHAPE) -> Conformed:
+    """Scan on an RAS box of 2 mm voxels around `centre_mm`, intensities by `scale_intensity`."""
+    grid = box_around(centre_mm, shape, MODEL_SPACING_MM)
+    voxels = np.asarray(scan.voxels, dtype=np.float32)
+    if scan.contrast == "CT":
+        voxels = np.clip(voxels, CT_WINDOW_HU[0], CT_WINDOW_HU[1])  # before blurring: bone must not bleed
+    low = float(voxels.min())
+    image = resample(voxels, scan.grid, grid, fill=low)
+    covered = resample(np.ones(scan.voxels.shape, np.float32), scan.grid, grid, antialias=False) > 0.5
+    return Conformed(scale_intensity(image, ct=scan.contrast == "CT") * covered, covered, grid)
+
+
+def scale_intensity(image: npt.NDArray[np.float32], *, ct: bool = False) -> npt.NDArray[np.float32]:
+    """Intensities on a scale that any scanner shares.
+
+    CT: 0 to 80 HU → 0 to 1. Else 0 stays at the background (the lowest decile if that is above 0, never
+    a negative value) and the 99th percentile of the foreground (above a tenth of the 99.9th) becomes 1;
+    clipped to [0, 1.5].
+    """
+    if ct:
+        low, high = CT_WINDOW_HU
+        return np.clip((image - low) / (high - low), 0, 1.5).astype(np.float32)
+    sample = image[::2, ::2, ::2]
+    low = float(max(np.percentile(sample, 1), 0.0))
+    top = float(np.percentile(sample, 99.9))
+    foreground = sample[sample > low + 0.1 * (top - low)]
+    high = float(np.percentile(foreground, 99)) if foreground.size else top
+    return np.clip((image - low) / max(high - low, 1e-6), 0, 1.5).astype(np.float32)

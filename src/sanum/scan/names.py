@@ -1,0 +1,143 @@
+"""File names: which contrast an input names, and what its outputs are called (BIDS where possible)."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd")
+"""Endings of the files that `sanum.scan.read` takes; a folder is a DICOM series."""
+
+LONGEST_STEM = 150
+"""Bytes; leaves room below the 255 of most file systems for what the outputs add."""
+
+_ORDER = (
+    *("sub", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir"),
+    *("run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording"),
+    *("chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
+)
+_BIDS = re.compile(r"sub-[A-Za-z0-9+]+(_[a-z]+-[A-Za-z0-9+]+)*(_[A-Za-z0-9]+)?")
+_SUFFIXES = {
+    **{s.lower(): s for s in ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "CT", "UNIT1", "dwi", "bold", "pet")},
+    **{"t1": "T1w", "t2": "T2w", "t2star": "T2starw", "mprage": "T1w"},
+}
+_HOSTILE = frozenset('/\\:*?"<>|')
+
+
+def stem_of(path: str | Path) -> str:
+    """Name that all outputs of one input start with.
+
+    BIDS names (`sub-…`) keep their entities in BIDS order without `desc`; the suffix moves into `acq`, so
+    that T1w, T2w and FLAIR of one session do not collide. Other names lose their extension. Whatever could
+    leave the output folder or break a terminal (separators, control characters, undecodable bytes) becomes
+    "-", and names over 150 bytes are cut and end in a hash of the whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        An input file, a DICOM folder, or a stem (which comes back unchanged).
+
+    Returns
+    -------
+    str
+        A single, non-empty path component of at most 150 bytes.
+
+    >>> stem_of("in/sub-ms1_desc-brain_FLAIR.nii.gz"), stem_of("sub-1_run-2_acq-hi_T2w.mgz")
+    ('sub-ms1_acq-FLAIR', 'sub-1_acq-hiT2w_run-2')
+    >>> stem_of("in/scan.nii.gz"), stem_of("in/series 3/")
+    ('scan', 'series 3')
+    """
+    name = _bare_name(path)
+    entities, suffix = _bids_parts(name)
+    if entities:
+        entities.pop("desc", None)
+        if suffix:
+            entities["acq"] = entities.get("acq", "") + suffix
+        known = {key: place for place, key in enumerate(_ORDER)}
+        keys = sorted(entities, key=lambda key: known.get(key, len(_ORDER)))
+        name = "_".join(f"{key}-{entities[key]}" for key in keys)
+    return _shortened(name)
+
+
+def contrast_of(path: str | Path) -> str | None:
+    """Contrast that a file name ends in, as a BIDS suffix, or None.
+
+    >>> contrast_of("sub-1_T2w.nii.gz"), contrast_of("head_ct.nii"), contrast_of("scan.nii.gz")
+    ('T2w', 'CT', None)
+    """
+    return _SUFFIXES.get(re.split(r"[_\-. ]", _bare_name(path))[-1].lower())
+
+
+def contrast_in_words(text: str) -> str | None:
+    """Contrast that free text (a DICOM series description) speaks of, or None where it is unclear.
+
+    >>> contrast_in_words("FSE PD AXIAL OBL"), contrast_in_words("t2_tirm_tra_dark-fluid")
+    ('PDw', 'FLAIR')
+    """
+    words = set(re.split(r"[^a-z0-9*]+", text.lower()))
+    told = {
+        "dwi": words & {"dwi", "dti", "diff", "diffusion", "adc", "trace"},
+        "T2starw": words & {"t2*", "t2star", "t2starw", "swi", "swan", "hemo"},
+        "T1w": words & {"t1", "t1w", "mprage", "mpr", "spgr", "fspgr", "bravo"},
+        "T2w": words & {"t2", "t2w"},
+        "PDw": words & {"pd", "pdw", "proton"},
+    }
+    found = [contrast for contrast, hits in told.items() if hits]
+    if words & {"flair", "fluid", "darkfluid"} and set(found) <= {"T2w"}:
+        return "FLAIR"
+    return found[0] if len(found) == 1 else None
+
+
+def output_name(path_or_stem: str | Path, desc: str | None, suffix: str, extension: str = ".nii.gz") -> str:
+    """File name of one output; `desc` None leaves that entity out.
+
+    >>> output_name("sub-1_T2w.nii.gz", "anatomy", "T1w")
+    'sub-1_acq-T2w_desc-anatomy_T1w.nii.gz'
+    >>> output_name("scan", None, "report", ".html")
+    'scan_report.html'
+    """
+    entity = f"_desc-{desc}" if desc else ""
+    return f"{stem_of(path_or_stem)}{entity}_{suffix}{extension}"
+
+
+def collisions(paths: Iterable[str | Path]) -> list[list[Path]]:
+    """List the groups of two or more inputs whose outputs would have the same names."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(stem_of(path), []).append(Path(path))
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def shown(path: str | Path) -> str:
+    """`path` for a message: whatever a terminal could not print, or would obey, becomes "?"."""
+    return "".join(c if c.isprintable() else "?" for c in str(path))
+
+
+def _bare_name(path: str | Path) -> str:
+    """Last component without image extensions and hostile characters, never empty."""
+    path = Path(path)
+    if path.name in ("", ".."):
+        path = path.resolve()
+    name = path.name
+    while (ending := next((e for e in EXTENSIONS if name.lower().endswith(e)), None)) is not None:
+        name = name[: -len(ending)]
+    name = "".join("-" if c in _HOSTILE or not c.isprintable() else c for c in name)
+    return name.lstrip(".") or "scan"
+
+
+def _bids_parts(name: str) -> tuple[dict[str, str], str | None]:
+    """Entities and suffix of a BIDS name; no entities where it is none."""
+    if not _BIDS.fullmatch(name):
+        return {}, None
+    parts = name.split("_")
+    suffix = parts.pop() if "-" not in parts[-1] else None
+    entities = dict(part.split("-") for part in parts)
+    return (entities, suffix) if len(entities) == len(parts) else ({}, None)
+
+
+def _shortened(name: str) -> str:
+    raw = name.encode()
+    if len(raw) <= LONGEST_STEM:
+        return name
+    mark = "-" + hashlib.sha256(raw).hexdigest()[:8]
+    return raw[: LONGEST_STEM - len(mark)].decode(errors="ignore") + mark

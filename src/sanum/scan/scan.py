@@ -1,0 +1,57 @@
+"""`Scan`: voxels and where they are."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..space.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A volume with its geometry; immutable.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        Intensities, in the unit the source gives.
+    affine : (4, 4) float64
+        Voxel index to world millimetres (RAS+, as in NIfTI).
+    contrast : str or None
+        BIDS suffix if known: "T1w", "T2w", "FLAIR", "PDw", "CT", …
+    path : Path or None
+        Where it was read from.
+    warnings : tuple of str
+        What a user should know about this scan; carried into the results.
+    """
+
+    voxels: npt.NDArray[Any]
+    affine: npt.NDArray[np.float64]
+    contrast: str | None = None
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        grid = Grid(self.voxels.shape, self.affine)  # type: ignore[arg-type]  # checks both
+        view = self.voxels.view()
+        view.setflags(write=False)
+        object.__setattr__(self, "voxels", view)
+        object.__setattr__(self, "affine", grid.affine)
+
+    @property
+    def grid(self) -> Grid:
+        """Shape and affine."""
+        return Grid(self.voxels.shape, self.affine)  # type: ignore[arg-type]
+
+    def with_voxels(self, voxels: npt.NDArray[Any]) -> "Scan":
+        """The same geometry with other values."""
+        if voxels.shape != self.voxels.shape:
+            raise ValueError(f"expected voxels of shape {self.voxels.shape}, got {voxels.shape}")
+        return replace(self, voxels=voxels)
+
+    def warn(self, message: str) -> "Scan":
+        """The same scan with one more warning."""
+        return replace(self, warnings=(*self.warnings, message))

@@ -1,0 +1,163 @@
+"""Writing, whole or not at all."""
+
+import contextlib
+import errno
+import gzip
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import HeaderDataError
+
+from .errors import ScanError
+from .names import shown
+from .scan import Scan
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file would be larger than allowed; raise the limit or choose another folder",
+    errno.EEXIST: "a file stands where a folder was expected; choose another folder",
+    errno.ENOTDIR: "a file stands where a folder was expected; choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+SCANNER_COORDINATES = 1
+"""NIfTI code of both transforms: world is the scanner's, as the input had it."""
+
+
+def write(
+    scan: Scan, path: str | Path, *, overwrite: bool = False, dtype: npt.DTypeLike | None = None
+) -> Path:
+    """Write a scan as NIfTI-1.
+
+    Parameters
+    ----------
+    scan : Scan
+        What to write. Its affine goes into sform and qform; a sheared one, which no qform can hold, into
+        the sform only.
+    path : str or Path
+        Ends in .nii.gz or .nii. Missing folders are made.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    dtype : dtype, optional
+        On disk; by default as in memory. Towards integers values are rounded, never scaled.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        As `atomic_path`; another extension; values that do not fit into `dtype`.
+    """
+    path = Path(path)
+    packed = path.name.lower().endswith(".nii.gz")
+    if not packed and not path.name.lower().endswith(".nii"):
+        raise ScanError(f"cannot write {shown(path.name)}: expected a name that ends in .nii.gz or .nii")
+    image = _image(scan, np.dtype(dtype) if dtype is not None else scan.voxels.dtype, path)
+    with atomic_path(path, overwrite=overwrite) as temporary, temporary.open("wb") as stream:
+        if packed:
+            with gzip.GzipFile("", "wb", compresslevel=1, fileobj=stream, mtime=0) as archive:
+                image.to_stream(archive)
+        else:
+            image.to_stream(stream)
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and put what was written there in its place on success.
+
+    The temporary name is hidden and keeps the extension. It is flushed to disk before it replaces `path`
+    and removed if anything fails, so that `path` is always absent, as before, or whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the file should be in the end. Missing folders are made.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Yields
+    ------
+    Path
+        An existing, empty file to write to.
+
+    Raises
+    ------
+    ScanError
+        The file exists; the folder cannot be written to; the disk is full; any other `OSError` inside.
+    """
+    path = Path(path)
+    temporary = path.parent / f".sanum-{secrets.token_hex(6)}{''.join(path.suffixes[-2:])[-16:]}"
+    try:
+        _refuse_existing(path, overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield temporary
+        _flush(temporary, os.O_RDWR)
+        _refuse_existing(path, overwrite)
+        os.replace(temporary, path)
+    except OSError as error:
+        _remove(temporary)
+        reason = _REASONS.get(
+            error.errno or 0, f"{error.strerror or error}; choose a folder you can write to"
+        )
+        raise ScanError(f"cannot write {shown(path)}: {reason[0].lower()}{reason[1:]}") from error
+    except BaseException:
+        _remove(temporary)
+        raise
+    with contextlib.suppress(OSError):  # not every file system can flush a folder
+        _flush(path.parent, os.O_RDONLY)
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise ScanError(f"{shown(path)} is a folder: expected a file name to write to")
+    if os.path.lexists(path) and not overwrite:
+        raise ScanError(f"{shown(path)} exists; pass --overwrite to replace it")
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _image(scan: Scan, dtype: np.dtype, path: Path) -> nib.Nifti1Image:
+    """NIfTI image of the scan, unscaled."""
+    if dtype.kind == "b":
+        dtype = np.dtype(np.uint8)
+    if dtype == np.float16:
+        dtype = np.dtype(np.float32)
+    voxels = scan.voxels
+    if dtype.kind in "iu" and voxels.dtype != dtype:
+        low, high = float(voxels.min()), float(voxels.max())
+        limits = np.iinfo(dtype)
+        if not (limits.min <= np.rint(low) and np.rint(high) <= limits.max):
+            raise ScanError(
+                f"cannot write {shown(path.name)}: values {low:g} … {high:g} do not fit into {dtype}"
+            )
+        voxels = np.rint(voxels) if voxels.dtype.kind == "f" else voxels
+    image = nib.Nifti1Image(voxels.astype(dtype, copy=False), scan.affine, dtype=dtype)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(scan.affine, SCANNER_COORDINATES)
+    try:
+        image.set_qform(scan.affine, SCANNER_COORDINATES, strip_shears=False)
+    except HeaderDataError:
+        image.set_qform(None, 0)
+    return image

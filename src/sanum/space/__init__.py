@@ -1,0 +1,1 @@
+"""Where things are: affines, grids, resampling, mirror images, registration (floor 1)."""

@@ -1,0 +1,85 @@
+"""A grid: how many voxels along each axis, and where they lie in the world."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Affine = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A regular lattice of voxel centres in world millimetres (RAS+, as in NIfTI).
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Voxels along each axis.
+    affine : (4, 4) float64
+        Voxel index (i, j, k, 1) to world (x, y, z, 1) in mm.
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+            raise ValueError("a grid needs a finite (4, 4) affine")
+        if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+            raise ValueError("the affine is singular: its three axes do not span a volume")
+        affine.setflags(write=False)
+        object.__setattr__(self, "affine", affine)
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+
+    @property
+    def spacing_mm(self) -> npt.NDArray[np.float64]:
+        """Length of a voxel along each of its axes, (3,) in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def centre_mm(self) -> npt.NDArray[np.float64]:
+        """World position of the middle of the box, (3,) in mm."""
+        return apply_affine(self.affine, (np.array(self.shape) - 1) / 2)
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+    def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
+        """Whether both grids put every voxel at the same place."""
+        return self.shape == other.shape and bool(
+            np.abs(self.affine - other.affine).max() <= tolerance_mm
+        )
+
+
+def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Map points (…, 3) by a (4, 4) affine.
+
+    >>> apply_affine(np.diag([2.0, 2, 2, 1]), [1, 2, 3]).tolist()
+    [2.0, 4.0, 6.0]
+    """
+    a = np.asarray(affine, dtype=np.float64)
+    return np.asarray(points, dtype=np.float64) @ a[:3, :3].T + a[:3, 3]
+
+
+def box_around(centre_mm: npt.ArrayLike, shape: tuple[int, int, int], spacing_mm: float) -> Grid:
+    """Axis-aligned RAS grid of isotropic `spacing_mm` whose middle lies at `centre_mm`."""
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    affine[:3, 3] = np.asarray(centre_mm, dtype=np.float64) - spacing_mm * (np.array(shape) - 1) / 2
+    return Grid(shape, affine)
+
+
+def covering(grid: Grid, spacing_mm: float) -> Grid:
+    """Axis-aligned RAS grid of isotropic `spacing_mm` that holds all of `grid`."""
+    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (
+        np.array(grid.shape) - 1
+    )
+    world = apply_affine(grid.affine, corners)
+    low, high = world.min(0), world.max(0)
+    shape = np.maximum(np.ceil((high - low) / spacing_mm - 1e-6).astype(int) + 1, 1)
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    affine[:3, 3] = low
+    return Grid(tuple(int(n) for n in shape), affine)  # type: ignore[arg-type]

@@ -1,0 +1,108 @@
+"""The plane that a head is most nearly symmetrical about, and the scan mirrored across it.
+
+UNA feeds the network a scan beside its mirror image φ∘Ĩ (spec 4). A mirror image laid onto the
+original by a rigid map is a reflection across some plane; so we look for the plane: two angles and an
+offset, which any contrast allows, since the image is compared with itself. A lesion is an outlier of
+that comparison and is held down by clipping the local contrast.
+"""
+
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage, optimize
+
+from .grid import Grid, apply_affine
+from .resample import resample, sample_affine
+
+Affine = npt.NDArray[np.float64]
+
+
+def reflection(normal: npt.ArrayLike, point: npt.ArrayLike) -> Affine:
+    """(4, 4) reflection across the plane through `point` with `normal`: x ↦ x − 2 n (n·(x − p)).
+
+    >>> reflection([1, 0, 0], [3, 0, 0])[:3, 3].tolist()
+    [6.0, 0.0, 0.0]
+    """
+    n = np.asarray(normal, dtype=np.float64)
+    n = n / np.linalg.norm(n)
+    out = np.eye(4)
+    out[:3, :3] -= 2 * np.outer(n, n)
+    out[:3, 3] = 2 * n * float(n @ np.asarray(point, dtype=np.float64))
+    return out
+
+
+def find_mirror(voxels: npt.NDArray, grid: Grid) -> Affine:
+    """Reflection (4, 4) in world mm that lays the mirrored volume onto itself best.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        A head or a brain, any contrast, on `grid`; left and right along world x within ±20°.
+    """
+    x = resample(voxels, grid, coarse := _at_spacing(grid, 4.0))
+    weight = np.clip(x - np.percentile(x, 5), 0, None)
+    centre = _centroid(weight, coarse)
+    score = _Score(x, coarse, centre)
+    starts = product((-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0))
+    ranked = sorted(starts, key=score)
+    best = min((_descend(score, s) for s in ranked[:3]), key=lambda r: r[1])[0]
+    fine = _at_spacing(grid, 2.0)
+    best = _descend(_Score(resample(voxels, grid, fine), fine, centre), best, step=0.6)[0]
+    return _plane(best, centre)
+
+
+def mirror(voxels: npt.NDArray, grid: Grid, across: Affine) -> npt.NDArray[np.float32]:
+    """Volume mirrored by the world reflection `across`, on the same grid."""
+    to_voxel = np.linalg.inv(grid.affine) @ across @ grid.affine
+    x = torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float32))[None]
+    return sample_affine(x, to_voxel, grid.shape)[0].numpy()
+
+
+class _Score:
+    """Negative correlation of the clipped local contrast with its mirror image (lower is better)."""
+
+    def __init__(self, x: npt.NDArray[np.float32], grid: Grid, centre: npt.NDArray[np.float64]) -> None:
+        sigma = 8.0 / grid.spacing_mm
+        local = x - ndimage.gaussian_filter(x, sigma)
+        strength = np.sqrt(ndimage.gaussian_filter(local * local, 2 * sigma))
+        local = np.clip(local / (strength + 0.1 * strength.max() + 1e-6), -1.5, 1.5)
+        self.volume = torch.from_numpy(np.ascontiguousarray(local, dtype=np.float32))[None]
+        self.grid, self.centre = grid, centre
+        self.inverse = np.linalg.inv(grid.affine)
+        self.norm = float((self.volume**2).sum())
+
+    def __call__(self, parameters: npt.ArrayLike) -> float:
+        across = _plane(parameters, self.centre)
+        moved = sample_affine(self.volume, self.inverse @ across @ self.grid.affine, self.grid.shape)
+        return -float((self.volume * moved).sum()) / max(self.norm, 1e-12)
+
+
+def _plane(parameters: npt.ArrayLike, centre: npt.NDArray[np.float64]) -> Affine:
+    yaw, roll, shift = np.asarray(parameters, dtype=np.float64)
+    yaw, roll = np.deg2rad([yaw, roll])
+    normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
+    return reflection(normal, centre + shift * normal)
+
+
+def _descend(score: _Score, start: npt.ArrayLike, step: float = 3.0) -> tuple[npt.NDArray[np.float64], float]:
+    simplex = np.asarray(start, dtype=np.float64) + step * np.vstack([np.zeros(3), np.eye(3)])
+    found = optimize.minimize(
+        score, simplex[0], method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-5, "maxfev": 80}
+    )
+    return found.x, float(found.fun)
+
+
+def _at_spacing(grid: Grid, spacing_mm: float) -> Grid:
+    ratio = grid.spacing_mm / spacing_mm
+    shape = tuple(max(4, round(n * r)) for n, r in zip(grid.shape, ratio, strict=True))
+    affine = grid.affine @ np.diag([*(1 / ratio), 1.0])
+    affine[:3, 3] = apply_affine(grid.affine, 0.5 / ratio - 0.5)
+    return Grid(shape, affine)  # type: ignore[arg-type]
+
+
+def _centroid(weight: npt.NDArray, grid: Grid) -> npt.NDArray[np.float64]:
+    if not weight.any():
+        return grid.centre_mm
+    return apply_affine(grid.affine, ndimage.center_of_mass(weight))

@@ -1,0 +1,100 @@
+"""Values of a volume at the points of another grid."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from .grid import Grid
+
+
+def resample(
+    voxels: npt.NDArray, source: Grid, target: Grid, *, order: int = 1, antialias: bool = True, fill: float = 0.0
+) -> npt.NDArray[np.float32]:
+    """Volume on `source` read at the voxel centres of `target`.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        Values on `source`.
+    order : 0, 1 or 3
+        Nearest, linear, or cubic (spline upsampling by two, then linear).
+    antialias : bool
+        Blur along the axes on which `target` is coarser than `source`, with the Gaussian that
+        takes the source's voxel to the target's (σ in voxels: 0.5·√(r²−1), r the ratio of spacings).
+    fill : float
+        Value outside of `source`.
+
+    Returns
+    -------
+    (X', Y', Z') float32
+    """
+    if order not in (0, 1, 3):
+        raise ValueError(f"order is 0, 1 or 3, not {order}")
+    x = np.ascontiguousarray(voxels, dtype=np.float32)
+    affine = np.asarray(source.affine)
+    if order > 0 and antialias:
+        x = _antialias(x, source, target)
+    if order == 3:
+        x, affine = _upsample_cubic(x, affine)
+    to_source = np.linalg.inv(affine) @ target.affine
+    return sample_affine(torch.from_numpy(x - fill)[None], to_source, target.shape, nearest=order == 0)[0].numpy() + np.float32(fill)
+
+
+def sample_affine(
+    volume: torch.Tensor, to_voxel: npt.NDArray[np.float64], shape: tuple[int, ...], *, nearest: bool = False
+) -> torch.Tensor:
+    """Volume (C, X, Y, Z) read at `to_voxel`·(i, j, k, 1) for every voxel of `shape`; 0 outside.
+
+    Works slab by slab so that the sampling positions never take more than a few dozen megabytes.
+    """
+    size = torch.tensor(volume.shape[1:], dtype=torch.float32)
+    out = torch.empty((volume.shape[0], *shape), dtype=volume.dtype)
+    step = max(1, 2_000_000 // max(1, shape[1] * shape[2]))
+    for start in range(0, shape[0], step):
+        count = min(step, shape[0] - start)
+        here = to_voxel @ np.array([[1, 0, 0, start], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+        index = affine_index(here, (count, shape[1], shape[2]))
+        out[:, start : start + count] = sample_at(volume, index, size, nearest=nearest)
+    return out
+
+
+def affine_index(to_voxel: npt.NDArray[np.float64], shape: tuple[int, ...]) -> torch.Tensor:
+    """Positions `to_voxel`·(i, j, k, 1), (3, I, J, K) float32."""
+    a = torch.from_numpy(np.asarray(to_voxel)[:3].astype(np.float32))
+    i, j, k = (torch.arange(n, dtype=torch.float32) for n in shape)
+    first = a[:, 0, None] * i + a[:, 3, None]
+    plane = a[:, 1, None, None] * j[:, None] + a[:, 2, None, None] * k
+    return first[:, :, None, None] + plane[:, None]
+
+
+def sample_at(
+    volume: torch.Tensor, index: torch.Tensor, size: torch.Tensor | None = None, *, nearest: bool = False
+) -> torch.Tensor:
+    """Volume (C, X, Y, Z) at voxel positions `index` (3, I, J, K); 0 outside."""
+    if size is None:
+        size = torch.tensor(volume.shape[1:], dtype=torch.float32)
+    # grid_sample wants (z, y, x) order and, with align_corners=False, (2 i + 1) / n − 1
+    grid = (2 * index + 1) / size[:, None, None, None] - 1
+    grid = grid.flip(0).permute(1, 2, 3, 0)[None]
+    mode = "nearest" if nearest else "bilinear"
+    return F.grid_sample(volume[None], grid, mode=mode, padding_mode="zeros", align_corners=False)[0]
+
+
+def _antialias(x: npt.NDArray[np.float32], source: Grid, target: Grid) -> npt.NDArray[np.float32]:
+    # spacing of the target measured along each axis of the source
+    directions = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, :3]
+    ratio = np.abs(directions).max(axis=1)
+    for axis, r in enumerate(ratio):
+        if r > 1.05:
+            x = ndimage.gaussian_filter1d(x, 0.5 * np.sqrt(r * r - 1), axis=axis, mode="nearest", truncate=3)
+    return x
+
+
+def _upsample_cubic(
+    x: npt.NDArray[np.float32], affine: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    shape = [2 * n - 1 for n in x.shape]
+    fine = ndimage.zoom(x, [s / n for s, n in zip(shape, x.shape, strict=True)], order=3, mode="nearest", grid_mode=False)
+    return fine, affine @ np.diag([0.5, 0.5, 0.5, 1.0])

@@ -1,0 +1,99 @@
+"""Images of random modality from a bias-corrected T1w: intensity as a function of tissue (spec 3).
+
+Between fluid, grey and white matter the T1w intensity tells the partial volume, so a new modality is a
+piecewise linear function of it with the new tissue means at the old ones; nuclei get offsets, the rest of
+the head a function of its own. The T1w's texture comes along, scaled by the slope.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Array = npt.NDArray[np.float32]
+Preset = Literal["t1w", "free", "t2w", "flair", "pd", "ct"]
+PRESETS: dict[Preset, float] = {"t1w": 0.40, "free": 0.22, "t2w": 0.13, "flair": 0.13, "pd": 0.04, "ct": 0.08}
+
+# ranges of (fluid, grey, white) on a 0–1 scale; CT is HU / 80
+_RANGES: dict[Preset, tuple[tuple[float, float], ...]] = {
+    "free": ((0.08, 1.0), (0.08, 1.0), (0.08, 1.0)),
+    "t2w": ((0.8, 1.1), (0.42, 0.72), (0.25, 0.5)),
+    "flair": ((0.03, 0.3), (0.5, 0.8), (0.38, 0.68)),
+    "pd": ((0.6, 1.0), (0.7, 0.95), (0.5, 0.75)),
+    "ct": ((0.05, 0.18), (0.40, 0.52), (0.31, 0.42)),
+}
+HEAD_KNOTS = np.array([0.0, 0.12, 0.35, 0.75, 1.2, 2.0])
+
+
+@dataclass(frozen=True)
+class ContrastParams:
+    """Parameters of one modality, on a scale where a bright tissue is about 1."""
+
+    preset: Preset
+    tissue: tuple[float, float, float]  # fluid, grey, white matter
+    groups: tuple[float, ...]  # offset of each group of nuclei (index 0: none)
+    head: tuple[float, ...]  # value at HEAD_KNOTS outside of the brain
+    gain: float  # slope above white matter and below fluid
+    tissue_noise: float  # σ of a correlated texture
+    noise_smoothness_vox: float
+    seed: int
+
+
+def draw_preset(rng: np.random.Generator) -> Preset:
+    """One preset with the probabilities of `PRESETS`."""
+    names = list(PRESETS)
+    return names[int(rng.choice(len(names), p=list(PRESETS.values())))]
+
+
+def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayLike) -> ContrastParams:
+    """Parameters for `preset`; `t1_means` are the T1w's own means of fluid, grey and white matter."""
+    if preset == "t1w":
+        means = np.asarray(t1_means, dtype=float)
+        tissue = means + rng.normal(0, [0.05, 0.03, 0.0])
+        head = HEAD_KNOTS * rng.uniform(0.7, 1.3, HEAD_KNOTS.size)
+        offset, texture = 0.01, rng.uniform(0, 0.01)
+    else:
+        tissue = np.array([rng.uniform(*r) for r in _RANGES[preset]])
+        if preset == "flair" and tissue[2] > tissue[1]:
+            tissue[1:] = tissue[:0:-1]
+        head = rng.uniform(0.0, 1.2, HEAD_KNOTS.size)
+        head[0] = 0.0
+        if preset == "ct":
+            head[1:] = [1.5, *rng.uniform(0.2, 0.8, 3), rng.uniform(0, 0.1)]
+        offset = 0.02 if preset == "ct" else 0.05
+        texture = rng.uniform(0, 0.05)
+    groups = rng.normal(0, offset, 9)
+    groups[0] = 0
+    if preset in ("t2w", "flair"):
+        groups[4] -= rng.uniform(0, 0.2)  # iron in the pallidum
+    return ContrastParams(
+        preset, tuple(map(float, tissue)), tuple(map(float, groups)), tuple(map(float, head)),  # type: ignore[arg-type]
+        float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6)), float(texture),
+        float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31)),
+    )  # fmt: skip
+
+
+def apply_contrast(
+    t1w: Array, brain: Array, groups: npt.NDArray[np.uint8], t1_means: npt.ArrayLike, params: ContrastParams
+) -> Array:
+    """Image (X, Y, Z) of the modality from the T1w (white matter 1), soft `brain` mask and `groups`."""
+    fluid, grey, white = (float(m) for m in np.asarray(t1_means))
+    f, g, w = params.tissue
+    knots = [0.0, fluid, grey, white, 2.0]
+    values = [f - params.gain * fluid * (g - f) / max(grey - fluid, 0.1) * 0.3, f, g, w, w + params.gain * (2.0 - white)]
+    inside = np.interp(t1w, knots, np.maximum(values, 0)).astype(np.float32)
+    if any(params.groups):
+        shift = np.asarray(params.groups, dtype=np.float32)[groups]
+        inside += ndimage.uniform_filter(shift, 2)
+    outside = np.interp(t1w, HEAD_KNOTS, params.head).astype(np.float32)
+    if params.preset == "t1w":
+        outside = np.where(t1w > 0.02, outside, t1w)
+    image = brain * inside + (1 - brain) * outside
+    if params.tissue_noise > 0:
+        noise = np.random.default_rng(params.seed).standard_normal(t1w.shape, dtype=np.float32)
+        noise = ndimage.gaussian_filter(noise, params.noise_smoothness_vox, truncate=2)
+        noise *= params.tissue_noise / max(float(noise[::4, ::4, ::4].std()), 1e-6)
+        image += noise * (image > 0.02)
+    return np.maximum(image, 0)

@@ -1,0 +1,133 @@
+"""One training sample: healthy anatomy → anomaly → modality → pose → acquisition → pair with its mirror image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
+from ..space.grid import apply_affine, box_around
+from ..space.mirror import mirror
+from ..space.resample import sample_at
+from .anatomy import Anatomy
+from .anomaly import LESION_FRACTION, LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow
+from .contrast import ContrastParams, Preset, apply_contrast, draw_contrast, draw_preset
+from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
+from .geometry import GeometryParams, draw_geometry, mirror_in_model, sampling_index
+
+Array = npt.NDArray[np.float32]
+Skull = Literal["on", "off", "partly"]
+
+
+@dataclass(frozen=True)
+class SampleParams:
+    """Everything random about one sample, as plain numbers."""
+
+    contrast: ContrastParams
+    geometry: GeometryParams
+    corruption: CorruptionParams
+    skull: Skull
+    skull_mm: float  # rim that a partial stripping leaves
+    skull_erosion: int  # voxels of fluid rim that a tight stripping takes
+    shapes: tuple[ShapeParams, ...]
+    looks: tuple[LookParams, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sample on the model grid.
+
+    Parameters
+    ----------
+    image : (2, X, Y, Z) float32
+        The scan and its mirror image.
+    healthy_input : (X, Y, Z) float32
+        The scan without the anomaly, same acquisition; None unless asked for.
+    t1w : (X, Y, Z) float32
+        Target: healthy T1w inside the brain, white matter 1, elsewhere 0.
+    p : (X, Y, Z) float32
+        Anomaly P, peak 1.
+    lesion, brain : (X, Y, Z) bool
+    """
+
+    image: Array
+    healthy_input: Array | None
+    t1w: Array
+    p: Array
+    lesion: npt.NDArray[np.bool_]
+    brain: npt.NDArray[np.bool_]
+
+
+def draw_sample(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    bank: Sequence[Path],
+    *,
+    preset: Preset | None = None,
+    level: Level | None = None,
+    healthy: float = 0.15,
+) -> SampleParams:
+    """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`."""
+    preset = preset or draw_preset(rng)
+    level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.4, 0.35, 0.25]))]
+    count = 0 if rng.random() < healthy else int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
+    return SampleParams(
+        contrast=draw_contrast(rng, preset, anatomy.tissue_means),
+        geometry=draw_geometry(rng),
+        corruption=draw_corruption(rng, level),
+        skull=("on", "off", "partly")[int(rng.choice(3, p=[0.5, 0.4, 0.1]))],  # type: ignore[arg-type]
+        skull_mm=float(rng.uniform(2, 12)),
+        skull_erosion=int(rng.choice(3, p=[0.4, 0.4, 0.2])),
+        shapes=tuple(draw_shape(rng, bank) for _ in range(count)),
+        looks=tuple(draw_look(rng) for _ in range(count)),
+    )
+
+
+def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool = False) -> Sample:
+    """The sample of these parameters; deterministic."""
+    model = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
+    centre = apply_affine(anatomy.grid.affine, np.argwhere(anatomy.brain).mean(0))
+    index = sampling_index(params.geometry, model, anatomy.grid, centre)
+    grown = [grow(anatomy, s) for s in params.shapes]
+    stack = torch.from_numpy(np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown]))
+    t1w, soft, *anomalies = sample_at(stack, index).numpy()
+    groups = sample_at(torch.from_numpy(anatomy.groups.astype(np.float32))[None], index, nearest=True)[0].numpy().astype(np.uint8)
+    image = apply_contrast(t1w, soft, groups, anatomy.tissue_means, params.contrast)
+    ct = params.contrast.preset == "ct"
+    sick = image
+    for p, look in zip(anomalies, params.looks, strict=True):
+        sick = apply_look(sick, p, params.contrast.tissue[2], params.contrast.tissue[1], look, ct=ct)
+    shown = _shown(soft, params)
+    seen = field_of_view(MODEL_SHAPE, params.corruption)
+    shots = [apply_corruption(x * shown, params.corruption) * seen for x in ((sick, image) if with_healthy else (sick,))]
+    scaled, *healthy = (np.clip(x, 0, 1) if ct else scale_intensity(x) for x in shots)
+    across = mirror_in_model(params.geometry, anatomy.mirror, centre)
+    brain = (soft > 0.5) & seen
+    lesions = [p > LESION_FRACTION * max(float(p.max()), 1e-3) for p in anomalies]
+    lesion = np.any(lesions, axis=0) & brain if lesions else np.zeros(MODEL_SHAPE, bool)
+    return Sample(
+        image=np.stack([scaled, mirror(scaled, model, across)]),
+        healthy_input=healthy[0] if with_healthy else None,
+        t1w=(t1w * brain).astype(np.float32),
+        p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(MODEL_SHAPE, np.float32),
+        lesion=lesion,
+        brain=brain,
+    )
+
+
+def _shown(soft: Array, params: SampleParams) -> Array:
+    """What of the head is left: all, the brain, or the brain with a rim."""
+    if params.skull == "on":
+        return np.ones_like(soft)
+    brain = soft > 0.5
+    if params.skull == "partly":
+        distance = ndimage.distance_transform_edt(~brain, sampling=MODEL_SPACING_MM)
+        return (distance < params.skull_mm).astype(np.float32)
+    if params.skull_erosion:
+        brain = ndimage.binary_erosion(brain, iterations=params.skull_erosion)
+    return brain.astype(np.float32)

@@ -1,0 +1,104 @@
+"""Pose and shape: one affine and one smooth warp, composed into a single interpolation (spec 3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from ..space.grid import Grid
+from ..space.mirror import reflection
+from ..space.resample import affine_index
+
+Affine = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GeometryParams:
+    """Rotation in degrees, shear, scaling, shift in mm, control grid and σ (mm) of the warp, flip."""
+
+    rotation_deg: tuple[float, float, float]
+    shear: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    shift_mm: tuple[float, float, float]
+    warp_cells: int
+    warp_sigma_mm: float
+    flip: bool
+    mirror_error: tuple[float, float, float]  # two angles in degrees, offset in mm
+    seed: int
+
+
+def draw_geometry(rng: np.random.Generator) -> GeometryParams:
+    """Ranges of Table B.1 for rotation; shear and scale narrower (see methods/una/README.md)."""
+    far = rng.random() < 0.25  # a first pass sees the head far off the centre
+    reach = np.array([14.0, 18.0, 26.0]) if far else np.array([5.0, 6.0, 6.0])
+
+    def three(low: float, high: float) -> tuple[float, float, float]:
+        return tuple(float(v) for v in rng.uniform(low, high, 3))  # type: ignore[return-value]
+
+    return GeometryParams(
+        rotation_deg=three(-15, 15),
+        shear=three(-0.06, 0.06),
+        scale=three(0.87, 1.15),
+        shift_mm=tuple(float(v) for v in rng.uniform(-reach, reach)),  # type: ignore[arg-type]
+        warp_cells=int(rng.integers(4, 9)),
+        warp_sigma_mm=float(rng.uniform(0, 4)),
+        flip=bool(rng.random() < 0.5),
+        mirror_error=tuple(float(v) for v in rng.normal(0, [0.7, 0.7, 0.5])),  # type: ignore[arg-type]
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def identity_geometry() -> GeometryParams:
+    """No change at all."""
+    zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return GeometryParams(zero, zero, one, zero, 4, 0.0, False, zero, 0)
+
+
+def linear_part(params: GeometryParams) -> npt.NDArray[np.float64]:
+    """(3, 3) map of displacements, model mm → subject mm."""
+    a, b, c = np.deg2rad(params.rotation_deg)
+    rx = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    ry = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    rz = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    shear = np.eye(3)
+    shear[0, 1], shear[0, 2], shear[1, 2] = params.shear
+    flip = np.diag([-1.0 if params.flip else 1.0, 1.0, 1.0])
+    return rz @ ry @ rx @ shear @ np.diag(1 / np.asarray(params.scale)) @ flip
+
+
+def sampling_index(params: GeometryParams, model: Grid, subject: Grid, centre_mm: npt.ArrayLike) -> torch.Tensor:
+    """Voxel positions (3, I, J, K) in the subject for each voxel of `model` (whose centre is world 0).
+
+    subject mm = centre + A (model mm + shift) + u(model mm), u a cubic field on `warp_cells`³ knots.
+    """
+    a = linear_part(params)
+    to_subject = np.eye(4)
+    to_subject[:3, :3] = a
+    to_subject[:3, 3] = np.asarray(centre_mm) + a @ np.asarray(params.shift_mm)
+    m = np.linalg.inv(subject.affine) @ to_subject @ model.affine
+    index = affine_index(m, model.shape)
+    if params.warp_sigma_mm > 0:
+        n = params.warp_cells
+        knots = np.random.default_rng(params.seed).standard_normal((1, 3, n, n, n)).astype(np.float32)
+        knots *= params.warp_sigma_mm / subject.spacing_mm[:, None, None, None].astype(np.float32)
+        index += F.interpolate(torch.from_numpy(knots), size=model.shape, mode="trilinear", align_corners=True)[0]
+    return index
+
+
+def mirror_in_model(params: GeometryParams, subject_mirror: Affine, centre_mm: npt.ArrayLike) -> Affine:
+    """World reflection of the model box that stands for the subject's mid-plane, with the drawn error."""
+    values, vectors = np.linalg.eigh((subject_mirror[:3, :3] + subject_mirror[:3, :3].T) / 2)
+    normal, on_plane = vectors[:, int(np.argmin(values))], subject_mirror[:3, 3] / 2
+    a = linear_part(params)
+    n = a.T @ normal
+    # plane n·(x) = e in subject space, x = centre + A (c + shift)
+    e = normal @ (on_plane - np.asarray(centre_mm)) - n @ np.asarray(params.shift_mm)
+    length = float(np.linalg.norm(n))
+    n, e = n / length, e / length
+    n = n if n[0] > 0 else -n
+    e = e if normal @ a[:, 0] > 0 else -e
+    yaw, roll, off = params.mirror_error
+    tilted = n + np.deg2rad([0.0, yaw, roll])
+    return reflection(tilted, n * (e + off))

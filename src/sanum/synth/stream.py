@@ -1,0 +1,51 @@
+"""Endless training samples: item i of a run is a function of (run seed, i) and nothing else."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numba
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from .anatomy import Anatomy
+from .generator import apply_sample, draw_sample
+
+Item = dict[str, torch.Tensor]
+
+
+class Stream(IterableDataset[Item]):
+    """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
+
+    Each item: image (2, X, Y, Z), t1w, p, lesion, brain (1, X, Y, Z); float32.
+    """
+
+    def __init__(self, anatomies: Sequence[Anatomy], bank: Sequence[Path], *, seed: int, start: int = 0) -> None:
+        if not anatomies:
+            raise ValueError("a stream needs at least one anatomy")
+        self.anatomies, self.bank, self.seed, self.start = list(anatomies), list(bank), seed, start
+
+    def item(self, index: int) -> Item:
+        """Sample number `index`."""
+        rng = np.random.default_rng([self.seed, index])
+        anatomy = self.anatomies[int(rng.integers(len(self.anatomies)))]
+        sample = apply_sample(anatomy, draw_sample(rng, anatomy, self.bank))
+        return {
+            "image": torch.from_numpy(sample.image),
+            **{
+                name: torch.from_numpy(np.ascontiguousarray(getattr(sample, name), dtype=np.float32))[None]
+                for name in ("t1w", "p", "lesion", "brain")
+            },
+        }
+
+    def __iter__(self) -> Iterator[Item]:
+        """From `start` on, without end."""
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        if info:
+            torch.set_num_threads(1)  # the other cores train
+            numba.set_num_threads(1)
+        index = self.start + worker
+        while True:
+            yield self.item(index)
+            index += workers
