@@ -68,12 +68,12 @@ def draw_flow(
     ramp : (X, Y, Z) float32, optional
         `border_ramp(domain, spacing)` if already at hand.
     """
-    if domain.ndim != 3 or not domain.any():
-        raise ValueError("domain must be a non-empty mask with three axes")
-    if min(spacing) <= 0:
+    if domain.dtype != np.bool_ or domain.ndim != 3 or not domain.any():
+        raise ValueError("domain must be a non-empty boolean mask with three axes")
+    if not min(spacing) > 0:
         raise ValueError(f"spacing must be positive, got {spacing}")
     rng = np.random.default_rng(rng)
-    shape: tuple[int, int, int] = domain.shape  # type: ignore[assignment]
+    shape: tuple[int, int, int] = domain.shape
     if periods is None:
         periods = tuple(2.0 * n * s / 200.0 for n, s in zip(shape, spacing, strict=True))  # type: ignore[assignment]
     assert periods is not None
@@ -85,7 +85,9 @@ def draw_flow(
         v *= scale
     phi = gradient_noise(shape, periods, rng=rng)
     top = float(np.abs(phi[domain]).max())
-    cell = np.square(phi * np.float32(diffusion_length / np.sqrt(2.0) / top)) if top > 0 else np.zeros_like(phi)
+    cell = (
+        np.square(phi * np.float32(diffusion_length / np.sqrt(2.0) / top)) if top > 0 else np.zeros_like(phi)
+    )
     return Flow(domain, spacing, velocity, _face_diffusivity(cell, domain))
 
 
@@ -97,7 +99,9 @@ def border_ramp(domain: npt.NDArray[np.bool_], spacing: Triple, width_mm: float 
     return t * t * t * (t * (t * 6 - 15) + 10)
 
 
-def _edge_potential(axis: int, shape: tuple[int, int, int], periods: Triple, ramp: Array, rng: np.random.Generator) -> Array:
+def _edge_potential(
+    axis: int, shape: tuple[int, int, int], periods: Triple, ramp: Array, rng: np.random.Generator
+) -> Array:
     # edges along `axis` sit between cells in the two other axes, one more than cells there
     edges = tuple(n if a == axis else n + 1 for a, n in enumerate(shape))
     offset = tuple(0.5 if a == axis else 0.0 for a in range(3))
@@ -109,7 +113,7 @@ def _edge_potential(axis: int, shape: tuple[int, int, int], periods: Triple, ram
     return noise * np.minimum(_cut(low, c, 0), _cut(low, c, 1))
 
 
-def _cut(x: Array, axis: int, start: int) -> Array:
+def _cut(x: npt.NDArray, axis: int, start: int) -> npt.NDArray:
     return np.moveaxis(np.moveaxis(x, axis, 0)[start : x.shape[axis] - 1 + start], 0, axis)
 
 
@@ -124,7 +128,7 @@ def _curl(psi: list[Array], spacing: Triple) -> tuple[Array, Array, Array]:
 def _face_diffusivity(cell: Array, domain: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     faces = []
     for axis in range(3):
-        inside = _cut(domain, axis, 0) & _cut(domain, axis, 1)  # type: ignore[arg-type]
+        inside = _cut(domain, axis, 0) & _cut(domain, axis, 1)
         mean = 0.5 * (_cut(cell, axis, 0) + _cut(cell, axis, 1)) * inside
         faces.append(np.pad(mean, [(1, 1) if a == axis else (0, 0) for a in range(3)]).astype(np.float32))
     return tuple(faces)  # type: ignore[return-value]

@@ -34,14 +34,18 @@ def noise_shape(
         raise ValueError("domain is empty: it needs at least one voxel")
     if not 0 < percentile < 100:
         raise ValueError(f"percentile lies between 0 and 100, got {percentile}")
-    noise = gradient_noise(domain.shape, periods, rng=rng)  # type: ignore[arg-type]
+    noise = gradient_noise(domain.shape, periods, rng=rng)
     inside = noise > np.percentile(noise[domain], percentile)
     return soften(inside & domain, domain, softness_vox)
 
 
 def soften(mask: npt.NDArray, domain: npt.NDArray[np.bool_], sigma_vox: float) -> Array:
     """Mask blurred by σ voxels, cut to `domain`, scaled to a maximum of 1 (0 if empty)."""
-    soft = ndimage.gaussian_filter(mask.astype(np.float32), sigma_vox, truncate=3) if sigma_vox > 0 else mask.astype(np.float32)
+    soft = (
+        ndimage.gaussian_filter(mask.astype(np.float32), sigma_vox, truncate=3)
+        if sigma_vox > 0
+        else mask.astype(np.float32)
+    )
     soft *= domain
     peak = float(soft.max())
     return soft / np.float32(peak) if peak > 0 else soft

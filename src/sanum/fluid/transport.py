@@ -2,6 +2,8 @@
 
 Finite volumes, first-order upwind in space, SSP-RK3 or Euler in time (Shu & Osher 1988). Each Euler
 stage is a convex combination under the step bound below, so P stays in [0, max P0] and its sum stays.
+The sum stays to rounding of P, the upper bound to rounding of V: its discrete divergence is some 1e-7 of
+|V|/h and not 0, so a plateau at max P0 may end up to `ROUNDING` above it; P never falls below 0.
 """
 
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from .flow import Flow
 from .kernels.cpu import largest_rate, upwind_euler
 
 Array = npt.NDArray[np.float32]
+ROUNDING = 2e-6  # measured: 5e-7 after 500 steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,7 @@ def transport(
         Units of time (0.2 to 1 in the paper).
     integrator : "ssp3" or "euler"
     callback : function (time, p), optional
-        Called after each step.
+        Called after each step with a copy of P on the whole grid.
 
     Raises
     ------
@@ -64,42 +67,51 @@ def transport(
     _check(p0, flow, duration, integrator)
     box = _reachable(p0, flow, duration)
     faces = [_face_box(box, axis) for axis in range(3)]
-    p = np.ascontiguousarray(p0[box], dtype=p0.dtype)
-    velocity = [np.ascontiguousarray(v[f]) for v, f in zip(flow.velocity, faces, strict=True)]
-    diffusivity = [np.ascontiguousarray(d[f]) for d, f in zip(flow.diffusivity, faces, strict=True)]
+    # copies, never views: the integrator writes into p, and the walls below into the fields
+    p = np.array(p0[box], order="C")
+    velocity = [np.array(v[f], order="C") for v, f in zip(flow.velocity, faces, strict=True)]
+    diffusivity = [np.array(d[f], order="C") for d, f in zip(flow.diffusivity, faces, strict=True)]
     # A box cut through the domain gets walls: nothing has reached them (see _reachable).
     for axis in range(3):
         for field in (velocity[axis], diffusivity[axis]):
             edge = np.moveaxis(field, axis, 0)
             edge[0] = 0
             edge[-1] = 0
-    rate = largest_rate(*velocity, *diffusivity, *flow.spacing_mm)
+    rate = largest_rate(*velocity, *diffusivity, *flow.spacing_mm)  # type: ignore[call-arg]
     steps = int(np.ceil(duration * rate / 0.95)) if duration > 0 else 0
     if steps > max_steps:
         raise ValueError(f"the transport needs {steps} steps, more than max_steps={max_steps}")
     start_mass = float(p0.sum(dtype=np.float64))
     # walls of the cut box change the divergence only where P is zero throughout
-    p = _integrate(p, velocity, diffusivity, flow.spacing_mm, duration, steps, integrator, callback)
-    out = np.zeros_like(p0)
-    out[box] = p
+    def whole(part):
+        full = np.zeros_like(p0)
+        full[box] = part
+        return full
+
+    shown = (lambda time, part: callback(time, whole(part))) if callback else None
+    out = whole(_integrate(p, velocity, diffusivity, flow.spacing_mm, duration, steps, integrator, shown))
     mass = float(out.sum(dtype=np.float64))
     return Transported(out, steps, abs(mass - start_mass) / start_mass if start_mass > 0 else 0.0)
 
 
-def _integrate(p, velocity, diffusivity, spacing, duration, steps, integrator, callback):  # noqa: ANN001, ANN202
+def _integrate(p, velocity, diffusivity, spacing, duration, steps, integrator, callback):
     if steps == 0:
         return p
     dt = duration / steps
+
+    def euler(x, out):
+        upwind_euler(x, *velocity, *diffusivity, *spacing, dt, out)  # type: ignore[call-arg]
+
     first, second = np.empty_like(p), np.empty_like(p)
     third = p.dtype.type(1 / 3)
     quarter = p.dtype.type(0.25)
     for n in range(steps):
-        upwind_euler(p, *velocity, *diffusivity, *spacing, dt, first)
+        euler(p, first)
         if integrator == "ssp3":
-            upwind_euler(first, *velocity, *diffusivity, *spacing, dt, second)
+            euler(first, second)
             second *= quarter
             second += (1 - quarter) * p
-            upwind_euler(second, *velocity, *diffusivity, *spacing, dt, first)
+            euler(second, first)
             first *= 2 * third
             first += third * p
         p, first = first, p
@@ -113,12 +125,12 @@ def _check(p0: npt.NDArray, flow: Flow, duration: float, integrator: str) -> Non
         raise ValueError(f"p0 has shape {p0.shape}, the flow's domain {flow.domain.shape}")
     if p0.dtype not in (np.float32, np.float64):
         raise ValueError(f"p0 must be float32 or float64, got {p0.dtype}")
-    if not np.isfinite(p0).all() or p0.min() < 0 or p0.max() > 1:
+    if not np.isfinite(p0).all() or p0.min() < 0 or p0.max() > 1 + ROUNDING:
         raise ValueError("p0 must be finite and in [0, 1]")
     if (p0[~flow.domain] > 0).any():
         raise ValueError("p0 has values outside of the flow's domain; multiply it by the domain first")
-    if not duration >= 0:
-        raise ValueError(f"duration must not be negative, got {duration}")
+    if not 0 <= duration < np.inf:
+        raise ValueError(f"duration must be finite and not negative, got {duration}")
     if integrator not in ("ssp3", "euler"):
         raise ValueError(f'integrator is "ssp3" or "euler", not "{integrator}"')
 

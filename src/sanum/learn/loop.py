@@ -34,16 +34,19 @@ class LoopConfig:
         Largest norm of the gradient.
     ema : float
         Decay of the running mean of the weights, reached gradually.
+    last_rate : float
+        Share of the peak rate that the cosine ends at.
     save_every : int
         Steps between checkpoints.
     """
 
     steps: int = 5000
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     warmup: int = 100
     weight_decay: float = 1e-2
-    clip: float = 1.0
+    clip: float = 5.0
     ema: float = 0.998
+    last_rate: float = 0.01
     save_every: int = 100
 
 
@@ -67,11 +70,11 @@ class TrainingStopped(RuntimeError):
 
 
 def rate_at(step: int, config: LoopConfig) -> float:
-    """Learning rate of a step: linear rise, then half a cosine down to 1 % of the peak."""
+    """Learning rate of a step: linear rise, then half a cosine down to `last_rate` of the peak."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    return config.learning_rate * (config.last_rate + (1 - config.last_rate) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 def fit(
@@ -110,7 +113,9 @@ def fit(
         raise FileExistsError(f"{checkpoint} exists: pass --resume to go on, or choose another folder")
     if resume and not checkpoint.exists():
         raise FileNotFoundError(f"nothing to resume: {checkpoint} is missing")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     start = 0
     if resume:
@@ -120,7 +125,13 @@ def fit(
         average, start = state["average"], int(state["step"])
 
     def save(step: int) -> None:
-        state = {"model": model.state_dict(), "average": average, "optimizer": optimizer.state_dict(), "step": step, "config": asdict(config)}
+        state = {
+            "model": model.state_dict(),
+            "average": average,
+            "optimizer": optimizer.state_dict(),
+            "step": step,
+            "config": asdict(config),
+        }
         replace_whole(checkpoint, lambda p: torch.save(state, p))
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +144,9 @@ def fit(
             loss, values = step_function(model, batch)
             if not torch.isfinite(loss):
                 save(step)
-                raise TrainingStopped(f"the loss of step {step} is {loss.item()}; the state before it is saved in {checkpoint}")
+                raise TrainingStopped(
+                    f"the loss of step {step} is {loss.item()}; the state before it is saved in {checkpoint}"
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -142,7 +155,14 @@ def fit(
             done = step + 1
             _log(log, done, {"loss": loss.item(), **values})
             if on_step:
-                on_step(Progress(done, config.steps, {"loss": loss.item(), **values}, (time.monotonic() - began) / (done - start)))
+                on_step(
+                    Progress(
+                        done,
+                        config.steps,
+                        {"loss": loss.item(), **values},
+                        (time.monotonic() - began) / (done - start),
+                    )
+                )
             stopping = interrupted.is_set() or (stop_after is not None and done - start >= stop_after)
             if done % config.save_every == 0 or done == config.steps or stopping:
                 save(done)
@@ -164,7 +184,7 @@ def _average(average: dict[str, torch.Tensor], model: nn.Module, decay: float) -
             average[name].copy_(value)
 
 
-def _log(handle, step: int, values: dict[str, float]) -> None:  # noqa: ANN001
+def _log(handle, step: int, values: dict[str, float]) -> None:
     writer = csv.writer(handle)
     if handle.tell() == 0:
         writer.writerow(["step", *values])

@@ -26,7 +26,9 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any)
     return sha256(path)
 
 
-def load_weights(path: Path, *, expected_sha256: str | None = None) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_weights(
+    path: Path, *, expected_sha256: str | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """State (float32) and description; never unpickles.
 
     Raises
@@ -39,17 +41,21 @@ def load_weights(path: Path, *, expected_sha256: str | None = None) -> tuple[dic
     found = sha256(path)
     if expected_sha256 and found != expected_sha256:
         raise WeightsError(
-            f"the weights {path.name} are damaged: expected SHA-256 {expected_sha256[:12]}…, found {found[:12]}…; install sanum again"
+            f"the weights {path.name} are damaged: expected SHA-256 {expected_sha256[:12]}…, "
+            f"found {found[:12]}…; install sanum again"
         )
     try:
         with safe_open(path, framework="pt") as f:
             description = json.loads((f.metadata() or {}).get("sanum", "{}"))
             state = {k: f.get_tensor(k).float() for k in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path.name} is not a readable safetensors file ({error}); install sanum again") from error
+        raise WeightsError(
+            f"{path.name} is not a readable safetensors file ({error}); install sanum again"
+        ) from error
     if description.get("format") != FORMAT:
         raise WeightsError(
-            f"{path.name} has weights format {description.get('format')}, this version of sanum reads {FORMAT}; update one of them"
+            f"{path.name} has weights format {description.get('format')}, "
+            f"this version of sanum reads {FORMAT}; update one of them"
         )
     return state, description
 

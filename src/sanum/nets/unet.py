@@ -6,6 +6,7 @@ that fine detail need not pass through the features.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Same spatial shape."""
+        """Return the same spatial shape."""
         h = self.conv1(F.relu(self.norm1(x)))
         h = self.conv2(F.relu(self.norm2(h)))
         return self.skip(x) + h
@@ -54,14 +55,16 @@ class UNet(nn.Module):
         Feature maps of each level; the first level works at half the resolution.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, widths: Sequence[int] = (32, 64, 128, 192)) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, widths: Sequence[int] = (32, 64, 128, 192)
+    ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
         self.stem = nn.Conv3d(8 * channels_in, widths[0], 3, padding=1)
         self.encode = nn.ModuleList(ResidualBlock(w, w) for w in widths)
-        self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.bottom = ResidualBlock(widths[-1], widths[-1])
-        self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairwise(widths))
         self.decode = nn.ModuleList(ResidualBlock(2 * w, w) for w in widths[:-1])
         self.norm = nn.GroupNorm(8, widths[0])
         self.last = nn.Conv3d(widths[0] + 8 * channels_in, widths[0], 3, padding=1)
@@ -70,7 +73,9 @@ class UNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
         if any(n % self.multiple for n in x.shape[2:]):
-            raise ValueError(f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}")
+            raise ValueError(
+                f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"
+            )
         folded = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
         h = self.stem(folded)
         skips = []

@@ -50,9 +50,7 @@ class Grid:
 
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place."""
-        return self.shape == other.shape and bool(
-            np.abs(self.affine - other.affine).max() <= tolerance_mm
-        )
+        return self.shape == other.shape and bool(np.abs(self.affine - other.affine).max() <= tolerance_mm)
 
 
 def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:

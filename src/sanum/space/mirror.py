@@ -89,7 +89,10 @@ def _plane(parameters: npt.ArrayLike, centre: npt.NDArray[np.float64]) -> Affine
 def _descend(score: _Score, start: npt.ArrayLike, step: float = 3.0) -> tuple[npt.NDArray[np.float64], float]:
     simplex = np.asarray(start, dtype=np.float64) + step * np.vstack([np.zeros(3), np.eye(3)])
     found = optimize.minimize(
-        score, simplex[0], method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-5, "maxfev": 80}
+        score,
+        simplex[0],
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-5, "maxfev": 80},
     )
     return found.x, float(found.fun)
 
@@ -99,7 +102,7 @@ def _at_spacing(grid: Grid, spacing_mm: float) -> Grid:
     shape = tuple(max(4, round(n * r)) for n, r in zip(grid.shape, ratio, strict=True))
     affine = grid.affine @ np.diag([*(1 / ratio), 1.0])
     affine[:3, 3] = apply_affine(grid.affine, 0.5 / ratio - 0.5)
-    return Grid(shape, affine)  # type: ignore[arg-type]
+    return Grid(shape, affine)
 
 
 def _centroid(weight: npt.NDArray, grid: Grid) -> npt.NDArray[np.float64]:

@@ -33,14 +33,19 @@ def register_affine(
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(0.2)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 120, relaxationFactor=0.6)
+    # the default tolerance (1e-4) ends after ten steps, some 5 mm off: a correlation's gradient per mm is small
+    method.SetOptimizerAsRegularStepGradientDescent(
+        2.0, 1e-3, 120, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
+    )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel([4, 2])
     method.SetSmoothingSigmasPerLevel([4, 2])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(start, inPlace=True)
     method.Execute(a, b)
-    matrix = np.array(start.GetNthTransform(0).GetMatrix() if hasattr(start, "GetNthTransform") else start.GetMatrix())
+    matrix = np.array(
+        start.GetNthTransform(0).GetMatrix() if hasattr(start, "GetNthTransform") else start.GetMatrix()
+    )
     affine = start if not hasattr(start, "GetNthTransform") else start.GetNthTransform(0)
     m = matrix.reshape(3, 3)
     c, t = np.array(affine.GetFixedParameters()[:3]), np.array(affine.GetParameters()[9:12])

@@ -10,7 +10,13 @@ from .grid import Grid
 
 
 def resample(
-    voxels: npt.NDArray, source: Grid, target: Grid, *, order: int = 1, antialias: bool = True, fill: float = 0.0
+    voxels: npt.NDArray,
+    source: Grid,
+    target: Grid,
+    *,
+    order: int = 1,
+    antialias: bool = True,
+    fill: float = 0.0,
 ) -> npt.NDArray[np.float32]:
     """Volume on `source` read at the voxel centres of `target`.
 
@@ -39,7 +45,9 @@ def resample(
     if order == 3:
         x, affine = _upsample_cubic(x, affine)
     to_source = np.linalg.inv(affine) @ target.affine
-    return sample_affine(torch.from_numpy(x - fill)[None], to_source, target.shape, nearest=order == 0)[0].numpy() + np.float32(fill)
+    return sample_affine(torch.from_numpy(x - fill)[None], to_source, target.shape, nearest=order == 0)[
+        0
+    ].numpy() + np.float32(fill)
 
 
 def sample_affine(
@@ -96,5 +104,7 @@ def _upsample_cubic(
     x: npt.NDArray[np.float32], affine: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     shape = [2 * n - 1 for n in x.shape]
-    fine = ndimage.zoom(x, [s / n for s, n in zip(shape, x.shape, strict=True)], order=3, mode="nearest", grid_mode=False)
+    fine = ndimage.zoom(
+        x, [s / n for s, n in zip(shape, x.shape, strict=True)], order=3, mode="nearest", grid_mode=False
+    )
     return fine, affine @ np.diag([0.5, 0.5, 0.5, 1.0])

@@ -75,14 +75,16 @@ class Anatomy:
 
 def prepare(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
     """Anatomy of a T1w and its DLMUSE parcellation, kept in `cache` by the content of both files."""
-    digest = hashlib.sha256(f"v{CACHE_VERSION}".encode() + t1w.read_bytes() + parcellation.read_bytes()).hexdigest()[:20]
+    digest = hashlib.sha256(
+        f"v{CACHE_VERSION}".encode() + t1w.read_bytes() + parcellation.read_bytes()
+    ).hexdigest()[:20]
     kept = cache / f"anatomy-{digest}.npz"
     name = t1w.name.split("_")[0]
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
         made = _make(t1w, parcellation)
         partial = kept.with_suffix(f".{name}.tmp.npz")
-        np.savez_compressed(partial, **made)
+        np.savez_compressed(partial, **made)  # type: ignore[arg-type]
         partial.replace(kept)
     with np.load(kept) as data:
         grid = Grid(data["t1w"].shape, data["affine"])
@@ -92,7 +94,9 @@ def prepare(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
         )  # fmt: skip
 
 
-def correct_bias(voxels: npt.NDArray[np.float32], grid: Grid, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def correct_bias(
+    voxels: npt.NDArray[np.float32], grid: Grid, mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
     """Volume divided by its N4 bias field (Tustison et al. 2010), estimated inside `mask`."""
     image = to_sitk(voxels, grid)
     region = sitk.Cast(to_sitk(mask.astype(np.float32), grid) > 0.5, sitk.sitkUInt8)
@@ -116,7 +120,9 @@ def mni_brain() -> tuple[npt.NDArray[np.float32], Grid]:
 def _make(t1w: Path, parcellation: Path) -> dict[str, npt.NDArray]:
     image, labels_image = (nib.as_closest_canonical(nib.load(p)) for p in (t1w, parcellation))
     if image.shape != labels_image.shape or not np.allclose(image.affine, labels_image.affine, atol=1e-2):
-        raise ValueError(f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other")
+        raise ValueError(
+            f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other"
+        )
     voxels = np.asarray(image.dataobj, dtype=np.float32)
     labels = np.asarray(labels_image.dataobj).astype(np.int16)
     grid = Grid(voxels.shape, image.affine)
@@ -167,7 +173,7 @@ def read_mask_on(path: Path, anatomy: Anatomy, *, flip: bool = False) -> npt.NDA
 
 @lru_cache(maxsize=256)
 def _mni_mask(path: Path) -> tuple[npt.NDArray[np.float16], Grid]:
-    """A mask cut to its box at 2 mm, as half floats: a bank of a hundred takes a few megabytes."""
+    """Read a mask, cut to its box at 2 mm, as half floats: a bank of a hundred takes a few megabytes."""
     image = nib.as_closest_canonical(nib.load(path))
     mask = np.pad(np.asarray(image.dataobj) > 0.5, 4)
     box = tuple(slice(s.start - 4, s.stop + 4) for s in ndimage.find_objects(mask.astype(np.uint8))[0])
@@ -194,4 +200,10 @@ def ixi_pairs(root: Path) -> list[tuple[Path, Path]]:
 
 def describe(anatomy: Anatomy) -> str:
     """JSON with the numbers of a prepared anatomy."""
-    return json.dumps({"name": anatomy.name, "tissue_means": anatomy.tissue_means.round(3).tolist(), "brain_ml": float(anatomy.brain.sum() * anatomy.grid.voxel_volume_ml)})
+    return json.dumps(
+        {
+            "name": anatomy.name,
+            "tissue_means": anatomy.tissue_means.round(3).tolist(),
+            "brain_ml": float(anatomy.brain.sum() * anatomy.grid.voxel_volume_ml),
+        }
+    )

@@ -69,7 +69,7 @@ def grow(anatomy: Anatomy, params: ShapeParams) -> Array:
         else:
             n = params.periods_per_200mm
             periods = tuple(n * k * s / 200 for k, s in zip(anatomy.brain.shape, spacing, strict=True))
-            p0 = noise_shape(anatomy.brain, rng=rng, percentile=params.percentile, periods=periods)  # type: ignore[arg-type]
+            p0 = noise_shape(anatomy.brain, rng=rng, percentile=params.percentile, periods=periods)
             p0 = _some_parts(p0, rng)
         flow = draw_flow(
             anatomy.brain, rng=rng, spacing=spacing, peak_speed=params.peak_speed,  # type: ignore[arg-type]
@@ -103,7 +103,9 @@ def draw_look(rng: np.random.Generator) -> LookParams:
     )
 
 
-def apply_look(image: Array, p: Array, white: float, grey: float, params: LookParams, *, ct: bool = False) -> Array:
+def apply_look(
+    image: Array, p: Array, white: float, grey: float, params: LookParams, *, ct: bool = False
+) -> Array:
     """I = I0 + ΔI·P (spec 2): darker where white > grey, else brighter; CT mostly darker.
 
     Parameters

@@ -56,7 +56,7 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         offset, texture = 0.01, rng.uniform(0, 0.01)
     else:
         tissue = np.array([rng.uniform(*r) for r in _RANGES[preset]])
-        if preset == "flair" and tissue[2] > tissue[1]:
+        if preset in ("flair", "ct") and tissue[2] > tissue[1]:
             tissue[1:] = tissue[:0:-1]
         head = rng.uniform(0.0, 1.2, HEAD_KNOTS.size)
         head[0] = 0.0
@@ -82,7 +82,13 @@ def apply_contrast(
     fluid, grey, white = (float(m) for m in np.asarray(t1_means))
     f, g, w = params.tissue
     knots = [0.0, fluid, grey, white, 2.0]
-    values = [f - params.gain * fluid * (g - f) / max(grey - fluid, 0.1) * 0.3, f, g, w, w + params.gain * (2.0 - white)]
+    values = [
+        f - params.gain * fluid * (g - f) / max(grey - fluid, 0.1) * 0.3,
+        f,
+        g,
+        w,
+        w + params.gain * (2.0 - white),
+    ]
     inside = np.interp(t1w, knots, np.maximum(values, 0)).astype(np.float32)
     if any(params.groups):
         shift = np.asarray(params.groups, dtype=np.float32)[groups]

@@ -47,7 +47,7 @@ def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 
         voxel[:] = rng.uniform(2.0, 4.0)
     elif u < low_field + thick * 2:
         voxel[int(rng.integers(3))] = rng.uniform(2.5, 8.5)
-    cut = rng.random() < (0.12 if level in ("medium", "severe") else 0.04)
+    cut = rng.random() < {"none": 0.0, "mild": 0.04, "medium": 0.12, "severe": 0.12}[level]
     return CorruptionParams(
         voxel_mm=tuple(float(v) for v in voxel),  # type: ignore[arg-type]
         profile=float(rng.uniform(0.85, 1.15)),
@@ -76,7 +76,9 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
     small = [max(4, round(n / f)) for n, f in zip(image.shape, factor, strict=True)]
     coarse = tuple(small) != image.shape
     if coarse:
-        out = F.interpolate(torch.from_numpy(np.ascontiguousarray(out))[None, None], size=small, mode="trilinear")[0, 0].numpy()
+        out = F.interpolate(
+            torch.from_numpy(np.ascontiguousarray(out))[None, None], size=small, mode="trilinear"
+        )[0, 0].numpy()
     if params.noise_sigma > 0:
         noise = rng.standard_normal(out.shape, dtype=np.float32) * np.float32(params.noise_sigma)
         if params.rician:
@@ -85,7 +87,9 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
         else:
             out = np.maximum(out + noise, 0)
     if coarse:
-        out = F.interpolate(torch.from_numpy(out)[None, None], size=image.shape, mode="trilinear")[0, 0].numpy()
+        out = F.interpolate(torch.from_numpy(out)[None, None], size=image.shape, mode="trilinear")[
+            0, 0
+        ].numpy()
     return out.astype(np.float32, copy=False)
 
 
@@ -93,7 +97,9 @@ def _blur_profile(out: Array, factor: npt.NDArray, profile: float) -> Array:
     # slice profile: σ = (0.85 … 1.15)·ln 5/π · thickness/spacing voxels (spec 3), where the axis is coarser
     for axis, f in enumerate(factor):
         if f > 1.05:
-            out = ndimage.gaussian_filter1d(out, profile * np.log(5) / np.pi * f * 0.75, axis=axis, truncate=2.5)
+            out = ndimage.gaussian_filter1d(
+                out, profile * np.log(5) / np.pi * f * 0.75, axis=axis, truncate=2.5
+            )
     return out
 
 

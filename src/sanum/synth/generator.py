@@ -1,4 +1,4 @@
-"""One training sample: healthy anatomy → anomaly → modality → pose → acquisition → pair with its mirror image."""
+"""One training sample: healthy anatomy → anomaly → modality → pose → acquisition → mirrored pair."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def draw_sample(
         contrast=draw_contrast(rng, preset, anatomy.tissue_means),
         geometry=draw_geometry(rng),
         corruption=draw_corruption(rng, level),
-        skull=("on", "off", "partly")[int(rng.choice(3, p=[0.5, 0.4, 0.1]))],  # type: ignore[arg-type]
+        skull=("on", "off", "partly")[int(rng.choice(3, p=[0.5, 0.4, 0.1]))],
         skull_mm=float(rng.uniform(2, 12)),
         skull_erosion=int(rng.choice(3, p=[0.4, 0.4, 0.2])),
         shapes=tuple(draw_shape(rng, bank) for _ in range(count)),
@@ -89,14 +89,18 @@ def draw_sample(
 
 
 def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool = False) -> Sample:
-    """The sample of these parameters; deterministic."""
+    """Make the sample of these parameters; deterministic."""
     model = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
     centre = apply_affine(anatomy.grid.affine, np.argwhere(anatomy.brain).mean(0))
     index = sampling_index(params.geometry, model, anatomy.grid, centre)
     grown = [grow(anatomy, s) for s in params.shapes]
     stack = torch.from_numpy(np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown]))
     t1w, soft, *anomalies = sample_at(stack, index).numpy()
-    groups = sample_at(torch.from_numpy(anatomy.groups.astype(np.float32))[None], index, nearest=True)[0].numpy().astype(np.uint8)
+    groups = (
+        sample_at(torch.from_numpy(anatomy.groups.astype(np.float32))[None], index, nearest=True)[0]
+        .numpy()
+        .astype(np.uint8)
+    )
     image = apply_contrast(t1w, soft, groups, anatomy.tissue_means, params.contrast)
     ct = params.contrast.preset == "ct"
     sick = image
@@ -104,7 +108,10 @@ def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool =
         sick = apply_look(sick, p, params.contrast.tissue[2], params.contrast.tissue[1], look, ct=ct)
     shown = _shown(soft, params)
     seen = field_of_view(MODEL_SHAPE, params.corruption)
-    shots = [apply_corruption(x * shown, params.corruption) * seen for x in ((sick, image) if with_healthy else (sick,))]
+    shots = [
+        apply_corruption(x * shown, params.corruption) * seen
+        for x in ((sick, image) if with_healthy else (sick,))
+    ]
     scaled, *healthy = (np.clip(x, 0, 1) if ct else scale_intensity(x) for x in shots)
     across = mirror_in_model(params.geometry, anatomy.mirror, centre)
     brain = (soft > 0.5) & seen
@@ -121,7 +128,7 @@ def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool =
 
 
 def _shown(soft: Array, params: SampleParams) -> Array:
-    """What of the head is left: all, the brain, or the brain with a rim."""
+    """Tell what of the head is left: all, the brain, or the brain with a rim."""
     if params.skull == "on":
         return np.ones_like(soft)
     brain = soft > 0.5

@@ -68,7 +68,9 @@ def linear_part(params: GeometryParams) -> npt.NDArray[np.float64]:
     return rz @ ry @ rx @ shear @ np.diag(1 / np.asarray(params.scale)) @ flip
 
 
-def sampling_index(params: GeometryParams, model: Grid, subject: Grid, centre_mm: npt.ArrayLike) -> torch.Tensor:
+def sampling_index(
+    params: GeometryParams, model: Grid, subject: Grid, centre_mm: npt.ArrayLike
+) -> torch.Tensor:
     """Voxel positions (3, I, J, K) in the subject for each voxel of `model` (whose centre is world 0).
 
     subject mm = centre + A (model mm + shift) + u(model mm), u a cubic field on `warp_cells`³ knots.
@@ -83,7 +85,9 @@ def sampling_index(params: GeometryParams, model: Grid, subject: Grid, centre_mm
         n = params.warp_cells
         knots = np.random.default_rng(params.seed).standard_normal((1, 3, n, n, n)).astype(np.float32)
         knots *= params.warp_sigma_mm / subject.spacing_mm[:, None, None, None].astype(np.float32)
-        index += F.interpolate(torch.from_numpy(knots), size=model.shape, mode="trilinear", align_corners=True)[0]
+        index += F.interpolate(
+            torch.from_numpy(knots), size=model.shape, mode="trilinear", align_corners=True
+        )[0]
     return index
 
 

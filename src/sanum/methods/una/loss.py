@@ -1,5 +1,6 @@
-"""The objective (spec 4): each term a pure function. The contrastive term is left to the learning issue's recipe.
+"""The objective (spec 4): each term a pure function.
 
+The contrastive term is left to the learning issue's recipe.
 Sums over voxels are divided by the brain's volume, so that a term does not depend on the box.
 """
 
@@ -27,7 +28,7 @@ def gradient(t1w: Tensor, target: Tensor, weight: Tensor, volume: Tensor) -> Ten
     """∫ κ |∇Î − ∇T| / volume, forward differences, mean over the three axes."""
     error = t1w - target
     total = sum((weight.narrow(d, 1, error.shape[d] - 1) * error.diff(dim=d).abs()).sum() for d in (2, 3, 4))
-    return total / (3 * volume)  # type: ignore[return-value]
+    return total / (3 * volume)
 
 
 def overlap(logits: Tensor, mask: Tensor, volume: Tensor) -> Tensor:
@@ -47,14 +48,15 @@ def laplace(t1w: Tensor, target: Tensor, log_scale: Tensor, brain: Tensor, volum
 def objective(prediction: Prediction, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
     """Weighted sum of the terms, and each as a number."""
     target, p, brain = batch["t1w"], batch["p"], batch["brain"]
-    volume = brain.sum().clamp_min(1000.0)
+    volume = brain.sum().clamp_min(0.1 * brain.numel())  # a crop may hold little brain
     weight = kappa(p)
     terms = {
         "recon": reconstruction(prediction.t1w, target, weight, volume),
         "gradient": LAMBDA_GRADIENT * gradient(prediction.t1w, target, weight, volume),
         "anomaly": WEIGHT_ANOMALY * overlap(prediction.anomaly, batch["lesion"], volume),
         "brain": WEIGHT_BRAIN * overlap(prediction.brain, brain, volume),
-        "uncertainty": WEIGHT_UNCERTAINTY * laplace(prediction.t1w, target, prediction.log_scale, brain, volume),
+        "uncertainty": WEIGHT_UNCERTAINTY
+        * laplace(prediction.t1w, target, prediction.log_scale, brain, volume),
     }
     loss = torch.stack(list(terms.values())).sum()
     return loss, {k: v.item() for k, v in terms.items()}

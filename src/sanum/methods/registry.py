@@ -1,0 +1,57 @@
+"""Methods by name: each gives a predictor that turns a conformed pair into maps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Maps on the model grid, each (X, Y, Z) float32.
+
+    Parameters
+    ----------
+    t1w : array
+        Healthy T1w, white matter near 1.
+    anomaly, brain : array
+        Probabilities.
+    uncertainty : array
+        Expected absolute error of `t1w`.
+    """
+
+    t1w: Array
+    anomaly: Array
+    brain: Array
+    uncertainty: Array
+
+
+class Predictor(Protocol):
+    """A loaded method."""
+
+    weights_name: str
+    weights_sha256: str
+    device: str
+
+    def __call__(self, pair: Array) -> Maps:
+        """`pair` (2, X, Y, Z): the scan and its mirror image, scaled by `scan.conform`."""
+        ...
+
+
+def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None) -> Predictor:
+    """Predictor of a method with its shipped weights, or those of a file.
+
+    Raises
+    ------
+    ValueError
+        Unknown method; weights that are missing, damaged, or of another version.
+    """
+    if name != "una":
+        raise ValueError(f'unknown method "{name}": known is una')
+    from .una.predict import UnaPredictor
+
+    return UnaPredictor(device=device, weights=weights)

@@ -1,0 +1,65 @@
+"""UNA as a predictor: the shipped weights, one forward pass."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ...learn.weights import WeightsError, load_weights, sha256
+from ..registry import Maps
+from .model import Una
+
+SHIPPED = Path(__file__).parent / "weights" / "una-compact.safetensors"
+SHIPPED_SHA256 = SHIPPED.with_suffix(".sha256")
+
+
+class UnaPredictor:
+    """The network with weights, on a device.
+
+    Parameters
+    ----------
+    device : str
+        A torch device.
+    weights : Path, optional
+        A file of `sanum train`; default the one that ships, whose SHA-256 is checked.
+    """
+
+    def __init__(self, *, device: str = "cpu", weights: Path | None = None) -> None:
+        path = weights or SHIPPED
+        expected = (
+            SHIPPED_SHA256.read_text().split()[0] if weights is None and SHIPPED_SHA256.exists() else None
+        )
+        state, description = load_weights(path, expected_sha256=expected)
+        if description.get("method") != "una":
+            raise WeightsError(f"{path.name} holds weights of {description.get('method')}, expected una")
+        self.net = Una(description["widths"])
+        try:
+            self.net.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()})"
+            ) from error
+        self.net.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.device, self.weights_name, self.weights_sha256 = device, path.name, expected or sha256(path)
+
+    @torch.inference_mode()
+    def __call__(self, pair: npt.NDArray[np.float32]) -> Maps:
+        """Maps of one pair (2, X, Y, Z)."""
+        x = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))[None].to(self.device)
+        with torch.autocast(
+            torch.device(self.device).type, torch.bfloat16, enabled=fast_bfloat16(self.device)
+        ):
+            out = self.net(x)
+        t1w, anomaly, brain, scale = (
+            t[0, 0].float().cpu().numpy()
+            for t in (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
+        )
+        return Maps(t1w, anomaly, brain, scale)
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs)."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

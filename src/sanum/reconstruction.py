@@ -1,0 +1,359 @@
+"""The main job: one brain scan in; its healthy anatomy, an anomaly map and an uncertainty map out.
+
+read → conform → find the brain → pair with the mirror image → predict → back to the scan's own grid.
+Each step is a function that can be called by itself.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from . import __version__
+from .methods import registry
+from .methods.registry import Maps, Predictor
+from .scan import Scan, ScanError, read, write
+from .scan.conform import MODEL_SPACING_MM, Conformed, conform
+from .scan.names import output_name, stem_of
+from .space.grid import Grid, apply_affine, covering
+from .space.mirror import find_mirror, mirror, reflection
+from .space.resample import resample
+
+ANOMALY_THRESHOLD = 0.5  # fixed beforehand, not tuned on anything that is reported
+SMALLEST_BRAIN_ML = 250.0
+_HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
+Space = Literal["input", "1mm"]
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Results of one scan, all on one grid.
+
+    Parameters
+    ----------
+    scan : Scan
+        The input (resampled if another space was asked for).
+    anatomy : Scan
+        Healthy T1w inside the brain; white matter near 1, outside 0.
+    anomaly : Scan
+        Probability in [0, 1].
+    anomaly_mask, brain : Scan
+        Masks (uint8).
+    uncertainty : Scan
+        Expected absolute error of `anatomy` (Laplace scale), in its units; 0 outside of the brain.
+    contrast : str or None
+        As read, or "… (guessed)".
+    warnings : tuple of str
+    provenance : dict
+        Version, weights, device, seconds, date.
+    """
+
+    scan: Scan
+    anatomy: Scan
+    anomaly: Scan
+    anomaly_mask: Scan
+    uncertainty: Scan
+    brain: Scan
+    contrast: str | None
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Stem of the outputs."""
+        return stem_of(self.scan.path) if self.scan.path else "scan"
+
+    def outputs(self) -> dict[str, Scan]:
+        """File name of every image output."""
+        return {
+            output_name(self.name, "anatomy", "T1w"): self.anatomy,
+            output_name(self.name, "anomaly", "probseg"): self.anomaly,
+            output_name(self.name, "anomaly", "mask"): self.anomaly_mask,
+            output_name(self.name, "uncertainty", "map"): self.uncertainty,
+            output_name(self.name, "brain", "mask"): self.brain,
+        }
+
+    def report(self) -> str:
+        """The report as one self-contained HTML page."""
+        from .report import ReportInputs, render  # matplotlib only where a report is wanted
+
+        return render(
+            ReportInputs(
+                self.scan.path.name if self.scan.path else "scan",
+                self.scan, self.anatomy, self.anomaly, self.anomaly_mask, self.uncertainty, self.brain,
+                self.contrast, self.warnings, self.provenance,
+            )
+        )  # fmt: skip
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write all images and the report into `folder`: all of them whole, or none.
+
+        Raises
+        ------
+        ScanError
+            Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full.
+        """
+        folder = Path(folder)
+        images = self.outputs()
+        page = output_name(self.name, None, "report", ".html")
+        check_free(self.name, folder, overwrite=overwrite)
+        hidden: Path | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            hidden = Path(tempfile.mkdtemp(prefix=".sanum-", dir=folder))
+            for name, scan in images.items():
+                write(scan, hidden / name)
+            (hidden / page).write_text(self.report(), encoding="utf-8")
+            for name in (*images, page):
+                (hidden / name).replace(folder / name)
+        except OSError as error:
+            raise ScanError(f"cannot write to {folder}: {error.strerror or error}; free some space or choose another folder") from error
+        finally:
+            if hidden is not None:
+                shutil.rmtree(hidden, ignore_errors=True)
+        return [folder / name for name in (*images, page)]
+
+
+def check_free(name: str, folder: Path, *, overwrite: bool) -> None:
+    """Raise `ScanError` if the report of `name` is in `folder` already, unless it may be overwritten."""
+    taken = sorted(folder.glob("*")) if folder.is_dir() else []
+    mine = [p for p in taken if p.name.startswith((f"{name}_desc-", f"{name}_report."))]
+    if mine and not overwrite:
+        raise ScanError(f"{mine[0]} exists: pass --overwrite to replace it, or choose another output folder")
+
+
+def reconstruct(
+    source: Any,
+    *,
+    device: str = "auto",
+    space: Space = "input",
+    volume: int | None = None,
+    predictor: Predictor | None = None,
+    on_step: OnStep | None = None,
+) -> Reconstruction:
+    """Healthy anatomy, anomaly and uncertainty of one scan.
+
+    Parameters
+    ----------
+    source : path, nibabel image or Scan
+        Any modality, skull on or off. A folder is a DICOM series.
+    device : str
+        "auto", "cpu", "cuda", "cuda:n" or "mps".
+    space : "input" or "1mm"
+        Grid of the results: the scan's own, or 1 mm isotropic over the same field of view.
+    volume : int, optional
+        Which volume of a 4D image.
+    predictor : Predictor, optional
+        A loaded method (for many scans); default the shipped one.
+    on_step : function, optional
+        Told the name of each step.
+
+    Raises
+    ------
+    ScanError
+        The source is not a scan of a head that can be used; one sentence says why.
+    """
+    if space not in ("input", "1mm"):
+        raise ValueError(f'space is "input" or "1mm", not "{space}"')
+    tell = on_step or (lambda _: None)
+    began = time.monotonic()
+    tell("read")
+    scan = read(source, volume=volume)
+    tell("load the model")
+    predictor = predictor or registry.load(device=resolve_device(device))
+    tell("find the brain")
+    centre = find_brain(scan, predictor)
+    conformed = conform(scan, centre)
+    tell("mirror")
+    across = find_mirror(conformed.image, conformed.grid)
+    tell("reconstruct")
+    maps = predictor(pair_with_mirror(conformed, across))
+    maps, warnings = tidy(maps, conformed)
+    tell("back to the scan's grid")
+    target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
+    result = to_scan_grid(maps, conformed.grid, target)
+    contrast = scan.contrast or guess_contrast(conformed.image, maps)
+    provenance = {
+        "version": __version__,
+        "weights": predictor.weights_name,
+        "weights_sha256": predictor.weights_sha256,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "device": predictor.device,
+        "seconds": f"{time.monotonic() - began:.1f}",
+        "input": scan.path.name if scan.path else "(in memory)",
+        "space": space,
+    }
+    return replace(
+        result, contrast=contrast, warnings=(*scan.warnings, *coverage_warnings(scan), *warnings), provenance=provenance
+    )
+
+
+def resolve_device(device: str) -> str:
+    """Torch device for "auto", "cpu", "cuda[:n]" or "mps"; ValueError if it is not there."""
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise ValueError(f'device is auto, cpu, cuda, cuda:n or mps, not "{device}"')
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ValueError(f"{device} is not there: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("mps is not there on this machine; use --device auto")
+    return device
+
+
+def find_brain(scan: Scan, predictor: Predictor) -> npt.NDArray[np.float64]:
+    """Centre of the brain in world mm: first passes of the network over likely places, best one refined.
+
+    Raises
+    ------
+    ScanError
+        No part of the scan looks like a brain.
+    """
+    best, most = None, 0.0
+    for guess in head_centres(scan):
+        centre, ml = _brain_near(scan, guess, predictor)
+        if ml > most:
+            best, most = centre, ml
+        if most > 900:
+            break
+    if best is not None:
+        centre, ml = _brain_near(scan, best, predictor)
+        best, most = (centre, ml) if ml > 0 else (best, most)
+    if best is None or most < SMALLEST_BRAIN_ML:
+        raise ScanError(
+            f"no brain found in {_called(scan)}: expected a scan of a head, found {most:.0f} mL that look like brain "
+            f"(at least {SMALLEST_BRAIN_ML:.0f} are needed); check that the file is a head and its orientation is right"
+        )
+    return best
+
+
+def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
+    """Likely centres of the brain: below the top of the head, and the middle of what is bright."""
+    coarse = covering(scan.grid, 4.0)
+    voxels = np.asarray(scan.voxels, dtype=np.float32)
+    if scan.contrast == "CT":
+        voxels = np.clip(voxels, 0, 80)
+    low = float(voxels.min())
+    x = resample(voxels, scan.grid, coarse, fill=low) - low
+    x = np.minimum(x, np.percentile(x, 99.5))
+    seen = x > 0.5 * float(x[x > x.mean()].mean()) if (x > x.mean()).any() else x > 0
+    parts, n = ndimage.label(ndimage.binary_opening(seen))
+    if n:
+        seen = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    where = apply_affine(coarse.affine, np.argwhere(seen) if seen.any() else np.array([np.array(coarse.shape) / 2]))
+    top = float(np.percentile(where[:, 2], 99.8))
+    upper = where[where[:, 2] > top - 150]
+    middle = upper.mean(0)
+    return [
+        np.array([middle[0], middle[1], max(top - _HEAD_HEIGHT_MM, where[:, 2].min())]),
+        middle,
+        scan.grid.centre_mm,
+    ]
+
+
+def _brain_near(scan: Scan, guess: npt.NDArray[np.float64], predictor: Predictor) -> tuple[npt.NDArray[np.float64], float]:
+    seen = conform(scan, guess)
+    if not seen.image.any():
+        return guess, 0.0
+    brain = largest_part(predictor(pair_with_mirror(seen, reflection((1, 0, 0), guess))).brain > 0.5)
+    ml = float(brain.sum()) * seen.grid.voxel_volume_ml
+    return (apply_affine(seen.grid.affine, np.argwhere(brain).mean(0)) if ml > 0 else guess), ml
+
+
+def pair_with_mirror(conformed: Conformed, across: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """(2, X, Y, Z): the conformed scan and its mirror image across the world reflection `across`."""
+    return np.stack([conformed.image, mirror(conformed.image, conformed.grid, across)])
+
+
+def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
+    """One brain without holes, nothing outside of it or of the scan; warnings for what looks wrong."""
+    covered = conformed.covered
+    brain = ndimage.binary_fill_holes(largest_part((maps.brain > 0.5) & covered))
+    warnings = []
+    border = sum(int(np.take(brain, i, axis=a).sum()) for a in range(3) for i in (0, -1))
+    if border > 200:
+        warnings.append("the brain reaches the edge of the model's box: parts of it may be missing from the results")
+    soft = np.clip(ndimage.gaussian_filter(brain.astype(np.float32), 0.7) * 2, 0, 1) * np.minimum(maps.brain * 2, 1) * covered
+    t1w = np.maximum(maps.t1w, 0) * soft
+    inside = brain.astype(np.float32)
+    if (mean := float(maps.uncertainty[brain].mean()) if brain.any() else 0.0) > 0.15:
+        warnings.append(f"the uncertainty is high (mean {mean:.2f}, white matter is 1): the input may be unlike what the model knows")
+    return Maps(t1w, maps.anomaly * inside, inside, maps.uncertainty * inside), tuple(warnings)
+
+
+def largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Largest connected part of a mask (all false if it is empty)."""
+    parts, n = ndimage.label(mask)
+    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n else mask
+
+
+def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
+    """Maps of the model grid on the scan's grid."""
+
+    def back(x: npt.NDArray[np.float32], order: int) -> npt.NDArray[np.float32]:
+        return resample(x, grid, scan.grid, order=order)
+
+    brain = back(maps.brain, 1) > 0.5
+    anatomy = np.clip(back(maps.t1w, 3), 0, None)
+    anatomy[anatomy < 0.01] = 0
+    anomaly = np.clip(back(maps.anomaly, 1), 0, 1) * brain
+    anomaly[anomaly < 1e-3] = 0
+    geometry = replace(scan, warnings=(), contrast=None)
+    return Reconstruction(
+        scan=scan,
+        anatomy=replace(geometry, voxels=anatomy, contrast="T1w"),
+        anomaly=replace(geometry, voxels=anomaly),
+        anomaly_mask=replace(geometry, voxels=(anomaly > ANOMALY_THRESHOLD).astype(np.uint8)),
+        uncertainty=replace(geometry, voxels=back(maps.uncertainty, 1) * brain),
+        brain=replace(geometry, voxels=brain.astype(np.uint8)),
+        contrast=None,
+    )
+
+
+def on_grid(scan: Scan, grid: Grid) -> Scan:
+    """Scan linearly interpolated onto another grid."""
+    voxels = np.asarray(scan.voxels, dtype=np.float32)
+    return replace(scan, voxels=resample(voxels, scan.grid, grid, fill=float(voxels.min())), affine=grid.affine)
+
+
+def guess_contrast(image: npt.NDArray[np.float32], maps: Maps) -> str | None:
+    """Which contrast the input looks like, from its intensity in the predicted tissues outside anomalies."""
+    healthy = (maps.brain > 0.5) & (maps.anomaly < 0.2)
+    means = []
+    for low, high in ((0.05, 0.5), (0.65, 0.82), (0.93, 1.15)):
+        tissue = healthy & (maps.t1w > low) & (maps.t1w < high)
+        if tissue.sum() < 200:
+            return None
+        means.append(float(np.median(image[tissue])))
+    fluid, grey, white = means
+    if white > grey > fluid:
+        return "T1w-like (guessed)"
+    if fluid > grey > white:
+        return "T2w-like (guessed)"
+    return "FLAIR-like (guessed)" if grey > white and grey > fluid else None
+
+
+def coverage_warnings(scan: Scan) -> tuple[str, ...]:
+    """What the geometry of the input means for the results."""
+    thickest = float(scan.grid.spacing_mm.max())
+    if thickest > 2 * MODEL_SPACING_MM:
+        return (f"slices of {thickest:.1f} mm: between them the results are interpolated",)
+    return ()
+
+
+def _called(scan: Scan) -> str:
+    return scan.path.name if scan.path else "this scan"

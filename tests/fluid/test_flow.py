@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from sanum.fluid import border_ramp, draw_flow
+
+SPACING = (1.0, 0.7, 1.9)
+PERIODS = (3.0, 3.0, 3.0)
+
+
+def between(domain, axis):
+    """Faces along `axis` whose two cells are both in the domain."""
+    padded = np.moveaxis(np.pad(domain, [(1, 1) if a == axis else (0, 0) for a in range(3)]), axis, 0)
+    return np.moveaxis(padded[1:] & padded[:-1], 0, axis)
+
+
+def peak(flow):
+    return max(float(np.abs(v).max()) for v in flow.velocity)
+
+
+def test_no_divergence_in_any_cell(domain):
+    flow = draw_flow(domain, rng=2, spacing=SPACING, periods=PERIODS)
+    total = sum(np.diff(v.astype(float), axis=a) / SPACING[a] for a, v in enumerate(flow.velocity))
+    assert peak(flow) == pytest.approx(11, rel=1e-6)
+    assert np.abs(total).max() <= 1e-6 * peak(flow) / min(SPACING)
+
+
+def test_nothing_crosses_the_border(domain):
+    flow = draw_flow(domain, rng=3, spacing=SPACING, periods=PERIODS)
+    for axis in range(3):
+        outside = ~between(domain, axis)
+        assert outside.any()
+        assert (flow.velocity[axis][outside] == 0).all()
+        assert (flow.diffusivity[axis][outside] == 0).all()
+
+
+def test_diffusivity_is_not_negative_and_has_the_asked_size(domain):
+    flow = draw_flow(domain, rng=4, spacing=SPACING, periods=PERIODS, diffusion_length=3.0)
+    top = max(float(d.max()) for d in flow.diffusivity)
+    assert min(float(d.min()) for d in flow.diffusivity) >= 0
+    assert 0 < np.sqrt(2 * top) <= 3.0 * (1 + 1e-6)
+
+
+def test_the_three_components_are_independent():
+    flow = draw_flow(np.ones((16, 16, 16), bool), rng=0, periods=PERIODS)
+    x, y, z = (v[:16, :16, :16].ravel() for v in flow.velocity)
+    assert np.abs(np.corrcoef([x, y, z])[np.triu_indices(3, 1)]).max() < 0.5
+
+
+def test_a_slice_flows_in_its_plane():
+    domain = np.ones((24, 24, 1), bool)
+    flow = draw_flow(domain, rng=1, periods=(3.0, 3.0, 1.0))
+    assert peak(flow) == pytest.approx(11, rel=1e-6)
+    assert not flow.velocity[2].any()
+
+
+def test_seed_and_generator_agree():
+    domain = np.ones((8, 9, 7), bool)
+    a, b = draw_flow(domain, rng=7), draw_flow(domain, rng=np.random.default_rng(7))
+    c = draw_flow(domain, rng=8)
+    assert all(np.array_equal(u, v) for u, v in zip(a.velocity, b.velocity, strict=True))
+    assert not np.array_equal(a.velocity[0], c.velocity[0])
+
+
+def test_a_lone_voxel_stands_still():
+    domain = np.zeros((5, 5, 5), bool)
+    domain[2, 2, 2] = True
+    assert peak(draw_flow(domain, rng=0)) == 0
+
+
+def test_ramp_counts_millimetres():
+    domain = np.ones((40, 40, 40), bool)
+    fine, coarse = border_ramp(domain, (1.0, 1.0, 1.0)), border_ramp(domain, (2.0, 2.0, 2.0))
+    assert fine[3, 20, 20] == pytest.approx(0.5)  # 4 mm of 8: the middle of the step
+    assert coarse[1, 20, 20] == pytest.approx(0.5)
+    assert fine[7:-7, 7:-7, 7:-7].min() == 1
+    assert not border_ramp(~domain, (1.0, 1.0, 1.0)).any()
+
+
+def test_a_ramp_at_hand_changes_nothing():
+    domain = np.ones((9, 9, 9), bool)
+    a = draw_flow(domain, rng=0)
+    b = draw_flow(domain, rng=0, ramp=border_ramp(domain, (1.0, 1.0, 1.0)))
+    assert np.array_equal(a.velocity[0], b.velocity[0])
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((3, 3, 3), bool), np.ones((3, 3), bool), np.ones((3, 3, 3), np.uint8)]
+)
+def test_bad_domain(bad):
+    with pytest.raises(ValueError, match="domain"):
+        draw_flow(bad, rng=0)
+
+
+@pytest.mark.parametrize("bad", [(1.0, 0.0, 1.0), (1.0, -1.0, 1.0), (float("nan"), 1.0, 1.0)])
+def test_bad_spacing(bad):
+    with pytest.raises(ValueError, match="spacing"):
+        draw_flow(np.ones((3, 3, 3), bool), rng=0, spacing=bad)

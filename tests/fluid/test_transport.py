@@ -1,0 +1,229 @@
+import importlib
+
+import numba
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from sanum.fluid import Flow, draw_flow, noise_shape, transport
+
+module = importlib.import_module("sanum.fluid.transport")  # the package's name is the function
+SPACING = (1.0, 1.3, 0.8)
+PERIODS = (3.0, 3.0, 3.0)
+ROUNDING = 2e-6
+INTEGRATORS = ["ssp3", "euler"]
+
+
+def start(domain, dtype=np.float32, percentile=70.0):
+    rng = np.random.default_rng(9)
+    return noise_shape(domain, rng=rng, percentile=percentile, periods=PERIODS).astype(dtype)
+
+
+def flow_in(domain, seed=1, **kwargs):
+    return draw_flow(domain, rng=seed, spacing=SPACING, periods=PERIODS, **kwargs)
+
+
+def rate_of_change(p, flow):
+    """Right-hand side of the scheme, by whole arrays: −∇·(V P) + ∇·(D ∇P)."""
+    out = np.zeros_like(p)
+    for axis, h in enumerate(flow.spacing_mm):
+        x = np.moveaxis(p, axis, 0)
+        v = np.moveaxis(flow.velocity[axis].astype(float), axis, 0)[1:-1]
+        d = np.moveaxis(flow.diffusivity[axis].astype(float), axis, 0)[1:-1]
+        flux = np.where(v > 0, v * x[:-1], v * x[1:]) - d * (x[1:] - x[:-1]) / h
+        flux = np.pad(flux, [(1, 1), (0, 0), (0, 0)])
+        out -= np.moveaxis(np.diff(flux, axis=0) / h, 0, axis)
+    return out
+
+
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+@pytest.mark.parametrize(("dtype", "mass"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+def test_what_is_conserved_stays_conserved(domain, dtype, mass, integrator):
+    p0, flow, seen = start(domain, dtype), flow_in(domain), []
+    total = p0.sum(dtype=np.float64)
+
+    def look(time, p):
+        seen.append(time)
+        assert p.shape == p0.shape
+        assert p.min() >= 0
+        assert p.max() <= p0.max() * (1 + ROUNDING)
+        assert (p[~domain] == 0).all()
+        assert abs(p.sum(dtype=np.float64) - total) <= mass * total
+
+    result = transport(p0, flow, duration=1.0, integrator=integrator, callback=look)
+    assert result.p.dtype == dtype
+    assert result.mass_error <= mass
+    assert len(seen) == result.steps > 1
+    assert seen[-1] == pytest.approx(1.0)
+    assert np.abs(result.p - p0).max() > 0.1
+
+
+def test_a_full_domain_stays_full():
+    """P = 1 throughout is the plateau that a divergence of V would dent or raise."""
+    domain = np.ones((14, 13, 12), bool)
+    result = transport(np.ones(domain.shape), flow_in(domain), duration=20.0)
+    assert np.abs(result.p - 1).max() <= ROUNDING
+    assert result.steps > 100
+
+
+def test_the_result_can_be_transported_again():
+    domain = np.ones((12, 12, 12), bool)
+    p = np.ones(domain.shape, np.float32)
+    for seed in range(3):
+        p = transport(p, flow_in(domain, seed), duration=0.5).p
+    assert p.sum() == pytest.approx(p.size, rel=1e-5)
+
+
+@pytest.mark.parametrize("duration", [0.02, 0.1, 0.3, 1.0, 6.0])
+def test_the_box_cut_around_p_has_no_effect(duration, monkeypatch):
+    """P that starts where the flow is fastest never feels the walls of the box it is computed in."""
+    n = 40
+    r2 = ((np.indices((n, n, n)) - (n - 1) / 2) ** 2).sum(0)
+    domain = r2 < (0.48 * n) ** 2
+    flow = draw_flow(domain, rng=0, periods=PERIODS, peak_speed=14, diffusion_length=0.3)
+    speed2 = sum(np.moveaxis(v, a, 0)[:n].swapaxes(0, a) ** 2 * domain for a, v in enumerate(flow.velocity))
+    fastest = np.array(np.unravel_index(np.argmax(speed2), domain.shape))
+    p0 = domain * (((np.indices((n, n, n)) - fastest[:, None, None, None]) ** 2).sum(0) < 4.0)
+    boxed = transport(p0.astype(float), flow, duration=duration)
+    box = module._reachable(p0.astype(float), flow, duration)
+    assert 0 <= boxed.p.min()
+    assert boxed.p.max() <= 1 + ROUNDING
+    assert boxed.mass_error < 1e-12
+    for axis, s in enumerate(box):
+        part = np.moveaxis(boxed.p, axis, 0)
+        for wall in (s.start, s.stop - 1):
+            assert part[wall].max() < 1e-9
+    monkeypatch.setattr(module, "_reachable", lambda *_: (slice(0, n),) * 3)
+    free = transport(p0.astype(float), flow, duration=duration)
+    if free.steps == boxed.steps:
+        assert np.abs(free.p - boxed.p).max() < 1e-9
+    else:  # the largest rate lies outside of the box: shorter steps there
+        assert np.abs(free.p - boxed.p).max() < 0.01
+
+
+def test_input_and_flow_are_left_alone():
+    domain = np.ones((40, 8, 8), bool)
+    flow = flow_in(domain, peak_speed=4.0)
+    before = [x.copy() for x in (*flow.velocity, *flow.diffusivity)]
+    for part in (slice(18, 21), slice(None)):  # a box cut along the first axis only; no cut at all
+        p0 = np.zeros(domain.shape, np.float32)
+        p0[part] = 1
+        kept = p0.copy()
+        transport(p0, flow, duration=0.3)
+        assert np.array_equal(p0, kept)
+    after = (*flow.velocity, *flow.diffusivity)
+    assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
+
+
+def channel(cells, length=1.0, speed=0.0, diffusivity=0.0):
+    """A straight pipe of `length` mm along x."""
+    h = length / cells
+    shape = (cells, 1, 1)
+    across = [np.zeros((cells, 2, 1), np.float32), np.zeros((cells, 1, 2), np.float32)]
+    along = np.ones((cells + 1, 1, 1), np.float32)
+    return (
+        (np.arange(cells) + 0.5) * h,
+        Flow(
+            np.ones(shape, bool),
+            (h, 1.0, 1.0),
+            (along * np.float32(speed), *across),
+            (along * np.float32(diffusivity), *across),
+        ),
+    )
+
+
+def bump(x):
+    return np.where(np.abs(x) < 0.2, np.cos(np.pi * x / 0.4) ** 2, 0.0)
+
+
+def orders(errors):
+    return np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+
+
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_flow_is_first_order(integrator):
+    """A bump carried 0.3 mm along a pipe; grid and step halve together."""
+    errors = []
+    for cells in (100, 200, 400, 800):
+        x, flow = channel(cells, speed=1.0)
+        p = transport(bump(x - 0.3)[:, None, None], flow, duration=0.3, integrator=integrator).p
+        errors.append(np.abs(p[:, 0, 0] - bump(x - 0.6)).mean())
+    assert errors[-1] < 0.02
+    assert orders(errors)[-1] > 0.8
+
+
+def test_diffusion_is_second_order():
+    """A cosine between two closed ends decays as exp(−D π² t)."""
+    errors = []
+    for cells in (8, 16, 32):
+        x, flow = channel(cells, diffusivity=0.5)
+        p = transport((0.5 + 0.5 * np.cos(np.pi * x))[:, None, None], flow, duration=0.1).p[:, 0, 0]
+        exact = 0.5 + 0.5 * np.exp(-0.5 * np.pi**2 * 0.1) * np.cos(np.pi * x)
+        errors.append(np.abs(p - exact).max())
+    assert errors[-1] < 1e-3
+    assert orders(errors).min() > 1.7
+
+
+def test_agrees_with_adaptive_rk45():
+    domain = ((np.indices((9, 10, 8)) - np.array([4, 4.5, 3.5])[:, None, None, None]) ** 2).sum(0) < 17
+    flow, p0 = flow_in(domain), start(domain, np.float64)
+    oracle = solve_ivp(
+        lambda _, y: rate_of_change(y.reshape(p0.shape), flow).ravel(),
+        (0, 0.4),
+        p0.ravel(),
+        method="RK45",
+        rtol=1e-8,
+        atol=1e-10,
+    )
+    exact = oracle.y[:, -1].reshape(p0.shape)
+    error = {i: np.abs(transport(p0, flow, duration=0.4, integrator=i).p - exact).max() for i in INTEGRATORS}
+    assert error["ssp3"] < 2e-3
+    assert error["euler"] < 5e-2
+    assert error["ssp3"] < error["euler"]
+
+
+def test_no_time_no_change():
+    domain = np.ones((6, 6, 6), bool)
+    p0 = start(domain)
+    result = transport(p0, flow_in(domain), duration=0.0)
+    assert result.steps == 0
+    assert result.p is not p0
+    assert np.array_equal(result.p, p0)
+
+
+def test_nothing_stays_nothing():
+    domain = np.ones((6, 6, 6), bool)
+    result = transport(np.zeros(domain.shape, np.float32), flow_in(domain), duration=1.0)
+    assert not result.p.any()
+    assert result.mass_error == 0
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+def test_same_bits_on_one_and_two_threads():
+    domain = np.ones((21, 13, 11), bool)
+    before, results = numba.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            results.append(transport(start(domain), flow_in(domain), duration=0.5).p)
+    finally:
+        numba.set_num_threads(before)
+    assert np.array_equal(*results)
+
+
+def test_bad_input():
+    domain = np.ones((6, 6, 6), bool)
+    domain[0] = False
+    flow, p0 = flow_in(domain), start(domain)
+    outside = p0.copy()
+    outside[0] = 0.5
+    for bad in (p0[1:], p0.astype(int), p0 - 1, p0 * 1.01, np.where(p0 > 0, np.nan, p0), outside):
+        with pytest.raises(ValueError, match="p0"):
+            transport(bad, flow, duration=0.1)
+    for bad in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="duration"):
+            transport(p0, flow, duration=bad)
+    with pytest.raises(ValueError, match="integrator"):
+        transport(p0, flow, duration=0.1, integrator="rk45")
+    with pytest.raises(ValueError, match="max_steps=3"):
+        transport(p0, flow, duration=5.0, max_steps=3)

@@ -1,0 +1,76 @@
+import hashlib
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sanum.learn.weights import WeightsError, load_weights, save_weights, sha256
+
+STATE = {"a": torch.tensor([0.5, -1.25]), "b.c": torch.arange(6.0).reshape(2, 3)}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "w.safetensors"
+    return path, save_weights(path, STATE, method="una", widths=(8, 16))
+
+
+def test_what_is_saved_is_loaded(saved):
+    path, digest = saved
+    state, description = load_weights(path, expected_sha256=digest)
+    assert set(state) == set(STATE)
+    for name, x in state.items():
+        assert x.dtype == torch.float32
+        assert torch.equal(x, STATE[name])
+    assert description == {"format": 1, "method": "una", "widths": [8, 16]}
+
+
+def test_digest_is_the_files(saved):
+    path, digest = saved
+    assert digest == sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_half_precision_on_disk(tmp_path):
+    x = {"x": torch.rand(1000, generator=torch.Generator().manual_seed(0))}
+    save_weights(tmp_path / "w", x)
+    assert (tmp_path / "w").stat().st_size < 2500
+    torch.testing.assert_close(load_weights(tmp_path / "w")[0], x, atol=1e-3, rtol=1e-3)
+
+
+def test_one_changed_byte(saved):
+    path, digest = saved
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="damaged"):
+        load_weights(path, expected_sha256=digest)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 60, -3])
+def test_cut_short(saved, keep):
+    path = saved[0]
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match="not a readable"):
+        load_weights(path)
+
+
+def test_missing(tmp_path):
+    with pytest.raises(WeightsError, match="not found"):
+        load_weights(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    "header", [None, {}, {"sanum": "{}"}, {"sanum": '{"format": 2}'}, {"sanum": "[1]"}, {"sanum": "no json"}]
+)
+def test_of_another_version(tmp_path, header):
+    path = tmp_path / "w.safetensors"
+    save_file(STATE, path, header)
+    with pytest.raises(WeightsError, match="w.safetensors"):
+        load_weights(path)
+
+
+def test_a_pickle_is_refused(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.save(STATE, path)
+    with pytest.raises(WeightsError, match="not a readable"):
+        load_weights(path)

@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from sanum.methods.una.model import LOG_SCALE_RANGE, Una
+
+
+def una():
+    torch.manual_seed(0)
+    return Una((8, 16))
+
+
+def pair(batch=1):
+    return torch.rand(batch, 2, 8, 12, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_four_maps_of_the_inputs_shape():
+    out = una()(pair(2))
+    for name in ("t1w", "anomaly", "brain", "log_scale"):
+        assert getattr(out, name).shape == (2, 1, 8, 12, 16)
+        assert getattr(out, name).dtype == torch.float32
+
+
+def test_scale_stays_in_its_range():
+    net = una()
+    with torch.no_grad():
+        net.net.head.weight *= 1000
+        out = net(pair())
+    assert out.log_scale.min().item() == LOG_SCALE_RANGE[0]
+    assert out.log_scale.max().item() == LOG_SCALE_RANGE[1]
+
+
+def test_under_autocast_the_maps_are_float32():
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        out = una()(pair())
+    assert out.t1w.dtype == out.log_scale.dtype == torch.float32
+
+
+def test_widths_make_the_network():
+    net = Una((8, 16, 24))
+    assert net.widths == (8, 16, 24)
+    net.load_state_dict(Una(net.widths).state_dict())
+    with pytest.raises(RuntimeError, match="size mismatch|Missing key|Unexpected key"):
+        net.load_state_dict(una().state_dict())
+
+
+def test_needs_a_pair():
+    with pytest.raises(RuntimeError, match="channels"):
+        una()(pair()[:, :1])

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from sanum.nets.unet import UNet, depth_to_space, space_to_depth
+
+
+def volume(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unet(channels_in=2, channels_out=3, widths=(8, 16)):
+    torch.manual_seed(0)
+    return UNet(channels_in, channels_out, widths)
+
+
+def test_folding_is_undone_by_unfolding():
+    x = volume(2, 3, 4, 6, 8)
+    folded = space_to_depth(x)
+    assert folded.shape == (2, 24, 2, 3, 4)
+    assert torch.equal(depth_to_space(folded), x)
+
+
+def test_folding_keeps_neighbours_together():
+    x = volume(1, 1, 4, 4, 4)
+    assert torch.equal(space_to_depth(x)[0, :, 1, 0, 1], x[0, 0, 2:4, 0:2, 2:4].ravel())
+
+
+@pytest.mark.parametrize("widths", [(8,), (8, 16), (8, 16, 24)])
+def test_shape_in_shape_out(widths):
+    net = unet(widths=widths)
+    out = net(volume(2, 2, 8, 16, 24))
+    assert out.shape == (2, 3, 8, 16, 24)
+    assert torch.isfinite(out).all()
+
+
+def test_wrong_shape_tells_the_multiple():
+    with pytest.raises(ValueError, match=r"multiple of 4, got \(8, 10, 8\)"):
+        unet()(volume(1, 2, 8, 10, 8))
+
+
+def test_a_batch_equals_its_items():
+    net, x = unet().eval(), volume(3, 2, 8, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x), torch.cat([net(item[None]) for item in x]), atol=1e-5, rtol=1e-5)
+
+
+def test_every_parameter_learns():
+    net = unet()
+    for block in (m for m in net.modules() if hasattr(m, "conv2")):
+        torch.nn.init.normal_(block.conv2.weight, std=0.1)  # zero at the start: hides what lies before it
+    net(volume(1, 2, 8, 8, 8)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_learns_one_sample_by_heart():
+    net, x, target = unet(), volume(1, 2, 8, 8, 8), volume(1, 3, 8, 8, 8, seed=1)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(60):
+        loss = (net(x) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]

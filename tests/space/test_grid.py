@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from sanum.space.grid import Grid, apply_affine, box_around, covering
+
+
+def oblique(seed=0):
+    q = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    affine = np.eye(4)
+    affine[:3, :3] = q @ np.diag([1.0, 2.0, 3.5])
+    affine[:3, 3] = [-10, 5, 30]
+    return affine
+
+
+def test_spacing_and_volume_do_not_depend_on_the_direction():
+    grid = Grid((4, 5, 6), oblique())
+    np.testing.assert_allclose(grid.spacing_mm, [1, 2, 3.5])
+    assert grid.voxel_volume_ml == pytest.approx(0.007)
+
+
+def test_centre_is_the_middle_of_the_corners():
+    grid = Grid((4, 5, 6), oblique())
+    ends = apply_affine(grid.affine, [[0, 0, 0], [3, 4, 5]])
+    np.testing.assert_allclose(grid.centre_mm, ends.mean(0))
+
+
+def test_affine_maps_many_points_as_it_maps_one():
+    a = oblique()
+    points = np.random.default_rng(1).normal(size=(3, 7, 3))
+    one_by_one = [[(a @ [*p, 1])[:3] for p in row] for row in points]
+    np.testing.assert_allclose(apply_affine(a, points), one_by_one)
+
+
+def test_a_grid_cannot_be_changed():
+    affine = oblique()
+    grid = Grid((4, 5, 6), affine)
+    affine[0, 0] = 99
+    assert grid.affine[0, 0] != 99
+    with pytest.raises(ValueError, match="read-only"):
+        grid.affine[0, 0] = 1
+
+
+@pytest.mark.parametrize("bad", [np.eye(3), np.full((4, 4), np.nan), np.diag([1.0, 0, 1, 1])])
+def test_bad_affine(bad):
+    with pytest.raises(ValueError, match="affine"):
+        Grid((2, 2, 2), bad)
+
+
+def test_box_around_is_centred():
+    grid = box_around((3, -4, 5), (7, 8, 9), 2.0)
+    np.testing.assert_allclose(grid.centre_mm, [3, -4, 5])
+    np.testing.assert_allclose(grid.spacing_mm, 2.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_covering_holds_every_corner(seed):
+    grid = Grid((4, 5, 6), oblique(seed))
+    cover = covering(grid, 1.5)
+    corners = apply_affine(grid.affine, np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1))
+    index = apply_affine(np.linalg.inv(cover.affine), corners)
+    assert index.min() > -1e-6
+    assert (index <= np.array(cover.shape) - 1 + 1e-6).all()
+    assert (index.max(0) > np.array(cover.shape) - 2).all()  # and is not larger than it must be
+
+
+def test_covering_itself():
+    grid = box_around((0, 0, 0), (4, 5, 6), 2.0)
+    assert covering(grid, 2.0).same_as(grid)
+
+
+def test_same_as():
+    grid = Grid((4, 5, 6), oblique())
+    moved = np.array(grid.affine)
+    moved[0, 3] += 0.01
+    assert grid.same_as(Grid((4, 5, 6), grid.affine))
+    assert not grid.same_as(Grid((4, 5, 7), grid.affine))
+    assert not grid.same_as(Grid((4, 5, 6), moved))
+    assert grid.same_as(Grid((4, 5, 6), moved), tolerance_mm=0.1)

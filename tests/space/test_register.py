@@ -1,0 +1,40 @@
+import numpy as np
+import SimpleITK as sitk
+
+from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.register import register_affine, to_sitk
+
+
+def test_recovers_a_known_affine(head):
+    known = np.eye(4)
+    a = np.deg2rad(6)
+    turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    known[:3, :3] = turn @ np.diag([1.06, 0.95, 1.03])
+    known[:3, 3] = [6, -9, 4]
+    fixed_grid = box_around((0, 0, 0), (40, 48, 42), 4.0)
+    moving_grid = box_around((5, -8, 3), (44, 50, 44), 4.0)
+    # the fixed scan shows at x what the moving scan shows at known·x
+    moving = head(moving_grid, np.eye(4), lesion=False)
+    fixed = head(fixed_grid, known, lesion=False)
+    found = register_affine(fixed, fixed_grid, moving, moving_grid)
+    marks = np.array([[40, 0, 0], [-40, 0, 0], [0, 55, 0], [0, -55, 0], [0, 0, 40], [0, 0, -30.0]])
+    error = np.linalg.norm(apply_affine(found, marks) - apply_affine(known, marks), axis=1)
+    assert error.max() < 1.5
+
+
+def test_same_volume_same_place(head):
+    grid = box_around((0, 0, 0), (40, 48, 42), 4.0)
+    x = head(grid, np.eye(4), lesion=False)
+    np.testing.assert_allclose(register_affine(x, grid, x, grid), np.eye(4), atol=0.02)
+
+
+def test_sitk_image_has_its_voxels_at_the_same_place():
+    affine = np.array([[0, -2.0, 0, 10], [1.5, 0, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
+    grid = Grid((4, 5, 6), affine)
+    x = np.random.default_rng(0).random(grid.shape).astype(np.float32)
+    image = to_sitk(x, grid)
+    assert isinstance(image, sitk.Image)
+    for index in [(0, 0, 0), (3, 1, 5), (2, 4, 0)]:
+        x_lps = image.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(np.array(x_lps) * [-1, -1, 1], apply_affine(affine, index), atol=1e-9)
+        assert image[index] == x[index]

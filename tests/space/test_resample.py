@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.resample import resample
+
+
+def turned(shape, spacing=(1.0, 1.0, 1.0), degrees=20.0, centre=(0.0, 0.0, 0.0)):
+    """Oblique grid whose middle lies at `centre`."""
+    a, b = np.deg2rad([degrees, degrees / 2])
+    rz = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    rx = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    affine = np.eye(4)
+    affine[:3, :3] = rz @ rx @ np.diag(spacing)
+    affine[:3, 3] = np.asarray(centre) - affine[:3, :3] @ (np.array(shape) - 1) / 2
+    return Grid(shape, affine)
+
+
+def world(grid):
+    return apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+
+
+def blob(grid, centre=(1.0, -2.0, 0.5), sigma=4.0):
+    return np.exp(-((world(grid) - centre) ** 2).sum(-1) / (2 * sigma**2)).astype(np.float32)
+
+
+def by_scipy(x, source, target, order):
+    to_source = np.linalg.inv(source.affine) @ target.affine
+    index = np.moveaxis(apply_affine(to_source, np.moveaxis(np.indices(target.shape), 0, -1)), -1, 0)
+    return ndimage.map_coordinates(x, index, order=order, mode="nearest"), index
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_linear_function_is_exact_on_an_oblique_grid(order):
+    source, target = turned((24, 30, 28), (1.5, 1.0, 1.2)), turned((9, 8, 7), degrees=-35, centre=(1, 2, -1))
+    plane = np.array([0.3, -0.2, 0.5])
+    got = resample(world(source) @ plane + 7, source, target, order=order, antialias=False)
+    np.testing.assert_allclose(got, world(target) @ plane + 7, atol=2e-3)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_same_grid_same_values(order):
+    grid = turned((10, 11, 12), (1, 2, 3))
+    x = np.random.default_rng(0).random(grid.shape).astype(np.float32)
+    np.testing.assert_allclose(resample(x, grid, grid, order=order), x, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_equals_scipy(order):
+    source, target = turned((14, 12, 13)), turned((8, 9, 7), (0.9, 1.1, 1.0), degrees=-7, centre=(0.13, 0.2, 0.1))
+    x = np.random.default_rng(1).random(source.shape).astype(np.float32)
+    expected, index = by_scipy(x, source, target, order)
+    got = resample(x, source, target, order=order, antialias=False)
+    clear = (np.abs(index - np.floor(index) - 0.5) > 1e-3).all(0)  # nearest: no ties
+    clear &= ((index >= 0) & (index <= np.array(source.shape)[:, None, None, None] - 1)).all(0)
+    assert clear.mean() > 0.9
+    np.testing.assert_allclose(got[clear], expected[clear], atol=1e-4)
+
+
+def test_cubic_is_closer_than_linear():
+    source, target = turned((20, 20, 20), (2, 2, 2)), turned((15, 15, 15), degrees=-9)
+    truth = blob(target)
+    error = {
+        o: np.abs(resample(blob(source), source, target, order=o, antialias=False) - truth).max()
+        for o in (0, 1, 3)
+    }
+    assert error[3] < error[1] < error[0]
+
+
+def test_nearest_invents_no_label():
+    source, target = turned((12, 12, 12)), turned((20, 20, 20), (0.7, 0.7, 0.7), degrees=3)
+    labels = np.random.default_rng(2).choice([0, 7, 42], size=source.shape)
+    assert set(np.unique(resample(labels, source, target, order=0))) <= {0.0, 7.0, 42.0}
+
+
+def test_antialias_keeps_the_integral_and_smooths():
+    source = box_around((0, 0, 0), (40, 40, 40), 1.0)
+    target = box_around((0, 0, 0), (14, 14, 14), 3.0)
+    x = blob(source, sigma=3.0)
+    assert resample(x, source, target).sum() * 27 == pytest.approx(x.sum(), rel=0.01)
+    noise = np.random.default_rng(3).normal(size=source.shape)
+    plain, smooth = (resample(noise, source, target, antialias=a)[2:-2, 2:-2, 2:-2].std() for a in (0, 1))
+    assert smooth < 0.5 * plain
+
+
+def test_antialias_only_where_the_target_is_coarser():
+    source, target = turned((12, 12, 12), (2, 2, 2)), turned((20, 20, 20))
+    x = np.random.default_rng(4).random(source.shape)
+    assert np.array_equal(
+        resample(x, source, target, antialias=True), resample(x, source, target, antialias=False)
+    )
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_fill_outside(order):
+    source, target = box_around((0, 0, 0), (6, 6, 6), 1.0), box_around((0, 0, 0), (16, 6, 6), 1.0)
+    got = resample(np.full(source.shape, 5.0), source, target, order=order, fill=-1000.0)
+    np.testing.assert_allclose(got[:4], -1000)
+    np.testing.assert_allclose(got[5:11], 5, atol=1e-3)
+
+
+def test_large_volumes_go_slab_by_slab():
+    """More than two million points: the slabs must meet without a seam."""
+    source, target = box_around((0, 0, 0), (8, 8, 8), 40.0), box_around((0, 0, 0), (12, 600, 500), 0.25)
+    plane = np.array([0.3, -0.2, 0.5])
+    got = resample(world(source) @ plane, source, target)
+    assert np.abs(got - world(target) @ plane).max() < 1e-2
+
+
+def test_unknown_order():
+    grid = box_around((0, 0, 0), (4, 4, 4), 1.0)
+    with pytest.raises(ValueError, match="order"):
+        resample(np.zeros(grid.shape), grid, grid, order=2)

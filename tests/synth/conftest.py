@@ -1,0 +1,73 @@
+"""A made-up head: ellipsoids for scalp, skull, fluid, grey and white matter."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from sanum.fluid import border_ramp
+from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.mirror import reflection
+from sanum.synth.anatomy import Anatomy
+
+CENTRE_MM = (6.0, -10.0, 4.0)  # of the head in the world
+FLUID, GREY, WHITE = 0.25, 0.65, 1.0
+
+
+def parts(grid: Grid) -> dict[str, np.ndarray]:
+    """Masks of the head's parts on `grid`."""
+    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - CENTRE_MM
+
+    def inside(radii: tuple[float, float, float], centre: tuple[float, float, float] = (0, 0, 0)) -> np.ndarray:
+        return (((x - centre) / radii) ** 2).sum(-1) < 1
+
+    return {
+        "head": inside((76, 92, 78)),
+        "skull": inside((70, 86, 70)),
+        "brain": inside((62, 78, 62)),
+        "white": inside((50, 66, 50)),
+        "fluid": inside((7, 24, 12), (11, 6, 8)) | inside((7, 24, 12), (-11, 6, 8)),
+        "right nucleus": inside((9, 14, 9), (28, 4, 4)),
+        "left nucleus": inside((9, 14, 9), (-28, 4, 4)),
+    }
+
+
+def t1w_of(part: dict[str, np.ndarray]) -> np.ndarray:
+    """T1w intensities, white matter 1."""
+    x = np.where(part["head"], 0.8, 0.0)
+    for name, value in (("skull", 0.15), ("brain", GREY), ("white", WHITE), ("fluid", FLUID)):
+        x[part[name]] = value
+    for name in ("right nucleus", "left nucleus"):
+        x[part[name]] = 0.75
+    return x.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def anatomy() -> Anatomy:
+    """The head at 4 mm; its world is MNI's."""
+    grid = box_around((4, -8, 2), (44, 52, 46), 4.0)
+    part = parts(grid)
+    groups = np.where(part["right nucleus"] | part["left nucleus"], 2, 0).astype(np.uint8)
+    return Anatomy(
+        name="sub-phantom",
+        grid=grid,
+        t1w=ndimage.gaussian_filter(t1w_of(part), 0.4),
+        brain=part["brain"],
+        groups=groups,
+        tissue_means=np.array([FLUID, GREY, WHITE]),
+        ramp=border_ramp(part["brain"], (4.0, 4.0, 4.0)),
+        mirror=reflection([1, 0, 0], CENTRE_MM),
+        from_mni=np.eye(4),
+    )
+
+
+@pytest.fixture(scope="session")
+def lesion_mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lesion 12 mm wide on the right side, as a file in MNI space."""
+    grid = box_around((0, 0, 0), (90, 100, 90), 2.0)
+    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (40, -6, 10)
+    path = tmp_path_factory.mktemp("lesions") / "stroke-000_mask.nii.gz"
+    nib.save(nib.Nifti1Image(((x**2).sum(-1) < 144).astype(np.uint8), grid.affine), path)
+    return path

@@ -1,0 +1,141 @@
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from sanum.space.grid import apply_affine, box_around
+from sanum.synth.anatomy import correct_bias, describe, ixi_pairs, prepare
+
+_spec = spec_from_file_location("synth_phantom", Path(__file__).with_name("conftest.py"))
+phantom = module_from_spec(_spec)
+_spec.loader.exec_module(phantom)
+
+GRID = box_around((4, -8, 2), (44, 52, 46), 4.0)
+GREY_LABEL, WHITE_LABEL, FLUID_LABEL, PUTAMEN = 120, 81, 51, 57
+
+
+def bias(grid):
+    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+    return np.exp(0.25 * np.sin(x[..., 1] / 60) + 0.002 * x[..., 2])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """T1w with a bias field, and its parcellation, in LAS order as some scanners write."""
+    folder = tmp_path_factory.mktemp("subject")
+    part = phantom.parts(GRID)
+    labels = np.zeros(GRID.shape, np.int16)
+    labels[part["brain"]] = GREY_LABEL
+    labels[part["white"]] = WHITE_LABEL
+    labels[part["right nucleus"] | part["left nucleus"]] = PUTAMEN
+    labels[part["fluid"]] = FLUID_LABEL
+    noise = np.random.default_rng(0).normal(0, 0.01, GRID.shape)
+    t1w = (phantom.t1w_of(part) * bias(GRID) + noise * part["head"]) * 400
+    affine = GRID.affine @ np.diag([-1.0, 1, 1, 1])
+    affine[:3, 3] = apply_affine(GRID.affine, [GRID.shape[0] - 1, 0, 0])
+    paths = folder / "sub-07_T1w.nii.gz", folder / "sub-07_dseg.nii.gz"
+    for path, x in zip(paths, (t1w.astype(np.float32), labels), strict=True):
+        nib.save(nib.Nifti1Image(x[::-1], affine), path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def prepared(files, cache):
+    return prepare(*files, cache)
+
+
+def test_bias_is_removed_and_white_matter_is_1(prepared):
+    part = phantom.parts(GRID)
+    white = prepared.t1w[part["white"] & (prepared.groups == 0) & ~part["fluid"]]
+    assert np.median(white) == pytest.approx(1, abs=0.02)
+    assert white.std() < 0.5 * (bias(GRID)[part["white"]] / np.median(bias(GRID)[part["white"]])).std()
+    np.testing.assert_allclose(prepared.tissue_means, [0.25, 0.65, 1.0], atol=0.06)
+
+
+def test_what_lies_where(prepared):
+    part = phantom.parts(GRID)
+    assert prepared.name == "sub-07"
+    assert prepared.grid.same_as(GRID)  # canonical order
+    assert (prepared.brain != part["brain"]).mean() < 0.01
+    nuclei = (part["right nucleus"] | part["left nucleus"]) & ~part["fluid"]
+    assert np.array_equal(prepared.groups == 2, nuclei)
+    assert (prepared.ramp[~prepared.brain] == 0).all()
+    assert prepared.ramp.max() == 1
+
+
+def test_its_mirror_is_the_heads(prepared):
+    middle = np.array(phantom.CENTRE_MM)
+    assert np.linalg.norm(apply_affine(prepared.mirror, middle) - middle) / 2 < 1
+    right = apply_affine(prepared.mirror, middle + [40, 0, 0])
+    assert np.linalg.norm(right - (middle - [40, 0, 0])) < 2
+
+
+def test_mni_lies_over_the_brain(prepared):
+    centre = apply_affine(prepared.from_mni, phantom.CENTRE_MM)
+    assert np.linalg.norm(centre - [0, -18, 8]) < 15
+    assert 0.7 < np.linalg.det(prepared.from_mni[:3, :3]) < 2
+
+
+def test_the_second_time_it_is_read(prepared, files, cache):
+    kept = list(cache.iterdir())
+    assert len(kept) == 1  # and no partial file beside it
+    before = kept[0].stat().st_mtime_ns
+    again = prepare(*files, cache)
+    assert kept[0].stat().st_mtime_ns == before
+    assert np.array_equal(again.t1w, prepared.t1w)
+    assert np.array_equal(again.from_mni, prepared.from_mni)
+
+
+def test_files_on_different_grids(files, tmp_path):
+    other = tmp_path / "sub-07_dseg.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((5, 5, 5), np.int16), np.eye(4)), other)
+    with pytest.raises(ValueError, match="different grids"):
+        prepare(files[0], other, tmp_path / "cache")
+
+
+def test_correct_bias_leaves_a_flat_image_flat():
+    part = phantom.parts(GRID)
+    x = phantom.t1w_of(part)
+    got = correct_bias(x, GRID, part["brain"])
+    assert np.abs(got - x)[part["white"]].mean() < 0.03
+
+
+def test_describe_is_json(prepared):
+    told = json.loads(describe(prepared))
+    assert told["name"] == "sub-07"
+    assert told["brain_ml"] == pytest.approx(4 / 3 * np.pi * 6.2 * 7.8 * 6.2, rel=0.05)
+
+
+def test_pairs_need_a_parcellation(tmp_path):
+    for n in (3, 1, 2):
+        t1w = tmp_path / f"sub-{n}" / "anat" / f"sub-{n}_T1w.nii.gz"
+        t1w.parent.mkdir(parents=True)
+        t1w.touch()
+        if n != 2:
+            labels = tmp_path / "derivatives" / "dlmuse" / f"sub-{n}" / "anat" / f"sub-{n}_dseg.nii.gz"
+            labels.parent.mkdir(parents=True)
+            labels.touch()
+    pairs = ixi_pairs(tmp_path)
+    assert [p[0].name for p in pairs] == ["sub-1_T1w.nii.gz", "sub-3_T1w.nii.gz"]
+    assert [p[1].name for p in pairs] == ["sub-1_dseg.nii.gz", "sub-3_dseg.nii.gz"]
+    with pytest.raises(ValueError, match="parcellation"):
+        ixi_pairs(tmp_path / "nowhere")
+
+
+def test_a_real_mask_bank_can_be_read(shared_data, anatomy):
+    from sanum.synth.anatomy import read_mask_on
+
+    masks = sorted((shared_data / "lesions").glob("stroke-*_mask.nii.gz"))
+    if not masks:
+        pytest.skip("no lesion masks here")
+    mask = read_mask_on(masks[0], anatomy)
+    assert 0 <= mask.min() <= mask.max() <= 1
+    assert mask.any()

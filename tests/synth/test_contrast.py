@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sanum.synth.contrast import HEAD_KNOTS, PRESETS, ContrastParams, apply_contrast, draw_contrast, draw_preset
+
+MEANS = np.array([0.25, 0.65, 1.0])
+FLUID, GREY, WHITE = 0, 1, 2
+
+
+def identity():
+    """Parameters that leave a T1w below 1 as it is."""
+    return ContrastParams("t1w", tuple(MEANS), (0.0,) * 9, tuple(HEAD_KNOTS), 1 / 0.3, 0.0, 0.5, 0)
+
+
+def volume(seed=0):
+    t1w = np.random.default_rng(seed).random((12, 12, 12)).astype(np.float32)
+    brain = np.zeros(t1w.shape, np.float32)
+    brain[3:9, 3:9, 3:9] = 1
+    return t1w, brain, np.zeros(t1w.shape, np.uint8)
+
+
+def draws(preset, count=40):
+    return [draw_contrast(np.random.default_rng(s), preset, MEANS) for s in range(count)]
+
+
+def test_the_t1w_itself():
+    t1w, brain, groups = volume()
+    np.testing.assert_allclose(apply_contrast(t1w, brain, groups, MEANS, identity()), t1w, atol=1e-6)
+
+
+def test_a_drawn_t1w_is_near_the_t1w():
+    t1w, brain, groups = volume()
+    inside = (brain > 0) & (t1w > MEANS[0])  # between fluid and white matter
+    for params in draws("t1w", 10):
+        got = apply_contrast(t1w, brain, groups, MEANS, params)
+        assert np.corrcoef(got[inside], t1w[inside])[0, 1] > 0.98
+        assert np.abs(got - t1w)[inside].mean() < 0.1
+
+
+def test_each_tissue_gets_its_mean():
+    t1w = np.repeat(MEANS, 9).reshape(3, 3, 3).astype(np.float32)
+    params = replace(identity(), tissue=(0.9, 0.5, 0.3))
+    got = apply_contrast(t1w, np.ones_like(t1w), np.zeros(t1w.shape, np.uint8), MEANS, params)
+    np.testing.assert_allclose(got.reshape(3, 9), np.repeat([[0.9], [0.5], [0.3]], 9, axis=1), atol=1e-6)
+
+
+def test_partial_volume_is_linear():
+    half = np.full((2, 2, 2), MEANS[1:].mean(), np.float32)
+    params = replace(identity(), tissue=(0.9, 0.5, 0.3))
+    got = apply_contrast(half, np.ones_like(half), np.zeros(half.shape, np.uint8), MEANS, params)
+    np.testing.assert_allclose(got, 0.4, atol=1e-6)
+
+
+def test_groups_shift_their_nuclei_only():
+    t1w, brain, groups = volume()
+    groups[5:8, 5:8, 5:8] = 4
+    params = replace(identity(), groups=(0, 0, 0, 0, 0.3, 0, 0, 0, 0))
+    change = apply_contrast(t1w, brain, groups, MEANS, params) - t1w
+    np.testing.assert_allclose(change[6:8, 6:8, 6:8], 0.3, atol=1e-5)
+    assert np.abs(change[:4]).max() < 1e-5
+
+
+def test_order_of_the_tissues():
+    for d in draws("t2w"):
+        assert d.tissue[FLUID] > d.tissue[GREY]
+        assert d.tissue[FLUID] > d.tissue[WHITE]
+    for d in draws("flair"):
+        assert d.tissue[FLUID] < d.tissue[WHITE] <= d.tissue[GREY]
+    for d in draws("ct", 400):  # the ranges of grey and white overlap a little
+        assert d.tissue[FLUID] < d.tissue[WHITE] <= d.tissue[GREY]
+        assert max(d.head) == 1.5  # bone
+    for d in draws("t1w"):
+        assert d.tissue[FLUID] < d.tissue[GREY] < d.tissue[WHITE]
+
+
+def test_noise_is_seeded_and_of_the_asked_size():
+    flat = np.full((24, 24, 24), 0.65, np.float32)
+    params = replace(identity(), tissue_noise=0.05, seed=1)
+    one, again, other = (
+        apply_contrast(flat, np.ones_like(flat), np.zeros(flat.shape, np.uint8), MEANS, p)
+        for p in (params, params, replace(params, seed=2))
+    )
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.std() == pytest.approx(0.05, rel=0.2)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_never_negative_and_seeded(preset):
+    t1w, brain, groups = volume()
+    params = draw_contrast(np.random.default_rng(5), preset, MEANS)
+    assert params == draw_contrast(np.random.default_rng(5), preset, MEANS)
+    assert params != draw_contrast(np.random.default_rng(6), preset, MEANS)
+    assert apply_contrast(t1w, brain, groups, MEANS, params).min() >= 0
+
+
+def test_presets_come_with_their_probabilities():
+    assert sum(PRESETS.values()) == pytest.approx(1)
+    rng = np.random.default_rng(0)
+    drawn = [draw_preset(rng) for _ in range(2000)]
+    for name, share in PRESETS.items():
+        assert drawn.count(name) / 2000 == pytest.approx(share, abs=0.04)

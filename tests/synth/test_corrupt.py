@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sanum.synth.corrupt import CorruptionParams, apply_corruption, draw_corruption, field_of_view
+
+NONE = CorruptionParams((2.0, 2.0, 2.0), 1.0, 0.0, 4, 0.0, False, 1.0, 0, 0, 0)
+LEVELS = ["none", "mild", "medium", "severe"]
+
+
+def image(seed=0, shape=(24, 26, 22)):
+    return np.random.default_rng(seed).random(shape).astype(np.float32)
+
+
+def draws(level):
+    return [draw_corruption(np.random.default_rng(s), level) for s in range(200)]
+
+
+def test_nothing_changes_nothing():
+    assert np.array_equal(apply_corruption(image(), NONE), image())
+
+
+def test_level_none_changes_nothing():
+    for params in draws("none"):
+        assert replace(params, profile=1.0, bias_cells=4, rician=False, seed=0) == NONE
+    assert np.array_equal(apply_corruption(image(), draws("none")[0]), image())
+
+
+def test_levels_get_worse():
+    for quantity in ("bias_sigma", "noise_sigma"):
+        means = [np.mean([getattr(p, quantity) for p in draws(level)]) for level in LEVELS]
+        assert means == sorted(means)
+    coarse = [np.mean([max(p.voxel_mm) > 2 for p in draws(level)]) for level in LEVELS]
+    assert coarse == sorted(coarse)
+
+
+def test_gaussian_noise_has_its_sigma():
+    noisy = apply_corruption(np.ones((32, 32, 32), np.float32), replace(NONE, noise_sigma=0.05, seed=3))
+    assert noisy.std() == pytest.approx(0.05, rel=0.03)
+    assert noisy.mean() == pytest.approx(1, abs=2e-3)
+
+
+def test_rician_noise_of_an_empty_image_is_rayleigh():
+    params = replace(NONE, noise_sigma=0.05, rician=True, seed=3)
+    noisy = apply_corruption(np.zeros((32, 32, 32), np.float32), params)
+    assert noisy.mean() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.02)
+
+
+def test_bias_multiplies_smoothly():
+    x = image() + 1
+    field = np.log(apply_corruption(x, replace(NONE, bias_sigma=0.3, seed=1)) / x)
+    assert 0.05 < field.std() < 0.5
+    assert np.abs(np.diff(field, axis=0)).max() < 0.3
+    assert not apply_corruption(x * 0, replace(NONE, bias_sigma=0.3)).any()
+
+
+def test_gamma():
+    np.testing.assert_allclose(
+        apply_corruption(image(), replace(NONE, gamma=1.3)), image() ** np.float32(1.3), rtol=1e-5
+    )
+
+
+def test_thick_slices_blur_along_their_axis_only():
+    x = np.zeros((24, 24, 24), np.float32)
+    x[12, 12, 12] = 1
+    got = apply_corruption(x, replace(NONE, voxel_mm=(2.0, 2.0, 6.0)))
+    assert got.shape == x.shape
+    assert got[12, 12].max() < 0.5
+    got[12, 12] = 0
+    assert np.abs(got).max() < 1e-6
+
+
+def test_seed_decides():
+    params = draw_corruption(np.random.default_rng(0), "severe")
+    assert params == draw_corruption(np.random.default_rng(0), "severe")
+    one, again = apply_corruption(image(), params), apply_corruption(image(), params)
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, apply_corruption(image(), replace(params, seed=params.seed + 1)))
+    assert one.dtype == np.float32
+    assert one.min() >= 0
+
+
+def test_field_of_view_counts_planes():
+    seen = field_of_view((3, 3, 10), replace(NONE, cut_low=2, cut_high=3))
+    assert np.array_equal(seen[1, 1], [False] * 2 + [True] * 5 + [False] * 3)
+    assert field_of_view((3, 3, 10), NONE).all()

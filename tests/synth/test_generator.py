@@ -1,0 +1,147 @@
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from sanum.scan.conform import MODEL_SHAPE, scale_intensity
+from sanum.space.grid import Grid, box_around
+from sanum.space.mirror import mirror
+from sanum.space.resample import resample
+from sanum.synth.contrast import HEAD_KNOTS, ContrastParams
+from sanum.synth.generator import apply_sample, draw_sample
+from sanum.synth.geometry import identity_geometry, mirror_in_model
+
+MODEL = box_around((0, 0, 0), MODEL_SHAPE, 2.0)
+
+
+def brain_centre(anatomy):
+    return anatomy.grid.affine[:3, :3] @ np.argwhere(anatomy.brain).mean(0) + anatomy.grid.affine[:3, 3]
+
+
+@pytest.fixture(scope="module")
+def plain(anatomy):
+    """Parameters that change nothing: the T1w itself, where it lies, as it is."""
+    rng = np.random.default_rng(0)
+    params = draw_sample(rng, anatomy, [], preset="t1w", level="none", healthy=1.0)
+    means = tuple(float(m) for m in anatomy.tissue_means)
+    return replace(
+        params,
+        geometry=identity_geometry(),
+        contrast=ContrastParams("t1w", means, (0.0,) * 9, tuple(HEAD_KNOTS), 1 / 0.3, 0.0, 0.5, 0),
+        skull="on",
+    )
+
+
+@pytest.fixture(scope="module")
+def plain_sample(anatomy, plain):
+    return apply_sample(anatomy, plain)
+
+
+@pytest.fixture(scope="module")
+def sick_params(anatomy, lesion_mask):
+    for seed in range(100):
+        params = draw_sample(np.random.default_rng(seed), anatomy, [lesion_mask], healthy=0.0)
+        if any(s.mask for s in params.shapes) and params.corruption.cut_low + params.corruption.cut_high:
+            return params
+    raise AssertionError("no seed of the first hundred draws a mask and a cut")
+
+
+@pytest.fixture(scope="module")
+def sick(anatomy, sick_params):
+    return apply_sample(anatomy, sick_params, with_healthy=True)
+
+
+def test_plain_parameters_give_back_the_source(anatomy, plain_sample):
+    moved = np.array(MODEL.affine)
+    moved[:3, 3] += brain_centre(anatomy)
+    source = resample(anatomy.t1w, anatomy.grid, Grid(MODEL_SHAPE, moved), antialias=False)
+    np.testing.assert_allclose(plain_sample.image[0], scale_intensity(source), atol=1e-3)
+    np.testing.assert_allclose(plain_sample.t1w[plain_sample.brain], source[plain_sample.brain], atol=1e-3)
+    assert not plain_sample.t1w[~plain_sample.brain].any()
+    assert not plain_sample.p.any()
+    assert not plain_sample.lesion.any()
+    assert plain_sample.healthy_input is None
+
+
+def test_flip_swaps_the_sides(anatomy, plain, lesion_mask):
+    drawn = draw_sample(np.random.default_rng(1), anatomy, [], healthy=0.0)
+    shape = replace(drawn.shapes[0], mask=str(lesion_mask), flip=False, duration=0.2)
+    look = replace(drawn.looks[0], texture=0.0)  # a texture is drawn in the model's space and does not flip
+    params = replace(plain, shapes=(shape,), looks=(look,))
+    one = apply_sample(anatomy, params)
+    other = apply_sample(anatomy, replace(params, geometry=replace(params.geometry, flip=True)))
+    assert one.p[48:].sum() > 10 * one.p[:48].sum()  # the lesion is on the right
+    for name in ("p", "t1w"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name)[::-1], atol=2e-3)
+    np.testing.assert_allclose(other.image[0], one.image[0][::-1], atol=5e-3)
+
+
+def test_same_parameters_same_bits(anatomy, sick, sick_params):
+    again = apply_sample(anatomy, sick_params, with_healthy=True)
+    for name in ("image", "healthy_input", "t1w", "p", "lesion", "brain"):
+        assert np.array_equal(getattr(again, name), getattr(sick, name)), name
+
+
+def test_the_target_does_not_know_the_lesion(anatomy, sick, sick_params):
+    healthy = apply_sample(anatomy, replace(sick_params, shapes=(), looks=()))
+    assert np.array_equal(healthy.t1w, sick.t1w)
+    assert np.array_equal(healthy.brain, sick.brain)
+    np.testing.assert_allclose(healthy.image[0], sick.healthy_input, atol=1e-6)
+    assert np.abs(sick.image[0] - sick.healthy_input)[sick.lesion].mean() > 0.02
+
+
+def test_the_lesion_lies_in_the_brain(sick):
+    assert sick.lesion.any()
+    assert not sick.lesion[~sick.brain].any()
+    assert not sick.p[~sick.brain].any()
+    assert 0 <= sick.p.min() <= sick.p.max() <= 1 + 1e-5
+
+
+def test_the_second_channel_is_the_mirror_image(anatomy, sick, sick_params):
+    across = mirror_in_model(sick_params.geometry, anatomy.mirror, brain_centre(anatomy))
+    assert sick.image.shape == (2, *MODEL_SHAPE)
+    np.testing.assert_allclose(sick.image[1], mirror(sick.image[0], MODEL, across), atol=1e-5)
+    assert sick.image.min() >= 0
+    assert sick.image.max() <= 1.5
+
+
+def test_a_symmetrical_head_is_its_own_mirror_image(plain_sample):
+    brain = plain_sample.brain
+    assert np.abs(plain_sample.image[0] - plain_sample.image[1])[brain].mean() < 0.02
+
+
+def test_missing_planes_are_missing_everywhere(sick, sick_params):
+    cut = np.zeros(MODEL_SHAPE[2], bool)
+    cut[: sick_params.corruption.cut_low] = True
+    cut[MODEL_SHAPE[2] - sick_params.corruption.cut_high :] = True
+    assert cut.any()
+    for x in (sick.image[0], sick.t1w, sick.p, sick.brain):
+        assert not x[:, :, cut].any()
+
+
+def test_a_stripped_skull_is_gone(anatomy, plain, plain_sample):
+    off = apply_sample(anatomy, replace(plain, skull="off", skull_erosion=0))
+    assert not off.image[0][~off.brain].any()
+    assert plain_sample.image[0][~plain_sample.brain].any()
+
+
+def test_parameters_are_plain_numbers(sick_params):
+    told = json.loads(json.dumps(asdict(sick_params)))
+    assert told["geometry"]["seed"] == sick_params.geometry.seed
+    assert len(told["shapes"]) == len(sick_params.shapes) == len(told["looks"])
+
+
+def test_seed_decides_the_parameters(anatomy):
+    a, b, c = (draw_sample(np.random.default_rng(s), anatomy, []) for s in (1, 1, 2))
+    assert a == b
+    assert a != c
+
+
+def test_preset_and_level_can_be_fixed(anatomy):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        params = draw_sample(rng, anatomy, [], preset="flair", level="none", healthy=1.0)
+        assert params.contrast.preset == "flair"
+        assert params.corruption.noise_sigma == 0
+        assert params.shapes == params.looks == ()

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sanum.space.grid import apply_affine, box_around
+from sanum.space.mirror import reflection
+from sanum.synth.geometry import (
+    draw_geometry,
+    identity_geometry,
+    linear_part,
+    mirror_in_model,
+    sampling_index,
+)
+
+MODEL = box_around((0, 0, 0), (12, 14, 10), 4.0)
+SUBJECT = box_around((3, -5, 7), (40, 44, 42), 2.0)
+CENTRE = np.array([4.0, -6.0, 5.0])
+
+
+def exact(**changes):
+    return replace(draw_geometry(np.random.default_rng(3)), warp_sigma_mm=0.0, mirror_error=(0, 0, 0), **changes)
+
+
+def to_subject(params, points):
+    """Model mm → subject mm, without the warp."""
+    return CENTRE + (np.asarray(points) + params.shift_mm) @ linear_part(params).T
+
+
+def test_identity_puts_the_centre_in_the_middle():
+    index = sampling_index(identity_geometry(), MODEL, SUBJECT, CENTRE).numpy()
+    world = apply_affine(SUBJECT.affine, np.moveaxis(index, 0, -1))
+    model = apply_affine(MODEL.affine, np.moveaxis(np.indices(MODEL.shape), 0, -1))
+    np.testing.assert_allclose(world, model + CENTRE, atol=1e-4)
+
+
+def test_index_follows_the_affine():
+    params = exact()
+    index = sampling_index(params, MODEL, SUBJECT, CENTRE).numpy()
+    world = apply_affine(SUBJECT.affine, np.moveaxis(index, 0, -1))
+    model = apply_affine(MODEL.affine, np.moveaxis(np.indices(MODEL.shape), 0, -1))
+    np.testing.assert_allclose(world, to_subject(params, model), atol=1e-3)
+
+
+def test_warp_is_smooth_seeded_and_of_the_drawn_size():
+    params = replace(identity_geometry(), warp_sigma_mm=4.0, seed=1)
+    plain = sampling_index(identity_geometry(), MODEL, SUBJECT, CENTRE)
+    u, again, other = (
+        (sampling_index(p, MODEL, SUBJECT, CENTRE) - plain).numpy() * 2.0
+        for p in (params, params, replace(params, seed=2))
+    )
+    assert np.array_equal(u, again)
+    assert not np.array_equal(u, other)
+    assert 1 < u.std() < 4
+    assert np.abs(np.diff(u, axis=1)).max() < np.abs(u).max()
+
+
+def test_linear_part():
+    turn = linear_part(replace(identity_geometry(), rotation_deg=(10, -20, 30)))
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(turn) == pytest.approx(1)
+    larger = linear_part(replace(identity_geometry(), scale=(2.0, 1.0, 1.0)))
+    np.testing.assert_allclose(larger, np.diag([0.5, 1, 1]))  # a head twice as wide is read at half the pace
+    assert np.linalg.det(linear_part(exact(flip=True))) < 0 < np.linalg.det(linear_part(exact(flip=False)))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("normal", [(1, 0.1, -0.05), (-1, 0.1, 0.2)])
+def test_the_mirror_plane_follows_the_head(flip, normal):
+    """Points on the model's plane lie on the subject's plane, shear and all."""
+    params = exact(flip=flip)
+    subject_mirror = reflection(normal, [5, 0, 1])
+    across = mirror_in_model(params, subject_mirror, CENTRE)
+    points = np.random.default_rng(0).normal(scale=30, size=(20, 3))
+    on_plane = (points + apply_affine(across, points)) / 2
+    there = to_subject(params, on_plane)
+    np.testing.assert_allclose(apply_affine(subject_mirror, there), there, atol=1e-9)
+
+
+def test_a_rigid_pose_keeps_the_reflection():
+    params = exact(shear=(0, 0, 0), scale=(1.1, 1.1, 1.1))
+    subject_mirror = reflection([1, 0.1, -0.05], [5, 0, 1])
+    across = mirror_in_model(params, subject_mirror, CENTRE)
+    points = np.random.default_rng(0).normal(scale=30, size=(20, 3))
+    np.testing.assert_allclose(
+        to_subject(params, apply_affine(across, points)),
+        apply_affine(subject_mirror, to_subject(params, points)),
+        atol=1e-9,
+    )
+
+
+def test_mirror_error_tilts_and_shifts():
+    straight = reflection([1, 0, 0], CENTRE)
+    across = mirror_in_model(replace(identity_geometry(), mirror_error=(2.0, 0.0, 0.0)), straight, CENTRE)
+    normal = np.linalg.eigh((across[:3, :3] + across[:3, :3].T) / 2)[1][:, 0]
+    assert np.rad2deg(np.arccos(abs(normal[0]))) == pytest.approx(2, abs=0.01)
+    moved = mirror_in_model(replace(identity_geometry(), mirror_error=(0.0, 0.0, 1.5)), straight, CENTRE)
+    np.testing.assert_allclose(apply_affine(moved, [0, 0, 0]), [3, 0, 0], atol=1e-9)
+
+
+def test_draws_stay_in_their_ranges():
+    draws = [draw_geometry(np.random.default_rng(s)) for s in range(60)]
+    assert max(abs(v) for d in draws for v in d.rotation_deg) <= 15
+    assert all(0.87 <= v <= 1.15 for d in draws for v in d.scale)
+    assert {d.flip for d in draws} == {True, False}
+    assert draws[0] == draw_geometry(np.random.default_rng(0))
+    assert draws[0] != draws[1]
