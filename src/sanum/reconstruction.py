@@ -116,7 +116,9 @@ class Reconstruction:
             for name in (*images, page):
                 (hidden / name).replace(folder / name)
         except OSError as error:
-            raise ScanError(f"cannot write to {folder}: {error.strerror or error}; free some space or choose another folder") from error
+            raise ScanError(
+                f"cannot write to {folder}: {error.strerror or error}; free some space or choose another folder"
+            ) from error
         finally:
             if hidden is not None:
                 shutil.rmtree(hidden, ignore_errors=True)
@@ -193,7 +195,10 @@ def reconstruct(
         "space": space,
     }
     return replace(
-        result, contrast=contrast, warnings=(*scan.warnings, *coverage_warnings(scan), *warnings), provenance=provenance
+        result,
+        contrast=contrast,
+        warnings=(*scan.warnings, *coverage_warnings(scan), *warnings),
+        provenance=provenance,
     )
 
 
@@ -209,7 +214,9 @@ def resolve_device(device: str) -> str:
     if kind not in ("cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
         raise ValueError(f'device is auto, cpu, cuda, cuda:n or mps, not "{device}"')
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ValueError(f"{device} is not there: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto")
+        raise ValueError(
+            f"{device} is not there: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto"
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ValueError("mps is not there on this machine; use --device auto")
     return device
@@ -254,7 +261,9 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
     parts, n = ndimage.label(ndimage.binary_opening(seen))
     if n:
         seen = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    where = apply_affine(coarse.affine, np.argwhere(seen) if seen.any() else np.array([np.array(coarse.shape) / 2]))
+    where = apply_affine(
+        coarse.affine, np.argwhere(seen) if seen.any() else np.array([np.array(coarse.shape) / 2])
+    )
     top = float(np.percentile(where[:, 2], 99.8))
     upper = where[where[:, 2] > top - 150]
     middle = upper.mean(0)
@@ -265,7 +274,9 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
     ]
 
 
-def _brain_near(scan: Scan, guess: npt.NDArray[np.float64], predictor: Predictor) -> tuple[npt.NDArray[np.float64], float]:
+def _brain_near(
+    scan: Scan, guess: npt.NDArray[np.float64], predictor: Predictor
+) -> tuple[npt.NDArray[np.float64], float]:
     seen = conform(scan, guess)
     if not seen.image.any():
         return guess, 0.0
@@ -286,12 +297,20 @@ def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
     warnings = []
     border = sum(int(np.take(brain, i, axis=a).sum()) for a in range(3) for i in (0, -1))
     if border > 200:
-        warnings.append("the brain reaches the edge of the model's box: parts of it may be missing from the results")
-    soft = np.clip(ndimage.gaussian_filter(brain.astype(np.float32), 0.7) * 2, 0, 1) * np.minimum(maps.brain * 2, 1) * covered
+        warnings.append(
+            "the brain reaches the edge of the model's box: parts of it may be missing from the results"
+        )
+    soft = (
+        np.clip(ndimage.gaussian_filter(brain.astype(np.float32), 0.7) * 2, 0, 1)
+        * np.minimum(maps.brain * 2, 1)
+        * covered
+    )
     t1w = np.maximum(maps.t1w, 0) * soft
     inside = brain.astype(np.float32)
     if (mean := float(maps.uncertainty[brain].mean()) if brain.any() else 0.0) > 0.15:
-        warnings.append(f"the uncertainty is high (mean {mean:.2f}, white matter is 1): the input may be unlike what the model knows")
+        warnings.append(
+            f"the uncertainty is high (mean {mean:.2f}, white matter is 1): the input may be unlike what the model knows"
+        )
     return Maps(t1w, maps.anomaly * inside, inside, maps.uncertainty * inside), tuple(warnings)
 
 
@@ -327,7 +346,9 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
 def on_grid(scan: Scan, grid: Grid) -> Scan:
     """Scan linearly interpolated onto another grid."""
     voxels = np.asarray(scan.voxels, dtype=np.float32)
-    return replace(scan, voxels=resample(voxels, scan.grid, grid, fill=float(voxels.min())), affine=grid.affine)
+    return replace(
+        scan, voxels=resample(voxels, scan.grid, grid, fill=float(voxels.min())), affine=grid.affine
+    )
 
 
 def guess_contrast(image: npt.NDArray[np.float32], maps: Maps) -> str | None:

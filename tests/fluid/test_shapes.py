@@ -52,9 +52,7 @@ def test_soften_leaves_a_border_between_0_and_1():
 
 def test_bad_input():
     with pytest.raises(ValueError, match="domain"):
-        noise_shape(
-            np.zeros((4, 4, 4), bool), rng=np.random.default_rng(0), percentile=90, periods=(1, 1, 1)
-        )
+        noise_shape(np.zeros((4, 4, 4), bool), rng=np.random.default_rng(0), percentile=90, periods=(1, 1, 1))
     for q in (0, 100, -3):
         with pytest.raises(ValueError, match="percentile"):
             shape(q)

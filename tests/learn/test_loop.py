@@ -56,9 +56,9 @@ def test_resumed_equals_unbroken(tmp_path, stop):
 
 def test_it_learns(tmp_path):
     values = []
-    config = replace(CONFIG, steps=150)
-    fit(model(), stream, step, config, tmp_path, on_step=lambda p: values.append(p.values["loss"]))
-    assert sum(values[-10:]) < 0.3 * sum(values[:10])
+    config = replace(CONFIG, steps=200, learning_rate=3e-2)
+    fit(nn.Linear(3, 1), stream, step, config, tmp_path, on_step=lambda p: values.append(p.values["loss"]))
+    assert sum(values[-10:]) < 0.01 * sum(values[:10])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -146,6 +146,7 @@ def test_rate():
     assert rate_at(99, config) == rate_at(100, config) == pytest.approx(1.0)
     assert rate_at(550, config) == pytest.approx(0.505)
     assert rate_at(1000, config) == pytest.approx(0.01)
+    assert rate_at(1000, replace(config, last_rate=0.5)) == pytest.approx(0.5)
     rates = [rate_at(s, config) for s in range(100, 1001)]
     assert rates == sorted(rates, reverse=True)
 

@@ -65,7 +65,7 @@ def test_missing(tmp_path):
 def test_of_another_version(tmp_path, header):
     path = tmp_path / "w.safetensors"
     save_file(STATE, path, header)
-    with pytest.raises(WeightsError, match="w.safetensors"):
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
         load_weights(path)
 
 

@@ -39,9 +39,9 @@ def test_reconstruction():
 
 
 def test_gradient():
-    # errors 1, −2, 4: differences −3, 6, weighed by the voxel before: 1·3 + 2·6 = 15, over 3 axes × 5
-    loss = gradient(line(1, -2, 4), line(0, 0, 0), line(1, 2, 7), torch.tensor(5.0))
-    assert loss.item() == pytest.approx(1.0)
+    # errors 1, −2, 4: differences −3, 6, weighed by the voxel after: 2·3 + 7·6 = 48, over 3 axes × 8
+    loss = gradient(line(1, -2, 4), line(0, 0, 0), line(1, 2, 7), torch.tensor(8.0))
+    assert loss.item() == pytest.approx(2.0)
 
 
 def test_gradient_looks_along_every_axis():
@@ -89,7 +89,12 @@ def make(shape=(1, 1, 12, 12, 12)):
     g = torch.Generator().manual_seed(0)
     t1w, anomaly, brain, scale = (torch.randn(shape, generator=g).requires_grad_() for _ in range(4))
     mask = torch.rand(shape, generator=g).round()
-    batch = {"t1w": torch.rand(shape, generator=g), "p": mask * 0.5, "lesion": mask, "brain": torch.ones(shape)}
+    batch = {
+        "t1w": torch.rand(shape, generator=g),
+        "p": mask * 0.5,
+        "lesion": mask,
+        "brain": torch.ones(shape),
+    }
     return Prediction(t1w, anomaly, brain, scale), batch
 
 

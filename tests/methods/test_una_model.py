@@ -20,6 +20,19 @@ def test_four_maps_of_the_inputs_shape():
         assert getattr(out, name).dtype == torch.float32
 
 
+def test_starts_near_the_scan():
+    out, x = una()(pair()), pair()
+    assert (out.t1w - 0.8 * x[:, :1]).abs().mean() < 0.1
+    assert out.anomaly.sigmoid().max() < 0.5
+
+
+def test_t1w_is_a_local_polynomial_of_the_scan():
+    net, x = una(), pair()
+    rest, gain, square = net.net(x).split(1, dim=1)[:3]
+    scan = x[:, :1]
+    torch.testing.assert_close(net(x).t1w, rest + gain * scan + square * scan**2)
+
+
 def test_scale_stays_in_its_range():
     net = una()
     with torch.no_grad():
@@ -39,7 +52,7 @@ def test_widths_make_the_network():
     net = Una((8, 16, 24))
     assert net.widths == (8, 16, 24)
     net.load_state_dict(Una(net.widths).state_dict())
-    with pytest.raises(RuntimeError, match="size mismatch|Missing key|Unexpected key"):
+    with pytest.raises(RuntimeError, match=r"size mismatch|Missing key|Unexpected key"):
         net.load_state_dict(una().state_dict())
 
 

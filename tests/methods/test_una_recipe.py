@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -7,7 +9,8 @@ from sanum.methods.una import recipe as module
 from sanum.methods.una.model import Una
 from sanum.methods.una.recipe import Recipe, split_masks, split_subjects, train
 
-TINY = Recipe(widths=(8, 8), workers=0, loop=LoopConfig(steps=2, warmup=1))
+SHORT = LoopConfig(steps=2, warmup=1)
+TINY = Recipe(widths=(8, 8), workers=0, crop=(4, 4, 4), crops=2, on_crops=SHORT, loop=SHORT)
 
 
 @pytest.fixture
@@ -58,10 +61,11 @@ def test_the_real_split_does_not_leak(shared_data):
 class TinyStream(torch.utils.data.IterableDataset):
     """Keeps what it is given; yields tiny samples that depend on their number."""
 
-    made = []
+    made: ClassVar[list] = []
 
-    def __init__(self, anatomies, bank, *, seed, start):
+    def __init__(self, anatomies, bank, *, seed, start, crop=None, crops=1):
         self.anatomies, self.bank, self.seed, self.start = anatomies, bank, seed, start
+        self.crop, self.crops = crop, crops
         TinyStream.made.append(self)
 
     def __iter__(self):
@@ -87,11 +91,15 @@ def test_training_sees_nothing_that_is_held_out(data, tmp_path):
     train(data, tmp_path / "run", TINY, on_prepare=lambda n, of: seen.append((n, of)))
     assert seen == [(n, 4) for n in range(1, 5)]
     held_subjects = {p for pair in split_subjects(data)[1] for p in pair}
-    (stream,) = TinyStream.made
-    assert not {p for pair in stream.anatomies for p in pair} & held_subjects
-    assert not set(stream.bank) & set(split_masks(data)[1])
-    assert set(stream.bank) == set(split_masks(data)[0])
-    assert names(stream.bank).count("ms-01") == 3  # few masks, but small lesions matter
+    on_crops, on_heads = TinyStream.made
+    assert (on_crops.crop, on_crops.crops) == ((4, 4, 4), 2)
+    assert (on_heads.crop, on_heads.crops) == (None, 1)
+    assert on_crops.seed != on_heads.seed
+    for stream in TinyStream.made:
+        assert not {p for pair in stream.anatomies for p in pair} & held_subjects
+        assert not set(stream.bank) & set(split_masks(data)[1])
+        assert set(stream.bank) == set(split_masks(data)[0])
+        assert names(stream.bank).count("ms-01") == 3  # few masks, but small lesions matter
 
 
 @pytest.mark.usefixtures("tiny")
@@ -100,16 +108,17 @@ def test_weights_are_written_and_fit(data, tmp_path):
     state, description = load_weights(path)
     assert path.name == "una-compact.safetensors"
     assert description["method"] == "una"
-    assert description["steps"] == 2
+    assert description["steps"] == 4
     Una(description["widths"]).load_state_dict(state)
 
 
 @pytest.mark.usefixtures("tiny")
 def test_stopped_and_resumed_equals_unbroken(data, tmp_path):
     whole = load_weights(train(data, tmp_path / "whole", TINY))[0]
-    with pytest.raises(TrainingStopped):
-        train(data, tmp_path / "broken", TINY, stop_after=1)
-    assert not (tmp_path / "broken" / "una-compact.safetensors").exists()
-    resumed = load_weights(train(data, tmp_path / "broken", TINY, resume=True))[0]
-    assert TinyStream.made[-1].start == 1
+    broken = tmp_path / "broken"
+    for resume in (False, True):  # in the first phase, then in the second
+        with pytest.raises(TrainingStopped):
+            train(data, broken, TINY, resume=resume, stop_after=1)
+        assert not (broken / "una-compact.safetensors").exists()
+    resumed = load_weights(train(data, broken, TINY, resume=True))[0]
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)

@@ -20,7 +20,9 @@ def head_at(points: npt.NDArray, *, lesion: bool = True) -> npt.NDArray[np.float
     x += 0.75 * inside((0, -3, 8), (58, 72, 58))
     for side in (-1, 1):
         x += 0.4 * inside((side * 28, 12, 18), (22, 40, 30)) - 0.7 * inside((side * 10, 5, 14), (5, 22, 8))
-        x += 0.6 * inside((side * 30, 72, -20), (11, 11, 11)) - 0.3 * inside((side * 24, -45, -24), (16, 16, 10))
+        x += 0.6 * inside((side * 30, 72, -20), (11, 11, 11)) - 0.3 * inside(
+            (side * 24, -45, -24), (16, 16, 10)
+        )
     if lesion:
         x -= 0.6 * inside((35, -25, 20), (17, 20, 15))
     return np.maximum(x, 0).astype(np.float32)

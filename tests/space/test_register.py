@@ -11,8 +11,8 @@ def test_recovers_a_known_affine(head):
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     known[:3, :3] = turn @ np.diag([1.06, 0.95, 1.03])
     known[:3, 3] = [6, -9, 4]
-    fixed_grid = box_around((0, 0, 0), (40, 48, 42), 4.0)
-    moving_grid = box_around((5, -8, 3), (44, 50, 44), 4.0)
+    fixed_grid = box_around((0, 0, 0), (54, 64, 56), 3.0)
+    moving_grid = box_around((5, -8, 3), (58, 66, 58), 3.0)
     # the fixed scan shows at x what the moving scan shows at known·x
     moving = head(moving_grid, np.eye(4), lesion=False)
     fixed = head(fixed_grid, known, lesion=False)

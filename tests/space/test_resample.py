@@ -48,7 +48,10 @@ def test_same_grid_same_values(order):
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_equals_scipy(order):
-    source, target = turned((14, 12, 13)), turned((8, 9, 7), (0.9, 1.1, 1.0), degrees=-7, centre=(0.13, 0.2, 0.1))
+    source, target = (
+        turned((14, 12, 13)),
+        turned((8, 9, 7), (0.9, 1.1, 1.0), degrees=-7, centre=(0.13, 0.2, 0.1)),
+    )
     x = np.random.default_rng(1).random(source.shape).astype(np.float32)
     expected, index = by_scipy(x, source, target, order)
     got = resample(x, source, target, order=order, antialias=False)

@@ -20,7 +20,9 @@ def parts(grid: Grid) -> dict[str, np.ndarray]:
     """Masks of the head's parts on `grid`."""
     x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - CENTRE_MM
 
-    def inside(radii: tuple[float, float, float], centre: tuple[float, float, float] = (0, 0, 0)) -> np.ndarray:
+    def inside(
+        radii: tuple[float, float, float], centre: tuple[float, float, float] = (0, 0, 0)
+    ) -> np.ndarray:
         return (((x - centre) / radii) ** 2).sum(-1) < 1
 
     return {

@@ -74,8 +74,8 @@ def test_what_lies_where(prepared):
 def test_its_mirror_is_the_heads(prepared):
     middle = np.array(phantom.CENTRE_MM)
     assert np.linalg.norm(apply_affine(prepared.mirror, middle) - middle) / 2 < 1
-    right = apply_affine(prepared.mirror, middle + [40, 0, 0])
-    assert np.linalg.norm(right - (middle - [40, 0, 0])) < 2
+    right = apply_affine(prepared.mirror, middle + np.array([40, 0, 0]))
+    assert np.linalg.norm(right - (middle - np.array([40, 0, 0]))) < 2
 
 
 def test_mni_lies_over_the_brain(prepared):

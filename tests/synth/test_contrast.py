@@ -3,7 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanum.synth.contrast import HEAD_KNOTS, PRESETS, ContrastParams, apply_contrast, draw_contrast, draw_preset
+from sanum.synth.contrast import (
+    HEAD_KNOTS,
+    PRESETS,
+    ContrastParams,
+    apply_contrast,
+    draw_contrast,
+    draw_preset,
+)
 
 MEANS = np.array([0.25, 0.65, 1.0])
 FLUID, GREY, WHITE = 0, 1, 2

@@ -19,7 +19,9 @@ CENTRE = np.array([4.0, -6.0, 5.0])
 
 
 def exact(**changes):
-    return replace(draw_geometry(np.random.default_rng(3)), warp_sigma_mm=0.0, mirror_error=(0, 0, 0), **changes)
+    return replace(
+        draw_geometry(np.random.default_rng(3)), warp_sigma_mm=0.0, mirror_error=(0, 0, 0), **changes
+    )
 
 
 def to_subject(params, points):

@@ -11,7 +11,9 @@ EXAMPLE = "Example:  sanum demo -o demo/"
 
 
 def command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if missing.")] = Path("demo"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results; made if missing.")
+    ] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Which lesion.")] = 7,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:

@@ -27,15 +27,25 @@ class Space(StrEnum):
 
 
 def command(
-    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder.")],
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCAN...", help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if missing.")],
-    space: Annotated[Space, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")] = Space.input,
+    space: Annotated[
+        Space, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")
+    ] = Space.input,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
-    volume: Annotated[int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)] = None,
-    weights: Annotated[Path | None, typer.Option(help="Weights of your own training instead of the shipped ones.")] = None,
+    volume: Annotated[
+        int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of your own training instead of the shipped ones.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")
+    ] = False,
 ) -> None:
     """Reconstruct the healthy anatomy behind SCAN..., with an anomaly map and an uncertainty map.
 
@@ -44,7 +54,9 @@ def command(
     from ..scan.names import collisions
 
     if clash := collisions(scans):
-        complain(f"{clash[0][0]} and {clash[0][1]} would give outputs of the same name; run them into different folders")
+        complain(
+            f"{clash[0][0]} and {clash[0][1]} would give outputs of the same name; run them into different folders"
+        )
         raise typer.Exit(2)
     try:
         predictor = _load(device, threads, weights)
@@ -81,7 +93,9 @@ class _Run:
         self.output, self.predictor, self.began = output, predictor, time.monotonic()
         self.entries: list[dict[str, Any]] = []
 
-    def one(self, path: Path, label: str, *, space: Any, volume: int | None, overwrite: bool, quiet: bool) -> None:
+    def one(
+        self, path: Path, label: str, *, space: Any, volume: int | None, overwrite: bool, quiet: bool
+    ) -> None:
         """Reconstruct one scan; a failure is noted and told, and the next scan goes on."""
         from ..reconstruction import check_free, reconstruct
         from ..scan import ScanError
@@ -112,7 +126,9 @@ class _Run:
 
         if all(e["error"] for e in self.entries):
             return
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1 / 1024)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            1 if sys.platform == "darwin" else 1 / 1024
+        )
         summary = {
             "version": __version__,
             "weights": self.predictor.weights_name,

@@ -40,7 +40,13 @@ def command(
     shown = _Shown(quiet)
     try:
         path = train(
-            data, output, plan, resume=resume, device=resolve_device(device), on_prepare=shown.prepared, on_step=shown.stepped
+            data,
+            output,
+            plan,
+            resume=resume,
+            device=resolve_device(device),
+            on_prepare=shown.prepared,
+            on_step=shown.stepped,
         )
     except TrainingStopped as stopped:
         complain(str(stopped))
@@ -72,7 +78,9 @@ class _Shown:
     def stepped(self, now: "Now") -> None:
         text = f"loss {now.values['loss']:.3f}"
         self.bar.update(self.task, description=text, completed=now.step, total=now.steps)
-        self._line(f"step {now.step}/{now.steps}, {text}, {now.seconds_per_step:.2f} s/step, {now.seconds_left / 60:.0f} min left")
+        self._line(
+            f"step {now.step}/{now.steps}, {text}, {now.seconds_per_step:.2f} s/step, {now.seconds_left / 60:.0f} min left"
+        )
 
     def _line(self, text: str) -> None:
         if self.lines and time.monotonic() - self.told > 60:

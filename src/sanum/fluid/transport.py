@@ -82,6 +82,7 @@ def transport(
     if steps > max_steps:
         raise ValueError(f"the transport needs {steps} steps, more than max_steps={max_steps}")
     start_mass = float(p0.sum(dtype=np.float64))
+
     # walls of the cut box change the divergence only where P is zero throughout
     def whole(part):
         full = np.zeros_like(p0)

@@ -34,19 +34,16 @@ class LoopConfig:
         Largest norm of the gradient.
     ema : float
         Decay of the running mean of the weights, reached gradually.
-    last_rate : float
-        Share of the peak rate that the cosine ends at.
     save_every : int
         Steps between checkpoints.
     """
 
-    steps: int = 5000
+    steps: int = 4300
     learning_rate: float = 1e-3
     warmup: int = 100
     weight_decay: float = 1e-2
     clip: float = 5.0
     ema: float = 0.998
-    last_rate: float = 0.01
     save_every: int = 100
 
 
@@ -70,11 +67,11 @@ class TrainingStopped(RuntimeError):
 
 
 def rate_at(step: int, config: LoopConfig) -> float:
-    """Learning rate of a step: linear rise, then half a cosine down to `last_rate` of the peak."""
+    """Learning rate of a step: linear rise, then half a cosine down to 1 % of the peak."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (config.last_rate + (1 - config.last_rate) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 def fit(
@@ -114,7 +111,7 @@ def fit(
     if resume and not checkpoint.exists():
         raise FileNotFoundError(f"nothing to resume: {checkpoint} is missing")
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
     )
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     start = 0
@@ -136,7 +133,7 @@ def fit(
 
     folder.mkdir(parents=True, exist_ok=True)
     model.train()
-    step, began = start, time.monotonic()
+    done, began = start, time.monotonic()
     with _Interruption() as interrupted, (folder / "log.csv").open("a", newline="") as log:
         for step, batch in zip(range(start, config.steps), _numbered(stream(start)), strict=False):
             for group in optimizer.param_groups:
@@ -168,6 +165,9 @@ def fit(
                 save(done)
             if stopping and done < config.steps:
                 raise TrainingStopped(f"stopped after step {done} of {config.steps}; go on with --resume")
+        if done < config.steps:
+            save(done)
+            raise TrainingStopped(f"the stream ended after step {done} of {config.steps}")
     return average
 
 

@@ -52,6 +52,8 @@ def load_weights(
         raise WeightsError(
             f"{path.name} is not a readable safetensors file ({error}); install sanum again"
         ) from error
+    if not isinstance(description, dict):
+        raise WeightsError(f"{path.name} has a header that is no table; install sanum again")
     if description.get("format") != FORMAT:
         raise WeightsError(
             f"{path.name} has weights format {description.get('format')}, "

@@ -33,7 +33,7 @@ def register_affine(
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(0.2)
     method.SetInterpolator(sitk.sitkLinear)
-    # the default tolerance (1e-4) ends after ten steps, some 5 mm off: a correlation's gradient per mm is small
+    # the default tolerance (1e-4) ends after ten steps, some 5 mm off: a correlation's gradient is small
     method.SetOptimizerAsRegularStepGradientDescent(
         2.0, 1e-3, 120, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
     )

@@ -45,7 +45,7 @@ class UnaPredictor:
 
     @torch.inference_mode()
     def __call__(self, pair: npt.NDArray[np.float32]) -> Maps:
-        """Maps of one pair (2, X, Y, Z)."""
+        """Predict the maps of one pair (2, X, Y, Z)."""
         x = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))[None].to(self.device)
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, enabled=fast_bfloat16(self.device)

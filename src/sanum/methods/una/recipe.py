@@ -6,9 +6,8 @@ Data      56 IXI subjects, 89 stroke and 14 MS masks; the last 8 subjects and st
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -32,10 +31,7 @@ class Recipe:
     widths: tuple[int, ...] = (32, 64, 128, 192)
     seed: int = 1
     workers: int = 1
-    crop: tuple[int, int, int] = (64, 64, 64)
-    crops: int = 3
-    on_crops: LoopConfig = LoopConfig(steps=4500, last_rate=0.5)
-    loop: LoopConfig = LoopConfig(steps=3000, learning_rate=7e-4)
+    loop: LoopConfig = field(default_factory=LoopConfig)
 
 
 def split_subjects(data: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
@@ -74,13 +70,17 @@ def train(
     torch.manual_seed(recipe.seed)  # initial weights only; samples have generators of their own
     model = Una(recipe.widths).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
-    def batches(start: int, seed: int, **crops: Any) -> Iterable[dict[str, torch.Tensor]]:
-        stream = Stream(anatomies, bank, seed=seed, start=start, **crops)
+    def batches(start: int) -> Iterable[dict[str, torch.Tensor]]:
+        stream = Stream(anatomies, bank, seed=recipe.seed, start=start)
         if recipe.workers == 0:
             return DataLoader(stream, batch_size=1)
         # spawn: a forked child hangs in the OpenMP pool that its parent has already used
         return DataLoader(
-            stream, batch_size=1, num_workers=recipe.workers, prefetch_factor=6, multiprocessing_context="spawn"
+            stream,
+            batch_size=1,
+            num_workers=recipe.workers,
+            prefetch_factor=6,
+            multiprocessing_context="spawn",
         )
 
     def step(net: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
@@ -89,16 +89,9 @@ def train(
             prediction = net(batch["image"])
         return objective(prediction, batch)
 
-    def phase(name: str, loop: LoopConfig, seed: int, **crops: Any) -> dict[str, torch.Tensor]:
-        going_on = resume and (folder / name / "checkpoint.pt").exists()
-        return fit(
-            model, lambda start: batches(start, seed, **crops), step, loop, folder / name,
-            resume=going_on, on_step=on_step, stop_after=stop_after,
-        )  # fmt: skip
-
-    # Many cheap steps on crops take the network off the plateau where it shows a blur; whole heads finish it.
-    model.load_state_dict(phase("crops", recipe.on_crops, recipe.seed, crop=recipe.crop, crops=recipe.crops))
-    weights = phase("heads", recipe.loop, recipe.seed + 1)
+    weights = fit(
+        model, batches, step, recipe.loop, folder, resume=resume, on_step=on_step, stop_after=stop_after
+    )
     path = folder / "una-compact.safetensors"
-    save_weights(path, weights, method="una", widths=recipe.widths, steps=recipe.on_crops.steps + recipe.loop.steps)
+    save_weights(path, weights, method="una", widths=recipe.widths, steps=recipe.loop.steps)
     return path

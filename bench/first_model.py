@@ -1,0 +1,133 @@
+"""Accuracy, speed and memory of the shipped model on what it has never seen.
+
+Subjects: the last 8 of IXI. Lesion masks: stroke-090 to stroke-099, and noise. Seeds are fixed, so that
+anyone gets the same samples. The mirror image is found as at run time. Prints a Markdown table.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from sanum.measure.metrics import dice, errors, match_intensity, mean_error_inside
+from sanum.methods.registry import Predictor
+from sanum.methods.una.predict import UnaPredictor
+from sanum.methods.una.recipe import split_masks, split_subjects
+from sanum.reconstruction import ANOMALY_THRESHOLD, on_grid, pair_with_mirror, reconstruct, tidy
+from sanum.scan import read, write
+from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, Conformed
+from sanum.space.grid import box_around, covering
+from sanum.space.mirror import find_mirror
+from sanum.synth.anatomy import Anatomy, prepare
+from sanum.synth.contrast import PRESETS, Preset
+from sanum.synth.corrupt import Level
+from sanum.synth.generator import apply_sample, draw_sample
+
+Row = dict[str, float]
+
+
+def measure(
+    anatomies: list[Anatomy], bank: list[Path], predictor: Predictor, *, presets: list[Preset], level: Level | None, seed: int, per_subject: int
+) -> Row:
+    """Mean over samples of every number of a row."""
+    rows: list[Row] = []
+    weights = np.array([PRESETS[p] for p in presets])
+    for number, anatomy in enumerate(anatomies):
+        for repeat in range(per_subject):
+            rng = np.random.default_rng([seed, number, repeat])
+            preset = presets[int(rng.choice(len(presets), p=weights / weights.sum()))]
+            params = draw_sample(rng, anatomy, bank, preset=preset, level=level, healthy=0.0)
+            sample = apply_sample(anatomy, params)
+            grid = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
+            seen = Conformed(sample.image[0], np.ones(MODEL_SHAPE, bool), grid)
+            maps, _ = tidy(predictor(pair_with_mirror(seen, find_mirror(seen.image, grid))), seen)
+            whole = errors(maps.t1w, sample.t1w)
+            healthy_brain = sample.brain & ~sample.lesion
+            matched = match_intensity(sample.image[0], sample.t1w, healthy_brain)
+            rows.append({
+                "psnr": whole.psnr, "ssim": whole.ssim, "l1": whole.l1,
+                "dice": dice(maps.anomaly > ANOMALY_THRESHOLD, sample.lesion),
+                "inside": mean_error_inside(maps.t1w, sample.t1w, sample.lesion),
+                "inside_input": mean_error_inside(matched, sample.t1w, sample.lesion),
+                "brain_dice": dice(maps.brain > 0.5, sample.brain),
+            })  # fmt: skip
+    return {k: float(np.nanmean([r[k] for r in rows])) for k in rows[0]}
+
+
+def healthy_share(pairs: list[tuple[Path, Path]], predictor: Predictor) -> list[float]:
+    """Share of the brain called anomalous in each real healthy scan, file in, results out."""
+    shares = []
+    for t1w, _ in pairs:
+        result = reconstruct(t1w, predictor=predictor)
+        shares.append(float(np.asarray(result.anomaly_mask.voxels).sum() / np.asarray(result.brain.voxels).sum()))
+    return shares
+
+
+def whole_head(t1w: Path, repeats: int = 3) -> tuple[list[float], list[float], tuple[int, ...]]:
+    """Seconds and peak MB of the command on a 1 mm whole head (a 2 mm scan interpolated), file to files."""
+    seconds, memory = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        scan = read(t1w)
+        fine = on_grid(scan, covering(scan.grid, 1.0))
+        path = write(fine, Path(folder) / "head_T1w.nii.gz")
+        for n in range(repeats):
+            out = Path(folder) / f"out{n}"
+            call = [sys.executable, "-m", "sanum", "reconstruct", str(path), "-o", str(out), "--threads", "2", "--quiet"]
+            seconds.append(_timed(lambda call=call: subprocess.run(call, check=True, capture_output=True)))
+            memory.append(json.loads((out / "run.json").read_text())["peak_memory_mb"])
+    return seconds, memory, fine.voxels.shape
+
+
+def _timed(job: Callable[[], object]) -> float:
+    import time
+
+    began = time.monotonic()
+    job()
+    return time.monotonic() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
+    parser.add_argument("--per-subject", type=int, default=5)
+    options = parser.parse_args()
+    predictor = UnaPredictor(weights=options.weights)
+    pairs = split_subjects(options.data)[1]
+    anatomies = [prepare(*pair, options.cache) for pair in pairs]
+    bank = split_masks(options.data)[1]
+    others: list[Preset] = ["free", "t2w", "flair", "pd", "ct"]
+    settings: list[tuple[str, list[Preset], Level | None]] = [
+        ("T1w, mild corruption", ["t1w"], "mild"),
+        ("T1w, all corruptions", ["t1w"], None),
+        ("random modality, mild corruption", others, "mild"),
+        ("random modality, all corruptions", others, None),
+        *((f"{name}-like, mild corruption", [name], "mild") for name in others),
+    ]
+    print("| input | PSNR dB | SSIM | L1 | Dice anomaly | error in lesion | input's own | Dice brain |")
+    print("|---|---|---|---|---|---|---|---|")
+    for title, presets, level in settings:
+        r = measure(anatomies, bank, predictor, presets=presets, level=level, seed=11, per_subject=options.per_subject)
+        print(
+            f"| {title} | {r['psnr']:.2f} | {r['ssim']:.3f} | {r['l1']:.4f} | {r['dice']:.3f} "
+            f"| {r['inside']:.3f} | {r['inside_input']:.3f} | {r['brain_dice']:.3f} |",
+            flush=True,
+        )
+    shares = healthy_share(pairs, predictor)
+    print(f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, largest {100 * max(shares):.2f} % of the brain")
+    seconds, memory, shape = whole_head(pairs[0][0])
+    print(
+        f"whole head at 1 mm {shape}, file to files, 2 threads: "
+        f"median {statistics.median(seconds):.1f} s ({', '.join(f'{s:.1f}' for s in seconds)}), peak {max(memory):.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m sanum`."""
+
+from .cli.main import main
+
+main()
