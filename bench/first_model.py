@@ -33,7 +33,14 @@ Row = dict[str, float]
 
 
 def measure(
-    anatomies: list[Anatomy], bank: list[Path], predictor: Predictor, *, presets: list[Preset], level: Level | None, seed: int, per_subject: int
+    anatomies: list[Anatomy],
+    bank: list[Path],
+    predictor: Predictor,
+    *,
+    presets: list[Preset],
+    level: Level | None,
+    seed: int,
+    per_subject: int,
 ) -> Row:
     """Mean over samples of every number of a row."""
     rows: list[Row] = []
@@ -65,7 +72,9 @@ def healthy_share(pairs: list[tuple[Path, Path]], predictor: Predictor) -> list[
     shares = []
     for t1w, _ in pairs:
         result = reconstruct(t1w, predictor=predictor)
-        shares.append(float(np.asarray(result.anomaly_mask.voxels).sum() / np.asarray(result.brain.voxels).sum()))
+        shares.append(
+            float(np.asarray(result.anomaly_mask.voxels).sum() / np.asarray(result.brain.voxels).sum())
+        )
     return shares
 
 
@@ -78,7 +87,18 @@ def whole_head(t1w: Path, repeats: int = 3) -> tuple[list[float], list[float], t
         path = write(fine, Path(folder) / "head_T1w.nii.gz")
         for n in range(repeats):
             out = Path(folder) / f"out{n}"
-            call = [sys.executable, "-m", "sanum", "reconstruct", str(path), "-o", str(out), "--threads", "2", "--quiet"]
+            call = [
+                sys.executable,
+                "-m",
+                "sanum",
+                "reconstruct",
+                str(path),
+                "-o",
+                str(out),
+                "--threads",
+                "2",
+                "--quiet",
+            ]
             seconds.append(_timed(lambda call=call: subprocess.run(call, check=True, capture_output=True)))
             memory.append(json.loads((out / "run.json").read_text())["peak_memory_mb"])
     return seconds, memory, fine.voxels.shape
@@ -114,14 +134,18 @@ def main() -> None:
     print("| input | PSNR dB | SSIM | L1 | Dice anomaly | error in lesion | input's own | Dice brain |")
     print("|---|---|---|---|---|---|---|---|")
     for title, presets, level in settings:
-        r = measure(anatomies, bank, predictor, presets=presets, level=level, seed=11, per_subject=options.per_subject)
+        r = measure(
+            anatomies, bank, predictor, presets=presets, level=level, seed=11, per_subject=options.per_subject
+        )
         print(
             f"| {title} | {r['psnr']:.2f} | {r['ssim']:.3f} | {r['l1']:.4f} | {r['dice']:.3f} "
             f"| {r['inside']:.3f} | {r['inside_input']:.3f} | {r['brain_dice']:.3f} |",
             flush=True,
         )
     shares = healthy_share(pairs, predictor)
-    print(f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, largest {100 * max(shares):.2f} % of the brain")
+    print(
+        f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, largest {100 * max(shares):.2f} % of the brain"
+    )
     seconds, memory, shape = whole_head(pairs[0][0])
     print(
         f"whole head at 1 mm {shape}, file to files, 2 threads: "

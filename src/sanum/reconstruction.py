@@ -215,7 +215,8 @@ def resolve_device(device: str) -> str:
         raise ValueError(f'device is auto, cpu, cuda, cuda:n or mps, not "{device}"')
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"{device} is not there: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto"
+            f"{device} is not there: this machine has {torch.cuda.device_count()} CUDA devices; "
+            "use --device auto"
         )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ValueError("mps is not there on this machine; use --device auto")
@@ -242,8 +243,9 @@ def find_brain(scan: Scan, predictor: Predictor) -> npt.NDArray[np.float64]:
         best, most = (centre, ml) if ml > 0 else (best, most)
     if best is None or most < SMALLEST_BRAIN_ML:
         raise ScanError(
-            f"no brain found in {_called(scan)}: expected a scan of a head, found {most:.0f} mL that look like brain "
-            f"(at least {SMALLEST_BRAIN_ML:.0f} are needed); check that the file is a head and its orientation is right"
+            f"no brain found in {_called(scan)}: expected a scan of a head, found {most:.0f} mL that look "
+            f"like brain (at least {SMALLEST_BRAIN_ML:.0f} are needed); check that the file shows a head and "
+            "that its orientation is right"
         )
     return best
 
@@ -309,7 +311,8 @@ def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
     inside = brain.astype(np.float32)
     if (mean := float(maps.uncertainty[brain].mean()) if brain.any() else 0.0) > 0.15:
         warnings.append(
-            f"the uncertainty is high (mean {mean:.2f}, white matter is 1): the input may be unlike what the model knows"
+            f"the uncertainty is high (mean {mean:.2f}, white matter is 1): "
+            "the input may be unlike what the model knows"
         )
     return Maps(t1w, maps.anomaly * inside, inside, maps.uncertainty * inside), tuple(warnings)
 

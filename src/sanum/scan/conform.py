@@ -55,7 +55,7 @@ def scale_intensity(image: npt.NDArray[np.float32], *, ct: bool = False) -> npt.
         low, high = CT_WINDOW_HU
         return np.clip((image - low) / (high - low), 0, 1.5).astype(np.float32)
     sample = image[::2, ::2, ::2]
-    low = float(max(np.percentile(sample, 1), 0.0))
+    low = max(float(np.percentile(sample, 1)), 0.0)
     top = float(np.percentile(sample, 99.9))
     foreground = sample[sample > low + 0.1 * (top - low)]
     high = float(np.percentile(foreground, 99)) if foreground.size else top

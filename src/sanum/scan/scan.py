@@ -35,7 +35,7 @@ class Scan:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        grid = Grid(self.voxels.shape, self.affine)  # type: ignore[arg-type]  # checks both
+        grid = Grid(self.voxels.shape, self.affine)
         view = self.voxels.view()
         view.setflags(write=False)
         object.__setattr__(self, "voxels", view)
@@ -44,7 +44,7 @@ class Scan:
     @property
     def grid(self) -> Grid:
         """Shape and affine."""
-        return Grid(self.voxels.shape, self.affine)  # type: ignore[arg-type]
+        return Grid(self.voxels.shape, self.affine)
 
     def with_voxels(self, voxels: npt.NDArray[Any]) -> "Scan":
         """The same geometry with other values."""
