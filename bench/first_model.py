@@ -144,12 +144,14 @@ def main() -> None:
         )
     shares = healthy_share(pairs, predictor)
     print(
-        f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, largest {100 * max(shares):.2f} % of the brain"
+        f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, "
+        f"largest {100 * max(shares):.2f} % of the brain"
     )
     seconds, memory, shape = whole_head(pairs[0][0])
     print(
         f"whole head at 1 mm {shape}, file to files, 2 threads: "
-        f"median {statistics.median(seconds):.1f} s ({', '.join(f'{s:.1f}' for s in seconds)}), peak {max(memory):.0f} MB"
+        f"median {statistics.median(seconds):.1f} s ({', '.join(f'{s:.1f}' for s in seconds)}), "
+        f"peak {max(memory):.0f} MB"
     )
 
 

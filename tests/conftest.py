@@ -3,7 +3,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from sanum.methods.registry import Maps
+from sanum.scan import Scan, write
+from sanum.space.grid import Grid, apply_affine, box_around
+
+PHANTOM_CENTRE_MM = (6.0, -10.0, 4.0)
+PHANTOM_LESION_MM = (40.0, -6.0, 10.0)
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +22,60 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data is not here (set SANUM_DATA)")
     return folder
+
+
+def phantom_on(grid: Grid) -> Scan:
+    """A stripped brain of ellipsoids: fluid 0.25, grey 0.65, white 1, a lesion of 1.4 on the right."""
+    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - PHANTOM_CENTRE_MM
+    voxels = np.zeros(grid.shape, np.float32)
+    for radii, centre, value in (
+        ((62, 78, 62), (0, 0, 0), 0.65),
+        ((50, 66, 50), (0, 0, 0), 1.0),
+        ((7, 24, 12), (11, 6, 8), 0.25),
+        ((7, 24, 12), (-11, 6, 8), 0.25),
+        ((12, 12, 12), np.subtract(PHANTOM_LESION_MM, PHANTOM_CENTRE_MM), 1.4),
+    ):
+        voxels[(((x - centre) / radii) ** 2).sum(-1) < 1] = value
+    return Scan(voxels, grid.affine)
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Scan:
+    """The phantom at 3 mm."""
+    return phantom_on(box_around((4, -8, 2), (50, 60, 50), 3.0))
+
+
+@pytest.fixture(scope="session")
+def phantom_file(phantom: Scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phantom on disk; tests copy it, or only read it."""
+    return write(phantom, tmp_path_factory.mktemp("phantom") / "scan.nii.gz")
+
+
+class PhantomPredictor:
+    """A method that knows the phantom: brain where it is bright, anomaly where it is very bright."""
+
+    weights_name = "none"
+    weights_sha256 = "0" * 64
+    device = "cpu"
+
+    def __call__(self, pair: np.ndarray) -> Maps:
+        image = pair[0]
+        brain = np.clip((image - 0.1) / 0.1, 0, 1)
+        anomaly = np.clip((image - 1.1) / 0.2, 0, 1)
+        return Maps(np.minimum(image, 1), anomaly, brain, np.full_like(image, 0.05))
+
+
+@pytest.fixture
+def phantom_predictor() -> PhantomPredictor:
+    """For tests of the plumbing; the shipped network is tested on ICBM152."""
+    return PhantomPredictor()
+
+
+@pytest.fixture(scope="session")
+def icbm152_2mm() -> Scan:
+    """A real scan that everyone has: the ICBM152 T1w of nilearn at 2 mm."""
+    import nibabel as nib
+    from nilearn.datasets import load_mni152_template
+
+    image = nib.as_closest_canonical(load_mni152_template(resolution=2))
+    return Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine, "T1w")

@@ -1,4 +1,4 @@
-"""The main job on a scan that everyone has, with a lesion that we know: ICBM152, and a lesion of the fluid."""
+"""The main job on a scan that everyone has, ICBM152, with a lesion that we know, grown by the fluid."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from . import fluid
 from .measure.metrics import Errors, dice, errors, match_intensity, mean_error_inside
 from .reconstruction import Reconstruction, check_free, reconstruct
 from .scan import Scan
+from .scan.names import stem_of
 from .synth.anomaly import LESION_FRACTION, LookParams, apply_look
 
 Array = npt.NDArray[np.float32]
@@ -72,9 +73,9 @@ def grow_lesion(scan: Scan, brain: npt.NDArray[np.bool_], *, seed: int) -> tuple
 def run(folder: Path, *, seed: int = 7, on_step: Callable[[str], None] | None = None) -> Outcome:
     """Grow, reconstruct, measure, save into `folder` (results of an earlier demo are replaced)."""
     tell = on_step or (lambda _: None)
-    check_free("icbm152", folder, overwrite=True)
     tell("grow a lesion")
     truth, brain = icbm152()
+    check_free(stem_of(truth.path or ""), folder, overwrite=True)  # before the work, not after
     sick, p = grow_lesion(truth, brain, seed=seed)
     result = reconstruct(truth.with_voxels(sick), on_step=on_step)
     tell("write")

@@ -1,4 +1,4 @@
-"""`sanum`: the command line. Each command lives in a file of its own and imports what it needs when it runs."""
+"""`sanum`: the command line; each command is a file of its own that imports what it needs when it runs."""
 
 import sys
 
@@ -7,10 +7,12 @@ import typer
 from . import demo, info, reconstruct, train
 from .messages import complain
 
+_INTERRUPTED = 130
+_WrongUse = typer.BadParameter.__bases__[0]  # UsageError; where it lives depends on typer's version
+
 app = typer.Typer(
     name="sanum",
-    help="One brain scan in; its healthy anatomy, an anomaly map and an uncertainty map out. Research use only.",
-    no_args_is_help=True,
+    help="One brain scan in; its healthy anatomy, an anomaly and an uncertainty map out. Research use only.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -23,7 +25,16 @@ app.command("info", epilog=info.EXAMPLE)(info.command)
 def main() -> None:
     """Entry point: exit code 0, 1 (some scan failed) or 2 (wrong use); 130 when interrupted."""
     try:
-        app()
-    except KeyboardInterrupt:
+        code = app(sys.argv[1:] or ["--help"], prog_name="sanum", standalone_mode=False)
+    except _WrongUse as error:
+        complain(f"{error.format_message().rstrip('.')}; see {_command_path(error)} --help")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
         complain("interrupted; files that were finished are whole")
-        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def _command_path(error: typer.BadParameter) -> str:
+    return error.ctx.command_path if error.ctx else "sanum"

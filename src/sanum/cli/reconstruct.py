@@ -55,7 +55,8 @@ def command(
 
     if clash := collisions(scans):
         complain(
-            f"{clash[0][0]} and {clash[0][1]} would give outputs of the same name; run them into different folders"
+            f"{clash[0][0]} and {clash[0][1]} would give outputs of the same name; "
+            "run them into different folders"
         )
         raise typer.Exit(2)
     try:
@@ -111,8 +112,14 @@ class _Run:
                 entry["outputs"] = [p.name for p in result.save(self.output, overwrite=overwrite)]
             entry |= {"warnings": list(result.warnings), "contrast": result.contrast, **_volumes(result)}
             _print_result(self.output / entry["outputs"][-1], entry)
-        except (ScanError, MemoryError) as error:
-            entry["error"] = str(error) or "not enough memory for this scan; close other programs"
+        except ScanError as error:
+            entry["error"] = str(error)
+        except (MemoryError, RuntimeError) as error:  # torch's lack of memory is a RuntimeError
+            reason = str(error).splitlines()[0] if str(error) else "not enough memory"
+            entry["error"] = (
+                f"{path.name} could not be reconstructed: {reason}; close other programs or try --device cpu"
+            )
+        if entry["error"]:
             complain(entry["error"])
         entry["seconds"] = round(time.monotonic() - began, 1)
         for warning in entry["warnings"]:

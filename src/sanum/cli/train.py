@@ -79,7 +79,8 @@ class _Shown:
         text = f"loss {now.values['loss']:.3f}"
         self.bar.update(self.task, description=text, completed=now.step, total=now.steps)
         self._line(
-            f"step {now.step}/{now.steps}, {text}, {now.seconds_per_step:.2f} s/step, {now.seconds_left / 60:.0f} min left"
+            f"step {now.step}/{now.steps}, {text}, "
+            f"{now.seconds_per_step:.2f} s/step, {now.seconds_left / 60:.0f} min left"
         )
 
     def _line(self, text: str) -> None:

@@ -74,6 +74,16 @@ def rate_at(step: int, config: LoopConfig) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
+def checkpoint_in(folder: Path, *, resume: bool) -> Path:
+    """Where the checkpoint of `folder` is; raises FileExistsError or FileNotFoundError as `fit` does."""
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists() and not resume:
+        raise FileExistsError(f"{checkpoint} exists: pass --resume to go on, or choose another folder")
+    if resume and not checkpoint.exists():
+        raise FileNotFoundError(f"nothing to resume: {checkpoint} is missing; leave out --resume")
+    return checkpoint
+
+
 def fit(
     model: nn.Module,
     stream: Callable[[int], Iterable[Batch]],
@@ -105,11 +115,7 @@ def fit(
     FileExistsError, FileNotFoundError
         When `resume` does not fit what is in the folder.
     """
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise FileExistsError(f"{checkpoint} exists: pass --resume to go on, or choose another folder")
-    if resume and not checkpoint.exists():
-        raise FileNotFoundError(f"nothing to resume: {checkpoint} is missing")
+    checkpoint = checkpoint_in(folder, resume=resume)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
     )

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from pydicom.errors import BytesLengthException
 
 from .errors import ScanError
+from .itk import quiet_natives
 from .names import shown
 
 DAMAGED = (
@@ -92,7 +93,8 @@ def _pixels_by_gdcm(path: Path, shape: tuple[int, int], syntax: str) -> npt.NDAr
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     try:
-        pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
+        with quiet_natives():
+            pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
     except (RuntimeError, ValueError) as error:
         raise ScanError(
             f"{shown(path.name)} is compressed as {shown(syntax)}, which cannot be read or is damaged: "

@@ -1,5 +1,9 @@
 """NRRD and MetaImage files, through SimpleITK."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,29 @@ from .scan import Scan
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _LONGEST_HEADER = 65536
+_STDERR = 2
+
+
+@contextlib.contextmanager
+def quiet_natives() -> Iterator[None]:
+    """Send what ITK's C libraries write straight to file descriptor 2 to nowhere, for the whole process.
+
+    MetaIO and GDCM tell of broken files there, past Python and in several lines; the same files make ITK
+    raise, and that becomes our one sentence.
+    """
+    try:
+        sys.stderr.flush()
+        kept = os.dup(_STDERR)
+    except (OSError, AttributeError):  # no stderr: nothing to silence
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 def read_itk(path: Path, *, volume: int | None = None) -> Scan:
@@ -40,17 +67,8 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
     reader.SetFileName(str(path))
     try:
         fields = _text_header(path)
-        reader.ReadImageInformation()
-        size = reader.GetSize()
-        check_shape(size, what)
-        _check_pixels(reader, what)
-        index = pick_volume(size, volume, what)
-        _check_size_on_disk(path, fields, reader, what)
-        affine = _ras_affine(reader)
-        if len(size) > 3:
-            reader.SetExtractIndex([0, 0, 0, index or 0])
-            reader.SetExtractSize([*size[:3], 0])
-        voxels = sitk.GetArrayFromImage(reader.Execute()).T
+        with quiet_natives():
+            voxels, affine = _volume(reader, path, fields, volume, what)
     except (RuntimeError, OSError, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, ScanError):
             raise
@@ -66,6 +84,23 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
         what=what,
         warnings=() if _has_orientation(fields) else (UNKNOWN_SIDES,),
     )
+
+
+def _volume(
+    reader: sitk.ImageFileReader, path: Path, fields: dict[str, str], volume: int | None, what: str
+) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
+    """Voxels (X, Y, Z) and affine (RAS+), after the checks that need no voxels."""
+    reader.ReadImageInformation()
+    size = reader.GetSize()
+    check_shape(size, what)
+    _check_pixels(reader, what)
+    index = pick_volume(size, volume, what)
+    _check_size_on_disk(path, fields, reader, what)
+    affine = _ras_affine(reader)
+    if len(size) > 3:
+        reader.SetExtractIndex([0, 0, 0, index or 0])
+        reader.SetExtractSize([*size[:3], 0])
+    return sitk.GetArrayFromImage(reader.Execute()).T, affine
 
 
 def _text_header(path: Path) -> dict[str, str]:

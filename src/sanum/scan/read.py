@@ -1,6 +1,7 @@
 """`read`: one brain scan from a file, a DICOM folder, a nibabel image or a `Scan`."""
 
 import gzip
+import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.fileholders import FileHolder
 from nibabel.freesurfer.mghformat import MGHError
+from nibabel.imageglobals import logger as nibabel_logger
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
@@ -139,8 +141,11 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
         else:
             reader = nib.Nifti2Image if start[:4] in (NIFTI2_SIZE, NIFTI2_SIZE[::-1]) else nib.Nifti1Image
             oriented = True
-        image = reader.from_file_map({"image": FileHolder(fileobj=stream)}, mmap=False)
+        with _remarks() as remarks:
+            image = reader.from_file_map({"image": FileHolder(fileobj=stream)}, mmap=False)
         scan = _from_nibabel(image, path, what, volume)
+        for remark in remarks:
+            scan = scan.warn(f"the header is faulty: {remark}")
         while packed and stream.read(1 << 20):
             pass
     return scan if oriented else scan.warn(UNKNOWN_SIDES)
@@ -194,6 +199,22 @@ def _values(image: SpatialImage, index: int | None) -> npt.NDArray[Any]:
     for k in range(raw.shape[2]):
         scaled[..., k] = raw[..., k].astype(np.float64) * slope + intercept
     return scaled
+
+
+@contextmanager
+def _remarks() -> Iterator[list[str]]:
+    """Collect what nibabel would log to stderr about a header that it repairs."""
+    remarks: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        remarks.append(record.getMessage())
+        return False
+
+    nibabel_logger.addFilter(keep)
+    try:
+        yield remarks
+    finally:
+        nibabel_logger.removeFilter(keep)
 
 
 @contextmanager

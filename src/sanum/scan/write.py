@@ -107,15 +107,18 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         _remove(temporary)
-        reason = _REASONS.get(
-            error.errno or 0, f"{error.strerror or error}; choose a folder you can write to"
-        )
-        raise ScanError(f"cannot write {shown(path)}: {reason[0].lower()}{reason[1:]}") from error
+        raise ScanError(f"cannot write {shown(path)}: {reason_of(error)}") from error
     except BaseException:
         _remove(temporary)
         raise
     with contextlib.suppress(OSError):  # not every file system can flush a folder
         _flush(path.parent, os.O_RDONLY)
+
+
+def reason_of(error: OSError) -> str:
+    """Why something could not be written, and what to do: the end of a sentence."""
+    reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}; choose a folder you can write to")
+    return f"{reason[0].lower()}{reason[1:]}"
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

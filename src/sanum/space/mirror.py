@@ -48,8 +48,8 @@ def find_mirror(voxels: npt.NDArray, grid: Grid) -> Affine:
     starts = product((-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0))
     ranked = sorted(starts, key=score)
     best = min((_descend(score, s) for s in ranked[:3]), key=lambda r: r[1])[0]
-    fine = _at_spacing(grid, 2.0)
-    best = _descend(_Score(resample(voxels, grid, fine), fine, centre), best, step=0.6)[0]
+    fine = _at_spacing(grid, 3.0)
+    best = _descend(_Score(resample(voxels, grid, fine), fine, centre), best, step=0.6, evaluations=40)[0]
     return _plane(best, centre)
 
 
@@ -86,13 +86,13 @@ def _plane(parameters: npt.ArrayLike, centre: npt.NDArray[np.float64]) -> Affine
     return reflection(normal, centre + shift * normal)
 
 
-def _descend(score: _Score, start: npt.ArrayLike, step: float = 3.0) -> tuple[npt.NDArray[np.float64], float]:
+def _descend(score: _Score, start: npt.ArrayLike, step: float = 3.0, evaluations: int = 60) -> tuple[npt.NDArray[np.float64], float]:
     simplex = np.asarray(start, dtype=np.float64) + step * np.vstack([np.zeros(3), np.eye(3)])
     found = optimize.minimize(
         score,
         simplex[0],
         method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-5, "maxfev": 80},
+        options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-5, "maxfev": evaluations},
     )
     return found.x, float(found.fun)
 

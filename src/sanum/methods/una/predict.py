@@ -32,13 +32,14 @@ class UnaPredictor:
         )
         state, description = load_weights(path, expected_sha256=expected)
         if description.get("method") != "una":
-            raise WeightsError(f"{path.name} holds weights of {description.get('method')}, expected una")
-        self.net = Una(description["widths"])
+            raise WeightsError(f"{path.name} holds weights of {description.get('method')}, expected una: choose another file")
         try:
+            self.net = Una(description["widths"])
             self.net.load_state_dict(state)
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
-                f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()})"
+                f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
+                "make it with this version's sanum train"
             ) from error
         self.net.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.device, self.weights_name, self.weights_sha256 = device, path.name, expected or sha256(path)

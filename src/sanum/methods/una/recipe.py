@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ...learn.loop import LoopConfig, Progress, fit
+from ...learn.loop import LoopConfig, Progress, checkpoint_in, fit
 from ...learn.weights import save_weights
 from ...synth.anatomy import Anatomy, ixi_pairs, prepare
 from ...synth.stream import Stream
@@ -60,6 +60,7 @@ def train(
 ) -> Path:
     """Train and write `una-compact.safetensors` into `folder`; returns its path."""
     recipe = recipe or Recipe()
+    checkpoint_in(folder, resume=resume)  # before the anatomies are prepared, which takes minutes
     pairs, bank = split_subjects(data)[0], split_masks(data)[0]
     bank = bank + 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
     anatomies: list[Anatomy] = []
