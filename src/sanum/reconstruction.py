@@ -31,7 +31,9 @@ from .space.resample import resample
 
 ANOMALY_THRESHOLD = 0.5  # fixed beforehand, not tuned on anything that is reported
 SMALLEST_BRAIN_ML = 250.0
-LEAST_SYMMETRY = 0.5  # correlation with the mirror image: real heads 0.82 to 1.00 (28 scans), noise up to 0.29
+LEAST_SYMMETRY = (
+    0.5  # correlation with the mirror image: real heads 0.82 to 1.00 (28 scans), noise up to 0.29
+)
 _EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
 Space = Literal["input", "1mm"]
@@ -280,7 +282,7 @@ def require_brain(scan: Scan, ml: float) -> None:
 
 
 def shown_ml(mask: npt.NDArray[np.bool_], conformed: Conformed) -> float:
-    """Volume of the part of a mask in which the scan shows anything, in mL: a network may imagine the rest."""
+    """Volume of the part of a mask in which the scan shows anything, in mL; networks imagine the rest."""
     return float((mask & (conformed.image > _EMPTY)).sum()) * conformed.grid.voxel_volume_ml
 
 

@@ -146,7 +146,6 @@ def test_rate():
     assert rate_at(99, config) == rate_at(100, config) == pytest.approx(1.0)
     assert rate_at(550, config) == pytest.approx(0.505)
     assert rate_at(1000, config) == pytest.approx(0.01)
-    assert rate_at(1000, replace(config, last_rate=0.5)) == pytest.approx(0.5)
     rates = [rate_at(s, config) for s in range(100, 1001)]
     assert rates == sorted(rates, reverse=True)
 

@@ -10,7 +10,7 @@ from sanum.methods.una.model import Una
 from sanum.methods.una.recipe import Recipe, split_masks, split_subjects, train
 
 SHORT = LoopConfig(steps=2, warmup=1)
-TINY = Recipe(widths=(8, 8), workers=0, crop=(4, 4, 4), crops=2, on_crops=SHORT, loop=SHORT)
+TINY = Recipe(widths=(8, 8), workers=0, loop=SHORT)
 
 
 @pytest.fixture
@@ -63,9 +63,8 @@ class TinyStream(torch.utils.data.IterableDataset):
 
     made: ClassVar[list] = []
 
-    def __init__(self, anatomies, bank, *, seed, start, crop=None, crops=1):
+    def __init__(self, anatomies, bank, *, seed, start):
         self.anatomies, self.bank, self.seed, self.start = anatomies, bank, seed, start
-        self.crop, self.crops = crop, crops
         TinyStream.made.append(self)
 
     def __iter__(self):
@@ -91,10 +90,7 @@ def test_training_sees_nothing_that_is_held_out(data, tmp_path):
     train(data, tmp_path / "run", TINY, on_prepare=lambda n, of: seen.append((n, of)))
     assert seen == [(n, 4) for n in range(1, 5)]
     held_subjects = {p for pair in split_subjects(data)[1] for p in pair}
-    on_crops, on_heads = TinyStream.made
-    assert (on_crops.crop, on_crops.crops) == ((4, 4, 4), 2)
-    assert (on_heads.crop, on_heads.crops) == (None, 1)
-    assert on_crops.seed != on_heads.seed
+    assert TinyStream.made
     for stream in TinyStream.made:
         assert not {p for pair in stream.anatomies for p in pair} & held_subjects
         assert not set(stream.bank) & set(split_masks(data)[1])
@@ -108,17 +104,19 @@ def test_weights_are_written_and_fit(data, tmp_path):
     state, description = load_weights(path)
     assert path.name == "una-compact.safetensors"
     assert description["method"] == "una"
-    assert description["steps"] == 4
+    assert description["steps"] == 2
     Una(description["widths"]).load_state_dict(state)
 
 
 @pytest.mark.usefixtures("tiny")
-def test_stopped_and_resumed_equals_unbroken(data, tmp_path):
+def test_stopped_and_resumed_is_like_unbroken(data, tmp_path):
     whole = load_weights(train(data, tmp_path / "whole", TINY))[0]
     broken = tmp_path / "broken"
-    for resume in (False, True):  # in the first phase, then in the second
-        with pytest.raises(TrainingStopped):
-            train(data, broken, TINY, resume=resume, stop_after=1)
-        assert not (broken / "una-compact.safetensors").exists()
+    with pytest.raises(TrainingStopped):
+        train(data, broken, TINY, stop_after=1)
+    assert not (broken / "una-compact.safetensors").exists()
     resumed = load_weights(train(data, broken, TINY, resume=True))[0]
-    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+    assert [stream.start for stream in TinyStream.made] == [0, 0, 1]
+    # oneDNN's bfloat16 gradients differ in the last bit from run to run, and Adam's first steps are as long
+    # as the rate (1e-3) whatever the gradient; tests/learn/test_loop.py shows equality in float32
+    assert max((whole[k] - resumed[k]).abs().max() for k in whole) < 6e-3

@@ -8,7 +8,8 @@ from . import demo, info, reconstruct, train
 from .messages import complain
 
 _INTERRUPTED = 130
-_WrongUse = typer.BadParameter.__bases__[0]  # UsageError; where it lives depends on typer's version
+# click's UsageError; where typer keeps it depends on the version
+_WrongUse: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="sanum",

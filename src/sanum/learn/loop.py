@@ -2,6 +2,7 @@
 
 import csv
 import math
+import pickle
 import signal
 import threading
 import time
@@ -38,8 +39,8 @@ class LoopConfig:
         Steps between checkpoints.
     """
 
-    steps: int = 4300
-    learning_rate: float = 1e-3
+    steps: int = 4500
+    learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 1e-2
     clip: float = 5.0
@@ -114,6 +115,8 @@ def fit(
         On SIGTERM or SIGINT, `stop_after`, or a loss that is not finite.
     FileExistsError, FileNotFoundError
         When `resume` does not fit what is in the folder.
+    ValueError
+        The checkpoint is damaged, or of another network.
     """
     checkpoint = checkpoint_in(folder, resume=resume)
     optimizer = torch.optim.AdamW(
@@ -122,10 +125,15 @@ def fit(
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     start = 0
     if resume:
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        average, start = state["average"], int(state["step"])
+        try:
+            state = torch.load(checkpoint, weights_only=True)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            average, start = state["average"], int(state["step"])
+        except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{checkpoint} is damaged or of another network; remove it and start again without --resume"
+            ) from error
 
     def save(step: int) -> None:
         state = {

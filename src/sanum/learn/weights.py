@@ -37,7 +37,7 @@ def load_weights(
         Missing, not the expected SHA-256, not safetensors, or of another format version.
     """
     if not path.is_file():
-        raise WeightsError(f"weights not found: {path}")
+        raise WeightsError(f"weights not found: {path}; check the path, or install sanum again")
     found = sha256(path)
     if expected_sha256 and found != expected_sha256:
         raise WeightsError(

@@ -9,7 +9,7 @@ from ..space.grid import Grid, box_around
 from ..space.resample import resample
 from .scan import Scan
 
-MODEL_SHAPE = (96, 112, 96)
+MODEL_SHAPE = (80, 96, 80)
 MODEL_SPACING_MM = 2.0
 CT_WINDOW_HU = (0.0, 80.0)
 

@@ -86,7 +86,9 @@ def _plane(parameters: npt.ArrayLike, centre: npt.NDArray[np.float64]) -> Affine
     return reflection(normal, centre + shift * normal)
 
 
-def _descend(score: _Score, start: npt.ArrayLike, step: float = 3.0, evaluations: int = 60) -> tuple[npt.NDArray[np.float64], float]:
+def _descend(
+    score: _Score, start: npt.ArrayLike, step: float = 3.0, evaluations: int = 60
+) -> tuple[npt.NDArray[np.float64], float]:
     simplex = np.asarray(start, dtype=np.float64) + step * np.vstack([np.zeros(3), np.eye(3)])
     found = optimize.minimize(
         score,

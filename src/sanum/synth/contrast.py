@@ -14,7 +14,14 @@ from scipy import ndimage
 
 Array = npt.NDArray[np.float32]
 Preset = Literal["t1w", "free", "t2w", "flair", "pd", "ct"]
-PRESETS: dict[Preset, float] = {"t1w": 0.40, "free": 0.22, "t2w": 0.13, "flair": 0.13, "pd": 0.04, "ct": 0.08}
+PRESETS: dict[Preset, float] = {
+    "t1w": 0.50,
+    "free": 0.16,
+    "t2w": 0.12,
+    "flair": 0.12,
+    "pd": 0.03,
+    "ct": 0.07,
+}
 
 # ranges of (fluid, grey, white) on a 0–1 scale; CT is HU / 80
 _RANGES: dict[Preset, tuple[tuple[float, float], ...]] = {

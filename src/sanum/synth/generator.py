@@ -74,7 +74,7 @@ def draw_sample(
 ) -> SampleParams:
     """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`."""
     preset = preset or draw_preset(rng)
-    level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.4, 0.35, 0.25]))]
+    level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
     count = 0 if rng.random() < healthy else int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
     return SampleParams(
         contrast=draw_contrast(rng, preset, anatomy.tissue_means),

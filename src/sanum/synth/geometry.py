@@ -32,13 +32,13 @@ class GeometryParams:
 def draw_geometry(rng: np.random.Generator) -> GeometryParams:
     """Ranges of Table B.1 for rotation; shear and scale narrower (see methods/una/README.md)."""
     far = rng.random() < 0.25  # a first pass sees the head far off the centre
-    reach = np.array([14.0, 18.0, 26.0]) if far else np.array([5.0, 6.0, 6.0])
+    reach = np.array([10.0, 12.0, 16.0]) if far else np.array([4.0, 5.0, 5.0])
 
     def three(low: float, high: float) -> tuple[float, float, float]:
         return tuple(float(v) for v in rng.uniform(low, high, 3))  # type: ignore[return-value]
 
     return GeometryParams(
-        rotation_deg=three(-15, 15),
+        rotation_deg=three(-10, 10),
         shear=three(-0.06, 0.06),
         scale=three(0.87, 1.15),
         shift_mm=tuple(float(v) for v in rng.uniform(-reach, reach)),  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ...nets.unet import UNet
@@ -31,6 +32,18 @@ class Prediction:
     log_scale: torch.Tensor
 
 
+def features(pair: torch.Tensor) -> torch.Tensor:
+    """(B, 5, X, Y, Z): scan and mirror image, their local contrast, and their difference, of like size.
+
+    Group norm weighs what varies most, the step from background to brain; tissue and asymmetry vary by a
+    tenth of that, and without this were learned late or not at all.
+    """
+    blurred = F.avg_pool3d(pair, 8, 4, padding=2, count_include_pad=False)
+    local = pair - F.interpolate(blurred, size=pair.shape[2:], mode="trilinear")
+    difference = pair[:, :1] - pair[:, 1:]
+    return torch.cat([2 * pair - 1, 4 * local, 4 * difference], dim=1)
+
+
 class Una(nn.Module):
     """U-Net with four heads.
 
@@ -48,7 +61,7 @@ class Una(nn.Module):
     def __init__(self, widths: Sequence[int] = (32, 64, 128, 192)) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        self.net = UNet(2, 6, widths)
+        self.net = UNet(5, 6, widths)
         self._start_at_identity()
 
     @torch.no_grad()
@@ -61,7 +74,7 @@ class Una(nn.Module):
 
     def forward(self, pair: torch.Tensor) -> Prediction:
         """`pair` (B, 2, X, Y, Z) in [0, 1.5]."""
-        rest, gain, square, anomaly, brain, log_scale = self.net(pair).float().split(1, dim=1)
+        rest, gain, square, anomaly, brain, log_scale = self.net(features(pair)).float().split(1, dim=1)
         scan = pair[:, :1].float()
         t1w = rest + (gain + square * scan) * scan
         return Prediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE))

@@ -32,7 +32,9 @@ class UnaPredictor:
         )
         state, description = load_weights(path, expected_sha256=expected)
         if description.get("method") != "una":
-            raise WeightsError(f"{path.name} holds weights of {description.get('method')}, expected una: choose another file")
+            raise WeightsError(
+                f"{path.name} holds weights of {description.get('method')}, expected una: choose another file"
+            )
         try:
             self.net = Una(description["widths"])
             self.net.load_state_dict(state)

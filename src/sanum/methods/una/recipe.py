@@ -62,6 +62,11 @@ def train(
     recipe = recipe or Recipe()
     checkpoint_in(folder, resume=resume)  # before the anatomies are prepared, which takes minutes
     pairs, bank = split_subjects(data)[0], split_masks(data)[0]
+    if not pairs:
+        raise ValueError(
+            f"too few subjects under {data / 'ixi'}: the last {HELD_OUT_SUBJECTS} are held out, so at least "
+            f"{HELD_OUT_SUBJECTS + 1} are needed"
+        )
     bank = bank + 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
     anatomies: list[Anatomy] = []
     for n, pair in enumerate(pairs):

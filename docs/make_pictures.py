@@ -1,0 +1,34 @@
+"""Make the pictures of the README and the docs: `python docs/make_pictures.py`."""
+
+from pathlib import Path
+
+from sanum import demo
+from sanum.reconstruction import reconstruct
+from sanum.report.figures import largest_component_centre_mm, montage, to_png
+
+
+def main() -> None:
+    """Write docs/img/demo.png: the scan and lesion of `sanum demo`."""
+    truth, brain = demo.icbm152()
+    sick, _ = demo.grow_lesion(truth, brain, seed=7)
+    result = reconstruct(truth.with_voxels(sick))
+    point = largest_component_centre_mm(result.anomaly_mask)
+    if point is None:
+        raise SystemExit("no anomaly was found in the demo: there is nothing to show")
+    figure = montage(
+        scan=result.scan,
+        anatomy=result.anatomy,
+        anomaly=result.anomaly,
+        anomaly_mask=result.anomaly_mask,
+        uncertainty=result.uncertainty,
+        brain=result.brain,
+        point_mm=point,
+        contrast=result.contrast,
+    )
+    target = Path(__file__).parent / "img" / "demo.png"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(to_png(figure))
+
+
+if __name__ == "__main__":
+    main()

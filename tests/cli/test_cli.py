@@ -1,0 +1,220 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sanum.cli import main as entry
+from sanum.reconstruction import output_names
+from sanum.scan import read, write
+
+COMMANDS = ("reconstruct", "demo", "train", "info")
+
+
+def left_in(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_that_starts_with_the_command(sanum, command):
+    ran = sanum(command, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"sanum {command} " in ran.out.split("Example:")[1]
+
+
+def test_help_lists_the_commands(sanum):
+    for words in (["--help"], []):
+        ran = sanum(*words)
+        assert (ran.code, ran.err) == (0, "")
+        assert all(command in ran.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["scan.nii.gz"], "No such command 'scan.nii.gz'"),
+        (["reconstruct", "-o", "out"], "Missing argument"),
+        (["reconstruct", "scan.nii.gz"], "Missing option '--output'"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--fast"], "No such option: --fast"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--space", "mni"], "'mni' is not one of 'input', '1mm'"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--volume", "one"], "Invalid value for '--volume'"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--threads", "-1"], "Invalid value for '--threads'"),
+        (["train", "una-compact"], "Missing option"),
+    ],
+)
+def test_wrong_use_is_one_sentence_that_names_the_help(sanum, words, about):
+    sentence = sanum(*words).refused()
+    assert about in sentence
+    assert re.search(r"; see sanum( \w+)? --help$", sentence)
+
+
+def test_interruption_is_told_and_has_its_code(sanum, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sanum.cli.info.shipped_weights", interrupted)
+    ran = sanum("info")
+    assert ran.code == 130
+    assert ran.err == "sanum: interrupted; files that were finished are whole\n"
+
+
+@pytest.mark.usefixtures("quick")
+class TestReconstruct:
+    def test_one_scan(self, sanum, phantom_file, tmp_path):
+        ran = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--device", "cpu")
+        assert ran.code == 0
+        assert left_in(tmp_path / "out") == sorted([*output_names("scan"), "run.json"])
+        report, anomaly, brain = ran.out.rstrip("\n").split("\t")
+        assert report == str(tmp_path / "out" / "scan_report.html")
+        assert re.fullmatch(r"anomaly \d+\.\d mL", anomaly)
+        assert re.fullmatch(r"brain 1\d\d\d mL", brain)
+        assert re.fullmatch(r"scan\.nii\.gz: done in \d+\.\d s\n", ran.err)
+        for name in output_names("scan")[:-1]:
+            assert read(tmp_path / "out" / name).grid.same_as(read(phantom_file).grid)
+
+    def test_quiet_prints_results_only(self, sanum, phantom_file, tmp_path):
+        ran = sanum("reconstruct", phantom_file, "-o", tmp_path, "--quiet")
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.count("\n") == 1
+
+    def test_many_with_broken_ones(self, sanum, phantom, tmp_path):
+        good = write(phantom, tmp_path / "in" / "sub-1_T1w.nii.gz")
+        flat = write(phantom.with_voxels(0 * phantom.voxels), tmp_path / "in" / "sub-2_T1w.nii.gz")
+        other = write(phantom.with_voxels(phantom.voxels * 2), tmp_path / "in" / "sub-3_T1w.nii.gz")
+        out = tmp_path / "out"
+        ran = sanum("reconstruct", good, flat, tmp_path / "gone.nii", other, "-o", out, "--quiet")
+        assert ran.code == 1
+        assert [line.split("\t")[0] for line in ran.out.splitlines()] == [
+            str(out / "sub-1_acq-T1w_report.html"), str(out / "sub-3_acq-T1w_report.html"),
+        ]  # fmt: skip
+        errors = ran.err.splitlines()
+        assert len(errors) == 3
+        assert "sub-2_T1w.nii.gz is constant" in errors[0]
+        assert "gone.nii does not exist" in errors[1]
+        assert errors[2] == f"sanum: 2 of 4 scans failed: {flat}, {tmp_path / 'gone.nii'}"
+        names = [*output_names("sub-1_acq-T1w"), *output_names("sub-3_acq-T1w"), "run.json"]
+        assert left_in(out) == sorted(names)
+
+        run = json.loads((out / "run.json").read_text())
+        assert set(run) >= {"version", "weights_sha256", "device", "seconds", "peak_memory_mb", "scans"}
+        assert run["peak_memory_mb"] > 100
+        assert [entry["input"] for entry in run["scans"]] == [
+            str(p) for p in (good, flat, tmp_path / "gone.nii", other)
+        ]
+        assert [bool(entry["error"]) for entry in run["scans"]] == [False, True, True, False]
+        assert "is constant" in run["scans"][1]["error"]
+        assert run["scans"][1]["outputs"] == []
+        assert run["scans"][0]["outputs"] == output_names("sub-1_acq-T1w")
+        assert run["scans"][0]["brain_ml"] == pytest.approx(1256, rel=0.1)
+        assert all(entry["seconds"] >= 0 for entry in run["scans"])
+
+    def test_all_of_many_broken(self, sanum, tmp_path):
+        ran = sanum("reconstruct", tmp_path / "a.nii", tmp_path / "b.nii", "-o", tmp_path / "out")
+        assert ran.code == 1
+        assert ran.out == ""
+        assert len(ran.err.splitlines()) == 3
+        assert not (tmp_path / "out").exists()
+
+    def test_overwrite(self, sanum, phantom_file, tmp_path):
+        (tmp_path / "scan_report.html").write_text("old")
+        ran = sanum("reconstruct", phantom_file, "-o", tmp_path, "--overwrite", "--quiet")
+        assert ran.code == 0
+        assert (tmp_path / "scan_report.html").read_text() != "old"
+
+    def test_one_millimetre(self, sanum, phantom, tmp_path):
+        path = write(phantom, tmp_path / "scan.nii.gz")
+        ran = sanum("reconstruct", path, "-o", tmp_path / "out", "--space", "1mm", "-q")
+        assert ran.code == 0
+        made = read(tmp_path / "out" / "scan_desc-anatomy_T1w.nii.gz")
+        np.testing.assert_allclose(made.grid.spacing_mm, 1)
+
+    def test_a_volume_of_a_series(self, sanum, phantom, tmp_path):
+        import nibabel as nib
+
+        series = np.stack([0 * phantom.voxels, phantom.voxels], -1)
+        nib.save(nib.Nifti1Image(series, phantom.affine), tmp_path / "series.nii.gz")
+        ran = sanum("reconstruct", tmp_path / "series.nii.gz", "-o", tmp_path / "out", "--volume", 1, "-q")
+        assert (ran.code, ran.err) == (0, "")
+        assert read(tmp_path / "out" / "series_desc-brain_mask.nii.gz").voxels.ndim == 3
+
+    @pytest.mark.parametrize("problem", [MemoryError(), RuntimeError("not enough memory: 9 GB\nat line 1")])
+    def test_too_little_memory_is_one_sentence(self, sanum, phantom_file, tmp_path, monkeypatch, problem):
+        def fail(*_, **__):
+            raise problem
+
+        monkeypatch.setattr("sanum.reconstruction.find_brain", fail)
+        sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out").refused()
+        assert "scan.nii.gz could not be reconstructed: not enough memory" in sentence
+        assert not (tmp_path / "out").exists()
+
+
+def test_threads_are_set(sanum, monkeypatch, tmp_path, phantom_file):
+    asked = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    sanum("reconstruct", tmp_path / "no.nii", "-o", tmp_path / "out", "--threads", "3")
+    assert asked == [3]
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """Environment without what a developer may have set."""
+    return {**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"}
+
+
+def test_the_real_thing_in_a_process_of_its_own(icbm152_2mm, tmp_path, clean):
+    """File to files, with the shipped network; stdout, stderr, exit code."""
+    path = write(icbm152_2mm, tmp_path / "sub-1_T1w.nii.gz")
+    words = [sys.executable, "-m", "sanum", "reconstruct", path, "-o", tmp_path / "out", "--threads", "1"]
+    ran = subprocess.run(words, capture_output=True, text=True, env=clean)
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout.startswith(str(tmp_path / "out" / "sub-1_acq-T1w_report.html"))
+    assert ran.stderr.startswith("sub-1_T1w.nii.gz: done in ")
+    assert left_in(tmp_path / "out") == sorted([*output_names("sub-1_acq-T1w"), "run.json"])
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run["scans"][0]["contrast"] == "T1w"
+    assert run["weights"] == "una-compact.safetensors"
+    assert run["peak_memory_mb"] < 4096
+
+
+def test_a_failure_in_a_process_of_its_own(tmp_path, clean):
+    words = [sys.executable, "-m", "sanum", "reconstruct", "no-such.nii", "-o", str(tmp_path / "out")]
+    ran = subprocess.run(words, capture_output=True, text=True, env=clean, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr == "sanum: no-such.nii does not exist: expected a scan file or a DICOM folder\n"
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_in_a_process_of_its_own(phantom_file, tmp_path, clean):
+    """Interrupted in the middle of its work: one sentence, nothing half done."""
+    shutil.copy(phantom_file, tmp_path / "scan.nii.gz")
+    code = (
+        "import os, signal, sys, sanum.reconstruction as r\n"
+        "r.find_brain = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from sanum.cli.main import main\n"
+        "sys.argv = ['sanum', 'reconstruct', 'scan.nii.gz', '-o', 'out']\n"
+        "main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean, cwd=tmp_path
+    )
+    assert ran.returncode in (130, -signal.SIGINT), ran
+    assert ran.stderr == "sanum: interrupted; files that were finished are whole\n"
+    assert left_in(tmp_path) == ["scan.nii.gz"]
+
+
+def test_the_entry_point_is_what_the_package_declares():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["sanum"] == f"{entry.__name__}:main"
