@@ -30,6 +30,7 @@ from sanum.synth.corrupt import Level
 from sanum.synth.generator import apply_sample, draw_sample
 
 Row = dict[str, float]
+MARGIN = 8  # voxels of 2 mm around the model's box: the volume measured is 192 × 224 × 192 mm, a head
 
 
 def measure(
@@ -54,7 +55,7 @@ def measure(
             grid = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
             seen = Conformed(sample.image[0], np.ones(MODEL_SHAPE, bool), grid)
             maps, _ = tidy(predictor(pair_with_mirror(seen, find_mirror(seen.image, grid))), seen)
-            whole = errors(maps.t1w, sample.t1w)
+            whole = errors(*(np.pad(x, MARGIN) for x in (maps.t1w, sample.t1w)))
             healthy_brain = sample.brain & ~sample.lesion
             matched = match_intensity(sample.image[0], sample.t1w, healthy_brain)
             rows.append({

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sanum.methods.una.model import LOG_SCALE_RANGE, Una
+from sanum.methods.una.model import LOG_SCALE_RANGE, Una, features
 
 
 def una():
@@ -28,7 +28,7 @@ def test_starts_near_the_scan():
 
 def test_t1w_is_a_local_polynomial_of_the_scan():
     net, x = una(), pair()
-    rest, gain, square = net.net(x).split(1, dim=1)[:3]
+    rest, gain, square = net.net(features(x)).split(1, dim=1)[:3]
     scan = x[:, :1]
     torch.testing.assert_close(net(x).t1w, rest + gain * scan + square * scan**2)
 
@@ -59,3 +59,18 @@ def test_widths_make_the_network():
 def test_needs_a_pair():
     with pytest.raises(RuntimeError, match="channels"):
         una()(pair()[:, :1])
+
+
+def test_features_of_a_symmetric_flat_scan_are_flat():
+    out = features(torch.full((1, 2, 16, 16, 16), 0.75))
+    assert out.shape == (1, 5, 16, 16, 16)
+    torch.testing.assert_close(out[:, :2], torch.full((1, 2, 16, 16, 16), 0.5))
+    torch.testing.assert_close(out[:, 2:], torch.zeros(1, 3, 16, 16, 16))
+
+
+def test_features_show_where_the_sides_differ():
+    x = torch.full((1, 2, 16, 16, 16), 0.5)
+    x[0, 0, 4, 5, 6] = 0.7
+    difference = features(x)[0, 4]
+    assert difference[4, 5, 6].item() == pytest.approx(0.8)
+    assert (difference != 0).sum() == 1

@@ -118,5 +118,5 @@ def test_stopped_and_resumed_is_like_unbroken(data, tmp_path):
     resumed = load_weights(train(data, broken, TINY, resume=True))[0]
     assert [stream.start for stream in TinyStream.made] == [0, 0, 1]
     # oneDNN's bfloat16 gradients differ in the last bit from run to run, and Adam's first steps are as long
-    # as the rate (1e-3) whatever the gradient; tests/learn/test_loop.py shows equality in float32
-    assert max((whole[k] - resumed[k]).abs().max() for k in whole) < 6e-3
+    # as the rate whatever the gradient; tests/learn/test_loop.py shows equality in float32
+    assert max((whole[k] - resumed[k]).abs().max() for k in whole) < 6 * TINY.loop.learning_rate

@@ -39,7 +39,7 @@ class LoopConfig:
         Steps between checkpoints.
     """
 
-    steps: int = 4500
+    steps: int = 3300
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 1e-2
