@@ -22,7 +22,7 @@ from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 CSF, GREY, WHITE = 0, 1, 2
 _DEEP_GROUPS = {  # DLMUSE numbers of nuclei whose contrast differs from the cortex's
     1: (59, 60),  # thalamus
