@@ -69,7 +69,9 @@ def test_other_commands_are_targets_of_make(line):
     tool, *targets = shlex.split(line)
     assert tool == "make", f"the README has a command that no test knows how to run: {line}"
     for target in targets:
-        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            ["make", "--no-print-directory", "-n", target], cwd=ROOT, check=True, capture_output=True
+        )
 
 
 def test_the_commands(here, monkeypatch, capfd):
@@ -96,7 +98,7 @@ def test_the_table_names_the_outputs():
 def test_make_demo(tmp_path, monkeypatch, capfd):
     """What `make demo` runs, for real: the errors, the Dice, and the path of a report."""
     shown = subprocess.run(
-        ["make", "-n", "demo"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["make", "--no-print-directory", "-n", "demo"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     line = shown.splitlines()[-1].strip()
     assert re.fullmatch(r"\S+/sanum demo -o demo", line)
