@@ -36,7 +36,7 @@ def features(pair: torch.Tensor) -> torch.Tensor:
     """(B, 5, X, Y, Z): scan and mirror image, their local contrast, and their difference, of like size.
 
     Group norm weighs what varies most, the step from background to brain; tissue and asymmetry vary by a
-    tenth of that, and without this were learned late or not at all.
+    tenth of that. In one trial of 240 steps this took the anomaly term from 0.368 to 0.361, a small gain.
     """
     blurred = F.avg_pool3d(pair, 8, 4, padding=2, count_include_pad=False)
     local = pair - F.interpolate(blurred, size=pair.shape[2:], mode="trilinear")
@@ -49,8 +49,7 @@ class Una(nn.Module):
 
     The T1w is written as a locally polynomial function of the scan itself, Î = r + g I + q I², with smooth
     r, g and q from the network: fine detail is in the scan already and need not pass through the features
-    (an identity that plain convolutions took thousands of steps to learn). Inside a lesion the network
-    sets g and q to zero and paints r.
+    (an identity is the starting point). Inside a lesion the network can set g and q to zero and paint r.
 
     Parameters
     ----------

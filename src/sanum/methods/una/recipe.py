@@ -6,8 +6,9 @@ Data      56 IXI subjects, 89 stroke and 14 MS masks; the last 8 subjects and st
 Hardware  two cores of an AMD EPYC with AVX512-BF16, shared with other work
 Time      0.5 h: 3,300 steps at 0.5–0.6 s (the first 250 of them on a cosine planned for 4,500 steps)
 Reached   T1w 24.7 dB, SSIM 0.913, anomaly Dice 0.48; random modality 20.9 dB, 0.786, 0.19 (MODEL_CARD.md)
-Noticed   Before the features of local contrast and asymmetry, 1,300 steps gave a flat brain and no anomaly.
-          At 3,300 steps the loss was still falling. The anatomies were registered to MNI before the
+Noticed   An earlier run gave a flat brain and no anomaly after 1,300 steps. It had no features of local
+          contrast and asymmetry, but also half the rate, a larger box, wider geometry, harsher corruption
+          and fewer T1w: all were changed at once, so which of them mattered is not known. The anatomies were registered to MNI before the
           registration's tolerance was tightened, so masks landed up to 5 mm off in training.
 """
 
