@@ -8,8 +8,9 @@ Time      0.5 h: 3,300 steps at 0.5–0.6 s (the first 250 of them on a cosine p
 Reached   T1w 24.7 dB, SSIM 0.913, anomaly Dice 0.48; random modality 20.9 dB, 0.786, 0.19 (MODEL_CARD.md)
 Noticed   An earlier run gave a flat brain and no anomaly after 1,300 steps. It had no features of local
           contrast and asymmetry, but also half the rate, a larger box, wider geometry, harsher corruption
-          and fewer T1w: all were changed at once, so which of them mattered is not known. The anatomies were registered to MNI before the
-          registration's tolerance was tightened, so masks landed up to 5 mm off in training.
+          and fewer T1w: all were changed at once, so which of them mattered is not known. The
+          anatomies were registered to MNI before the registration's tolerance was tightened, so masks
+          landed up to 5 mm off in training.
 """
 
 from collections.abc import Callable, Iterable
