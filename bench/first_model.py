@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
-    parser.add_argument("--per-subject", type=int, default=5)
+    parser.add_argument("--per-subject", type=int, default=2)
     options = parser.parse_args()
     predictor = UnaPredictor(weights=options.weights)
     pairs = split_subjects(options.data)[1]

@@ -10,7 +10,7 @@ Noticed   An earlier run gave a flat brain and no anomaly after 1,300 steps. It 
           contrast and asymmetry, but also half the rate, a larger box, wider geometry, harsher corruption
           and fewer T1w: all were changed at once, so which of them mattered is not known. The
           anatomies were registered to MNI before the registration's tolerance was tightened, so masks
-          landed up to 5 mm off in training.
+          may have landed some millimetres off in training (4.8 mm on a phantom).
 """
 
 from collections.abc import Callable, Iterable
