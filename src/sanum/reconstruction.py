@@ -25,7 +25,7 @@ from .scan import Scan, ScanError, read, write
 from .scan.conform import MODEL_SPACING_MM, Conformed, conform
 from .scan.names import output_name, shown, stem_of
 from .scan.write import reason_of
-from .space.grid import Grid, apply_affine, covering
+from .space.grid import Grid, apply_affine, covering, middle_of
 from .space.mirror import find_mirror, mirror, reflection
 from .space.resample import resample
 
@@ -337,7 +337,7 @@ def _brain_near(
         return guess, 0.0
     brain = largest_part(predictor(pair_with_mirror(seen, reflection((1, 0, 0), guess))).brain > 0.5)
     ml = shown_ml(brain, seen)
-    return (apply_affine(seen.grid.affine, np.argwhere(brain).mean(0)) if ml > 0 else guess), ml
+    return (middle_of(brain, seen.grid.affine) if ml > 0 else guess), ml
 
 
 def pair_with_mirror(conformed: Conformed, across: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -348,26 +348,40 @@ def pair_with_mirror(conformed: Conformed, across: npt.NDArray[np.float64]) -> n
 def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
     """One brain without holes, nothing outside of it or of the scan; warnings for what looks wrong."""
     covered = conformed.covered
-    brain = ndimage.binary_fill_holes(largest_part((maps.brain > 0.5) & covered))
+    found = ndimage.binary_fill_holes(largest_part((maps.brain > 0.5) & covered))
+    brain = with_stripped_border(found, conformed.image) & covered
     warnings = []
     border = sum(int(np.take(brain, i, axis=a).sum()) for a in range(3) for i in (0, -1))
     if border > 200:
         warnings.append(
             "the brain reaches the edge of the model's box: parts of it may be missing from the results"
         )
-    soft = (
-        np.clip(ndimage.gaussian_filter(brain.astype(np.float32), 0.7) * 2, 0, 1)
-        * np.minimum(maps.brain * 2, 1)
-        * covered
-    )
-    t1w = np.maximum(maps.t1w, 0) * soft
     inside = brain.astype(np.float32)
+    near = ndimage.binary_dilation(brain) & covered
+    sure = np.where(brain & ~found, 1, maps.brain) * near  # the expected value where the border is unsure
     if (mean := float(maps.uncertainty[brain].mean()) if brain.any() else 0.0) > 0.15:
         warnings.append(
             f"the uncertainty is high (mean {mean:.2f}, white matter is 1): "
             "the input may be unlike what the model knows"
         )
+    t1w = np.maximum(maps.t1w, 0) * sure
     return Maps(t1w, maps.anomaly * inside, inside, maps.uncertainty * inside), tuple(warnings)
+
+
+def with_stripped_border(
+    brain: npt.NDArray[np.bool_], image: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    """`brain` up to the border of what is shown, if the scan is skull-stripped: somebody has drawn it.
+
+    Stripped is a scan that shows hardly anything farther than 6 mm from the brain that was found.
+    """
+    if not brain.any():
+        return brain
+    shown = ndimage.binary_opening(image > 0.3 * float(np.median(image[brain])))  # interpolation blurs edges
+    reach = ndimage.binary_dilation(brain, iterations=3)
+    if (shown & ~reach).sum() > 0.01 * brain.sum():
+        return brain
+    return ndimage.binary_fill_holes(largest_part(brain | (shown & reach)))
 
 
 def largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

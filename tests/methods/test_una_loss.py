@@ -44,6 +44,11 @@ def test_gradient():
     assert loss.item() == pytest.approx(2.0)
 
 
+def test_gradient_leaves_out_pairs_that_cross_the_border():
+    # differences 5, −3, 4; the first and the second voxel lie inside
+    assert gradient(line(1, 6, 3, 7), line(0, 0, 0, 0), line(1, 1, 0, 0), ONE).item() == pytest.approx(5 / 3)
+
+
 def test_gradient_looks_along_every_axis():
     x = torch.randn(1, 1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     turned = x.permute(0, 1, 4, 2, 3)

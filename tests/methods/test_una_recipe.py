@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,7 +64,7 @@ class TinyStream(torch.utils.data.IterableDataset):
 
     made: ClassVar[list] = []
 
-    def __init__(self, anatomies, bank, *, seed, start):
+    def __init__(self, anatomies, bank, *, seed, start, flipped_too):
         self.anatomies, self.bank, self.seed, self.start = anatomies, bank, seed, start
         TinyStream.made.append(self)
 
@@ -76,11 +77,21 @@ class TinyStream(torch.utils.data.IterableDataset):
             n += 1
 
 
+AVERAGED = []
+
+
+def averaged(anatomies):
+    """Stand in for the average of `anatomies`, which are remembered."""
+    AVERAGED.append(anatomies)
+    return np.ones((2, 8, 8, 8), np.float32)
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """Training with all its parts but the anatomies and the samples."""
     monkeypatch.setattr(TinyStream, "made", [])
     monkeypatch.setattr(module, "prepare", lambda t1w, labels, cache: (t1w, labels))
+    monkeypatch.setattr(module, "average_anatomy", lambda anatomies, *, seed: averaged(anatomies))
     monkeypatch.setattr(module, "Stream", TinyStream)
 
 
@@ -91,6 +102,7 @@ def test_training_sees_nothing_that_is_held_out(data, tmp_path):
     assert seen == [(n, 4) for n in range(1, 5)]
     held_subjects = {p for pair in split_subjects(data)[1] for p in pair}
     assert TinyStream.made
+    assert not {p for pair in AVERAGED[-1] for p in pair} & held_subjects
     for stream in TinyStream.made:
         assert not {p for pair in stream.anatomies for p in pair} & held_subjects
         assert not set(stream.bank) & set(split_masks(data)[1])

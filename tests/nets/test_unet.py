@@ -18,9 +18,9 @@ def volume(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def unet(channels_in=2, channels_out=3, widths=(8, 16)):
+def unet(widths=(8, 16), coarse_level=0):
     torch.manual_seed(0)
-    return UNet(channels_in, channels_out, widths)
+    return UNet(2, 3, 5, widths, coarse_level)
 
 
 def test_folding_is_undone_by_unfolding():
@@ -35,12 +35,20 @@ def test_folding_keeps_neighbours_together():
     assert torch.equal(space_to_depth(x)[0, :, 1, 0, 1], x[0, 0, 2:4, 0:2, 2:4].ravel())
 
 
-@pytest.mark.parametrize("widths", [(8,), (8, 16), (8, 16, 24)])
-def test_shape_in_shape_out(widths):
-    net = unet(widths=widths)
-    out = net(volume(2, 2, 8, 16, 24))
-    assert out.shape == (2, 3, 8, 16, 24)
-    assert torch.isfinite(out).all()
+@pytest.mark.parametrize(
+    ("widths", "level", "coarse"), [((8, 16), 0, 2), ((8, 16, 24), 0, 2), ((8, 16, 24), 1, 4)]
+)
+def test_shape_in_shapes_out(widths, level, coarse):
+    fine, slow = unet(widths, level)(volume(2, 2, 8, 16, 24))
+    assert fine.shape == (2, 3, 8, 16, 24)
+    assert slow.shape == (2, 5, 8 // coarse, 16 // coarse, 24 // coarse)
+    assert torch.isfinite(fine).all()
+    assert torch.isfinite(slow).all()
+
+
+def test_a_coarse_level_that_is_not_there():
+    with pytest.raises(ValueError, match="coarse_level must be one of the 1 decoder levels"):
+        unet((8, 16), 1)
 
 
 def test_wrong_shape_tells_the_multiple():
@@ -51,14 +59,14 @@ def test_wrong_shape_tells_the_multiple():
 def test_a_batch_equals_its_items():
     net, x = unet().eval(), volume(3, 2, 8, 8, 8)
     with torch.no_grad():
-        torch.testing.assert_close(net(x), torch.cat([net(item[None]) for item in x]), atol=1e-5, rtol=1e-5)
+        for whole, items in zip(net(x), zip(*(net(item[None]) for item in x), strict=True), strict=True):
+            torch.testing.assert_close(whole, torch.cat(items), atol=1e-5, rtol=1e-5)
 
 
 def test_every_parameter_learns():
     net = unet()
-    for block in (m for m in net.modules() if hasattr(m, "conv2")):
-        torch.nn.init.normal_(block.conv2.weight, std=0.1)  # zero at the start: hides what lies before it
-    net(volume(1, 2, 8, 8, 8)).square().sum().backward()
+    fine, coarse = net(volume(1, 2, 8, 8, 8))
+    (fine.square().sum() + coarse.square().sum()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 
@@ -70,7 +78,7 @@ def test_learns_one_sample_by_heart():
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
     losses = []
     for _ in range(100):
-        loss = (net(x) - target).square().mean()
+        loss = (net(x)[0] - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

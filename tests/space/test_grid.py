@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sanum.space.grid import Grid, apply_affine, box_around, covering
+from sanum.space.grid import Grid, apply_affine, box_around, covering, middle_of
 
 
 def oblique(seed=0):
@@ -76,3 +76,18 @@ def test_same_as():
     assert not grid.same_as(Grid((4, 5, 7), grid.affine))
     assert not grid.same_as(Grid((4, 5, 6), moved))
     assert grid.same_as(Grid((4, 5, 6), moved), tolerance_mm=0.1)
+
+
+def test_the_middle_of_a_mask_is_that_of_its_box_not_its_mean():
+    mask = np.zeros((40, 40, 40), bool)
+    mask[10:31, 5:16, 20] = True
+    mask[10:13, 5:16, 18:23] = True  # more at one end moves the mean, not the middle
+    middle = middle_of(mask, np.diag([2.0, 1, 1, 1]))
+    np.testing.assert_allclose(middle, [40, 10, 20], atol=0.5)
+
+
+def test_a_stray_voxel_hardly_moves_the_middle():
+    mask = np.zeros((60, 20, 20), bool)
+    mask[5:16, 5:16, 5:16] = True
+    mask[59, 10, 10] = True
+    np.testing.assert_allclose(middle_of(mask, np.eye(4)), [10, 10, 10], atol=0.5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sanum.scan.conform import MODEL_SHAPE, scale_intensity
-from sanum.space.grid import Grid, box_around
+from sanum.space.grid import Grid, box_around, middle_of
 from sanum.space.mirror import mirror
 from sanum.space.resample import resample
 from sanum.synth.contrast import HEAD_KNOTS, ContrastParams
@@ -16,7 +16,7 @@ MODEL = box_around((0, 0, 0), MODEL_SHAPE, 2.0)
 
 
 def brain_centre(anatomy):
-    return anatomy.grid.affine[:3, :3] @ np.argwhere(anatomy.brain).mean(0) + anatomy.grid.affine[:3, 3]
+    return middle_of(anatomy.brain, anatomy.grid.affine)
 
 
 @pytest.fixture(scope="module")

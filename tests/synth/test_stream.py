@@ -51,6 +51,28 @@ def test_workers_share_the_items_out(anatomy, monkeypatch):
     assert sorted(index for items in seen for index in items) == list(range(4, 16))
 
 
+def test_each_sample_twice_the_second_time_flipped(anatomy, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 2)
+    plain, twice = Stream([anatomy], [], seed=3), Stream([anatomy], [], seed=3, flipped_too=True)
+    for index, (number, flipped) in enumerate(
+        [(0, False), (1, False), (0, True), (1, True), (2, False), (3, False), (2, True)]
+    ):
+        for name, x in twice.item(index).items():
+            once = plain.item(number)[name]
+            assert torch.equal(x, once.flip(1) if flipped else once)
+    assert torch.equal(  # a resumed run may start at a second use
+        Stream([anatomy], [], seed=3, flipped_too=True).item(6)["image"], twice.item(6)["image"]
+    )
+
+
+def test_no_more_is_kept_than_a_block(anatomy, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 2)
+    stream = Stream([anatomy], [], seed=3, flipped_too=True)
+    for index in range(9):
+        stream.item(index)
+    assert len(stream._kept) == 2
+
+
 def test_needs_an_anatomy():
     with pytest.raises(ValueError, match="anatomy"):
         Stream([], [], seed=0)

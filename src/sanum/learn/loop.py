@@ -39,8 +39,8 @@ class LoopConfig:
         Steps between checkpoints.
     """
 
-    steps: int = 3300
-    learning_rate: float = 2e-3
+    steps: int = 6000
+    learning_rate: float = 1e-3
     warmup: int = 100
     weight_decay: float = 1e-2
     clip: float = 5.0
@@ -120,7 +120,7 @@ def fit(
     """
     checkpoint = checkpoint_in(folder, resume=resume)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
+        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     start = 0

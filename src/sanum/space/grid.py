@@ -81,3 +81,13 @@ def covering(grid: Grid, spacing_mm: float) -> Grid:
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = low
     return Grid(tuple(int(n) for n in shape), affine)  # type: ignore[arg-type]
+
+
+def middle_of(mask: npt.NDArray[np.bool_], affine: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """World position of the middle of a mask's bounding box, less 0.2 % of its voxels at each side.
+
+    Unlike the mean it leaves equal room at both ends of a box around it.
+    """
+    voxels = np.argwhere(mask)
+    low, high = np.percentile(voxels, [0.2, 99.8], axis=0)
+    return apply_affine(affine, (low + high) / 2)

@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
-from ..space.grid import apply_affine, box_around
+from ..space.grid import box_around, middle_of
 from ..space.mirror import mirror
 from ..space.resample import sample_at
 from .anatomy import Anatomy
@@ -91,7 +91,7 @@ def draw_sample(
 def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool = False) -> Sample:
     """Make the sample of these parameters; deterministic."""
     model = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
-    centre = apply_affine(anatomy.grid.affine, np.argwhere(anatomy.brain).mean(0))
+    centre = middle_of(anatomy.brain, anatomy.grid.affine)
     index = sampling_index(params.geometry, model, anatomy.grid, centre)
     grown = [grow(anatomy, s) for s in params.shapes]
     stack = torch.from_numpy(np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown]))
@@ -114,7 +114,7 @@ def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool =
     ]
     scaled, *healthy = (np.clip(x, 0, 1) if ct else scale_intensity(x) for x in shots)
     across = mirror_in_model(params.geometry, anatomy.mirror, centre)
-    brain = (soft > 0.5) & seen
+    brain = (soft > 0.5) & seen & (shown > 0)  # what a tight stripping took away cannot be known
     lesions = [p > LESION_FRACTION * max(float(p.max()), 1e-3) for p in anomalies]
     lesion = np.any(lesions, axis=0) & brain if lesions else np.zeros(MODEL_SHAPE, bool)
     return Sample(

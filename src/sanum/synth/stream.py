@@ -1,5 +1,10 @@
-"""Endless training samples: item i of a run is a function of (run seed, i) and nothing else."""
+"""Endless training samples: item i of a run is a function of (run seed, i) and nothing else.
 
+A sample may be used twice, the second time left-right flipped and `BLOCK` items later: on few cores
+making samples takes time from training.
+"""
+
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +17,7 @@ from .anatomy import Anatomy
 from .generator import apply_sample, draw_sample
 
 Item = dict[str, torch.Tensor]
+BLOCK = 16  # samples kept for their second use
 
 
 class Stream(IterableDataset[Item]):
@@ -21,15 +27,35 @@ class Stream(IterableDataset[Item]):
     """
 
     def __init__(
-        self, anatomies: Sequence[Anatomy], bank: Sequence[Path], *, seed: int, start: int = 0
+        self,
+        anatomies: Sequence[Anatomy],
+        bank: Sequence[Path],
+        *,
+        seed: int,
+        start: int = 0,
+        flipped_too: bool = False,
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
         self.anatomies, self.bank, self.seed, self.start = list(anatomies), list(bank), seed, start
+        self.flipped_too = flipped_too
+        self._kept: OrderedDict[int, Item] = OrderedDict()
 
     def item(self, index: int) -> Item:
-        """Sample number `index`."""
-        rng = np.random.default_rng([self.seed, index])
+        """Item number `index`: sample `index`, or with `flipped_too` one of BLOCK samples used twice."""
+        if not self.flipped_too:
+            return self._sample(index)
+        block, place = divmod(index, 2 * BLOCK)
+        number = block * BLOCK + place % BLOCK
+        if number not in self._kept:
+            self._kept[number] = self._sample(number)
+            if len(self._kept) > BLOCK:
+                self._kept.popitem(last=False)
+        sample = self._kept[number]
+        return {k: v.flip(1) for k, v in sample.items()} if place >= BLOCK else sample
+
+    def _sample(self, number: int) -> Item:
+        rng = np.random.default_rng([self.seed, number])
         anatomy = self.anatomies[int(rng.integers(len(self.anatomies)))]
         sample = apply_sample(anatomy, draw_sample(rng, anatomy, self.bank))
         return {

@@ -1,7 +1,8 @@
 """The objective (spec 4): each term a pure function.
 
 The contrastive term is left to the learning issue's recipe.
-Sums over voxels are divided by the brain's volume, so that a term does not depend on the box.
+The T1w is judged inside the brain alone; where the brain ends, the brain head says. Sums over voxels are
+divided by the brain's volume, so that a term does not depend on the box.
 """
 
 import torch
@@ -11,7 +12,7 @@ from .model import Prediction
 
 Tensor = torch.Tensor
 LAMBDA_P, LAMBDA_GRADIENT = 1.0, 1.0  # published
-WEIGHT_ANOMALY, WEIGHT_BRAIN, WEIGHT_UNCERTAINTY = 0.3, 0.1, 0.05  # ours: the terms of like size when trained
+WEIGHT_ANOMALY, WEIGHT_BRAIN, WEIGHT_UNCERTAINTY = 0.6, 1.0, 0.05  # ours
 
 
 def kappa(p: Tensor, real: float = 0.0) -> Tensor:
@@ -25,9 +26,13 @@ def reconstruction(t1w: Tensor, target: Tensor, weight: Tensor, volume: Tensor) 
 
 
 def gradient(t1w: Tensor, target: Tensor, weight: Tensor, volume: Tensor) -> Tensor:
-    """∫ κ |∇Î − ∇T| / volume, forward differences, mean over the three axes."""
+    """∫ κ |∇Î − ∇T| / volume, forward differences between voxels of weight > 0, mean over the three axes."""
     error = t1w - target
-    total = sum((weight.narrow(d, 1, error.shape[d] - 1) * error.diff(dim=d).abs()).sum() for d in (2, 3, 4))
+    total = torch.zeros((), device=error.device)
+    for d in (2, 3, 4):
+        n = error.shape[d] - 1
+        pairs = weight.narrow(d, 1, n) * (weight.narrow(d, 0, n) > 0)
+        total = total + (pairs * error.diff(dim=d).abs()).sum()
     return total / (3 * volume)
 
 
@@ -48,8 +53,8 @@ def laplace(t1w: Tensor, target: Tensor, log_scale: Tensor, brain: Tensor, volum
 def objective(prediction: Prediction, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
     """Weighted sum of the terms, and each as a number."""
     target, p, brain = batch["t1w"], batch["p"], batch["brain"]
-    volume = brain.sum().clamp_min(0.1 * brain.numel())  # a crop may hold little brain
-    weight = kappa(p)
+    volume = brain.sum().clamp_min(0.02 * brain.numel())  # a cut field of view may hold little brain
+    weight = kappa(p) * brain
     terms = {
         "recon": reconstruction(prediction.t1w, target, weight, volume),
         "gradient": LAMBDA_GRADIENT * gradient(prediction.t1w, target, weight, volume),

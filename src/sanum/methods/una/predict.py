@@ -1,4 +1,4 @@
-"""UNA as a predictor: the shipped weights, one forward pass."""
+"""UNA as a predictor: the shipped weights, a pass each of the scan as it is and flipped."""
 
 from pathlib import Path
 
@@ -48,17 +48,23 @@ class UnaPredictor:
 
     @torch.inference_mode()
     def __call__(self, pair: npt.NDArray[np.float32]) -> Maps:
-        """Predict the maps of one pair (2, X, Y, Z)."""
+        """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip."""
         x = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))[None].to(self.device)
+        both = self._maps(x) / 2 + self._maps(x.flip(2)).flip(1) / 2
+        return Maps(*both.cpu().numpy())
+
+    def _maps(self, x: torch.Tensor) -> torch.Tensor:
+        """(4, X, Y, Z): T1w, probabilities of anomaly and brain, Laplace scale."""
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, enabled=fast_bfloat16(self.device)
         ):
             out = self.net(x)
-        t1w, anomaly, brain, scale = (
-            t[0, 0].float().cpu().numpy()
-            for t in (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
+        return torch.stack(
+            [
+                t[0, 0].float()
+                for t in (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
+            ]
         )
-        return Maps(t1w, anomaly, brain, scale)
 
 
 def fast_bfloat16(device: str) -> bool:
