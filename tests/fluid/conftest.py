@@ -1,5 +1,7 @@
 """Domains of every awkward kind."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,23 @@ def slice_2d() -> np.ndarray:
     return (x[:, None] ** 2 + x**2 < 0.9)[:, :, None]
 
 
-DOMAINS = {f.__name__: f for f in (ellipsoid, scattered, corner, box, slice_2d)}
+@cache
+def white_matter() -> np.ndarray:
+    """White matter of ICBM152 at 6 mm: a mask of folds, with thousands of border faces."""
+    from nilearn.datasets import load_mni152_wm_mask
+
+    return np.asarray(load_mni152_wm_mask(resolution=6).dataobj) > 0
+
+
+@cache
+def brain() -> np.ndarray:
+    """Brain of ICBM152 at 6 mm."""
+    from nilearn.datasets import load_mni152_brain_mask
+
+    return np.asarray(load_mni152_brain_mask(resolution=6).dataobj) > 0
+
+
+DOMAINS = {f.__name__: f for f in (ellipsoid, scattered, corner, box, slice_2d, white_matter, brain)}
 
 
 @pytest.fixture(params=sorted(DOMAINS))

@@ -83,9 +83,7 @@ def test_a_ramp_at_hand_changes_nothing():
     assert np.array_equal(a.velocity[0], b.velocity[0])
 
 
-@pytest.mark.parametrize(
-    "bad", [np.zeros((3, 3, 3), bool), np.ones((3, 3), bool), np.ones((3, 3, 3), np.uint8)]
-)
+@pytest.mark.parametrize("bad", [np.zeros((3, 3, 3), bool), np.ones(3, bool), np.ones((3, 3, 3), np.uint8)])
 def test_bad_domain(bad):
     with pytest.raises(ValueError, match="domain"):
         draw_flow(bad, rng=0)
@@ -95,3 +93,61 @@ def test_bad_domain(bad):
 def test_bad_spacing(bad):
     with pytest.raises(ValueError, match="spacing"):
         draw_flow(np.ones((3, 3, 3), bool), rng=0, spacing=bad)
+
+
+@pytest.mark.parametrize("kind", ["disc", "scattered"])
+def test_a_plane_flows_along_its_stream_function(kind):
+    x = np.linspace(-1, 1, 50)
+    domain = x[:, None] ** 2 + x[:40] ** 2 < 0.8
+    if kind == "scattered":
+        domain &= np.random.default_rng(0).random(domain.shape) < 0.9
+    spacing = (1.0, 1.6)
+    flow = draw_flow(domain, rng=5, spacing=spacing, periods=(3.0, 3.0))
+    x_faces, y_faces = flow.velocity
+    assert x_faces.shape == (51, 40)
+    assert y_faces.shape == (50, 41)
+    assert peak(flow) == pytest.approx(11, rel=1e-6)
+    divergence = np.diff(x_faces.astype(float), axis=0) + np.diff(y_faces.astype(float), axis=1) / 1.6
+    assert np.abs(divergence).max() <= 1e-6 * peak(flow)
+    padded = np.pad(domain, 1)
+    assert not x_faces[~(padded[1:, 1:-1] & padded[:-1, 1:-1])].any()
+    assert not y_faces[~(padded[1:-1, 1:] & padded[1:-1, :-1])].any()
+    assert min(float(d.min()) for d in flow.diffusivity) >= 0
+
+
+def test_the_potentials_are_independent():
+    """One seed for all three would make them equal, as in the published code."""
+    from sanum.fluid.flow import _potential
+
+    rng = np.random.default_rng(0)
+    shape, open_ramp = (40, 40, 40), np.ones((40, 40, 40), np.float32)
+    psi = [
+        _potential([b for b in range(3) if b != axis], shape, (9.0, 9.0, 9.0), open_ramp, rng)[:40, :40, :40]
+        for axis in range(3)
+    ]
+    correlation = np.corrcoef([x.ravel() for x in psi])[np.triu_indices(3, 1)]
+    assert np.abs(correlation).max() < 0.05
+
+
+def test_to_makes_tensors():
+    torch = pytest.importorskip("torch")
+    flow = draw_flow(np.ones((6, 5, 4), bool), rng=0)
+    there = flow.to("cpu")
+    assert all(isinstance(x, torch.Tensor) for x in (there.domain, *there.velocity, *there.diffusivity))
+    assert np.array_equal(there.velocity[1].numpy(), flow.velocity[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("peak_speed", -1.0), ("diffusion_length", float("nan")), ("peak_speed", float("inf"))],
+)
+def test_bad_sizes(name, value):
+    with pytest.raises(ValueError, match=name):
+        draw_flow(np.ones((3, 3, 3), bool), rng=0, **{name: value})
+
+
+def test_spacing_and_ramp_must_fit_the_domain():
+    with pytest.raises(ValueError, match="spacing must be 2 positive numbers"):
+        draw_flow(np.ones((3, 3), bool), rng=0, spacing=(1.0, 1.0, 1.0))
+    with pytest.raises(ValueError, match="ramp has shape"):
+        draw_flow(np.ones((3, 3), bool), rng=0, ramp=np.ones((3, 4), np.float32))

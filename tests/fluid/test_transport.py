@@ -1,17 +1,21 @@
 import importlib
+from dataclasses import replace
 
 import numba
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from sanum.fluid import Flow, draw_flow, noise_shape, transport
+from sanum.fluid import Flow, draw_flow, noise_shape, trajectory, transport
 
 module = importlib.import_module("sanum.fluid.transport")  # the package's name is the function
 SPACING = (1.0, 1.3, 0.8)
 PERIODS = (3.0, 3.0, 3.0)
 ROUNDING = 2e-6
 INTEGRATORS = ["ssp3", "euler"]
+SCHEMES = ["upwind", "muscl"]
 
 
 def start(domain, dtype=np.float32, percentile=70.0):
@@ -36,9 +40,10 @@ def rate_of_change(p, flow):
     return out
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 @pytest.mark.parametrize(("dtype", "mass"), [(np.float32, 1e-5), (np.float64, 1e-12)])
-def test_what_is_conserved_stays_conserved(domain, dtype, mass, integrator):
+def test_what_is_conserved_stays_conserved(domain, dtype, mass, integrator, scheme):
     p0, flow, seen = start(domain, dtype), flow_in(domain), []
     total = p0.sum(dtype=np.float64)
 
@@ -50,12 +55,37 @@ def test_what_is_conserved_stays_conserved(domain, dtype, mass, integrator):
         assert (p[~domain] == 0).all()
         assert abs(p.sum(dtype=np.float64) - total) <= mass * total
 
-    result = transport(p0, flow, duration=1.0, integrator=integrator, callback=look)
+    result = transport(p0, flow, duration=1.0, scheme=scheme, integrator=integrator, callback=look)
     assert result.p.dtype == dtype
     assert result.mass_error <= mass
     assert len(seen) == result.steps > 1
     assert seen[-1] == pytest.approx(1.0)
     assert np.abs(result.p - p0).max() > 0.1
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32 - 1), scheme=st.sampled_from(SCHEMES), integrator=st.sampled_from(INTEGRATORS)
+)
+def test_bounds_hold_at_every_step_for_any_seed(seed, scheme, integrator):
+    rng = np.random.default_rng(seed)
+    domain = rng.random(rng.integers(3, 13, 3)) < rng.uniform(0.5, 1.0)
+    domain.flat[rng.integers(domain.size)] = True
+    spacing = tuple(rng.uniform(0.5, 3.0, 3))
+    flow = draw_flow(
+        domain, rng=rng, spacing=spacing, periods=tuple(rng.uniform(0.5, 6, 3)),
+        peak_speed=rng.uniform(0, 20), diffusion_length=rng.uniform(0, 4),
+    )  # fmt: skip
+    p0 = (rng.random(domain.shape, dtype=np.float32) ** 4 * domain).astype(np.float32)
+    top = p0.max()
+
+    def look(_, p):
+        assert p.min() >= 0
+        assert p.max() <= top * (1 + ROUNDING)
+        assert not p[~domain].any()
+
+    result = transport(p0, flow, duration=0.5, scheme=scheme, integrator=integrator, callback=look)
+    assert result.mass_error <= 1e-5
 
 
 def test_a_full_domain_stays_full():
@@ -85,7 +115,7 @@ def test_the_box_cut_around_p_has_no_effect(duration, monkeypatch):
     fastest = np.array(np.unravel_index(np.argmax(speed2), domain.shape))
     p0 = domain * (((np.indices((n, n, n)) - fastest[:, None, None, None]) ** 2).sum(0) < 4.0)
     boxed = transport(p0.astype(float), flow, duration=duration)
-    box = module._reachable(p0.astype(float), flow, duration)
+    box = module._reachable(module._Job.of(p0.astype(float), flow), duration)
     assert boxed.p.min() >= 0
     assert boxed.p.max() <= 1 + ROUNDING
     assert boxed.mass_error < 1e-12
@@ -215,15 +245,63 @@ def test_bad_input():
     domain = np.ones((6, 6, 6), bool)
     domain[0] = False
     flow, p0 = flow_in(domain), start(domain)
-    outside = p0.copy()
-    outside[0] = 0.5
-    for bad in (p0[1:], p0.astype(int), p0 - 1, p0 * 1.01, np.where(p0 > 0, np.nan, p0), outside):
+    for bad in (p0[1:], p0.astype(int), p0 - 1, p0 * 1.01, np.where(p0 > 0, np.nan, p0)):
         with pytest.raises(ValueError, match="p0"):
             transport(bad, flow, duration=0.1)
     for bad in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="duration"):
             transport(p0, flow, duration=bad)
-    with pytest.raises(ValueError, match="integrator"):
-        transport(p0, flow, duration=0.1, integrator="rk45")
-    with pytest.raises(ValueError, match="max_steps=3"):
-        transport(p0, flow, duration=5.0, max_steps=3)
+    with pytest.raises(ValueError, match='unknown integrator "leapfrog": known are ssp3, euler, rk45'):
+        transport(p0, flow, duration=0.1, integrator="leapfrog")
+    with pytest.raises(ValueError, match='unknown scheme "weno": known are upwind, muscl'):
+        transport(p0, flow, duration=0.1, scheme="weno")
+    for bad in (0.0, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="share_of_step"):
+            transport(p0, flow, duration=0.1, share_of_step=bad)
+    for integrator in ("ssp3", "rk45"):
+        with pytest.raises(ValueError, match="max_steps=3"):
+            transport(p0, flow, duration=5.0, max_steps=3, integrator=integrator)
+
+
+def test_p0_outside_of_the_domain_is_cut_off_and_reported():
+    domain = np.ones((6, 6, 6), bool)
+    domain[0] = False
+    p0 = np.full(domain.shape, 0.5)
+    result = transport(p0, flow_in(domain), duration=0.2)
+    assert result.clipped == pytest.approx(1 / 6)
+    assert result.mass_error < 1e-12
+    assert not result.p[0].any()
+    with pytest.raises(ValueError, match="p0 lies outside of the flow's domain"):
+        transport(np.where(domain, 0.0, 0.5), flow_in(domain), duration=0.2)
+
+
+@pytest.mark.parametrize("field", ["velocity", "diffusivity"])
+def test_bad_flow(field):
+    domain = np.ones((6, 5, 4), bool)
+    flow, p0 = flow_in(domain), start(domain)
+    x, y, z = getattr(flow, field)
+    with pytest.raises(ValueError, match=f"{field} must be staggered"):
+        transport(p0, replace(flow, **{field: (x[:-1], y, z)}), duration=0.1)
+    for value in (np.nan, np.inf):
+        spoilt = y.copy()
+        spoilt[3, 2, 1] = value
+        with pytest.raises(ValueError, match="must be finite"):
+            transport(p0, replace(flow, **{field: (x, spoilt, z)}), duration=0.1)
+    with pytest.raises(ValueError, match="spacing"):
+        transport(p0, replace(flow, spacing_mm=(1.0, 0.0, 1.0)), duration=0.1)
+
+
+def test_trajectory_is_the_transport_at_each_time(domain):
+    p0, flow = start(domain, np.float64), flow_in(domain)
+    way = trajectory(p0, flow, times=(0.0, 0.1, 0.4))
+    assert np.array_equal(way.p[0], p0)
+    np.testing.assert_array_equal(way.p[1], transport(p0, flow, duration=0.1).p)
+    np.testing.assert_array_equal(way.p[2], transport(way.p[1], flow, duration=0.4 - 0.1).p)
+    assert way.mass_error < 1e-12
+    seen = []
+    trajectory(p0, flow, times=(0.1, 0.4), callback=lambda t, p: seen.append(t))
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(0.4)
+    for times in ((), (0.2, 0.1), (-0.1, 0.2), (0.1, 0.1)):
+        with pytest.raises(ValueError, match="times"):
+            trajectory(p0, flow, times=times)

@@ -1,12 +1,14 @@
 """A velocity that neither compresses nor leaves its domain, and a diffusivity that stays in it.
 
-V = ∇×Ψ with Ψ on the edges of the cells: the discrete divergence vanishes identically. Ψ is ramped
-to zero with the distance to the domain's border (Bridson, Houriham, Nordenstam 2007, "Curl-noise
-for procedural fluid flow"), and is exactly zero on every edge that touches a cell outside, so that
-no face of the border carries any flow.
+V = ∇×Ψ with Ψ on the edges of the cells (in 2D: a stream function on their corners): the discrete
+divergence vanishes identically. Ψ is ramped to zero with the distance to the domain's border (Bridson,
+Houriham, Nordenstam 2007, "Curl-noise for procedural fluid flow"), and is exactly zero on every edge that
+touches a cell outside, so that no face of the border carries any flow.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,75 +17,105 @@ from scipy import ndimage
 from .noise import gradient_noise
 
 Array = npt.NDArray[np.float32]
-Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """Staggered fields over cells of `domain` (X, Y, Z).
+    """Staggered fields over the cells of `domain` (X, Y) or (X, Y, Z); NumPy arrays or torch tensors.
 
     Parameters
     ----------
-    domain : (X, Y, Z) bool
-    spacing_mm : (3,) float
-    velocity : three arrays float32
-        Normal velocity at the x-, y- and z-faces, mm per unit time; shapes (X+1, Y, Z),
-        (X, Y+1, Z), (X, Y, Z+1).
-    diffusivity : three arrays float32
+    domain : (X, Y[, Z]) bool
+    spacing_mm : float per axis
+    velocity : one array per axis
+        Normal velocity at the faces across that axis, mm per unit time; one more than cells along it:
+        (X+1, Y, Z), (X, Y+1, Z), (X, Y, Z+1).
+    diffusivity : one array per axis
         D ≥ 0 at the same faces, mm² per unit time.
     """
 
-    domain: npt.NDArray[np.bool_]
-    spacing_mm: Triple
-    velocity: tuple[Array, Array, Array]
-    diffusivity: tuple[Array, Array, Array]
+    domain: Any
+    spacing_mm: tuple[float, ...]
+    velocity: tuple[Any, ...]
+    diffusivity: tuple[Any, ...]
+
+    def to(self, device: Any) -> "Flow":
+        """Return the flow as torch tensors on a torch device."""
+        import torch
+
+        def moved(x: Any) -> Any:
+            return torch.as_tensor(x).to(device)
+
+        return replace(
+            self,
+            domain=moved(self.domain),
+            velocity=tuple(map(moved, self.velocity)),
+            diffusivity=tuple(map(moved, self.diffusivity)),
+        )
 
 
 def draw_flow(
     domain: npt.NDArray[np.bool_],
     *,
     rng: np.random.Generator | int,
-    spacing: Triple = (1.0, 1.0, 1.0),
+    spacing: Sequence[float] | None = None,
     peak_speed: float = 11.0,
     diffusion_length: float = 2.0,
-    periods: Triple | None = None,
+    periods: Sequence[float] | None = None,
     ramp: Array | None = None,
 ) -> Flow:
     """Random incompressible flow, tangential at the border of `domain`, with diffusivity Φ².
 
     Parameters
     ----------
-    domain : (X, Y, Z) bool
+    domain : (X, Y) or (X, Y, Z) bool
         Any mask, any number of parts.
     rng : Generator or int
         A generator, or a seed for one.
-    spacing : (3,) float
-        Voxel size, mm.
+    spacing : float per axis, optional
+        Voxel size, mm; default 1.
     peak_speed : float
         Largest speed at a face, mm per unit time (the published scale is near 11).
     diffusion_length : float
         √(2·max D) in mm: the spread after one unit of time where D is largest.
-    periods : (3,) float, optional
+    periods : float per axis, optional
         Cells of the noise along each axis; default 2 per 200 mm (spec 1).
-    ramp : (X, Y, Z) float32, optional
+    ramp : like domain, float32, optional
         `border_ramp(domain, spacing)` if already at hand.
+
+    Raises
+    ------
+    ValueError
+        For an empty domain, numbers that do not fit its axes or are not finite, a negative speed or length.
     """
-    if domain.dtype != np.bool_ or domain.ndim != 3 or not domain.any():
-        raise ValueError("domain must be a non-empty boolean mask with three axes")
-    if not min(spacing) > 0:
-        raise ValueError(f"spacing must be positive, got {spacing}")
+    n = domain.ndim
+    if domain.dtype != np.bool_ or n not in (2, 3) or not domain.any():
+        raise ValueError("domain must be a non-empty boolean mask with two or three axes")
+    spacing = tuple(float(s) for s in spacing) if spacing is not None else (1.0,) * n
+    if len(spacing) != n or not all(0 < s < np.inf for s in spacing):
+        raise ValueError(f"spacing must be {n} positive numbers, got {spacing}")
+    for name, value in (("peak_speed", peak_speed), ("diffusion_length", diffusion_length)):
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {value}")
     rng = np.random.default_rng(rng)
-    shape: tuple[int, int, int] = domain.shape
     if periods is None:
-        periods = tuple(2.0 * n * s / 200.0 for n, s in zip(shape, spacing, strict=True))  # type: ignore[assignment]
-    assert periods is not None
+        periods = [2.0 * k * s / 200.0 for k, s in zip(domain.shape, spacing, strict=True)]
     ramp = border_ramp(domain, spacing) if ramp is None else ramp
-    velocity = _curl([_edge_potential(axis, shape, periods, ramp, rng) for axis in range(3)], spacing)
+    if ramp.shape != domain.shape:
+        raise ValueError(f"ramp has shape {ramp.shape}, the domain {domain.shape}")
+    if n == 2:
+        velocity = _curl_2d(_potential((0, 1), domain.shape, periods, ramp, rng), spacing)
+    else:
+        psi = [
+            _potential([b for b in range(3) if b != axis], domain.shape, periods, ramp, rng)
+            for axis in range(3)
+        ]
+        velocity = _curl_3d(psi, spacing)
     peak = max(float(np.abs(v).max()) for v in velocity)
     scale = np.float32(peak_speed / peak) if peak > 0 else np.float32(0)
     for v in velocity:
         v *= scale
-    phi = gradient_noise(shape, periods, rng=rng)
+    phi = gradient_noise(domain.shape, periods, rng=rng)
     top = float(np.abs(phi[domain]).max())
     cell = (
         np.square(phi * np.float32(diffusion_length / np.sqrt(2.0) / top)) if top > 0 else np.zeros_like(phi)
@@ -91,33 +123,44 @@ def draw_flow(
     return Flow(domain, spacing, velocity, _face_diffusivity(cell, domain))
 
 
-def border_ramp(domain: npt.NDArray[np.bool_], spacing: Triple, width_mm: float = 8.0) -> Array:
+def border_ramp(domain: npt.NDArray[np.bool_], spacing: Sequence[float], width_mm: float = 8.0) -> Array:
     """Smooth step from 0 outside `domain` to 1 deeper than `width_mm` (10t³ − 15t⁴ + 6t⁵)."""
     padded = np.pad(domain, 1)  # the edge of the array is a border too
-    t = ndimage.distance_transform_edt(padded, sampling=spacing)[1:-1, 1:-1, 1:-1]
+    inner = (slice(1, -1),) * domain.ndim
+    t = ndimage.distance_transform_edt(padded, sampling=spacing)[inner]
     t = np.clip(t / width_mm, 0, 1).astype(np.float32)
     return t * t * t * (t * (t * 6 - 15) + 10)
 
 
-def _edge_potential(
-    axis: int, shape: tuple[int, int, int], periods: Triple, ramp: Array, rng: np.random.Generator
+def _potential(
+    across: Sequence[int],
+    shape: tuple[int, ...],
+    periods: Sequence[float],
+    ramp: Array,
+    rng: np.random.Generator,
 ) -> Array:
-    # edges along `axis` sit between cells in the two other axes, one more than cells there
-    edges = tuple(n if a == axis else n + 1 for a, n in enumerate(shape))
-    offset = tuple(0.5 if a == axis else 0.0 for a in range(3))
-    edge_periods = tuple(p * e / n for p, e, n in zip(periods, edges, shape, strict=True))
-    noise = gradient_noise(edges, edge_periods, rng=rng, offset=offset)  # type: ignore[arg-type]
-    around = np.pad(ramp, [(0, 0) if a == axis else (1, 1) for a in range(3)])
-    b, c = (a for a in range(3) if a != axis)
-    low = np.minimum(_cut(around, b, 0), _cut(around, b, 1))
-    return noise * np.minimum(_cut(low, c, 0), _cut(low, c, 1))
+    """Ramped noise between the cells along the axes `across`, of which it has one more than cells there."""
+    between = [a in across for a in range(len(shape))]
+    places = [n + b for n, b in zip(shape, between, strict=True)]
+    offset = [0.0 if b else 0.5 for b in between]
+    scaled = [p * e / n for p, e, n in zip(periods, places, shape, strict=True)]
+    noise = gradient_noise(places, scaled, rng=rng, offset=offset)
+    low = np.pad(ramp, [(1, 1) if b else (0, 0) for b in between])
+    for axis in across:  # the least of the cells around: 0 if one of them lies outside
+        low = np.minimum(_cut(low, axis, 0), _cut(low, axis, 1))
+    return noise * low
 
 
 def _cut(x: npt.NDArray, axis: int, start: int) -> npt.NDArray:
     return np.moveaxis(np.moveaxis(x, axis, 0)[start : x.shape[axis] - 1 + start], 0, axis)
 
 
-def _curl(psi: list[Array], spacing: Triple) -> tuple[Array, Array, Array]:
+def _curl_2d(psi: Array, spacing: Sequence[float]) -> tuple[Array, ...]:
+    dx, dy = (np.float32(s) for s in spacing)
+    return np.diff(psi, axis=1) / dy, np.diff(psi, axis=0) / -dx
+
+
+def _curl_3d(psi: list[Array], spacing: Sequence[float]) -> tuple[Array, ...]:
     dx, dy, dz = (np.float32(s) for s in spacing)
     x = np.diff(psi[2], axis=1) / dy - np.diff(psi[1], axis=2) / dz
     y = np.diff(psi[0], axis=2) / dz - np.diff(psi[2], axis=0) / dx
@@ -125,10 +168,11 @@ def _curl(psi: list[Array], spacing: Triple) -> tuple[Array, Array, Array]:
     return x, y, z
 
 
-def _face_diffusivity(cell: Array, domain: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+def _face_diffusivity(cell: Array, domain: npt.NDArray[np.bool_]) -> tuple[Array, ...]:
     faces = []
-    for axis in range(3):
+    for axis in range(domain.ndim):
         inside = _cut(domain, axis, 0) & _cut(domain, axis, 1)
         mean = 0.5 * (_cut(cell, axis, 0) + _cut(cell, axis, 1)) * inside
-        faces.append(np.pad(mean, [(1, 1) if a == axis else (0, 0) for a in range(3)]).astype(np.float32))
-    return tuple(faces)  # type: ignore[return-value]
+        pad = [(1, 1) if a == axis else (0, 0) for a in range(domain.ndim)]
+        faces.append(np.pad(mean, pad).astype(np.float32))
+    return tuple(faces)

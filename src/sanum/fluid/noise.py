@@ -1,45 +1,79 @@
-"""Gradient noise (Perlin 1985, with the quintic fade of Perlin 2002) on arrays of any shape."""
+"""Gradient noise (Perlin 1985, with the quintic fade of Perlin 2002) on arrays of any shape, 2D or 3D."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from .kernels.cpu import gradient_noise_3d
+from .kernels.cpu import gradient_noise_2d, gradient_noise_3d
 
 Array = npt.NDArray[np.float32]
 
 
 def gradient_noise(
-    shape: tuple[int, int, int],
-    periods: tuple[float, float, float],
+    shape: Sequence[int],
+    periods: Sequence[float],
     *,
     rng: np.random.Generator,
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    offset: Sequence[float] | None = None,
+    octaves: int = 1,
+    persistence: float = 0.5,
 ) -> Array:
     """Smooth noise with zero value at its lattice points.
 
     Parameters
     ----------
-    shape : (3,) int
+    shape : (2,) or (3,) int
         Voxels; need not be a multiple of the periods.
-    periods : (3,) float
+    periods : like shape, float
         Lattice cells along each axis of the box.
     rng : numpy Generator
         Source of the unit gradients.
-    offset : (3,) float
+    offset : like shape, float, optional
         Shift of the sampling points in voxels (0.5 for a staggered grid).
+    octaves : int
+        Number of noises summed; each has twice the periods of the one before.
+    persistence : float
+        Size of an octave relative to the one before; the sum is divided by the sum of the sizes.
 
     Returns
     -------
     shape float32
-        ∑ over the cell's 8 corners of fade·(gradient · distance), about [−1, 1];
-        fade(t) = 6t⁵ − 15t⁴ + 10t³.
+        ∑ over the cell's corners of fade·(gradient · distance), fade(t) = 6t⁵ − 15t⁴ + 10t³; within ±√n/2
+        for n axes.
+
+    Raises
+    ------
+    ValueError
+        Neither two nor three axes; a shape, period, octave or persistence that is not positive.
     """
-    if min(shape) < 1 or min(periods) <= 0:
+    n = len(shape)
+    if n not in (2, 3) or len(periods) != n or (offset is not None and len(offset) != n):
+        raise ValueError(f"shape, periods and offset need 2 or 3 axes alike, got {shape} and {periods}")
+    if min(shape) < 1 or not all(0 < p < np.inf for p in periods):
         raise ValueError(f"shape and periods must be positive, got {shape} and {periods}")
-    cells = np.array([int(np.ceil(p)) + 2 for p in periods])
-    gradients = rng.standard_normal((*cells, 3)).astype(np.float32)
+    if octaves < 1 or not 0 < persistence < np.inf:
+        raise ValueError(f"octaves and persistence must be positive, got {octaves} and {persistence}")
+    total = _one_octave(shape, periods, rng, offset)
+    for octave in range(1, octaves):
+        finer = [p * 2**octave for p in periods]
+        total += np.float32(persistence**octave) * _one_octave(shape, finer, rng, offset)
+    if octaves > 1:
+        total /= np.float32(sum(persistence**o for o in range(octaves)))
+    return total
+
+
+def _one_octave(
+    shape: Sequence[int],
+    periods: Sequence[float],
+    rng: np.random.Generator,
+    offset: Sequence[float] | None,
+) -> Array:
+    cells = [int(np.ceil(p)) + 2 for p in periods]
+    gradients = rng.standard_normal((*cells, len(cells))).astype(np.float32)
     gradients /= np.maximum(np.linalg.norm(gradients, axis=-1, keepdims=True), 1e-12)
     steps = np.array([p / n for p, n in zip(periods, shape, strict=True)], dtype=np.float64)
     out = np.empty(shape, dtype=np.float32)
-    gradient_noise_3d(gradients, steps, np.asarray(offset, dtype=np.float64), out)
+    fill = gradient_noise_2d if len(cells) == 2 else gradient_noise_3d
+    fill(gradients, steps, np.asarray(offset or [0.0] * len(cells), dtype=np.float64), out)
     return out

@@ -1,23 +1,27 @@
 """Transport of P by a flow: ∂P/∂t = −∇·(V P) + ∇·(D ∇P), no flux through the border (spec 1).
 
-Finite volumes, first-order upwind in space, SSP-RK3 or Euler in time (Shu & Osher 1988). Each Euler
-stage is a convex combination under the step bound below, so P stays in [0, max P0] and its sum stays.
-The sum stays to rounding of P, the upper bound to rounding of V: its discrete divergence is some 1e-7 of
-|V|/h and not 0, so a plateau at max P0 may end up to `ROUNDING` above it; P never falls below 0.
+Finite volumes. Space: first-order upwind, or second order with van Leer's limiter ("muscl"; van Leer
+1979). Time: Euler, SSP-RK3 (Shu & Osher 1988), or the adaptive dopri5 of torchdiffeq as the reference.
+Each Euler stage is a convex combination under the step bound below, so P stays in [0, max P0] and its sum
+stays. The sum stays to rounding of P, the upper bound to rounding of V: its discrete divergence is some
+1e-7 of |V|/h and not 0, so a plateau at max P0 may end up to `ROUNDING` above it; P never falls below 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
+from .backend import Backend, Box, NumpyBackend, TorchBackend, is_tensor
 from .flow import Flow
-from .kernels.cpu import largest_rate, upwind_euler
 
-Array = npt.NDArray[np.float32]
 ROUNDING = 2e-6  # measured: 5e-7 after 500 steps
+SCHEMES = ("upwind", "muscl")
+INTEGRATORS = ("ssp3", "euler", "rk45")
+SAFETY = 0.95  # share of the largest stable step that is used
+Callback = Callable[[float, Any], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,132 +30,332 @@ class Transported:
 
     Parameters
     ----------
-    p : (X, Y, Z) array
+    p : like p0
         P after the transport.
     steps : int
     mass_error : float
-        |∑P − ∑P0| / ∑P0.
+        |∑P − ∑P0| / ∑P0, P0 inside the domain.
+    clipped : float
+        Share of P0's sum that lay outside of the domain and was set to 0.
     """
 
-    p: npt.NDArray
+    p: Any
     steps: int
     mass_error: float
+    clipped: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Result of `trajectory`: P (T, …) at `times`; `steps` and `mass_error` over the whole way."""
+
+    times: tuple[float, ...]
+    p: Any
+    steps: int
+    mass_error: float
+    clipped: float = 0.0
 
 
 def transport(
-    p0: npt.NDArray,
+    p0: Any,
     flow: Flow,
     *,
     duration: float,
+    scheme: str = "upwind",
     integrator: str = "ssp3",
     max_steps: int = 10_000,
-    callback: Callable[[float, npt.NDArray], None] | None = None,
+    share_of_step: float = 1.0,
+    callback: Callback | None = None,
 ) -> Transported:
     """Move and spread `p0` by `flow` for `duration`.
 
     Parameters
     ----------
-    p0 : (X, Y, Z) float32 or float64
-        In [0, 1]; what lies outside of the flow's domain is an error.
+    p0 : (X, Y[, Z]) float32 or float64, NumPy or torch
+        In [0, 1]. What lies outside of the flow's domain is cut off and reported. The result is of the
+        same kind, on the same device; arrays and CPU tensors go through the fused loops.
     duration : float
         Units of time (0.2 to 1 in the paper).
-    integrator : "ssp3" or "euler"
+    scheme : "upwind" or "muscl"
+        Flow of first or of second order in space.
+    integrator : "ssp3", "euler" or "rk45"
+        "rk45" (needs torchdiffeq) controls its error, not its bounds: a reference.
+    share_of_step : float
+        In (0, 1]: smaller than the largest stable steps.
     callback : function (time, p), optional
         Called after each step with a copy of P on the whole grid.
 
     Raises
     ------
     ValueError
-        For values outside [0, 1], not finite, outside the domain; negative duration; too many steps.
+        For values outside [0, 1], not finite, all outside the domain; fields that are not finite, not
+        staggered or cross the border; negative duration; too many steps; an unknown scheme.
     """
-    _check(p0, flow, duration, integrator)
-    box = _reachable(p0, flow, duration)
-    faces = [_face_box(box, axis) for axis in range(3)]
-    # copies, never views: the integrator writes into p, and the walls below into the fields
-    p = np.array(p0[box], order="C")
-    velocity = [np.array(v[f], order="C") for v, f in zip(flow.velocity, faces, strict=True)]
-    diffusivity = [np.array(d[f], order="C") for d, f in zip(flow.diffusivity, faces, strict=True)]
-    # A box cut through the domain gets walls: nothing has reached them (see _reachable).
-    for axis in range(3):
-        for field in (velocity[axis], diffusivity[axis]):
-            edge = np.moveaxis(field, axis, 0)
-            edge[0] = 0
-            edge[-1] = 0
-    rate = largest_rate(*velocity, *diffusivity, *flow.spacing_mm)  # type: ignore[call-arg]
-    steps = int(np.ceil(duration * rate / 0.95)) if duration > 0 else 0
-    if steps > max_steps:
-        raise ValueError(f"the transport needs {steps} steps, more than max_steps={max_steps}")
-    start_mass = float(p0.sum(dtype=np.float64))
-
-    # walls of the cut box change the divergence only where P is zero throughout
-    def whole(part):
-        full = np.zeros_like(p0)
-        full[box] = part
-        return full
-
-    shown = (lambda time, part: callback(time, whole(part))) if callback else None
-    out = whole(_integrate(p, velocity, diffusivity, flow.spacing_mm, duration, steps, integrator, shown))
-    mass = float(out.sum(dtype=np.float64))
-    return Transported(out, steps, abs(mass - start_mass) / start_mass if start_mass > 0 else 0.0)
+    _check_choice("scheme", scheme, SCHEMES)
+    _check_choice("integrator", integrator, INTEGRATORS)
+    if not 0 <= duration < np.inf:
+        raise ValueError(f"duration must be finite and not negative, got {duration}")
+    if not 0 < share_of_step <= 1:
+        raise ValueError(f"share_of_step lies in (0, 1], got {share_of_step}")
+    _check_flow(flow)
+    job = _Job.of(p0, flow)
+    start_mass = job.backend.total(job.p)
+    steps = job.run(duration, scheme, integrator, max_steps, share_of_step, callback)
+    mass = job.backend.total(job.p)
+    error = abs(mass - start_mass) / start_mass if start_mass > 0 else 0.0
+    return Transported(job.result(), steps, error, job.clipped)
 
 
-def _integrate(p, velocity, diffusivity, spacing, duration, steps, integrator, callback):
-    if steps == 0:
+def trajectory(p0: Any, flow: Flow, *, times: Sequence[float], **options: Any) -> Trajectory:
+    """P at each of `times` (increasing, from 0 on); `options` as of `transport`.
+
+    Raises
+    ------
+    ValueError
+        As `transport`; times that do not increase.
+    """
+    times = tuple(float(t) for t in times)
+    if not times or times[0] < 0 or any(b <= a for a, b in pairwise(times)):
+        raise ValueError(f"times must increase and not be negative, got {times}")
+    first = transport(p0, flow, duration=times[0], **options)
+    parts, steps = [first.p], first.steps
+    callback = options.pop("callback", None)
+    error = first.mass_error
+    for a, b in pairwise(times):
+        later = (lambda t, p, a=a: callback(a + t, p)) if callback else None
+        part = transport(parts[-1], flow, duration=b - a, callback=later, **options)
+        parts.append(part.p)
+        steps, error = steps + part.steps, error + part.mass_error
+    if is_tensor(p0):
+        import torch
+
+        return Trajectory(times, torch.stack(parts), steps, error, first.clipped)
+    return Trajectory(times, np.stack(parts), steps, error, first.clipped)
+
+
+class _Job:
+    """One transport in the box that P can reach, as volumes of one kind of array."""
+
+    def __init__(
+        self, p0: Any, domain: Any, flow: Flow, backend: Backend, back: Callable[[Any], Any]
+    ) -> None:
+        planar = p0.ndim == 2
+        self.backend, self.back = backend, back
+        if planar:
+            p0, domain = p0[:, :, None], domain[:, :, None]
+        self.spacing = (*flow.spacing_mm, 1.0) if planar else flow.spacing_mm
+        self.velocity = _as_volumes(flow.velocity) if planar else flow.velocity
+        self.diffusivity = _as_volumes(flow.diffusivity) if planar else flow.diffusivity
+        self.planar, self.domain = planar, domain
+        everything = backend.total(p0)
+        inside = p0 * domain
+        kept = backend.total(inside)
+        if everything > 0 and kept == 0:
+            raise ValueError("p0 lies outside of the flow's domain: none of it would be transported")
+        self.clipped = (everything - kept) / everything if everything > 0 else 0.0
+        self.p = inside
+        self.box: Box | None = None
+
+    @classmethod
+    def of(cls, p0: Any, flow: Flow) -> "_Job":
+        shape = tuple(flow.domain.shape)
+        if tuple(p0.shape) != shape:
+            raise ValueError(f"p0 has shape {tuple(p0.shape)}, the flow's domain {shape}")
+        back: Callable[[Any], Any]
+        if is_tensor(p0):
+            import torch
+
+            if p0.dtype not in (torch.float32, torch.float64):
+                raise ValueError(f"p0 must be float32 or float64, got {p0.dtype}")
+            if p0.device.type != "cpu":
+                moved = flow.to(p0.device)
+                _check_values(bool(torch.isfinite(p0).all()), p0)
+                return cls(p0.detach(), moved.domain, moved, TorchBackend(), _same)
+            array, back = p0.detach().numpy(), torch.from_numpy
+        else:
+            array, back = p0, _same
+            if array.dtype not in (np.float32, np.float64):
+                raise ValueError(f"p0 must be float32 or float64, got {array.dtype}")
+        _check_values(bool(np.isfinite(array).all()), array)
+        fields = Flow(
+            np.asarray(flow.domain), flow.spacing_mm,
+            tuple(map(np.asarray, flow.velocity)), tuple(map(np.asarray, flow.diffusivity)),
+        )  # fmt: skip
+        return cls(array, fields.domain, fields, NumpyBackend(), back)
+
+    def result(self) -> Any:
+        """P on the whole grid, of the kind that came in."""
+        return self.back(self.p[:, :, 0] if self.planar else self.p)
+
+    def run(
+        self,
+        duration: float,
+        scheme: str,
+        integrator: str,
+        max_steps: int,
+        share: float,
+        callback: Callback | None,
+    ) -> int:
+        """Transport `p`; returns the number of steps."""
+        box = _reachable(self, duration)
+        if box is None or duration == 0:
+            self.p = self.backend.copy(self.p)
+            return 0
+        faces = [tuple(slice(s.start, s.stop + (a == axis)) for a, s in enumerate(box)) for axis in range(3)]
+        # copies, never views: the integrator writes into p, and the walls below into the fields
+        copy = self.backend.copy
+        velocity = tuple(copy(v[f]) for v, f in zip(self.velocity, faces, strict=True))
+        diffusivity = tuple(copy(d[f]) for d, f in zip(self.diffusivity, faces, strict=True))
+        # A box cut through the domain gets walls: nothing has reached them (see _reachable).
+        for axis in range(3):
+            for field in (velocity[axis], diffusivity[axis]):
+                first = (slice(None),) * axis
+                field[(*first, 0)] = 0
+                field[(*first, -1)] = 0
+        inside = copy(self.domain[box])
+        fields = (inside, velocity, diffusivity, self.spacing)
+        by_flow, by_both = self.backend.largest_rates(velocity, diffusivity, self.spacing)
+        if not np.isfinite(by_both):
+            raise ValueError("the flow's velocity and diffusivity must be finite")
+        rate = by_both + (by_flow if scheme == "muscl" else 0)  # the limited slope at most doubles an outflow
+        part, whole = copy(self.p[box]), self.backend.zeros_like(self.p)
+
+        def shown(time: float, p: Any) -> None:
+            assert callback is not None
+            full = self.backend.zeros_like(whole)
+            full[box] = p
+            callback(time, self.back(full[:, :, 0] if self.planar else full))
+
+        tell = shown if callback else None
+        if integrator == "rk45":
+            part, steps = _adaptive(part, fields, duration, scheme, max_steps, tell)
+        else:
+            steps = max(1, int(np.ceil(duration * rate / (SAFETY * share))))
+            if steps > max_steps:
+                raise ValueError(f"the transport needs {steps} steps, more than max_steps={max_steps}")
+            part = self._integrate(part, fields, duration, steps, scheme, integrator, tell)
+        whole[box] = part
+        self.p = whole
+        return steps
+
+    def _integrate(
+        self,
+        p: Any,
+        fields: tuple,
+        duration: float,
+        steps: int,
+        scheme: str,
+        integrator: str,
+        tell: Callback | None,
+    ) -> Any:
+        dt = duration / steps
+        stage: Any = self.backend.stage
+        first, second = self.backend.zeros_like(p), self.backend.zeros_like(p)
+        for n in range(steps):
+            if integrator == "euler":
+                first = stage(p, p, 0.0, 1.0, *fields, dt, scheme, first)
+            else:
+                first = stage(p, p, 0.0, 1.0, *fields, dt, scheme, first)
+                second = stage(first, p, 0.75, 0.25, *fields, dt, scheme, second)
+                first = stage(second, p, 1 / 3, 2 / 3, *fields, dt, scheme, first)
+            p, first = first, p
+            if tell is not None:
+                tell((n + 1) * dt, p)
         return p
-    dt = duration / steps
 
-    def euler(x, out):
-        upwind_euler(x, *velocity, *diffusivity, *spacing, dt, out)  # type: ignore[call-arg]
 
-    first, second = np.empty_like(p), np.empty_like(p)
-    third = p.dtype.type(1 / 3)
-    quarter = p.dtype.type(0.25)
-    for n in range(steps):
-        euler(p, first)
-        if integrator == "ssp3":
-            euler(first, second)
-            second *= quarter
-            second += (1 - quarter) * p
-            euler(second, first)
-            first *= 2 * third
-            first += third * p
-        p, first = first, p
-        if callback is not None:
-            callback((n + 1) * dt, p)
+def _reachable(job: _Job, duration: float) -> Box | None:
+    """Box that P can have reached: its support, plus peak speed times duration, plus 6 σ of spread."""
+    support = job.backend.support(job.p)
+    if support is None:
+        return None
+    top = max(float(x.max()) for x in job.diffusivity)
+    box = []
+    for axis, s in enumerate(support):
+        speed = float(abs(job.velocity[axis]).max())
+        if not np.isfinite(speed + top):
+            raise ValueError("the flow's velocity and diffusivity must be finite")
+        h = job.spacing[axis]
+        # first-order upwind spreads like a diffusivity of |V|h/2
+        reach = speed * duration + 6 * np.sqrt(2 * duration * (top + speed * h / 2))
+        margin = int(np.ceil(reach / h)) + 2
+        box.append(slice(max(0, s.start - margin), min(job.p.shape[axis], s.stop + margin)))
+    return tuple(box)
+
+
+def _same(p: Any) -> Any:
     return p
 
 
-def _check(p0: npt.NDArray, flow: Flow, duration: float, integrator: str) -> None:
-    if p0.shape != flow.domain.shape:
-        raise ValueError(f"p0 has shape {p0.shape}, the flow's domain {flow.domain.shape}")
-    if p0.dtype not in (np.float32, np.float64):
-        raise ValueError(f"p0 must be float32 or float64, got {p0.dtype}")
-    if not np.isfinite(p0).all() or p0.min() < 0 or p0.max() > 1 + ROUNDING:
+def _as_volumes(fields: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Fields of a plane as those of a volume of one layer, with no flow through it."""
+    x, y = (f[:, :, None] for f in fields)
+    shape = (y.shape[0], x.shape[1], 2)
+    if is_tensor(x):
+        return x, y, x.new_zeros(shape)
+    return x, y, np.zeros(shape, x.dtype)
+
+
+def _adaptive(
+    p: Any, fields: tuple, duration: float, scheme: str, max_steps: int, tell: Callback | None
+) -> tuple[Any, int]:  # fmt: skip
+    """Adaptive Dormand-Prince 4(5) on the oracle's right-hand side in float64; accepted steps."""
+    try:
+        from torchdiffeq import odeint
+    except ImportError as error:
+        raise ValueError('integrator "rk45" needs torchdiffeq: pip install torchdiffeq') from error
+    import torch
+
+    from .kernels import oracle
+
+    inside, velocity, diffusivity, spacing = fields
+    numpy_in = not is_tensor(p)
+    kept = torch.as_tensor(p)
+    precise = torch.float64 if kept.device.type != "mps" else torch.float32
+    inside = torch.as_tensor(inside)
+    v, d = (tuple(torch.as_tensor(x).to(precise) for x in f) for f in (velocity, diffusivity))
+
+    class Right:
+        accepted = 0
+
+        def __call__(self, _: Any, y: Any) -> Any:
+            return oracle.rate(y, inside, v, d, spacing, scheme)
+
+        def callback_accept_step(self, t: Any, y: Any, dt: Any) -> None:
+            self.accepted += 1
+            if self.accepted > max_steps:
+                raise ValueError(f"the transport needs more than max_steps={max_steps} steps")
+
+    right = Right()
+    times = torch.tensor([0.0, duration], dtype=precise)
+    with torch.no_grad():
+        end = odeint(right, kept.to(precise), times, method="dopri5", rtol=1e-7, atol=1e-9)[-1]
+    out = end.to(kept.dtype)
+    out = out.numpy() if numpy_in else out
+    if tell is not None:
+        tell(duration, out)
+    return out, right.accepted
+
+
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f'unknown {name} "{value}": known are {", ".join(known)}')
+
+
+def _check_values(finite: bool, p: Any) -> None:
+    if not finite or float(p.min()) < 0 or float(p.max()) > 1 + ROUNDING:
         raise ValueError("p0 must be finite and in [0, 1]")
-    if (p0[~flow.domain] > 0).any():
-        raise ValueError("p0 has values outside of the flow's domain; multiply it by the domain first")
-    if not 0 <= duration < np.inf:
-        raise ValueError(f"duration must be finite and not negative, got {duration}")
-    if integrator not in ("ssp3", "euler"):
-        raise ValueError(f'integrator is "ssp3" or "euler", not "{integrator}"')
 
 
-def _reachable(p0: npt.NDArray, flow: Flow, duration: float) -> tuple[slice, slice, slice]:
-    """Box that P can have reached: its support, plus peak speed times duration, plus 6 σ of spread."""
-    found = ndimage.find_objects((p0 > 0).astype(np.uint8))
-    if not found:
-        return (slice(0, 1),) * 3
-    box = []
-    for axis, s in enumerate(found[0]):
-        speed = float(np.abs(flow.velocity[axis]).max())
-        d = max(float(x.max()) for x in flow.diffusivity)
-        h = flow.spacing_mm[axis]
-        # first-order upwind spreads like a diffusivity of |V|h/2
-        reach = speed * duration + 6 * np.sqrt(2 * duration * (d + speed * h / 2))
-        margin = int(np.ceil(reach / h)) + 2
-        box.append(slice(max(0, s.start - margin), min(p0.shape[axis], s.stop + margin)))
-    return tuple(box)  # type: ignore[return-value]
-
-
-def _face_box(box: tuple[slice, slice, slice], axis: int) -> tuple[slice, ...]:
-    return tuple(slice(s.start, s.stop + 1) if a == axis else s for a, s in enumerate(box))
+def _check_flow(flow: Flow) -> None:
+    shape = tuple(flow.domain.shape)
+    n = len(shape)
+    if len(flow.spacing_mm) != n or not all(0 < s < np.inf for s in flow.spacing_mm):
+        raise ValueError(f"the flow's spacing must be {n} positive numbers, got {flow.spacing_mm}")
+    for name, fields in (("velocity", flow.velocity), ("diffusivity", flow.diffusivity)):
+        wanted = [tuple(k + (a == axis) for a, k in enumerate(shape)) for axis in range(n)]
+        if [tuple(f.shape) for f in fields] != wanted:
+            raise ValueError(
+                f"the flow's {name} must be staggered, of shapes {wanted}; "
+                f"got {[tuple(f.shape) for f in fields]}"
+            )

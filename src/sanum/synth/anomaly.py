@@ -72,7 +72,7 @@ def grow(anatomy: Anatomy, params: ShapeParams) -> Array:
             p0 = noise_shape(anatomy.brain, rng=rng, percentile=params.percentile, periods=periods)
             p0 = _some_parts(p0, rng)
         flow = draw_flow(
-            anatomy.brain, rng=rng, spacing=spacing, peak_speed=params.peak_speed,  # type: ignore[arg-type]
+            anatomy.brain, rng=rng, spacing=spacing, peak_speed=params.peak_speed,
             diffusion_length=params.diffusion_length, ramp=anatomy.ramp,
         )  # fmt: skip
         p = transport(np.clip(p0, 0, 1), flow, duration=params.duration, integrator="euler").p

@@ -6,7 +6,33 @@ import numpy as np
 from numba import njit, prange
 
 
-@njit(cache=True, parallel=True, fastmath=False)
+@njit(cache=True, parallel=True)
+def gradient_noise_2d(gradients, steps, offset, out):
+    """Fill `out` (X, Y) from unit `gradients` (A, B, 2); position = (index + offset)·steps."""
+    nx, ny = out.shape
+    for i in prange(nx):
+        x = (i + offset[0]) * steps[0]
+        a = floor(x)
+        fx = np.float32(x - a)
+        ux = fx * fx * fx * (fx * (fx * np.float32(6) - np.float32(15)) + np.float32(10))
+        for j in range(ny):
+            y = (j + offset[1]) * steps[1]
+            b = floor(y)
+            fy = np.float32(y - b)
+            uy = fy * fy * fy * (fy * (fy * np.float32(6) - np.float32(15)) + np.float32(10))
+            value = np.float32(0)
+            for da in range(2):
+                wx = ux if da == 1 else np.float32(1) - ux
+                for db in range(2):
+                    wy = uy if db == 1 else np.float32(1) - uy
+                    dot = gradients[a + da, b + db, 0] * (fx - np.float32(da)) + gradients[
+                        a + da, b + db, 1
+                    ] * (fy - np.float32(db))
+                    value += wx * wy * dot
+            out[i, j] = value
+
+
+@njit(cache=True, parallel=True)
 def gradient_noise_3d(gradients, steps, offset, out):
     """Fill `out` (X, Y, Z) from unit `gradients` (A, B, C, 3); position = (index + offset)·steps."""
     nx, ny, nz = out.shape
@@ -41,51 +67,167 @@ def gradient_noise_3d(gradients, steps, offset, out):
                 out[i, j, k] = value
 
 
-@njit(cache=True)
-def largest_rate(vx, vy, vz, dx_, dy_, dz_, hx, hy, hz):
-    """Largest rate at which a cell can empty, 1/time: ∑ outflow/h + ∑ D/h² over its six faces."""
+@njit(cache=True, parallel=True)
+def largest_rates(vx, vy, vz, dx_, dy_, dz_, hx, hy, hz, rates):
+    """Largest rates at which a cell of each plane can empty, 1/time, into `rates` (X, 2).
+
+    Column 0: by flow, ∑ outflow/h over its six faces; column 1: by flow and diffusion, which adds ∑ D/h².
+    A field that is not finite gives inf.
+    """
     nx, ny, nz = vx.shape[0] - 1, vx.shape[1], vx.shape[2]
-    top = 0.0
-    for i in range(nx):
+    for i in prange(nx):
+        flow = 0.0
+        both = 0.0
         for j in range(ny):
             for k in range(nz):
-                rate = (
+                out = (
                     (max(vx[i + 1, j, k], 0.0) - min(vx[i, j, k], 0.0)) / hx
                     + (max(vy[i, j + 1, k], 0.0) - min(vy[i, j, k], 0.0)) / hy
                     + (max(vz[i, j, k + 1], 0.0) - min(vz[i, j, k], 0.0)) / hz
-                    + (dx_[i + 1, j, k] + dx_[i, j, k]) / (hx * hx)
+                )
+                spread = (
+                    (dx_[i + 1, j, k] + dx_[i, j, k]) / (hx * hx)
                     + (dy_[i, j + 1, k] + dy_[i, j, k]) / (hy * hy)
                     + (dz_[i, j, k + 1] + dz_[i, j, k]) / (hz * hz)
                 )
-                if rate > top:
-                    top = rate
-    return top
+                if not out + spread < np.inf:
+                    flow = np.inf
+                    both = np.inf
+                flow = max(flow, out)
+                both = max(both, out + spread)
+        rates[i, 0] = flow
+        rates[i, 1] = both
+
+
+# Neighbours beyond the array are the cell itself: the faces there carry no flow and no diffusion, so what
+# stands in for the neighbour counts nothing, and the loops need no branches. g is 1/h.
 
 
 @njit(inline="always")
-def _flux(left, right, v, d, h):
-    """Flux through a face from `left` to `right`, per unit area: upwind flow and central diffusion."""
-    return (v * left if v > 0 else v * right) - d * (right - left) / h
+def _upwind(before, here, after, v0, v1, d0, d1, g):
+    """Inflow minus outflow of a cell along one axis, first order: faces 0 (before) and 1 (after)."""
+    left = (v0 * before if v0 > 0 else v0 * here) - d0 * (here - before) * g
+    right = (v1 * here if v1 > 0 else v1 * after) - d1 * (after - here) * g
+    return (left - right) * g
+
+
+@njit(inline="always")
+def _upwind_cell(p, i, j, k, im, ip, jm, jp, km, kp, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz):
+    here = p[i, j, k]
+    return (
+        _upwind(
+            p[im, j, k], here, p[ip, j, k], vx[i, j, k], vx[i + 1, j, k], dx_[i, j, k], dx_[i + 1, j, k], gx
+        )
+        + _upwind(
+            p[i, jm, k], here, p[i, jp, k], vy[i, j, k], vy[i, j + 1, k], dy_[i, j, k], dy_[i, j + 1, k], gy
+        )
+        + _upwind(
+            p[i, j, km], here, p[i, j, kp], vz[i, j, k], vz[i, j, k + 1], dz_[i, j, k], dz_[i, j, k + 1], gz
+        )
+    )
 
 
 @njit(cache=True, parallel=True)
-def upwind_euler(p, vx, vy, vz, dx_, dy_, dz_, hx, hy, hz, dt, out):
-    """One forward step of the finite-volume update, p (X, Y, Z) → out."""
+def upwind_stage(p, base, a, b, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, out):
+    """One Runge-Kutta stage, out = a·base + b·(p + dt·rate(p)), with first-order upwind flow; (X, Y, Z)."""
     nx, ny, nz = p.shape
     for i in prange(nx):
+        im, ip = max(i - 1, 0), min(i + 1, nx - 1)
         for j in range(ny):
+            jm, jp = max(j - 1, 0), min(j + 1, ny - 1)
+            for k in range(1, nz - 1):  # apart from the ends, so that it is one run of vectors
+                rate = _upwind_cell(
+                    p, i, j, k, im, ip, jm, jp, k - 1, k + 1, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz
+                )
+                out[i, j, k] = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
+            for k in (0, nz - 1):
+                km, kp = max(k - 1, 0), min(k + 1, nz - 1)
+                rate = _upwind_cell(p, i, j, k, im, ip, jm, jp, km, kp, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz)
+                out[i, j, k] = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
+
+
+@njit(inline="always")
+def _half_slope(before, here, after, open_):
+    """Half the limited slope of a cell (van Leer 1974): at most either difference; 0 beside a wall."""
+    a = here - before
+    b = after - here
+    return a * b / (a + b) if open_ and a * b > 0 else a * 0
+
+
+@njit(inline="always")
+def _muscl(pmm, pm, here, pp, ppp, omm, om, o, op, opp, v0, v1, d0, d1, g):
+    """As `_upwind`, second order: five cells in a row (p) and whether they lie in the domain (o)."""
+    sm = _half_slope(pmm, pm, here, omm and o)
+    s = _half_slope(pm, here, pp, om and op)
+    sp = _half_slope(here, pp, ppp, o and opp)
+    left = (v0 * (pm + sm) if v0 > 0 else v0 * (here - s)) - d0 * (here - pm) * g
+    right = (v1 * (here + s) if v1 > 0 else v1 * (pp - sp)) - d1 * (pp - here) * g
+    return (left - right) * g
+
+
+@njit(cache=True, parallel=True)
+def muscl_stage(p, base, a, b, inside, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, out):
+    """As `upwind_stage`, flow of second order with a limiter; `inside` (X, Y, Z) bool: the domain."""
+    nx, ny, nz = p.shape
+    for i in prange(nx):
+        imm, im, ip, ipp = max(i - 2, 0), max(i - 1, 0), min(i + 1, nx - 1), min(i + 2, nx - 1)
+        for j in range(ny):
+            jmm, jm, jp, jpp = max(j - 2, 0), max(j - 1, 0), min(j + 1, ny - 1), min(j + 2, ny - 1)
             for k in range(nz):
-                here = p[i, j, k]
-                west = _flux(p[i - 1, j, k], here, vx[i, j, k], dx_[i, j, k], hx) if i > 0 else 0.0
-                east = (
-                    _flux(here, p[i + 1, j, k], vx[i + 1, j, k], dx_[i + 1, j, k], hx) if i < nx - 1 else 0.0
+                if not inside[i, j, k]:
+                    out[i, j, k] = 0
+                    continue
+                kmm, km, kp, kpp = max(k - 2, 0), max(k - 1, 0), min(k + 1, nz - 1), min(k + 2, nz - 1)
+                rate = _muscl(
+                    p[imm, j, k],
+                    p[im, j, k],
+                    p[i, j, k],
+                    p[ip, j, k],
+                    p[ipp, j, k],
+                    inside[imm, j, k],
+                    inside[im, j, k],
+                    inside[i, j, k],
+                    inside[ip, j, k],
+                    inside[ipp, j, k],
+                    vx[i, j, k],
+                    vx[i + 1, j, k],
+                    dx_[i, j, k],
+                    dx_[i + 1, j, k],
+                    gx,
                 )
-                south = _flux(p[i, j - 1, k], here, vy[i, j, k], dy_[i, j, k], hy) if j > 0 else 0.0
-                north = (
-                    _flux(here, p[i, j + 1, k], vy[i, j + 1, k], dy_[i, j + 1, k], hy) if j < ny - 1 else 0.0
+                rate += _muscl(
+                    p[i, jmm, k],
+                    p[i, jm, k],
+                    p[i, j, k],
+                    p[i, jp, k],
+                    p[i, jpp, k],
+                    inside[i, jmm, k],
+                    inside[i, jm, k],
+                    inside[i, j, k],
+                    inside[i, jp, k],
+                    inside[i, jpp, k],
+                    vy[i, j, k],
+                    vy[i, j + 1, k],
+                    dy_[i, j, k],
+                    dy_[i, j + 1, k],
+                    gy,
                 )
-                below = _flux(p[i, j, k - 1], here, vz[i, j, k], dz_[i, j, k], hz) if k > 0 else 0.0
-                above = (
-                    _flux(here, p[i, j, k + 1], vz[i, j, k + 1], dz_[i, j, k + 1], hz) if k < nz - 1 else 0.0
+                rate += _muscl(
+                    p[i, j, kmm],
+                    p[i, j, km],
+                    p[i, j, k],
+                    p[i, j, kp],
+                    p[i, j, kpp],
+                    inside[i, j, kmm],
+                    inside[i, j, km],
+                    inside[i, j, k],
+                    inside[i, j, kp],
+                    inside[i, j, kpp],
+                    vz[i, j, k],
+                    vz[i, j, k + 1],
+                    dz_[i, j, k],
+                    dz_[i, j, k + 1],
+                    gz,
                 )
-                out[i, j, k] = here - dt * ((east - west) / hx + (north - south) / hy + (above - below) / hz)
+                new = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
+                out[i, j, k] = new if new > 0 else 0  # below 0 by rounding only (some 1e-26)
