@@ -154,7 +154,6 @@ class _Job:
             raise ValueError("p0 lies outside of the flow's domain: none of it would be transported")
         self.clipped = (everything - kept) / everything if everything > 0 else 0.0
         self.p = inside
-        self.box: Box | None = None
 
     @classmethod
     def of(cls, p0: Any, flow: Flow) -> "_Job":
