@@ -23,8 +23,8 @@ def run(backend, domain, flow, p0, scheme, steps=8, dt=0.01):
     fields = (domain, flow.velocity, flow.diffusivity, flow.spacing_mm)
     p = p0
     for _ in range(steps):
-        first = backend.stage(p, p, 0.0, 1.0, *fields, dt, scheme, backend.zeros_like(p))
-        p = backend.stage(first, p, 0.75, 0.25, *fields, dt, scheme, backend.zeros_like(p))
+        first = backend.stage(p, p, 0.0, 1.0, *fields, dt, scheme, backend.zeros(tuple(p.shape), p))
+        p = backend.stage(first, p, 0.75, 0.25, *fields, dt, scheme, backend.zeros(tuple(p.shape), p))
     return p
 
 
@@ -40,17 +40,47 @@ def test_the_fused_loops_equal_the_oracle(job, scheme, dtype, tolerance):
     assert np.abs(fused - plain.numpy()).max() <= tolerance
 
 
-def test_both_find_the_same_rates_and_support(job):
-    _, flow, p0 = job
+def test_both_find_the_same_rates(job):
+    _, flow, _ = job
     there = flow.to("cpu")
     a = NumpyBackend().largest_rates(flow.velocity, flow.diffusivity, flow.spacing_mm)
     b = TorchBackend().largest_rates(there.velocity, there.diffusivity, flow.spacing_mm)
     np.testing.assert_allclose(a, b, rtol=1e-6)
     assert a[1] > a[0] > 0
-    part = np.zeros_like(p0)
-    part[3:7, 5, 2:9] = 1
-    assert NumpyBackend().support(part) == TorchBackend().support(torch.from_numpy(part))
-    assert NumpyBackend().support(part * 0) is TorchBackend().support(torch.from_numpy(part * 0)) is None
+
+
+@pytest.mark.parametrize("spoil", [None, np.nan, np.inf, -0.25])
+def test_both_survey_alike(job, spoil):
+    part = np.zeros_like(job[2])
+    part[3:7, 5, 2:9] = 0.5
+    if spoil is not None:
+        part[4, 6, 3] = spoil
+    a, b = NumpyBackend().survey(part), TorchBackend().survey(torch.from_numpy(part))
+    assert a.high == b.high == (0.5 if spoil in (None, -0.25) else np.inf)
+    assert a.support == b.support == (slice(3, 7), slice(5, 6 + (spoil is not None)), slice(2, 9))
+    if spoil in (None, -0.25):
+        assert a.low == b.low == (spoil or 0)
+        assert a.total == b.total == 14 + (spoil or 0)
+
+
+def test_nothing_has_no_support():
+    nothing = np.zeros((3, 4, 5), np.float32)
+    for survey in (NumpyBackend().survey(nothing), TorchBackend().survey(torch.from_numpy(nothing))):
+        assert (survey.low, survey.high, survey.total, survey.support) == (0, 0, 0, None)
+
+
+@pytest.mark.parametrize("scheme", ["upwind", "muscl"])
+def test_a_stage_takes_p_no_farther_than_a_cell(job, scheme):
+    domain, flow, _ = job
+    p = np.zeros(domain.shape, np.float32)
+    p[6:9, 5:7, 7:9] = domain[6:9, 5:7, 7:9]
+    fields = (domain, flow.velocity, flow.diffusivity, flow.spacing_mm)
+    grown = (slice(5, 10), slice(4, 8), slice(6, 10))
+    backend = NumpyBackend()
+    whole = backend.stage(p, p, 0.0, 1.0, *fields, 0.01, scheme, np.zeros_like(p))
+    part = backend.stage(p, p, 0.0, 1.0, *fields, 0.01, scheme, np.zeros_like(p), grown)
+    assert np.array_equal(part, whole)
+    assert backend.survey(whole).support == grown
 
 
 def test_a_batch_equals_its_items(job):

@@ -3,13 +3,29 @@
 Both work on (X, Y, Z) and give the same numbers; a plane is a volume of one layer.
 """
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numba
 import numpy as np
 
 from .kernels import cpu
 
 Box = tuple[slice, ...]
+ALONE = 64**3  # cells up to which waking a second thread is not worth its while
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one look at P tells: least and largest value (inf if not finite), sum, box of what is not 0."""
+
+    low: float
+    high: float
+    total: float
+    support: Box | None
 
 
 class Backend(Protocol):
@@ -19,16 +35,12 @@ class Backend(Protocol):
         """Contiguous copy."""
         ...
 
-    def zeros_like(self, x: Any) -> Any:
-        """Zeros of the same kind."""
+    def zeros(self, shape: tuple[int, ...], like: Any) -> Any:
+        """Zeros of the kind of `like`."""
         ...
 
-    def support(self, p: Any) -> Box | None:
-        """Smallest box around what is not 0; None if all is 0."""
-        ...
-
-    def total(self, p: Any) -> float:
-        """Sum in float64."""
+    def survey(self, p: Any) -> Survey:
+        """Bounds, sum and support of P (X, Y, Z)."""
         ...
 
     def largest_rates(
@@ -39,9 +51,12 @@ class Backend(Protocol):
 
     def stage(
         self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any,
+        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
     ) -> Any:  # fmt: skip
-        """a·base + b·(p + dt·rate(p)), written into `out` where the backend can."""
+        """a·base + b·(p + dt·rate(p)), written into `out` where the backend can.
+
+        `region`: cells that can be other than 0; what lies outside is left as it is in `out`, or is 0.
+        """
         ...
 
 
@@ -52,24 +67,23 @@ class NumpyBackend:
         """See `Backend`."""
         return np.array(x, order="C")
 
-    def zeros_like(self, x: Any) -> Any:
+    def zeros(self, shape: tuple[int, ...], like: Any) -> Any:
         """See `Backend`."""
-        return np.zeros_like(x)
+        return np.zeros(shape, like.dtype)
 
-    def support(self, p: Any) -> Box | None:
+    def survey(self, p: Any) -> Survey:
         """See `Backend`."""
-        box = []
-        for axis in range(p.ndim):
-            others = tuple(a for a in range(p.ndim) if a != axis)
-            found = np.flatnonzero(p.any(axis=others))
-            if not found.size:
-                return None
-            box.append(slice(int(found[0]), int(found[-1]) + 1))
-        return tuple(box)
-
-    def total(self, p: Any) -> float:
-        """See `Backend`."""
-        return float(p.sum(dtype=np.float64))
+        numbers, bounds = np.empty((p.shape[0], 3)), np.empty((p.shape[0], 4), np.int64)
+        cpu.survey(p, numbers, bounds)
+        filled = np.flatnonzero(bounds[:, 1] >= 0)
+        box = None
+        if filled.size:
+            j0, _, k0, _ = bounds[filled].min(axis=0)
+            _, j1, _, k1 = bounds[filled].max(axis=0)
+            starts, ends = (int(filled[0]), int(j0), int(k0)), (int(filled[-1]), int(j1), int(k1))
+            box = tuple(slice(a, b + 1) for a, b in zip(starts, ends, strict=True))
+        low, high = numbers[:, 0].min(), numbers[:, 1].max()
+        return Survey(float(low), float(high), float(numbers[:, 2].sum()), box)
 
     def largest_rates(
         self, velocity: Any, diffusivity: Any, spacing: tuple[float, ...]
@@ -81,16 +95,31 @@ class NumpyBackend:
 
     def stage(
         self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any,
+        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
     ) -> Any:  # fmt: skip
         """See `Backend`."""
         number = p.dtype.type
         a, b, dt, *g = (number(x) for x in (a, b, dt, *(1 / h for h in spacing)))
-        if scheme == "muscl":
-            cpu.muscl_stage(p, base, a, b, inside, *velocity, *diffusivity, *g, dt, out)  # type: ignore[call-arg]
-        else:
-            cpu.upwind_stage(p, base, a, b, *velocity, *diffusivity, *g, dt, out)  # type: ignore[call-arg]
+        region = region or tuple(slice(0, n) for n in p.shape)
+        ends = [e for s in region for e in (s.start, s.stop)]
+        with _threads_for(region):
+            if scheme == "muscl":
+                cpu.muscl_stage(p, base, a, b, inside, *velocity, *diffusivity, *g, dt, *ends, out)  # type: ignore[call-arg]
+            else:
+                cpu.upwind_stage(p, base, a, b, *velocity, *diffusivity, *g, dt, *ends, out)  # type: ignore[call-arg]
         return out
+
+
+@contextmanager
+def _threads_for(region: Box) -> Iterator[None]:
+    """One thread for a small region, else as many as are set."""
+    before = numba.get_num_threads()
+    cells = math.prod(s.stop - s.start for s in region)
+    numba.set_num_threads(1 if cells <= ALONE else before)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 class TorchBackend:
@@ -100,25 +129,28 @@ class TorchBackend:
         """See `Backend`."""
         return x.clone(memory_format=_contiguous())
 
-    def zeros_like(self, x: Any) -> Any:
+    def zeros(self, shape: tuple[int, ...], like: Any) -> Any:
+        """See `Backend`."""
+        return like.new_zeros(shape)
+
+    def survey(self, p: Any) -> Survey:
         """See `Backend`."""
         import torch
 
-        return torch.zeros_like(x)
-
-    def support(self, p: Any) -> Box | None:
-        """See `Backend`."""
         box = []
         for axis in range(p.ndim):
-            others = tuple(a for a in range(p.ndim) if a != axis)
-            found = p.amax(dim=others).nonzero()
-            if not len(found):
-                return None
-            box.append(slice(int(found[0]), int(found[-1]) + 1))
-        return tuple(box)
+            places = (p != 0).movedim(axis, 0).flatten(1).any(dim=1).nonzero()
+            if len(places):
+                box.append(slice(int(places[0]), int(places[-1]) + 1))
+        finite = bool(torch.isfinite(p).all())
+        return Survey(
+            min(float(p.min()), 0.0) if finite else 0.0,
+            float(p.max()) if finite else np.inf,
+            self._total(p),
+            tuple(box) if box else None,
+        )
 
-    def total(self, p: Any) -> float:
-        """See `Backend`."""
+    def _total(self, p: Any) -> float:
         import torch
 
         return float(p.sum(dtype=torch.float64)) if p.device.type != "mps" else float(p.cpu().double().sum())
@@ -134,9 +166,9 @@ class TorchBackend:
 
     def stage(
         self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any,
+        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
     ) -> Any:  # fmt: skip
-        """See `Backend`; `out` is not used."""
+        """See `Backend`; `out` and `region` are not used."""
         from .kernels import oracle
 
         return oracle.stage(p, base, a, b, inside, velocity, diffusivity, spacing, dt, scheme)

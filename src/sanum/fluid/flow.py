@@ -8,6 +8,7 @@ touches a cell outside, so that no face of the border carries any flow.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,15 @@ class Flow:
     spacing_mm: tuple[float, ...]
     velocity: tuple[Any, ...]
     diffusivity: tuple[Any, ...]
+
+    @cached_property
+    def peaks(self) -> tuple[tuple[float, ...], float]:
+        """Largest |V| along each axis, and largest |D|; kept, so the fields must not change afterwards."""
+        speeds, spreads = (
+            tuple(max(float(x.max()), -float(x.min())) for x in fields)
+            for fields in (self.velocity, self.diffusivity)
+        )
+        return speeds, float(np.max(spreads))  # not `max`, which loses a NaN
 
     def to(self, device: Any) -> "Flow":
         """Return the flow as torch tensors on a torch device."""

@@ -22,6 +22,7 @@ SCHEMES = ("upwind", "muscl")
 INTEGRATORS = ("ssp3", "euler", "rk45")
 SAFETY = 0.95  # share of the largest stable step that is used
 Callback = Callable[[float, Any], None]
+Peaks = tuple[tuple[float, ...], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +100,9 @@ def transport(
         raise ValueError(f"share_of_step lies in (0, 1], got {share_of_step}")
     _check_flow(flow)
     job = _Job.of(p0, flow)
-    start_mass = job.backend.total(job.p)
+    start_mass = job.backend.survey(job.part).total if job.support else 0.0
     steps = job.run(duration, scheme, integrator, max_steps, share_of_step, callback)
-    mass = job.backend.total(job.p)
+    mass = job.backend.survey(job.part).total if job.support else 0.0
     error = abs(mass - start_mass) / start_mass if start_mass > 0 else 0.0
     return Transported(job.result(), steps, error, job.clipped)
 
@@ -137,23 +138,33 @@ class _Job:
     """One transport in the box that P can reach, as volumes of one kind of array."""
 
     def __init__(
-        self, p0: Any, domain: Any, flow: Flow, backend: Backend, back: Callable[[Any], Any]
+        self, p0: Any, flow: Flow, peaks: Peaks, backend: Backend, back: Callable[[Any], Any]
     ) -> None:
-        planar = p0.ndim == 2
-        self.backend, self.back = backend, back
-        if planar:
-            p0, domain = p0[:, :, None], domain[:, :, None]
-        self.spacing = (*flow.spacing_mm, 1.0) if planar else flow.spacing_mm
-        self.velocity = _as_volumes(flow.velocity) if planar else flow.velocity
-        self.diffusivity = _as_volumes(flow.diffusivity) if planar else flow.diffusivity
-        self.planar, self.domain = planar, domain
-        everything = backend.total(p0)
-        inside = p0 * domain
-        kept = backend.total(inside)
-        if everything > 0 and kept == 0:
+        self.planar = p0.ndim == 2
+        self.backend, self.back, self.domain = backend, back, flow.domain
+        self.spacing, self.velocity, self.diffusivity = flow.spacing_mm, flow.velocity, flow.diffusivity
+        self.speeds, self.spread = peaks
+        if self.planar:
+            p0, self.domain = p0[:, :, None], self.domain[:, :, None]
+            self.spacing = (*self.spacing, 1.0)
+            self.velocity, self.diffusivity = _as_volumes(self.velocity), _as_volumes(self.diffusivity)
+            self.speeds = (*self.speeds, 0.0)
+        found = backend.survey(p0)
+        if found.low < 0 or not found.high <= 1 + ROUNDING:
+            raise ValueError("p0 must be finite and in [0, 1]")
+        if not all(map(np.isfinite, (*self.speeds, self.spread))):
+            raise ValueError("the flow's velocity and diffusivity must be finite")
+        self.shape, self.clipped = tuple(p0.shape), 0.0
+        self.box = self.support = found.support
+        if self.box is None:
+            self.part = backend.copy(p0[:1, :1, :1])
+            return
+        self.part = p0[self.box] * self.domain[self.box]
+        kept = backend.survey(self.part)
+        if kept.support is None:
             raise ValueError("p0 lies outside of the flow's domain: none of it would be transported")
-        self.clipped = (everything - kept) / everything if everything > 0 else 0.0
-        self.p = inside
+        outside = backend.survey(p0[self.box] * ~self.domain[self.box]).total
+        self.clipped = outside / found.total
 
     @classmethod
     def of(cls, p0: Any, flow: Flow) -> "_Job":
@@ -167,24 +178,27 @@ class _Job:
             if p0.dtype not in (torch.float32, torch.float64):
                 raise ValueError(f"p0 must be float32 or float64, got {p0.dtype}")
             if p0.device.type != "cpu":
-                moved = flow.to(p0.device)
-                _check_values(bool(torch.isfinite(p0).all()), p0)
-                return cls(p0.detach(), moved.domain, moved, TorchBackend(), _same)
+                return cls(p0.detach(), flow.to(p0.device), flow.peaks, TorchBackend(), _same)
             array, back = p0.detach().numpy(), torch.from_numpy
         else:
             array, back = p0, _same
             if array.dtype not in (np.float32, np.float64):
                 raise ValueError(f"p0 must be float32 or float64, got {array.dtype}")
-        _check_values(bool(np.isfinite(array).all()), array)
         fields = Flow(
             np.asarray(flow.domain), flow.spacing_mm,
             tuple(map(np.asarray, flow.velocity)), tuple(map(np.asarray, flow.diffusivity)),
         )  # fmt: skip
-        return cls(array, fields.domain, fields, NumpyBackend(), back)
+        return cls(array, fields, flow.peaks, NumpyBackend(), back)
 
     def result(self) -> Any:
         """P on the whole grid, of the kind that came in."""
-        return self.back(self.p[:, :, 0] if self.planar else self.p)
+        return self._whole(self.part)
+
+    def _whole(self, part: Any) -> Any:
+        whole = self.backend.zeros(self.shape, part)
+        if self.box is not None:
+            whole[self.box] = part
+        return self.back(whole[:, :, 0] if self.planar else whole)
 
     def run(
         self,
@@ -195,10 +209,9 @@ class _Job:
         share: float,
         callback: Callback | None,
     ) -> int:
-        """Transport `p`; returns the number of steps."""
-        box = _reachable(self, duration)
-        if box is None or duration == 0:
-            self.p = self.backend.copy(self.p)
+        """Transport `part`, which grows to the box that it can reach; returns the number of steps."""
+        support, box = self.support, _reachable(self, duration)
+        if support is None or box is None or duration == 0:
             return 0
         faces = [tuple(slice(s.start, s.stop + (a == axis)) for a, s in enumerate(box)) for axis in range(3)]
         # copies, never views: the integrator writes into p, and the walls below into the fields
@@ -214,71 +227,83 @@ class _Job:
         inside = copy(self.domain[box])
         fields = (inside, velocity, diffusivity, self.spacing)
         by_flow, by_both = self.backend.largest_rates(velocity, diffusivity, self.spacing)
-        if not np.isfinite(by_both):
-            raise ValueError("the flow's velocity and diffusivity must be finite")
         rate = by_both + (by_flow if scheme == "muscl" else 0)  # the limited slope at most doubles an outflow
-        part, whole = copy(self.p[box]), self.backend.zeros_like(self.p)
+        part = self.backend.zeros(tuple(inside.shape), self.part)
+        start = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(support, box, strict=True))
+        part[start] = self.part
+        self.box = box
 
         def shown(time: float, p: Any) -> None:
             assert callback is not None
-            full = self.backend.zeros_like(whole)
-            full[box] = p
-            callback(time, self.back(full[:, :, 0] if self.planar else full))
+            callback(time, self._whole(p))
 
         tell = shown if callback else None
         if integrator == "rk45":
-            part, steps = _adaptive(part, fields, duration, scheme, max_steps, tell)
-        else:
-            steps = max(1, int(np.ceil(duration * rate / (SAFETY * share))))
-            if steps > max_steps:
-                raise ValueError(f"the transport needs {steps} steps, more than max_steps={max_steps}")
-            part = self._integrate(part, fields, duration, steps, scheme, integrator, tell)
-        whole[box] = part
-        self.p = whole
+            self.part, steps = _adaptive(part, fields, duration, scheme, max_steps, tell)
+            return steps
+        steps = max(1, int(np.ceil(duration * rate / (SAFETY * share))))
+        if steps > max_steps:
+            raise ValueError(f"the transport needs {steps} steps, more than max_steps={max_steps}")
+        self.part = self._integrate(part, start, fields, duration / steps, steps, scheme, integrator, tell)
         return steps
 
     def _integrate(
         self,
         p: Any,
+        region: Box,
         fields: tuple,
-        duration: float,
+        dt: float,
         steps: int,
         scheme: str,
         integrator: str,
         tell: Callback | None,
     ) -> Any:
-        dt = duration / steps
+        shape = tuple(p.shape)
         stage: Any = self.backend.stage
-        first, second = self.backend.zeros_like(p), self.backend.zeros_like(p)
+        first, second = self.backend.zeros(shape, p), self.backend.zeros(shape, p)
+        last = dt, scheme
         for n in range(steps):
-            if integrator == "euler":
-                first = stage(p, p, 0.0, 1.0, *fields, dt, scheme, first)
-            else:
-                first = stage(p, p, 0.0, 1.0, *fields, dt, scheme, first)
-                second = stage(first, p, 0.75, 0.25, *fields, dt, scheme, second)
-                first = stage(second, p, 1 / 3, 2 / 3, *fields, dt, scheme, first)
+            first = stage(p, p, 0.0, 1.0, *fields, *last, first, region := _grown(region, shape))
+            if integrator != "euler":
+                second = stage(first, p, 0.75, 0.25, *fields, *last, second, region := _grown(region, shape))
+                first = stage(second, p, 1 / 3, 2 / 3, *fields, *last, first, region := _grown(region, shape))
             p, first = first, p
             if tell is not None:
                 tell((n + 1) * dt, p)
         return p
 
 
+def _grown(region: Box, shape: tuple[int, ...]) -> Box:
+    """One cell more on every side: a stage takes P no farther (a limited slope is 0 where P is)."""
+    return tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(region, shape, strict=True))
+
+
 def _reachable(job: _Job, duration: float) -> Box | None:
-    """Box that P can have reached: its support, plus peak speed times duration, plus 6 σ of spread."""
-    support = job.backend.support(job.p)
-    if support is None:
+    """Box that P can have reached: its support, plus peak speed times duration, plus 6 σ of spread.
+
+    What starts in the support never leaves a box made with the peaks of the whole domain; so the peaks
+    inside that box make a smaller one that will do.
+    """
+    if job.support is None:
         return None
-    top = max(float(x.max()) for x in job.diffusivity)
+    box = _reached(job, job.speeds, job.spread, duration)
+    for _ in range(2):
+        faces = [tuple(slice(s.start, s.stop + (a == axis)) for a, s in enumerate(box)) for axis in range(3)]
+        velocity = [v[f] for v, f in zip(job.velocity, faces, strict=True)]
+        speeds = tuple(max(float(v.max()), -float(v.min())) for v in velocity)
+        spread = max(float(d[f].max()) for d, f in zip(job.diffusivity, faces, strict=True))
+        box = _reached(job, speeds, spread, duration)
+    return box
+
+
+def _reached(job: _Job, speeds: tuple[float, ...], spread: float, duration: float) -> Box:
+    assert job.support is not None
     box = []
-    for axis, s in enumerate(support):
-        speed = float(abs(job.velocity[axis]).max())
-        if not np.isfinite(speed + top):
-            raise ValueError("the flow's velocity and diffusivity must be finite")
-        h = job.spacing[axis]
+    for s, h, n, speed in zip(job.support, job.spacing, job.shape, speeds, strict=True):
         # first-order upwind spreads like a diffusivity of |V|h/2
-        reach = speed * duration + 6 * np.sqrt(2 * duration * (top + speed * h / 2))
+        reach = speed * duration + 6 * np.sqrt(2 * duration * (spread + speed * h / 2))
         margin = int(np.ceil(reach / h)) + 2
-        box.append(slice(max(0, s.start - margin), min(job.p.shape[axis], s.stop + margin)))
+        box.append(slice(max(0, s.start - margin), min(n, s.stop + margin)))
     return tuple(box)
 
 
@@ -339,11 +364,6 @@ def _adaptive(
 def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f'unknown {name} "{value}": known are {", ".join(known)}')
-
-
-def _check_values(finite: bool, p: Any) -> None:
-    if not finite or float(p.min()) < 0 or float(p.max()) > 1 + ROUNDING:
-        raise ValueError("p0 must be finite and in [0, 1]")
 
 
 def _check_flow(flow: Flow) -> None:

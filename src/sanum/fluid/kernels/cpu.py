@@ -68,6 +68,34 @@ def gradient_noise_3d(gradients, steps, offset, out):
 
 
 @njit(cache=True, parallel=True)
+def survey(p, numbers, bounds):
+    """Per plane of p (X, Y, Z): least, largest, sum into `numbers` (X, 3); where it is not 0 into `bounds`.
+
+    `bounds` (X, 4) int: first and last j, first and last k; first > last where a plane is all 0. A value that
+    is not finite makes the largest inf.
+    """
+    nx, ny, nz = p.shape
+    for i in prange(nx):
+        low = 0.0
+        high = 0.0
+        total = 0.0
+        j0, j1, k0, k1 = ny, -1, nz, -1
+        for j in range(ny):
+            for k in range(nz):
+                x = p[i, j, k]
+                if x != 0:
+                    if not abs(x) < np.inf:
+                        high = np.inf
+                    low = min(low, x)
+                    high = max(high, x)
+                    total += x
+                    j0, j1 = min(j0, j), max(j1, j)
+                    k0, k1 = min(k0, k), max(k1, k)
+        numbers[i, 0], numbers[i, 1], numbers[i, 2] = low, high, total
+        bounds[i, 0], bounds[i, 1], bounds[i, 2], bounds[i, 3] = j0, j1, k0, k1
+
+
+@njit(cache=True, parallel=True)
 def largest_rates(vx, vy, vz, dx_, dy_, dz_, hx, hy, hz, rates):
     """Largest rates at which a cell of each plane can empty, 1/time, into `rates` (X, 2).
 
@@ -128,19 +156,26 @@ def _upwind_cell(p, i, j, k, im, ip, jm, jp, km, kp, vx, vy, vz, dx_, dy_, dz_, 
 
 
 @njit(cache=True, parallel=True)
-def upwind_stage(p, base, a, b, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, out):
-    """One Runge-Kutta stage, out = a·base + b·(p + dt·rate(p)), with first-order upwind flow; (X, Y, Z)."""
+def upwind_stage(
+    p, base, a, b, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out
+):  # fmt: skip
+    """One Runge-Kutta stage, out = a·base + b·(p + dt·rate(p)), with first-order upwind flow; (X, Y, Z).
+
+    Only cells from (i0, j0, k0) up to, but not with, (i1, j1, k1) are written.
+    """
     nx, ny, nz = p.shape
-    for i in prange(nx):
+    for i in prange(i0, i1):
         im, ip = max(i - 1, 0), min(i + 1, nx - 1)
-        for j in range(ny):
+        for j in range(j0, j1):
             jm, jp = max(j - 1, 0), min(j + 1, ny - 1)
-            for k in range(1, nz - 1):  # apart from the ends, so that it is one run of vectors
+            for k in range(max(k0, 1), min(k1, nz - 1)):  # apart from the ends: one run of vectors
                 rate = _upwind_cell(
                     p, i, j, k, im, ip, jm, jp, k - 1, k + 1, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz
                 )
                 out[i, j, k] = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
             for k in (0, nz - 1):
+                if k < k0 or k >= k1:
+                    continue
                 km, kp = max(k - 1, 0), min(k + 1, nz - 1)
                 rate = _upwind_cell(p, i, j, k, im, ip, jm, jp, km, kp, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz)
                 out[i, j, k] = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
@@ -166,14 +201,16 @@ def _muscl(pmm, pm, here, pp, ppp, omm, om, o, op, opp, v0, v1, d0, d1, g):
 
 
 @njit(cache=True, parallel=True)
-def muscl_stage(p, base, a, b, inside, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, out):
+def muscl_stage(
+    p, base, a, b, inside, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out
+):  # fmt: skip
     """As `upwind_stage`, flow of second order with a limiter; `inside` (X, Y, Z) bool: the domain."""
     nx, ny, nz = p.shape
-    for i in prange(nx):
+    for i in prange(i0, i1):
         imm, im, ip, ipp = max(i - 2, 0), max(i - 1, 0), min(i + 1, nx - 1), min(i + 2, nx - 1)
-        for j in range(ny):
+        for j in range(j0, j1):
             jmm, jm, jp, jpp = max(j - 2, 0), max(j - 1, 0), min(j + 1, ny - 1), min(j + 2, ny - 1)
-            for k in range(nz):
+            for k in range(k0, k1):
                 if not inside[i, j, k]:
                     out[i, j, k] = 0
                     continue
