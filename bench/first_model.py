@@ -2,6 +2,9 @@
 
 Subjects: the last 8 of IXI. Lesion masks: stroke-090 to stroke-099, and noise. Seeds are fixed, so that
 anyone gets the same samples. The mirror image is found as at run time. Prints a Markdown table.
+
+"As scanned" is the subject's own pose and, for T1w, its own image, in which only the lesion is made; "drawn"
+adds the pose, warp, contrast and corruption of training, and draws whether the skull is on.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,32 +29,58 @@ from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, Conformed
 from sanum.space.grid import box_around, covering
 from sanum.space.mirror import find_mirror
 from sanum.synth.anatomy import Anatomy, prepare
-from sanum.synth.contrast import PRESETS, Preset
+from sanum.synth.contrast import PRESETS, Preset, own_contrast
 from sanum.synth.corrupt import Level
-from sanum.synth.generator import apply_sample, draw_sample
+from sanum.synth.generator import SampleParams, Skull, apply_sample, draw_sample
+from sanum.synth.geometry import identity_geometry
 
 Row = dict[str, float]
+OTHERS: tuple[Preset, ...] = ("free", "t2w", "flair", "pd", "ct")
 MARGIN = 8  # voxels of 2 mm around the model's box: the volume measured is 192 × 224 × 192 mm, a head
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What the samples of a row are: `skull` given means as scanned, else everything is drawn."""
+
+    title: str
+    presets: tuple[Preset, ...]
+    level: Level | None
+    skull: Skull | None = None
+
+
+SETTINGS = (
+    Setting("T1w as scanned, whole head", ("t1w",), "none", "on"),
+    Setting("T1w as scanned, stripped", ("t1w",), "none", "off"),
+    Setting("random modality, pose as scanned, whole head", OTHERS, "mild", "on"),
+    Setting("random modality, pose as scanned, stripped", OTHERS, "mild", "off"),
+    Setting("T1w, drawn, mild corruption", ("t1w",), "mild"),
+    Setting("T1w, drawn, all corruptions", ("t1w",), None),
+    Setting("random modality, drawn, mild corruption", OTHERS, "mild"),
+    Setting("random modality, drawn, all corruptions", OTHERS, None),
+    *(Setting(f"{name}-like, drawn, mild corruption", (name,), "mild") for name in OTHERS),
+)
+
+
+def as_scanned(params: SampleParams, anatomy: Anatomy, skull: Skull) -> SampleParams:
+    """The same lesion in the subject's own pose; a T1w keeps its own contrast."""
+    contrast = own_contrast(anatomy.tissue_means) if params.contrast.preset == "t1w" else params.contrast
+    return replace(params, geometry=identity_geometry(), contrast=contrast, skull=skull, skull_erosion=0)
+
+
 def measure(
-    anatomies: list[Anatomy],
-    bank: list[Path],
-    predictor: Predictor,
-    *,
-    presets: list[Preset],
-    level: Level | None,
-    seed: int,
-    per_subject: int,
+    anatomies: list[Anatomy], bank: list[Path], predictor: Predictor, setting: Setting, per_subject: int
 ) -> Row:
     """Mean over samples of every number of a row."""
     rows: list[Row] = []
-    weights = np.array([PRESETS[p] for p in presets])
+    weights = np.array([PRESETS[p] for p in setting.presets])
     for number, anatomy in enumerate(anatomies):
         for repeat in range(per_subject):
-            rng = np.random.default_rng([seed, number, repeat])
-            preset = presets[int(rng.choice(len(presets), p=weights / weights.sum()))]
-            params = draw_sample(rng, anatomy, bank, preset=preset, level=level, healthy=0.0)
+            rng = np.random.default_rng([11, number, repeat])
+            preset = setting.presets[int(rng.choice(len(weights), p=weights / weights.sum()))]
+            params = draw_sample(rng, anatomy, bank, preset=preset, level=setting.level, healthy=0.0)
+            if setting.skull:
+                params = as_scanned(params, anatomy, setting.skull)
             sample = apply_sample(anatomy, params)
             grid = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
             seen = Conformed(sample.image[0], np.ones(MODEL_SHAPE, bool), grid)
@@ -124,22 +154,12 @@ def main() -> None:
     pairs = split_subjects(options.data)[1]
     anatomies = [prepare(*pair, options.cache) for pair in pairs]
     bank = split_masks(options.data)[1]
-    others: list[Preset] = ["free", "t2w", "flair", "pd", "ct"]
-    settings: list[tuple[str, list[Preset], Level | None]] = [
-        ("T1w, mild corruption", ["t1w"], "mild"),
-        ("T1w, all corruptions", ["t1w"], None),
-        ("random modality, mild corruption", others, "mild"),
-        ("random modality, all corruptions", others, None),
-        *((f"{name}-like, mild corruption", [name], "mild") for name in others),
-    ]
     print("| input | PSNR dB | SSIM | L1 | Dice anomaly | error in lesion | input's own | Dice brain |")
     print("|---|---|---|---|---|---|---|---|")
-    for title, presets, level in settings:
-        r = measure(
-            anatomies, bank, predictor, presets=presets, level=level, seed=11, per_subject=options.per_subject
-        )
+    for setting in SETTINGS:
+        r = measure(anatomies, bank, predictor, setting, options.per_subject)
         print(
-            f"| {title} | {r['psnr']:.2f} | {r['ssim']:.3f} | {r['l1']:.4f} | {r['dice']:.3f} "
+            f"| {setting.title} | {r['psnr']:.2f} | {r['ssim']:.3f} | {r['l1']:.4f} | {r['dice']:.3f} "
             f"| {r['inside']:.3f} | {r['inside_input']:.3f} | {r['brain_dice']:.3f} |",
             flush=True,
         )

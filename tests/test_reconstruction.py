@@ -144,7 +144,7 @@ class TestFinding:
         class Dreamer:
             weights_name, weights_sha256, device = "dream", "0", "cpu"
 
-            def __call__(self, pair):
+            def __call__(self, pair, *, quick=False):
                 yes = np.ones(pair.shape[1:], np.float32)
                 return Maps(yes, 0 * yes, yes, yes)
 

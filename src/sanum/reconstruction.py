@@ -335,7 +335,8 @@ def _brain_near(
     seen = conform(scan, guess)
     if not seen.image.any():
         return guess, 0.0
-    brain = largest_part(predictor(pair_with_mirror(seen, reflection((1, 0, 0), guess))).brain > 0.5)
+    pair = pair_with_mirror(seen, reflection((1, 0, 0), guess))
+    brain = largest_part(predictor(pair, quick=True).brain > 0.5)
     ml = shown_ml(brain, seen)
     return (middle_of(brain, seen.grid.affine) if ml > 0 else guess), ml
 

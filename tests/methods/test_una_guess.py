@@ -13,12 +13,12 @@ CONTRASTS = {
 
 @pytest.fixture(scope="module")
 def anatomy():
-    """T1w (24³) of smooth tissue between 0.3 and 1.05, an average that is a blurred copy, and its share."""
+    """T1w (24³) of smooth tissue from 0.3 to 1.05, and a prior (1, 2, …): a blurred copy and its share."""
     g = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 1, 8, 8, 8, generator=g)
     t1w = 0.3 + 0.75 * torch.nn.functional.interpolate(coarse, size=(24, 24, 24), mode="trilinear")[0, 0]
     blurred = torch.nn.functional.avg_pool3d(t1w[None], 3, 1, padding=1, count_include_pad=False)[0]
-    return t1w, torch.stack([blurred, torch.ones_like(t1w)])
+    return t1w, torch.stack([blurred, torch.ones_like(t1w)])[None]
 
 
 @pytest.mark.parametrize("contrast", list(CONTRASTS))
@@ -51,7 +51,7 @@ def test_where_the_scan_shows_nothing_the_guess_is_0(anatomy):
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.5])
 def test_a_flat_scan_gives_finite_values(anatomy, value):
-    guess = first_guess(torch.full((2, 2, 24, 24, 24), value), anatomy[1])
+    guess = first_guess(torch.full((2, 2, 24, 24, 24), value), anatomy[1].expand(2, -1, -1, -1, -1))
     assert torch.isfinite(guess).all()
     assert guess.min() >= 0
 
@@ -59,4 +59,25 @@ def test_a_flat_scan_gives_finite_values(anatomy, value):
 def test_a_batch_equals_its_items(anatomy):
     t1w, average = anatomy
     x = torch.stack([torch.stack([t1w, t1w]), torch.stack([1 - t1w, t1w])])
-    torch.testing.assert_close(first_guess(x, average), torch.cat([first_guess(i[None], average) for i in x]))
+    both = first_guess(x, average.expand(2, -1, -1, -1, -1))
+    torch.testing.assert_close(both, torch.cat([first_guess(i[None], average) for i in x]))
+
+
+def test_bins_follow_the_brain_not_the_skull(anatomy):
+    """A scan whose brain takes a sixtieth of the intensities, as a CT on a scale of bone."""
+    t1w, average = anatomy
+    scan = 0.5 + 0.02 * t1w
+    share = torch.ones(24, 24, 24)
+    share[:3] = 0
+    scan[:3] = 1.5
+    prior = torch.stack([average[0, 0], share])[None]
+    guess = first_guess(torch.stack([scan, scan])[None], prior)[0, 0, 3:]
+    assert torch.corrcoef(torch.stack([guess.ravel(), t1w[3:].ravel()]))[0, 1] > 0.8
+
+
+def test_beyond_the_brains_intensities_the_guess_goes_no_further(anatomy):
+    t1w, average = anatomy
+    scan = 0.2 + 0.5 * t1w
+    guess = first_guess(torch.stack([scan, torch.full_like(scan, 1.4)])[None], average)[0]
+    assert guess[1].min() == guess[1].max()
+    assert guess[1, 0, 0, 0].item() == pytest.approx(guess[0].max().item(), abs=0.05)

@@ -7,12 +7,14 @@ from sanum.methods.una.loss import (
     WEIGHT_ANOMALY,
     WEIGHT_BRAIN,
     WEIGHT_UNCERTAINTY,
+    WEIGHT_WHOLE,
     gradient,
     kappa,
     laplace,
     objective,
     overlap,
     reconstruction,
+    whole,
 )
 from sanum.methods.una.model import Prediction
 
@@ -57,6 +59,12 @@ def test_gradient_looks_along_every_axis():
         gradient(x, zero(x), one(x), ONE), gradient(turned, zero(turned), one(turned), ONE)
     )
     assert gradient(x + 7, x, one(x), ONE).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_whole():
+    # B = ½, ½, 1: (½·2 − 1)² + (½·1 − 0)² + (3 − 1)² = 4.25, per 2 voxels
+    loss = whole(line(2, 1, 3), line(0, 0, 60), line(1, 0, 1), torch.tensor(2.0))
+    assert loss.item() == pytest.approx(2.125)
 
 
 def test_overlap():
@@ -112,6 +120,8 @@ def test_objective_is_the_weighted_sum():
     anomaly = overlap(prediction.anomaly, batch["lesion"], volume)
     brain = overlap(prediction.brain, batch["brain"], volume)
     scale = laplace(prediction.t1w, batch["t1w"], prediction.log_scale, batch["brain"], volume)
+    product = (prediction.t1w * prediction.brain.sigmoid() - batch["t1w"]) ** 2
+    assert values["whole"] == pytest.approx(WEIGHT_WHOLE * product.mean().item(), rel=1e-5)
     assert values["anomaly"] == pytest.approx(WEIGHT_ANOMALY * anomaly.item(), rel=1e-5)
     assert values["brain"] == pytest.approx(WEIGHT_BRAIN * brain.item(), rel=1e-5)
     assert values["uncertainty"] == pytest.approx(WEIGHT_UNCERTAINTY * scale.item(), rel=1e-5)

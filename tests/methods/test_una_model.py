@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
 
 from sanum.methods.una.guess import first_guess
-from sanum.methods.una.model import LOG_SCALE_RANGE, TOP, Una, features, lookup
+from sanum.methods.una.model import LOG_SCALE_RANGE, TOP, Una, features, lookup, read_atlas
+from sanum.space.grid import box_around
+from sanum.space.resample import sample_affine
 
 
 def una():
@@ -23,7 +26,7 @@ def test_four_maps_of_the_inputs_shape():
 
 def test_starts_at_the_first_guess():
     net, x = una(), pair()
-    guess = first_guess(x, torch.ones(2, 8, 12, 16))[:, :1]
+    guess = first_guess(x, torch.ones(1, 2, 8, 12, 16))[:, :1]
     with torch.no_grad():
         out = net(x)
         assert (out.t1w - guess).abs().mean() < 0.25  # the heads' first weights are small
@@ -35,13 +38,13 @@ def test_starts_at_the_first_guess():
 
 def test_lookup_interpolates_between_the_knots():
     values = torch.tensor([0.0, TOP / 8, 1.5 * TOP / 8, TOP, 9.0]).reshape(1, 1, -1, 1, 1)
-    tables = (torch.arange(9.0) ** 2).reshape(1, 9, 1, 1, 1).expand(1, 9, 5, 1, 1)
+    tables = (torch.arange(9.0) ** 2).reshape(1, 9)
     torch.testing.assert_close(lookup(values, tables).ravel(), torch.tensor([0.0, 1.0, 2.5, 64.0, 64.0]))
 
 
 def test_lookup_of_the_identity_table_is_the_identity():
     x = pair()[:, :1]
-    tables = torch.linspace(0, TOP, 9).reshape(1, 9, 1, 1, 1).expand(1, 9, *x.shape[2:])
+    tables = torch.linspace(0, TOP, 9)[None]
     torch.testing.assert_close(lookup(x, tables), x, atol=1e-6, rtol=0)
 
 
@@ -52,6 +55,30 @@ def test_the_average_anatomy_is_kept_with_the_weights():
     again = una()
     again.load_state_dict(state)
     assert torch.equal(again.average, state["average"])
+
+
+def test_the_atlas_is_read_where_the_pose_says():
+    rng = np.random.default_rng(0)
+    atlas = torch.from_numpy(rng.random((2, 20, 24, 18)).astype(np.float32))
+    pose = np.eye(4)
+    pose[:3, :3] += rng.normal(0, 0.1, (3, 3))
+    pose[:3, 3] = [3.0, -5.0, 2.5]
+    box, of_atlas = box_around((0, 0, 0), (16, 12, 14), 2.0), box_around((0, 0, 0), (20, 24, 18), 2.0)
+    expected = sample_affine(atlas, np.linalg.inv(of_atlas.affine) @ pose @ box.affine, box.shape)
+    found = read_atlas(atlas, torch.from_numpy(np.stack([pose, pose])), box.shape)
+    torch.testing.assert_close(found, expected.expand(2, -1, -1, -1, -1), atol=1e-4, rtol=0)
+
+
+def test_an_unknown_pose_gets_the_average():
+    g = torch.Generator().manual_seed(2)
+    average, atlas = torch.rand(2, 40, 48, 40, generator=g), torch.rand(2, 80, 96, 80, generator=g)
+    net = Una((8, 16), average, atlas)
+    poses = torch.stack([torch.eye(4), torch.full((4, 4), torch.nan)])
+    prior = net.prior(poses, 2, (40, 48, 40))
+    torch.testing.assert_close(prior[0], atlas[:, 20:60, 24:72, 20:60], atol=1e-5, rtol=0)
+    torch.testing.assert_close(prior[1], average)
+    torch.testing.assert_close(net.prior(None, 1, (40, 48, 40))[0], average)
+    assert torch.isfinite(net(pair(2), poses).t1w).all()
 
 
 def test_scale_stays_in_its_range():
@@ -78,8 +105,8 @@ def test_widths_make_the_network():
 
 
 def test_features_of_a_flat_scan():
-    flat, average = torch.full((1, 2, 16, 16, 16), 0.75), torch.ones(2, 16, 16, 16)
-    out = features(flat, flat, average)
+    flat = torch.full((1, 2, 16, 16, 16), 0.75)
+    out = features(flat, flat, torch.ones(1, 2, 16, 16, 16))
     assert out.shape == (1, 8, 16, 16, 16)
     for channel, value in enumerate([0.5, 0.5, 0, 0, 0, 0, 1, -1]):
         torch.testing.assert_close(out[0, channel], torch.full((16, 16, 16), float(value)))
@@ -88,6 +115,6 @@ def test_features_of_a_flat_scan():
 def test_features_show_where_the_sides_differ():
     x = torch.full((1, 2, 16, 16, 16), 0.5)
     x[0, 0, 4, 5, 6] = 0.7
-    difference = features(x, x, torch.ones(2, 16, 16, 16))[0, 5]
+    difference = features(x, x, torch.ones(1, 2, 16, 16, 16))[0, 5]
     assert difference[4, 5, 6].item() == pytest.approx(0.8)
     assert (difference != 0).sum() == 1

@@ -73,7 +73,7 @@ class TinyStream(torch.utils.data.IterableDataset):
         while True:
             g = torch.Generator().manual_seed(n)
             maps = {k: torch.rand(1, 8, 8, 8, generator=g) for k in ("t1w", "p", "lesion", "brain")}
-            yield {"image": torch.rand(2, 8, 8, 8, generator=g), **maps}
+            yield {"image": torch.rand(2, 8, 8, 8, generator=g), "to_atlas": torch.eye(4), **maps}
             n += 1
 
 
@@ -83,7 +83,7 @@ AVERAGED = []
 def averaged(anatomies):
     """Stand in for the average of `anatomies`, which are remembered."""
     AVERAGED.append(anatomies)
-    return np.ones((2, 8, 8, 8), np.float32)
+    return np.ones((2, 80, 96, 80), np.float32)
 
 
 @pytest.fixture
@@ -92,6 +92,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(TinyStream, "made", [])
     monkeypatch.setattr(module, "prepare", lambda t1w, labels, cache: (t1w, labels))
     monkeypatch.setattr(module, "average_anatomy", lambda anatomies, *, seed: averaged(anatomies))
+    monkeypatch.setattr(module, "atlas", averaged)
     monkeypatch.setattr(module, "Stream", TinyStream)
 
 
@@ -102,7 +103,8 @@ def test_training_sees_nothing_that_is_held_out(data, tmp_path):
     assert seen == [(n, 4) for n in range(1, 5)]
     held_subjects = {p for pair in split_subjects(data)[1] for p in pair}
     assert TinyStream.made
-    assert not {p for pair in AVERAGED[-1] for p in pair} & held_subjects
+    for averaged_ones in AVERAGED[-2:]:
+        assert not {p for pair in averaged_ones for p in pair} & held_subjects
     for stream in TinyStream.made:
         assert not {p for pair in stream.anatomies for p in pair} & held_subjects
         assert not set(stream.bank) & set(split_masks(data)[1])

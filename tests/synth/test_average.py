@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from sanum.scan.conform import MODEL_SHAPE
-from sanum.synth.average import average_anatomy
+from sanum.space.grid import apply_affine
+from sanum.synth.anatomy import ATLAS_GRID
+from sanum.synth.average import atlas, average_anatomy
 
 
 def test_the_middle_is_brain_in_every_pose_and_the_corners_in_none(anatomy):
@@ -24,6 +26,19 @@ def test_the_seed_decides(anatomy):
     assert not np.array_equal(draw(1), draw(2))
 
 
+def test_the_atlas_of_one_anatomy_is_that_anatomy_in_mni_space(anatomy):
+    mean, share = atlas([anatomy])
+    assert mean.shape == MODEL_SHAPE
+    np.testing.assert_array_equal(share, share[::-1])  # left and right alike
+    np.testing.assert_array_equal(mean, mean[::-1])
+    white = tuple(np.round(apply_affine(np.linalg.inv(ATLAS_GRID.affine), (0, -10, 44))).astype(int))
+    assert share[white] == 1
+    assert mean[white] == pytest.approx(1, abs=0.05)  # 40 mm above the head's middle, within white matter
+    assert share[0, 0, 0] == 0
+
+
 def test_needs_an_anatomy():
     with pytest.raises(ValueError, match="anatomy"):
         average_anatomy([], seed=0)
+    with pytest.raises(ValueError, match="anatomy"):
+        atlas([])

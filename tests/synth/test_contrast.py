@@ -4,21 +4,15 @@ import numpy as np
 import pytest
 
 from sanum.synth.contrast import (
-    HEAD_KNOTS,
     PRESETS,
-    ContrastParams,
     apply_contrast,
     draw_contrast,
     draw_preset,
+    own_contrast,
 )
 
 MEANS = np.array([0.25, 0.65, 1.0])
 FLUID, GREY, WHITE = 0, 1, 2
-
-
-def identity():
-    """Parameters that leave a T1w below 1 as it is."""
-    return ContrastParams("t1w", tuple(MEANS), (0.0,) * 9, tuple(HEAD_KNOTS), 1 / 0.3, 0.0, 0.5, 0)
 
 
 def volume(seed=0):
@@ -34,7 +28,8 @@ def draws(preset, count=40):
 
 def test_the_t1w_itself():
     t1w, brain, groups = volume()
-    np.testing.assert_allclose(apply_contrast(t1w, brain, groups, MEANS, identity()), t1w, atol=1e-6)
+    t1w *= 2
+    np.testing.assert_allclose(apply_contrast(t1w, brain, groups, MEANS, own_contrast(MEANS)), t1w, atol=1e-6)
 
 
 def test_a_drawn_t1w_is_near_the_t1w():
@@ -48,14 +43,14 @@ def test_a_drawn_t1w_is_near_the_t1w():
 
 def test_each_tissue_gets_its_mean():
     t1w = np.repeat(MEANS, 9).reshape(3, 3, 3).astype(np.float32)
-    params = replace(identity(), tissue=(0.9, 0.5, 0.3))
+    params = replace(own_contrast(MEANS), tissue=(0.9, 0.5, 0.3))
     got = apply_contrast(t1w, np.ones_like(t1w), np.zeros(t1w.shape, np.uint8), MEANS, params)
     np.testing.assert_allclose(got.reshape(3, 9), np.repeat([[0.9], [0.5], [0.3]], 9, axis=1), atol=1e-6)
 
 
 def test_partial_volume_is_linear():
     half = np.full((2, 2, 2), MEANS[1:].mean(), np.float32)
-    params = replace(identity(), tissue=(0.9, 0.5, 0.3))
+    params = replace(own_contrast(MEANS), tissue=(0.9, 0.5, 0.3))
     got = apply_contrast(half, np.ones_like(half), np.zeros(half.shape, np.uint8), MEANS, params)
     np.testing.assert_allclose(got, 0.4, atol=1e-6)
 
@@ -63,7 +58,7 @@ def test_partial_volume_is_linear():
 def test_groups_shift_their_nuclei_only():
     t1w, brain, groups = volume()
     groups[5:8, 5:8, 5:8] = 4
-    params = replace(identity(), groups=(0, 0, 0, 0, 0.3, 0, 0, 0, 0))
+    params = replace(own_contrast(MEANS), groups=(0, 0, 0, 0, 0.3, 0, 0, 0, 0))
     change = apply_contrast(t1w, brain, groups, MEANS, params) - t1w
     np.testing.assert_allclose(change[6:8, 6:8, 6:8], 0.3, atol=1e-5)
     assert np.abs(change[:4]).max() < 1e-5
@@ -84,7 +79,7 @@ def test_order_of_the_tissues():
 
 def test_noise_is_seeded_and_of_the_asked_size():
     flat = np.full((24, 24, 24), 0.65, np.float32)
-    params = replace(identity(), tissue_noise=0.05, seed=1)
+    params = replace(own_contrast(MEANS), tissue_noise=0.05, seed=1)
     one, again, other = (
         apply_contrast(flat, np.ones_like(flat), np.zeros(flat.shape, np.uint8), MEANS, p)
         for p in (params, params, replace(params, seed=2))

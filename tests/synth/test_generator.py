@@ -3,14 +3,16 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 
 from sanum.scan.conform import MODEL_SHAPE, scale_intensity
 from sanum.space.grid import Grid, box_around, middle_of
 from sanum.space.mirror import mirror
-from sanum.space.resample import resample
-from sanum.synth.contrast import HEAD_KNOTS, ContrastParams
+from sanum.space.resample import resample, sample_affine
+from sanum.synth.anatomy import ATLAS_GRID
+from sanum.synth.contrast import own_contrast
 from sanum.synth.generator import apply_sample, draw_sample
-from sanum.synth.geometry import identity_geometry, mirror_in_model
+from sanum.synth.geometry import AlignmentError, identity_geometry, mirror_in_model
 
 MODEL = box_around((0, 0, 0), MODEL_SHAPE, 2.0)
 
@@ -24,11 +26,10 @@ def plain(anatomy):
     """Parameters that change nothing: the T1w itself, where it lies, as it is."""
     rng = np.random.default_rng(0)
     params = draw_sample(rng, anatomy, [], preset="t1w", level="none", healthy=1.0)
-    means = tuple(float(m) for m in anatomy.tissue_means)
     return replace(
         params,
         geometry=identity_geometry(),
-        contrast=ContrastParams("t1w", means, (0.0,) * 9, tuple(HEAD_KNOTS), 1 / 0.3, 0.0, 0.5, 0),
+        contrast=own_contrast(anatomy.tissue_means),
         skull="on",
     )
 
@@ -62,6 +63,25 @@ def test_plain_parameters_give_back_the_source(anatomy, plain_sample):
     assert not plain_sample.p.any()
     assert not plain_sample.lesion.any()
     assert plain_sample.healthy_input is None
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_to_atlas_leads_to_the_same_anatomy(anatomy, plain, flip):
+    """The symmetrical head's atlas, read in the drawn pose, is the target of that pose."""
+    drawn = draw_sample(np.random.default_rng(4), anatomy, [], healthy=1.0).geometry
+    pose = replace(drawn, warp_sigma_mm=0.0, flip=flip)
+    sample = apply_sample(anatomy, replace(plain, geometry=pose, misaligned=AlignmentError()))
+    atlas_box = box_around((0, 0, 0), ATLAS_GRID.shape, 2.0)
+    there = np.linalg.inv(atlas_box.affine) @ sample.to_atlas @ MODEL.affine
+    # the phantom lies 6 mm beside the plane of MNI space that the atlas is symmetrical about
+    to_voxel = np.linalg.inv(anatomy.grid.affine) @ ATLAS_GRID.affine
+    if flip:
+        middle = np.diag([-1.0, 1, 1, 1])
+        to_voxel = np.linalg.inv(anatomy.grid.affine) @ middle @ ATLAS_GRID.affine
+    read = sample_affine(torch.from_numpy(anatomy.t1w)[None], to_voxel @ there, MODEL_SHAPE)[0].numpy()
+    inside = sample.brain
+    assert np.abs(read - sample.t1w)[inside].mean() < 0.01
+    assert np.linalg.det(sample.to_atlas[:3, :3]) > 0
 
 
 def test_flip_swaps_the_sides(anatomy, plain, lesion_mask):

@@ -6,11 +6,15 @@ import pytest
 from sanum.space.grid import apply_affine, box_around
 from sanum.space.mirror import reflection
 from sanum.synth.geometry import (
+    AlignmentError,
+    alignment,
+    draw_alignment_error,
     draw_geometry,
     identity_geometry,
     linear_part,
     mirror_in_model,
     sampling_index,
+    to_subject,
 )
 
 MODEL = box_around((0, 0, 0), (12, 14, 10), 4.0)
@@ -24,7 +28,7 @@ def exact(**changes):
     )
 
 
-def to_subject(params, points):
+def there(params, points):
     """Model mm → subject mm, without the warp."""
     return CENTRE + (np.asarray(points) + params.shift_mm) @ linear_part(params).T
 
@@ -41,7 +45,25 @@ def test_index_follows_the_affine():
     index = sampling_index(params, MODEL, SUBJECT, CENTRE).numpy()
     world = apply_affine(SUBJECT.affine, np.moveaxis(index, 0, -1))
     model = apply_affine(MODEL.affine, np.moveaxis(np.indices(MODEL.shape), 0, -1))
-    np.testing.assert_allclose(world, to_subject(params, model), atol=1e-3)
+    np.testing.assert_allclose(world, there(params, model), atol=1e-3)
+
+
+def test_the_pose_as_an_affine():
+    params = exact()
+    points = np.random.default_rng(0).normal(scale=30, size=(20, 3))
+    np.testing.assert_allclose(
+        apply_affine(to_subject(params, CENTRE), points), there(params, points), atol=1e-9
+    )
+
+
+def test_alignment_errors_are_small_and_seeded():
+    np.testing.assert_array_equal(alignment(AlignmentError()), np.eye(4))
+    draws = [draw_alignment_error(np.random.default_rng(s)) for s in range(100)]
+    assert draws[0] == draw_alignment_error(np.random.default_rng(0))
+    marks = 60 * np.vstack([np.eye(3), -np.eye(3)])
+    off = [np.linalg.norm(apply_affine(alignment(d), marks) - marks, axis=1).mean() for d in draws]
+    assert 1 < np.mean(off) < 6  # millimetres
+    assert max(off) < 15
 
 
 def test_warp_is_smooth_seeded_and_of_the_drawn_size():
@@ -75,8 +97,8 @@ def test_the_mirror_plane_follows_the_head(flip, normal):
     across = mirror_in_model(params, subject_mirror, CENTRE)
     points = np.random.default_rng(0).normal(scale=30, size=(20, 3))
     on_plane = (points + apply_affine(across, points)) / 2
-    there = to_subject(params, on_plane)
-    np.testing.assert_allclose(apply_affine(subject_mirror, there), there, atol=1e-9)
+    moved = there(params, on_plane)
+    np.testing.assert_allclose(apply_affine(subject_mirror, moved), moved, atol=1e-9)
 
 
 def test_a_rigid_pose_keeps_the_reflection():
@@ -85,8 +107,8 @@ def test_a_rigid_pose_keeps_the_reflection():
     across = mirror_in_model(params, subject_mirror, CENTRE)
     points = np.random.default_rng(0).normal(scale=30, size=(20, 3))
     np.testing.assert_allclose(
-        to_subject(params, apply_affine(across, points)),
-        apply_affine(subject_mirror, to_subject(params, points)),
+        there(params, apply_affine(across, points)),
+        apply_affine(subject_mirror, there(params, points)),
         atol=1e-9,
     )
 

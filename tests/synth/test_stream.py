@@ -21,12 +21,12 @@ def first(stream, count):
 
 
 def test_an_item_is_a_function_of_seed_and_number(anatomy):
-    one = Stream([anatomy], [], seed=3).item(11)
-    again = Stream([anatomy], [], seed=3, start=7).item(11)
+    one = Stream([anatomy], [], seed=3, lost=0).item(11)
+    again = Stream([anatomy], [], seed=3, start=7, lost=0).item(11)
     other = Stream([anatomy], [], seed=4).item(11)
-    assert set(one) == {"image", "t1w", "p", "lesion", "brain"}
+    assert set(one) == {"image", "to_atlas", "t1w", "p", "lesion", "brain"}
     for name, x in one.items():
-        assert x.shape[0] == (2 if name == "image" else 1)
+        assert x.shape[0] == {"image": 2, "to_atlas": 4}.get(name, 1)
         assert x.dtype == torch.float32
         assert torch.equal(x, again[name])
     assert not torch.equal(one["image"], other["image"])
@@ -59,10 +59,22 @@ def test_each_sample_twice_the_second_time_flipped(anatomy, monkeypatch):
     ):
         for name, x in twice.item(index).items():
             once = plain.item(number)[name]
-            assert torch.equal(x, once.flip(1) if flipped else once)
+            if name == "to_atlas":
+                across = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
+                torch.testing.assert_close(x, across @ once @ across if flipped else once, equal_nan=True)
+            else:
+                assert torch.equal(x, once.flip(1) if flipped else once)
     assert torch.equal(  # a resumed run may start at a second use
         Stream([anatomy], [], seed=3, flipped_too=True).item(6)["image"], twice.item(6)["image"]
     )
+
+
+def test_some_poses_are_not_known(anatomy):
+    def unknown(lost):
+        stream = Stream([anatomy], [], seed=3, lost=lost)
+        return sum(bool(stream.item(n)["to_atlas"].isnan().any()) for n in range(6))
+
+    assert (unknown(0.0), unknown(1.0)) == (0, 6)
 
 
 def test_no_more_is_kept_than_a_block(anatomy, monkeypatch):

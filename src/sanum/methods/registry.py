@@ -37,8 +37,11 @@ class Predictor(Protocol):
     weights_sha256: str
     device: str
 
-    def __call__(self, pair: Array) -> Maps:
-        """`pair` (2, X, Y, Z): the scan and its mirror image, scaled by `scan.conform`."""
+    def __call__(self, pair: Array, *, quick: bool = False) -> Maps:
+        """`pair` (2, X, Y, Z): the scan and its mirror image, scaled by `scan.conform`.
+
+        `quick`: a first look, good enough to find the brain.
+        """
         ...
 
 

@@ -86,8 +86,8 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(normed(nn.Conv3d(b, a, 1, bias=False)) for a, b in pairwise(widths))
         self.decode = nn.ModuleList(ResidualBlock(2 * w, w) for w in widths[:-1])
         self.coarse = nn.Conv3d(widths[coarse_level], channels_coarse, 3, padding=1)
-        self.last = normed(nn.Conv3d(widths[0] + 8 * channels_in, widths[0], 3, padding=1, bias=False))
-        self.fine = nn.Conv3d(widths[0], 8 * channels_fine, 1)
+        self.last = normed(nn.Conv3d(widths[0] + 8 * channels_in, 2 * widths[0], 3, padding=1, bias=False))
+        self.fine = nn.Conv3d(2 * widths[0], 8 * channels_fine, 1)  # 8 voxels each: not through widths[0]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""

@@ -17,12 +17,13 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..fluid import border_ramp
-from ..space.grid import Grid, covering
+from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ..space.grid import Grid, box_around, covering
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 CSF, GREY, WHITE = 0, 1, 2
 _DEEP_GROUPS = {  # DLMUSE numbers of nuclei whose contrast differs from the cortex's
     1: (59, 60),  # thalamus
@@ -37,6 +38,7 @@ _DEEP_GROUPS = {  # DLMUSE numbers of nuclei whose contrast differs from the cor
 _WHITE_LABELS = (81, 82, 83, 84, 85, 86, 87, 88)
 _FLUID_LABELS = (4, 11, 49, 50, 51, 52)
 _CORTEX_FROM = 100
+ATLAS_GRID = box_around((0, -18, 14), MODEL_SHAPE, MODEL_SPACING_MM)  # the brain of MNI space, in its middle
 
 
 @dataclass(frozen=True, eq=False)

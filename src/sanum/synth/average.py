@@ -1,31 +1,58 @@
-"""An average anatomy in the model's box: what is likely where, before any scan is seen."""
+"""Average anatomies: what is likely where, before any scan is seen, and once its pose is known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..scan.conform import MODEL_SHAPE
-from .anatomy import Anatomy
+from ..space.resample import affine_index, sample_at
+from .anatomy import ATLAS_GRID, Anatomy
 from .generator import apply_sample, draw_sample
 
+Array = npt.NDArray[np.float32]
 
-def average_anatomy(anatomies: Sequence[Anatomy], *, seed: int, repeats: int = 3) -> npt.NDArray[np.float32]:
+
+def atlas(anatomies: Sequence[Anatomy]) -> Array:
+    """(2, X, Y, Z): mean T1w and share of brains of affinely aligned anatomies, left and right alike.
+
+    On `ATLAS_GRID`, by each anatomy's registration to MNI space.
+    """
+    return _average(_aligned(a) for a in anatomies)
+
+
+def average_anatomy(anatomies: Sequence[Anatomy], *, seed: int, repeats: int = 3) -> Array:
     """(2, X, Y, Z): mean T1w over the brains that reach a voxel, and the share of brains that do.
 
     Over `repeats` drawn poses of each anatomy, so that it is as blurred as poses differ.
     """
-    if not anatomies:
+    return _average(_posed(a, (seed, r, n)) for r in range(repeats) for n, a in enumerate(anatomies))
+
+
+def _average(brains: Iterable[tuple[Array, Array]]) -> Array:
+    total, count, n = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE), 0
+    for t1w, brain in brains:
+        total += t1w
+        count += brain
+        n += 1
+    if not n:
         raise ValueError("an average needs at least one anatomy")
-    total, count = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
-    for repeat in range(repeats):
-        for number, anatomy in enumerate(anatomies):
-            rng = np.random.default_rng([seed, repeat, number])
-            params = draw_sample(rng, anatomy, (), preset="t1w", level="none", healthy=1.0)
-            sample = apply_sample(anatomy, replace(params, skull="on"))
-            total += sample.t1w
-            count += sample.brain
-    poses = repeats * len(anatomies)
-    mean = total / np.maximum(count, 0.02 * poses)  # hardly any brain there: towards 0
-    return np.stack([mean, count / poses]).astype(np.float32)
+    mean = total / np.maximum(count, 0.02 * n)  # hardly any brain there: towards 0
+    return np.stack([mean, count / n]).astype(np.float32)
+
+
+def _aligned(anatomy: Anatomy) -> tuple[Array, Array]:
+    to_voxel = np.linalg.inv(anatomy.grid.affine) @ np.linalg.inv(anatomy.from_mni) @ ATLAS_GRID.affine
+    brain = anatomy.brain.astype(np.float32)
+    stack = torch.from_numpy(np.stack([anatomy.t1w * brain, brain]))
+    t1w, share = sample_at(stack, affine_index(to_voxel, ATLAS_GRID.shape)).numpy()
+    return (t1w + t1w[::-1]) / 2, (share + share[::-1]) / 2
+
+
+def _posed(anatomy: Anatomy, seed: tuple[int, ...]) -> tuple[Array, Array]:
+    rng = np.random.default_rng(seed)
+    params = draw_sample(rng, anatomy, (), preset="t1w", level="none", healthy=1.0)
+    sample = apply_sample(anatomy, replace(params, skull="on"))
+    return sample.t1w, sample.brain.astype(np.float32)

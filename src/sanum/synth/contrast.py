@@ -42,7 +42,8 @@ class ContrastParams:
     tissue: tuple[float, float, float]  # fluid, grey, white matter
     groups: tuple[float, ...]  # offset of each group of nuclei (index 0: none)
     head: tuple[float, ...]  # value at HEAD_KNOTS outside of the brain
-    gain: float  # slope above white matter and below fluid
+    above: float  # slope above white matter
+    below: float  # slope below fluid, in units of that between fluid and grey matter
     tissue_noise: float  # σ of a correlated texture
     noise_smoothness_vox: float
     seed: int
@@ -75,11 +76,17 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     groups[0] = 0
     if preset in ("t2w", "flair"):
         groups[4] -= rng.uniform(0, 0.2)  # iron in the pallidum
+    slope = float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6))
     return ContrastParams(
         preset, tuple(map(float, tissue)), tuple(map(float, groups)), tuple(map(float, head)),  # type: ignore[arg-type]
-        float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6)), float(texture),
-        float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31)),
+        slope, 0.3 * slope, float(texture), float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31)),
     )  # fmt: skip
+
+
+def own_contrast(t1_means: npt.ArrayLike) -> ContrastParams:
+    """Parameters that leave a T1w up to intensity 2 as it is."""
+    tissue = tuple(float(m) for m in np.asarray(t1_means))
+    return ContrastParams("t1w", tissue, (0.0,) * 9, tuple(map(float, HEAD_KNOTS)), 1.0, 1.0, 0.0, 0.5, 0)  # type: ignore[arg-type]
 
 
 def apply_contrast(
@@ -90,11 +97,11 @@ def apply_contrast(
     f, g, w = params.tissue
     knots = [0.0, fluid, grey, white, 2.0]
     values = [
-        f - params.gain * fluid * (g - f) / max(grey - fluid, 0.1) * 0.3,
+        f - params.below * fluid * (g - f) / max(grey - fluid, 0.1),
         f,
         g,
         w,
-        w + params.gain * (2.0 - white),
+        w + params.above * (2.0 - white),
     ]
     inside = np.interp(t1w, knots, np.maximum(values, 0)).astype(np.float32)
     if any(params.groups):

@@ -14,11 +14,20 @@ from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
 from ..space.grid import box_around, middle_of
 from ..space.mirror import mirror
 from ..space.resample import sample_at
-from .anatomy import Anatomy
+from .anatomy import ATLAS_GRID, Anatomy
 from .anomaly import LESION_FRACTION, LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow
 from .contrast import ContrastParams, Preset, apply_contrast, draw_contrast, draw_preset
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
-from .geometry import GeometryParams, draw_geometry, mirror_in_model, sampling_index
+from .geometry import (
+    AlignmentError,
+    GeometryParams,
+    alignment,
+    draw_alignment_error,
+    draw_geometry,
+    mirror_in_model,
+    sampling_index,
+    to_subject,
+)
 
 Array = npt.NDArray[np.float32]
 Skull = Literal["on", "off", "partly"]
@@ -36,6 +45,7 @@ class SampleParams:
     skull_erosion: int  # voxels of fluid rim that a tight stripping takes
     shapes: tuple[ShapeParams, ...]
     looks: tuple[LookParams, ...]
+    misaligned: AlignmentError  # by this much is the atlas off
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +63,9 @@ class Sample:
     p : (X, Y, Z) float32
         Anomaly P, peak 1.
     lesion, brain : (X, Y, Z) bool
+    to_atlas : (4, 4) float64
+        Millimetres from the middle of the model's box → from the middle of the atlas's, as a registration
+        would find it.
     """
 
     image: Array
@@ -61,6 +74,7 @@ class Sample:
     p: Array
     lesion: npt.NDArray[np.bool_]
     brain: npt.NDArray[np.bool_]
+    to_atlas: npt.NDArray[np.float64]
 
 
 def draw_sample(
@@ -85,6 +99,7 @@ def draw_sample(
         skull_erosion=int(rng.choice(3, p=[0.4, 0.4, 0.2])),
         shapes=tuple(draw_shape(rng, bank) for _ in range(count)),
         looks=tuple(draw_look(rng) for _ in range(count)),
+        misaligned=draw_alignment_error(rng),
     )
 
 
@@ -124,7 +139,17 @@ def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool =
         p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(MODEL_SHAPE, np.float32),
         lesion=lesion,
         brain=brain,
+        to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
     )
+
+
+def to_atlas(anatomy: Anatomy, geometry: GeometryParams) -> npt.NDArray[np.float64]:
+    """(4, 4): millimetres from the middle of the model's box → from the middle of the atlas's."""
+    centre = middle_of(anatomy.brain, anatomy.grid.affine)
+    out = anatomy.from_mni @ to_subject(geometry, centre)
+    out[:3, 3] -= ATLAS_GRID.centre_mm
+    # the atlas is symmetric: a head drawn left-right flipped fits it without a reflection
+    return np.diag([-1.0, 1, 1, 1]) @ out if geometry.flip else out
 
 
 def _shown(soft: Array, params: SampleParams) -> Array:

@@ -58,14 +58,59 @@ def identity_geometry() -> GeometryParams:
 
 def linear_part(params: GeometryParams) -> npt.NDArray[np.float64]:
     """(3, 3) map of displacements, model mm → subject mm."""
-    a, b, c = np.deg2rad(params.rotation_deg)
+    flip = np.diag([-1.0 if params.flip else 1.0, 1.0, 1.0])
+    return _turn(params.rotation_deg) @ _shear(params.shear) @ np.diag(1 / np.asarray(params.scale)) @ flip
+
+
+def _turn(degrees: tuple[float, float, float]) -> npt.NDArray[np.float64]:
+    a, b, c = np.deg2rad(degrees)
     rx = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     ry = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     rz = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    shear = np.eye(3)
-    shear[0, 1], shear[0, 2], shear[1, 2] = params.shear
-    flip = np.diag([-1.0 if params.flip else 1.0, 1.0, 1.0])
-    return rz @ ry @ rx @ shear @ np.diag(1 / np.asarray(params.scale)) @ flip
+    return rz @ ry @ rx
+
+
+def _shear(shear: tuple[float, float, float]) -> npt.NDArray[np.float64]:
+    out = np.eye(3)
+    out[0, 1], out[0, 2], out[1, 2] = shear
+    return out
+
+
+def to_subject(params: GeometryParams, centre_mm: npt.ArrayLike) -> Affine:
+    """(4, 4) affine part of the pose: model mm → subject mm = centre + A (model mm + shift)."""
+    a = linear_part(params)
+    out = np.eye(4)
+    out[:3, :3] = a
+    out[:3, 3] = np.asarray(centre_mm) + a @ np.asarray(params.shift_mm)
+    return out
+
+
+@dataclass(frozen=True)
+class AlignmentError:
+    """What a registration gets wrong: rotation in degrees, log scaling, shear, shift in mm."""
+
+    rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    log_scale: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    shear: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def draw_alignment_error(rng: np.random.Generator) -> AlignmentError:
+    """About what the registration of a first guess to the atlas leaves (methods/una/README.md)."""
+    size = rng.uniform(0.3, 1.5)
+
+    def three(sigma: float) -> tuple[float, float, float]:
+        return tuple(float(v) for v in rng.normal(0, size * sigma, 3))  # type: ignore[return-value]
+
+    return AlignmentError(three(1.5), three(0.015), three(0.01), three(1.5))
+
+
+def alignment(error: AlignmentError) -> Affine:
+    """(4, 4) affine of an alignment error."""
+    out = np.eye(4)
+    out[:3, :3] = _turn(error.rotation_deg) @ _shear(error.shear) @ np.diag(np.exp(error.log_scale))
+    out[:3, 3] = error.shift_mm
+    return out
 
 
 def sampling_index(
@@ -75,11 +120,7 @@ def sampling_index(
 
     subject mm = centre + A (model mm + shift) + u(model mm), u a cubic field on `warp_cells`³ knots.
     """
-    a = linear_part(params)
-    to_subject = np.eye(4)
-    to_subject[:3, :3] = a
-    to_subject[:3, 3] = np.asarray(centre_mm) + a @ np.asarray(params.shift_mm)
-    m = np.linalg.inv(subject.affine) @ to_subject @ model.affine
+    m = np.linalg.inv(subject.affine) @ to_subject(params, centre_mm) @ model.affine
     index = affine_index(m, model.shape)
     if params.warp_sigma_mm > 0:
         n = params.warp_cells

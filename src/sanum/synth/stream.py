@@ -23,7 +23,8 @@ BLOCK = 16  # samples kept for their second use
 class Stream(IterableDataset[Item]):
     """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
 
-    Each item: image (2, X, Y, Z), t1w, p, lesion, brain (1, X, Y, Z); float32.
+    Each item: image (2, X, Y, Z), t1w, p, lesion, brain (1, X, Y, Z), to_atlas (4, 4), which is NaN in a
+    share `lost`: a scan whose pose is not known yet; float32.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class Stream(IterableDataset[Item]):
         seed: int,
         start: int = 0,
         flipped_too: bool = False,
+        lost: float = 0.2,
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
         self.anatomies, self.bank, self.seed, self.start = list(anatomies), list(bank), seed, start
-        self.flipped_too = flipped_too
+        self.flipped_too, self.lost = flipped_too, lost
         self._kept: OrderedDict[int, Item] = OrderedDict()
 
     def item(self, index: int) -> Item:
@@ -52,14 +54,16 @@ class Stream(IterableDataset[Item]):
             if len(self._kept) > BLOCK:
                 self._kept.popitem(last=False)
         sample = self._kept[number]
-        return {k: v.flip(1) for k, v in sample.items()} if place >= BLOCK else sample
+        return _flipped(sample) if place >= BLOCK else sample
 
     def _sample(self, number: int) -> Item:
         rng = np.random.default_rng([self.seed, number])
         anatomy = self.anatomies[int(rng.integers(len(self.anatomies)))]
         sample = apply_sample(anatomy, draw_sample(rng, anatomy, self.bank))
+        pose = sample.to_atlas if rng.random() >= self.lost else np.full((4, 4), np.nan)
         return {
             "image": torch.from_numpy(sample.image),
+            "to_atlas": torch.from_numpy(pose.astype(np.float32)),
             **{
                 name: torch.from_numpy(np.ascontiguousarray(getattr(sample, name), dtype=np.float32))[None]
                 for name in ("t1w", "p", "lesion", "brain")
@@ -77,3 +81,8 @@ class Stream(IterableDataset[Item]):
         while True:
             yield self.item(index)
             index += workers
+
+
+def _flipped(sample: Item) -> Item:
+    across = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
+    return {k: across @ v @ across if k == "to_atlas" else v.flip(1) for k, v in sample.items()}

@@ -1,8 +1,8 @@
 """The objective (spec 4): each term a pure function.
 
 The contrastive term is left to the learning issue's recipe.
-The T1w is judged inside the brain alone; where the brain ends, the brain head says. Sums over voxels are
-divided by the brain's volume, so that a term does not depend on the box.
+The T1w is judged inside the brain alone; where the brain ends, the brain head says, and `whole` judges the
+two together. Sums over voxels are divided by the brain's volume, so that a term does not depend on the box.
 """
 
 import torch
@@ -12,7 +12,7 @@ from .model import Prediction
 
 Tensor = torch.Tensor
 LAMBDA_P, LAMBDA_GRADIENT = 1.0, 1.0  # published
-WEIGHT_ANOMALY, WEIGHT_BRAIN, WEIGHT_UNCERTAINTY = 0.6, 1.0, 0.05  # ours
+WEIGHT_WHOLE, WEIGHT_ANOMALY, WEIGHT_BRAIN, WEIGHT_UNCERTAINTY = 4.0, 0.6, 1.0, 0.05  # ours
 
 
 def kappa(p: Tensor, real: float = 0.0) -> Tensor:
@@ -34,6 +34,11 @@ def gradient(t1w: Tensor, target: Tensor, weight: Tensor, volume: Tensor) -> Ten
         pairs = weight.narrow(d, 1, n) * (weight.narrow(d, 0, n) > 0)
         total = total + (pairs * error.diff(dim=d).abs()).sum()
     return total / (3 * volume)
+
+
+def whole(t1w: Tensor, brain_logits: Tensor, target: Tensor, volume: Tensor) -> Tensor:
+    """∫ (B Î − T)² / volume over the whole box, B the probability of brain: what PSNR measures."""
+    return ((brain_logits.sigmoid() * t1w - target) ** 2).sum() / volume
 
 
 def overlap(logits: Tensor, mask: Tensor, volume: Tensor) -> Tensor:
@@ -58,6 +63,7 @@ def objective(prediction: Prediction, batch: dict[str, Tensor]) -> tuple[Tensor,
     terms = {
         "recon": reconstruction(prediction.t1w, target, weight, volume),
         "gradient": LAMBDA_GRADIENT * gradient(prediction.t1w, target, weight, volume),
+        "whole": WEIGHT_WHOLE * whole(prediction.t1w, prediction.brain, target, volume),
         "anomaly": WEIGHT_ANOMALY * overlap(prediction.anomaly, batch["lesion"], volume),
         "brain": WEIGHT_BRAIN * overlap(prediction.brain, brain, volume),
         "uncertainty": WEIGHT_UNCERTAINTY

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...nets.unet import UNet
+from ...scan.conform import MODEL_SPACING_MM
 from .guess import first_guess
 
 LOG_SCALE_RANGE = (-6.0, 1.0)  # log b of the Laplace scale: errors from 0.0025 to 2.7
 KNOTS, TOP = 9, 1.4  # of the lookup tables, from 0 to TOP
 LOGIT_GAIN = 8.0  # a step of Adam moves every weight alike; logits have farther to go than intensities
-AVERAGE_SHAPE = (40, 48, 40)  # the average anatomy is kept at 4 mm
+AVERAGE_SHAPE, ATLAS_SHAPE = (40, 48, 40), (80, 96, 80)  # an average over poses has no detail to keep
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ def local_contrast(x: torch.Tensor) -> torch.Tensor:
     return x - F.interpolate(blurred, size=x.shape[2:], mode="trilinear")
 
 
-def features(pair: torch.Tensor, guess: torch.Tensor, average: torch.Tensor) -> torch.Tensor:
-    """(B, 8, X, Y, Z): scan, first guess, their local contrast, asymmetry, and the average anatomy.
+def features(pair: torch.Tensor, guess: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+    """(B, 8, X, Y, Z): scan, first guess, their local contrast, asymmetry, and the prior anatomy.
 
     All of like size: group norm weighs what varies most.
     """
-    scan, mean, share = pair[:, :1], average[None, :1], average[None, 1:].expand(len(pair), -1, -1, -1, -1)
+    scan, (mean, share) = pair[:, :1], prior.split(1, dim=1)
     return torch.cat(
         [
             2 * guess[:, :1] - 1,
@@ -63,36 +64,66 @@ def features(pair: torch.Tensor, guess: torch.Tensor, average: torch.Tensor) -> 
 
 
 def lookup(guess: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
-    """Each voxel's intensity (B, 1, …) through its own piecewise linear table (B, KNOTS, …)."""
+    """Each voxel's intensity (B, 1, …) through its sample's piecewise linear table (B, KNOTS)."""
     place = (guess / TOP * (KNOTS - 1)).clamp(0, KNOTS - 1)
     knots = torch.arange(KNOTS, device=guess.device).view(1, -1, 1, 1, 1)
-    return ((1 - (place - knots).abs()).clamp_min(0) * tables).sum(dim=1, keepdim=True)
+    hats = (1 - (place - knots).abs()).clamp_min(0)
+    return torch.einsum("bk,bkxyz->bxyz", tables, hats)[:, None]
+
+
+def read_atlas(atlas: torch.Tensor, to_atlas: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Atlas (C, X', Y', Z') read at every voxel of a box, (B, C, *shape); 0 outside of the atlas.
+
+    Parameters
+    ----------
+    to_atlas : (B, 4, 4)
+        Millimetres from the middle of the box → from the middle of the atlas; voxels are of equal size.
+    """
+    size = torch.tensor(shape, dtype=torch.float32, device=atlas.device)
+    atlas_size = torch.tensor(atlas.shape[1:], dtype=torch.float32, device=atlas.device)
+    # affine_grid's coordinates: (z, y, x), −1 and 1 at the faces of the box
+    m = to_atlas.to(atlas).clone()
+    m[:, :3, :3] *= size / atlas_size[:, None]
+    m[:, :3, 3] *= 2 / (MODEL_SPACING_MM * atlas_size)
+    theta = m[:, :3].flip(1)
+    theta = torch.cat([theta[:, :, :3].flip(2), theta[:, :, 3:]], dim=2)
+    grid = F.affine_grid(theta, [len(m), 1, *shape], align_corners=False)
+    return F.grid_sample(atlas[None].expand(len(m), -1, -1, -1, -1), grid, align_corners=False)
 
 
 class Una(nn.Module):
     """U-Net with four heads on the first guess G of the scan's T1w intensities.
 
-    The T1w is Î = (1 − m) L(G) + r: L a smooth field of lookup tables from the coarse head, which keeps the
-    scan's own fine detail, and m, r maps of the fine head, which paint over lesions.
+    The T1w is Î = (1 − m) L(G) + r: L a lookup table per sample, from the mean of the coarse head, which
+    keeps the scan's own fine detail, and m, r maps of the fine head, which paint over lesions.
 
     Parameters
     ----------
     widths : sequence of int
         Feature maps per level, at least two.
     average : (2, X, Y, Z), optional
-        Average T1w and share of brains in the model's box; kept with the weights.
+        Average T1w and share of brains in the model's box, for a scan whose pose is not known.
+    atlas : (2, X, Y, Z), optional
+        The same of aligned anatomies, 2 mm voxels, for a scan whose pose is. Both are kept with the weights.
     """
 
     average: torch.Tensor
+    atlas: torch.Tensor
 
     def __init__(
-        self, widths: Sequence[int] = (32, 64, 128, 192), average: torch.Tensor | None = None
+        self,
+        widths: Sequence[int] = (32, 64, 128, 192),
+        average: torch.Tensor | None = None,
+        atlas: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.widths = tuple(widths)
         self.net = UNet(8, 5, KNOTS + 2, widths, coarse_level=min(1, len(self.widths) - 2))
         average = torch.ones(2, *AVERAGE_SHAPE) if average is None else average
         self.register_buffer("average", F.interpolate(average[None], AVERAGE_SHAPE, mode="trilinear"))
+        self.register_buffer(
+            "atlas", torch.ones(1, 2, *ATLAS_SHAPE) if atlas is None else atlas[None].clone()
+        )
         self._start_at_the_guess()
 
     @torch.no_grad()
@@ -106,15 +137,33 @@ class Una(nn.Module):
             assert head.bias is not None
             head.bias.copy_(bias)
 
-    def forward(self, pair: torch.Tensor) -> Prediction:
-        """`pair` (B, 2, X, Y, Z) in [0, 1.5]."""
+    def prior(self, to_atlas: torch.Tensor | None, batch: int, shape: Sequence[int]) -> torch.Tensor:
+        """Prior anatomy (B, 2, *shape): the atlas in the scan's pose, or the average where that is NaN.
+
+        Parameters
+        ----------
+        to_atlas : (B, 4, 4), optional
+            See `read_atlas`; None is all NaN.
+        """
+        average = F.interpolate(self.average, size=tuple(shape), mode="trilinear")
+        average = average.expand(batch, -1, -1, -1, -1)
+        if to_atlas is None:
+            return average
+        known = ~to_atlas.isnan().any(dim=(1, 2))
+        if not known.any():
+            return average
+        aligned = read_atlas(self.atlas[0], to_atlas.nan_to_num(), shape)
+        return torch.where(known.view(-1, 1, 1, 1, 1), aligned, average)
+
+    def forward(self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None) -> Prediction:
+        """`pair` (B, 2, X, Y, Z) in [0, 1.5]; `to_atlas` as in `prior`."""
         with torch.no_grad():  # nothing to learn here
-            average = F.interpolate(self.average, size=pair.shape[2:], mode="trilinear")[0]
-            guess = first_guess(pair, average)
-            seen = features(pair, guess, average)
+            prior = self.prior(to_atlas, len(pair), pair.shape[2:])
+            guess = first_guess(pair, prior)
+            seen = features(pair, guess, prior)
         fine, coarse = self.net(seen)
-        coarse = F.interpolate(coarse.float(), size=pair.shape[2:], mode="trilinear")
-        tables, rough = coarse[:, :KNOTS], coarse[:, KNOTS:]
+        tables, rough = coarse[:, :KNOTS].float().mean(dim=(2, 3, 4)), coarse[:, KNOTS:].float()
+        rough = F.interpolate(rough, size=pair.shape[2:], mode="trilinear")
         rest, instead, logits, log_scale = fine.float().split([1, 1, 2, 1], dim=1)
         anomaly, brain = (LOGIT_GAIN * (logits + rough)).split(1, dim=1)
         t1w = (1 - instead.sigmoid()) * lookup(guess[:, :1], tables) + rest

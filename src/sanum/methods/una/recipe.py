@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 from ...learn.loop import LoopConfig, Progress, checkpoint_in, fit
 from ...learn.weights import save_weights
 from ...synth.anatomy import Anatomy, ixi_pairs, prepare
-from ...synth.average import average_anatomy
+from ...synth.average import atlas, average_anatomy
 from ...synth.stream import Stream
 from .loss import objective
 from .model import Una
@@ -48,6 +48,7 @@ class Recipe:
     seed: int = 1
     workers: int = 1
     flipped_too: bool = True  # two cores: each sample serves twice, once flipped
+    compile: bool = False  # torch.compile: needs a C++ compiler
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
@@ -91,8 +92,11 @@ def train(
         if on_prepare:
             on_prepare(n + 1, len(pairs))
     average = torch.from_numpy(average_anatomy(anatomies, seed=recipe.seed))
+    aligned = torch.from_numpy(atlas(anatomies))
     torch.manual_seed(recipe.seed)  # initial weights only; samples have generators of their own
-    model = Una(recipe.widths, average).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    model = Una(recipe.widths, average, aligned).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if recipe.compile:
+        model.net.compile()
 
     def batches(start: int) -> Iterable[dict[str, torch.Tensor]]:
         stream = Stream(anatomies, bank, seed=recipe.seed, start=start, flipped_too=recipe.flipped_too)
@@ -110,7 +114,7 @@ def train(
     def step(net: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         batch = {k: v.to(device) for k, v in batch.items()}
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            prediction = net(batch["image"])
+            prediction = net(batch["image"], batch["to_atlas"])
         return objective(prediction, batch)
 
     weights = fit(
