@@ -30,7 +30,7 @@ from sanum.space.grid import box_around, covering
 from sanum.space.mirror import find_mirror
 from sanum.synth.anatomy import Anatomy, prepare
 from sanum.synth.contrast import PRESETS, Preset, own_contrast
-from sanum.synth.corrupt import Level
+from sanum.synth.corrupt import Level, field_of_view
 from sanum.synth.generator import SampleParams, Skull, apply_sample, draw_sample
 from sanum.synth.geometry import identity_geometry
 
@@ -83,8 +83,9 @@ def measure(
                 params = as_scanned(params, anatomy, setting.skull)
             sample = apply_sample(anatomy, params)
             grid = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
-            seen = Conformed(sample.image[0], np.ones(MODEL_SHAPE, bool), grid)
-            maps, _ = tidy(predictor(pair_with_mirror(seen, find_mirror(seen.image, grid))), seen)
+            seen = Conformed(sample.image[0], field_of_view(MODEL_SHAPE, params.corruption) > 0, grid)
+            pair = pair_with_mirror(seen, find_mirror(seen.image, grid))
+            maps, _ = tidy(predictor(pair, covered=seen.covered), seen)
             whole = errors(*(np.pad(x, MARGIN) for x in (maps.t1w, sample.t1w)))
             healthy_brain = sample.brain & ~sample.lesion
             matched = match_intensity(sample.image[0], sample.t1w, healthy_brain)

@@ -58,7 +58,7 @@ class PhantomPredictor:
     weights_sha256 = "0" * 64
     device = "cpu"
 
-    def __call__(self, pair: np.ndarray, *, quick: bool = False) -> Maps:
+    def __call__(self, pair: np.ndarray, *, covered: np.ndarray | None = None, quick: bool = False) -> Maps:
         image = pair[0]
         brain = np.clip((image - 0.1) / 0.1, 0, 1)
         anomaly = np.clip((image - 1.1) / 0.2, 0, 1)

@@ -203,7 +203,7 @@ def reconstruct(
     across = find_mirror(conformed.image, conformed.grid)
     require_symmetry(scan, conformed, across)
     tell("reconstruct")
-    maps = predictor(pair_with_mirror(conformed, across))
+    maps = predictor(pair_with_mirror(conformed, across), covered=conformed.covered)
     maps, warnings = tidy(maps, conformed)
     require_brain(scan, shown_ml(maps.brain > 0, conformed))
     tell("back to the scan's grid")
@@ -351,7 +351,7 @@ def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
     covered = conformed.covered
     found = ndimage.binary_fill_holes(largest_part((maps.brain > 0.5) & covered))
     brain = with_stripped_border(found, conformed.image) & covered
-    warnings = []
+    warnings = list(maps.warnings)
     border = sum(int(np.take(brain, i, axis=a).sum()) for a in range(3) for i in (0, -1))
     if border > 200:
         warnings.append(

@@ -29,8 +29,8 @@ ONE = torch.tensor(1.0)
 
 def test_kappa():
     p = line(0, 0.5, 1)
-    # synthetic: (1 − 0·P) + 1·P;  real: 1 − P
-    torch.testing.assert_close(kappa(p), line(1, 1.5, 2))
+    # synthetic: (1 − 0·P) + 3·P;  real: 1 − P
+    torch.testing.assert_close(kappa(p), line(1, 2.5, 4))
     torch.testing.assert_close(kappa(p, real=1.0), line(1, 0.5, 0))
 
 
@@ -116,7 +116,7 @@ def test_objective_is_the_weighted_sum():
     loss, values = objective(prediction, batch)
     volume = torch.tensor(12.0**3)
     error = (prediction.t1w - batch["t1w"]).abs()
-    assert values["recon"] == pytest.approx(((1 + batch["p"]) * error).mean().item(), rel=1e-5)
+    assert values["recon"] == pytest.approx((kappa(batch["p"]) * error).mean().item(), rel=1e-5)
     anomaly = overlap(prediction.anomaly, batch["lesion"], volume)
     brain = overlap(prediction.brain, batch["brain"], volume)
     scale = laplace(prediction.t1w, batch["t1w"], prediction.log_scale, batch["brain"], volume)

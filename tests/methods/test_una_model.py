@@ -96,6 +96,20 @@ def test_under_autocast_the_maps_are_float32():
     assert out.t1w.dtype == out.log_scale.dtype == torch.float32
 
 
+def test_bfloat16_does_not_reach_the_atlas_or_the_lookup():
+    g = torch.Generator().manual_seed(3)
+    net = Una((8, 16), atlas=torch.rand(2, 80, 96, 80, generator=g))
+    with torch.no_grad():  # heads that say: the guess, through its table
+        net.net.fine.weight.zero_()
+        net.net.coarse.weight.zero_()
+        pose = torch.eye(4)[None] + 0.05 * torch.rand(1, 4, 4, generator=g)
+        plain = net(pair(), pose).t1w
+        with torch.autocast("cpu", torch.bfloat16):
+            found = net(pair(), pose).t1w
+    # the biases of the heads alone are rounded to bfloat16
+    torch.testing.assert_close(found, plain, atol=0.004, rtol=0)
+
+
 def test_widths_make_the_network():
     net = Una((8, 16, 24))
     assert net.widths == (8, 16, 24)

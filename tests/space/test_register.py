@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from sanum.space.grid import Grid, apply_affine, box_around
-from sanum.space.register import register_affine, to_sitk
+from sanum.space.register import refine_affine, register_affine, to_sitk
 
 
 def test_recovers_a_known_affine(head):
@@ -35,6 +37,24 @@ def test_a_slab_is_laid_where_it_belongs(head):
     found = register_affine(slab * taken, grid, whole, grid, region=taken)
     marks = np.array([[40, 0, 0], [-40, 0, 0], [0, 55, 0], [0, -55, 0], [0, 0, 20], [0, 0, -20.0]])
     assert np.linalg.norm(apply_affine(found, marks) - apply_affine(up, marks), axis=1).max() < 4
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_refining_needs_no_like_contrast(head, invert):
+    grid = box_around((0, 0, 0), (60, 66, 60), 3.0)
+    known = np.eye(4)
+    known[:3, :3] += np.array([[0.04, 0.05, 0], [-0.06, -0.03, 0.02], [0.01, 0, 0.03]])
+    known[:3, 3] = [5, -4, 6]
+    moving, fixed = head(grid, np.eye(4), lesion=False), head(grid, known, lesion=False)
+    region = ndimage.binary_dilation(fixed > 0.1, iterations=2)
+    if invert:
+        fixed = np.where(fixed > 0.1, 1.5 - fixed, 0)
+    found = refine_affine(fixed, grid, moving, grid, np.eye(4), region=region)
+    marks = np.array([[40, 0, 0], [-40, 0, 0], [0, 55, 0], [0, -55, 0], [0, 0, 40], [0, 0, -30.0]])
+    error = np.linalg.norm(apply_affine(found, marks) - apply_affine(known, marks), axis=1)
+    assert error.max() < 1
+    again = refine_affine(fixed, grid, moving, grid, np.eye(4), region=region)
+    np.testing.assert_allclose(again, found, atol=1e-9)
 
 
 def test_same_volume_same_place(head):

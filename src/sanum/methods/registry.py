@@ -22,12 +22,15 @@ class Maps:
         Probabilities.
     uncertainty : array
         Expected absolute error of `t1w`.
+    warnings : tuple of str
+        What the user should know about how they came about.
     """
 
     t1w: Array
     anomaly: Array
     brain: Array
     uncertainty: Array
+    warnings: tuple[str, ...] = ()
 
 
 class Predictor(Protocol):
@@ -37,9 +40,12 @@ class Predictor(Protocol):
     weights_sha256: str
     device: str
 
-    def __call__(self, pair: Array, *, quick: bool = False) -> Maps:
+    def __call__(
+        self, pair: Array, *, covered: npt.NDArray[np.bool_] | None = None, quick: bool = False
+    ) -> Maps:
         """`pair` (2, X, Y, Z): the scan and its mirror image, scaled by `scan.conform`.
 
+        `covered` (X, Y, Z): where the scan was taken, default everywhere.
         `quick`: a first look, good enough to find the brain.
         """
         ...

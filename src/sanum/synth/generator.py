@@ -94,7 +94,7 @@ def draw_sample(
         contrast=draw_contrast(rng, preset, anatomy.tissue_means),
         geometry=draw_geometry(rng),
         corruption=draw_corruption(rng, level),
-        skull=("on", "off", "partly")[int(rng.choice(3, p=[0.5, 0.4, 0.1]))],
+        skull=("on", "off", "partly")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))],
         skull_mm=float(rng.uniform(2, 12)),
         skull_erosion=int(rng.choice(3, p=[0.4, 0.4, 0.2])),
         shapes=tuple(draw_shape(rng, bank) for _ in range(count)),

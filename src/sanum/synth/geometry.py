@@ -97,7 +97,7 @@ class AlignmentError:
 
 def draw_alignment_error(rng: np.random.Generator) -> AlignmentError:
     """About what the registration of a first guess to the atlas leaves (methods/una/README.md)."""
-    size = rng.uniform(0.3, 1.5)
+    size = rng.uniform(0.2, 0.9)
 
     def three(sigma: float) -> tuple[float, float, float]:
         return tuple(float(v) for v in rng.normal(0, size * sigma, 3))  # type: ignore[return-value]

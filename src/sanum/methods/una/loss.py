@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from .model import Prediction
 
 Tensor = torch.Tensor
-LAMBDA_P, LAMBDA_GRADIENT = 1.0, 1.0  # published
+LAMBDA_GRADIENT = 1.0  # published
+LAMBDA_P = 3.0  # published: 1, which leaves a lesion's few voxels hardly heard beside the rest
 WEIGHT_WHOLE, WEIGHT_ANOMALY, WEIGHT_BRAIN, WEIGHT_UNCERTAINTY = 4.0, 0.6, 1.0, 0.05  # ours
 
 

@@ -157,14 +157,19 @@ class Una(nn.Module):
 
     def forward(self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None) -> Prediction:
         """`pair` (B, 2, X, Y, Z) in [0, 1.5]; `to_atlas` as in `prior`."""
-        with torch.no_grad():  # nothing to learn here
+        # nothing to learn here, and bfloat16 would move the atlas by parts of a voxel
+        with torch.no_grad(), torch.autocast(pair.device.type, enabled=False):
             prior = self.prior(to_atlas, len(pair), pair.shape[2:])
             guess = first_guess(pair, prior)
             seen = features(pair, guess, prior)
         fine, coarse = self.net(seen)
-        tables, rough = coarse[:, :KNOTS].float().mean(dim=(2, 3, 4)), coarse[:, KNOTS:].float()
-        rough = F.interpolate(rough, size=pair.shape[2:], mode="trilinear")
-        rest, instead, logits, log_scale = fine.float().split([1, 1, 2, 1], dim=1)
+        with torch.autocast(pair.device.type, enabled=False):
+            return self._read_heads(fine.float(), coarse.float(), guess)
+
+    def _read_heads(self, fine: torch.Tensor, coarse: torch.Tensor, guess: torch.Tensor) -> Prediction:
+        tables, rough = coarse[:, :KNOTS].mean(dim=(2, 3, 4)), coarse[:, KNOTS:]
+        rough = F.interpolate(rough, size=guess.shape[2:], mode="trilinear")
+        rest, instead, logits, log_scale = fine.split([1, 1, 2, 1], dim=1)
         anomaly, brain = (LOGIT_GAIN * (logits + rough)).split(1, dim=1)
         t1w = (1 - instead.sigmoid()) * lookup(guess[:, :1], tables) + rest
         return Prediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE))

@@ -1,15 +1,17 @@
 """UNA as a predictor: a first look, the pose that it tells, and again with the atlas in that pose."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 
 from ...learn.weights import WeightsError, load_weights, sha256
 from ...scan.conform import MODEL_SPACING_MM
-from ...space.grid import box_around
-from ...space.register import register_affine
+from ...space.grid import apply_affine, box_around
+from ...space.register import refine_affine, register_affine
 from ..registry import Maps
 from .model import Una
 
@@ -18,7 +20,15 @@ SHIPPED_SHA256 = SHIPPED.with_suffix(".sha256")
 POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
 LEAST_FOR_POSE_ML = 150.0
 STRETCH = (0.6, 1.6)  # a brain is no smaller or larger than this, against the atlas
-CUT_PLANE_CM2 = 32.0  # a scan that shows this much in its last plane has been cut there
+RIM = 3  # voxels of 2 mm around the brain, whose border tells the pose as well
+FARTHEST_MM = 20.0  # a refinement that moves the brain more has gone astray
+CUT_CM2 = 20.0  # a field of view that cuts this much of the brain shows a part of it
+NO_POSE = (
+    "the pose of the brain could not be told, so that the average brain was used unaligned: "
+    "the anatomy may be less sharp than in other scans"
+)
+_CORNERS = np.array([[x, y, z] for x in (-60, 60) for y in (-75, 75) for z in (-60, 60)], dtype=float)
+_ACROSS = np.diag([-1.0, 1, 1, 1])
 
 
 Affine = npt.NDArray[np.float64]
@@ -57,40 +67,64 @@ class UnaPredictor:
         self.device, self.weights_name, self.weights_sha256 = device, path.name, expected or sha256(path)
 
     @torch.inference_mode()
-    def __call__(self, pair: npt.NDArray[np.float32], *, quick: bool = False) -> Maps:
+    def __call__(
+        self,
+        pair: npt.NDArray[np.float32],
+        *,
+        covered: npt.NDArray[np.bool_] | None = None,
+        quick: bool = False,
+    ) -> Maps:
         """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
 
+        `covered` (X, Y, Z): where the scan was taken, default everywhere.
         `quick`: one pass, in which the pose is not known.
         """
         x = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))[None].to(self.device)
         maps = self._maps(x, None)
-        if not quick:
-            pose = None
-            for _ in range(POSE_ROUNDS):
-                pose = self._pose(maps.cpu().numpy(), pair[0])
-                if pose is None:
-                    break
-                maps = self._maps(x, pose)
-            across = np.diag([-1.0, 1, 1, 1])
-            flipped = self._maps(x.flip(2), None if pose is None else across @ pose @ across)
-            maps = maps / 2 + flipped.flip(1) / 2
-        return Maps(*maps.cpu().numpy())
+        if quick:
+            return Maps(*maps.cpu().numpy())
+        pose = None
+        for _ in range(POSE_ROUNDS):
+            found = self._pose(maps.cpu().numpy(), pair[0], covered)
+            if found is None:
+                break
+            pose, maps = found, self._maps(x, found)
+        flipped = self._maps(x.flip(2), None if pose is None else _ACROSS @ pose @ _ACROSS)
+        maps = maps / 2 + flipped.flip(1) / 2
+        return replace(Maps(*maps.cpu().numpy()), warnings=() if pose is not None else (NO_POSE,))
 
-    def _pose(self, maps: npt.NDArray[np.float32], scan: npt.NDArray[np.float32]) -> Affine | None:
-        """(4, 4): mm from the middle of the box → from the middle of the atlas, by the anatomy in `maps`.
+    def _pose(
+        self,
+        maps: npt.NDArray[np.float32],
+        scan: npt.NDArray[np.float32],
+        covered: npt.NDArray[np.bool_] | None = None,
+    ) -> Affine | None:
+        """(4, 4): mm from the middle of the box → from the middle of the atlas.
 
-        None where too little brain was found, or the result is no shape of a brain.
+        The predicted anatomy is laid onto the atlas; from there on the scan itself tells more than what
+        was made of it, above all at the border of the brain. None where too little brain was found, or the
+        result is no shape of a brain.
         """
-        t1w, _, brain, _ = maps
-        if (brain > 0.5).sum() * MODEL_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
+        t1w, _, share, _ = maps
+        seen = np.ones(scan.shape, bool) if covered is None else covered
+        brain = (share > 0.5) & seen
+        if brain.sum() * MODEL_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
             return None
-        mean, share = self.net.atlas[0].cpu().numpy()
-        found = register_affine(
-            t1w * (brain > 0.5), box_around((0, 0, 0), t1w.shape, MODEL_SPACING_MM),
-            mean * (share > 0.5), box_around((0, 0, 0), mean.shape, MODEL_SPACING_MM), region=uncut(scan),
-        )  # fmt: skip
-        stretch = np.linalg.svd(found[:3, :3], compute_uv=False)
-        return found if STRETCH[0] < stretch.min() and stretch.max() < STRETCH[1] else None
+        mean, reach = self.net.atlas[0].cpu().numpy()
+        box, atlas = (box_around((0, 0, 0), v.shape, MODEL_SPACING_MM) for v in (scan, mean))
+        template = mean * (reach > 0.5)
+        try:
+            found = register_affine(
+                np.maximum(t1w, 0) * brain, box, template, atlas, region=seen if is_cut(brain, seen) else None
+            )
+            if not like_a_brain(found):
+                return None
+            rim = ndimage.binary_dilation(brain, iterations=RIM) & seen
+            refined = refine_affine(scan, box, template, atlas, found, region=rim)
+        except RuntimeError:  # of ITK: too little overlap, or nothing but one intensity
+            return None
+        moved = np.linalg.norm(apply_affine(refined, _CORNERS) - apply_affine(found, _CORNERS), axis=1)
+        return refined if like_a_brain(refined) and moved.mean() < FARTHEST_MM else found
 
     def _maps(self, x: torch.Tensor, pose: Affine | None) -> torch.Tensor:
         """(4, X, Y, Z): T1w, probabilities of anomaly and brain, Laplace scale."""
@@ -107,24 +141,18 @@ class UnaPredictor:
         )
 
 
-def uncut(scan: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_] | None:
-    """Where a scan (X, Y, Z) was taken, if it was cut: None if it shows all that there is.
+def like_a_brain(pose: Affine) -> bool:
+    """Whether a map to the atlas stretches no more than brains differ."""
+    if not np.isfinite(pose).all():
+        return False
+    stretch = np.linalg.svd(pose[:3, :3], compute_uv=False)
+    return bool(STRETCH[0] < stretch.min() and stretch.max() < STRETCH[1])
 
-    A slab ends in a plane that shows much; a head or a stripped brain ends in one that shows little.
-    """
-    least = CUT_PLANE_CM2 * 100 / MODEL_SPACING_MM**2
-    seen, cut = np.ones(scan.shape, bool), False
-    for axis in range(3):
-        filled = (scan > 0).sum(axis=tuple(a for a in range(3) if a != axis))
-        shown = np.flatnonzero(filled)
-        if not shown.size:
-            continue
-        planes = np.moveaxis(seen, axis, 0)
-        if shown[0] > 0 and filled[shown[0]] > least:
-            planes[: shown[0]], cut = False, True
-        if shown[-1] < len(filled) - 1 and filled[shown[-1]] > least:
-            planes[shown[-1] + 1 :], cut = False, True
-    return seen if cut else None
+
+def is_cut(brain: npt.NDArray[np.bool_], covered: npt.NDArray[np.bool_]) -> bool:
+    """Whether the field of view ends inside the brain (both (X, Y, Z)): a slab, or a part of a head."""
+    at_the_end = brain & covered & ndimage.binary_dilation(~covered)
+    return bool(at_the_end.sum() * MODEL_SPACING_MM**2 / 100 > CUT_CM2)
 
 
 def fast_bfloat16(device: str) -> bool:
