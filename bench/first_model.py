@@ -3,8 +3,10 @@
 Subjects: the last 8 of IXI. Lesion masks: stroke-090 to stroke-099, and noise. Seeds are fixed, so that
 anyone gets the same samples. The mirror image is found as at run time. Prints a Markdown table.
 
-"As scanned" is the subject's own pose and, for T1w, its own image, in which only the lesion is made; "drawn"
-adds the pose, warp, contrast and corruption of training, and draws whether the skull is on.
+"As scanned" is the subject's own pose and, for T1w, its own image (bias-corrected, as the target is), in
+which only the lesion is made; "drawn" adds the pose, warp, contrast and corruption of training, and draws
+whether the skull is on. Samples lie in the model's box already; the rows "from the image" hand them to
+`reconstruct` as a scan, which finds the brain and resamples there and back.
 """
 
 import argparse
@@ -20,12 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from sanum.measure.metrics import dice, errors, match_intensity, mean_error_inside
-from sanum.methods.registry import Predictor
+from sanum.methods.registry import Maps, Predictor
 from sanum.methods.una.predict import UnaPredictor
 from sanum.methods.una.recipe import split_masks, split_subjects
 from sanum.reconstruction import ANOMALY_THRESHOLD, on_grid, pair_with_mirror, reconstruct, tidy
-from sanum.scan import read, write
-from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, Conformed
+from sanum.scan import Scan, read, write
+from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, Conformed, conform
 from sanum.space.grid import box_around, covering
 from sanum.space.mirror import find_mirror
 from sanum.synth.anatomy import Anatomy, prepare
@@ -36,6 +38,7 @@ from sanum.synth.geometry import identity_geometry
 
 Row = dict[str, float]
 OTHERS: tuple[Preset, ...] = ("free", "t2w", "flair", "pd", "ct")
+BOX = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
 MARGIN = 8  # voxels of 2 mm around the model's box: the volume measured is 192 × 224 × 192 mm, a head
 
 
@@ -47,6 +50,7 @@ class Setting:
     presets: tuple[Preset, ...]
     level: Level | None
     skull: Skull | None = None
+    from_image: bool = False
 
 
 SETTINGS = (
@@ -54,6 +58,8 @@ SETTINGS = (
     Setting("T1w as scanned, stripped", ("t1w",), "none", "off"),
     Setting("random modality, pose as scanned, whole head", OTHERS, "mild", "on"),
     Setting("random modality, pose as scanned, stripped", OTHERS, "mild", "off"),
+    Setting("T1w as scanned, whole head, from the image", ("t1w",), "none", "on", True),
+    Setting("random modality, pose as scanned, whole head, from the image", OTHERS, "mild", "on", True),
     Setting("T1w, drawn, mild corruption", ("t1w",), "mild"),
     Setting("T1w, drawn, all corruptions", ("t1w",), None),
     Setting("random modality, drawn, mild corruption", OTHERS, "mild"),
@@ -82,10 +88,12 @@ def measure(
             if setting.skull:
                 params = as_scanned(params, anatomy, setting.skull)
             sample = apply_sample(anatomy, params)
-            grid = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
-            seen = Conformed(sample.image[0], field_of_view(MODEL_SHAPE, params.corruption) > 0, grid)
-            pair = pair_with_mirror(seen, find_mirror(seen.image, grid))
-            maps, _ = tidy(predictor(pair, covered=seen.covered), seen)
+            covered = field_of_view(MODEL_SHAPE, params.corruption) > 0
+            maps = (
+                from_image(sample.image[0], predictor, ct=preset == "ct")
+                if setting.from_image
+                else in_the_box(sample.image[0], covered, predictor)
+            )
             whole = errors(*(np.pad(x, MARGIN) for x in (maps.t1w, sample.t1w)))
             healthy_brain = sample.brain & ~sample.lesion
             matched = match_intensity(sample.image[0], sample.t1w, healthy_brain)
@@ -99,6 +107,21 @@ def measure(
     return {k: float(np.nanmean([r[k] for r in rows])) for k in rows[0]}
 
 
+def in_the_box(image: np.ndarray, covered: np.ndarray, predictor: Predictor) -> Maps:
+    """What the method says of a sample: mirror, network, clean-up."""
+    seen = Conformed(image, covered, BOX)
+    pair = pair_with_mirror(seen, find_mirror(image, BOX))
+    return tidy(predictor(pair, covered=covered), seen)[0]
+
+
+def from_image(image: np.ndarray, predictor: Predictor, *, ct: bool) -> Maps:
+    """What `reconstruct` says of a sample as a scan in memory."""
+    scan = Scan(80 * image if ct else image, BOX.affine, "CT" if ct else None)
+    result = reconstruct(scan, predictor=predictor)
+    found = (result.anatomy, result.anomaly, result.brain, result.uncertainty)
+    return Maps(*(np.asarray(s.voxels, dtype=np.float32) for s in found))
+
+
 def healthy_share(pairs: list[tuple[Path, Path]], predictor: Predictor) -> list[float]:
     """Share of the brain called anomalous in each real healthy scan, file in, results out."""
     shares = []
@@ -110,7 +133,9 @@ def healthy_share(pairs: list[tuple[Path, Path]], predictor: Predictor) -> list[
     return shares
 
 
-def whole_head(t1w: Path, repeats: int = 3) -> tuple[list[float], list[float], tuple[int, ...]]:
+def whole_head(
+    t1w: Path, weights: Path | None, repeats: int = 3
+) -> tuple[list[float], list[float], tuple[int, ...]]:
     """Seconds and peak MB of the command on a 1 mm whole head (a 2 mm scan interpolated), file to files."""
     seconds, memory = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -130,10 +155,16 @@ def whole_head(t1w: Path, repeats: int = 3) -> tuple[list[float], list[float], t
                 "--threads",
                 "2",
                 "--quiet",
+                *(["--weights", str(weights)] if weights else []),
             ]
             seconds.append(_timed(lambda call=call: subprocess.run(call, check=True, capture_output=True)))
             memory.append(json.loads((out / "run.json").read_text())["peak_memory_mb"])
     return seconds, memory, fine.voxels.shape
+
+
+def _in_its_box(pair: tuple[Path, Path]) -> np.ndarray:
+    scan = read(pair[0])
+    return conform(scan, scan.grid.centre_mm).image
 
 
 def _timed(job: Callable[[], object]) -> float:
@@ -169,7 +200,9 @@ def main() -> None:
         f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, "
         f"largest {100 * max(shares):.2f} % of the brain"
     )
-    seconds, memory, shape = whole_head(pairs[0][0])
+    mirrors = [_timed(lambda image=scan: find_mirror(image, BOX)) for scan in map(_in_its_box, pairs)]
+    print(f"mirror of a scan: median {statistics.median(mirrors):.1f} s, longest {max(mirrors):.1f} s")
+    seconds, memory, shape = whole_head(pairs[0][0], options.weights)
     print(
         f"whole head at 1 mm {shape}, file to files, 2 threads: "
         f"median {statistics.median(seconds):.1f} s ({', '.join(f'{s:.1f}' for s in seconds)}), "

@@ -70,14 +70,16 @@ def grow_lesion(scan: Scan, brain: npt.NDArray[np.bool_], *, seed: int) -> tuple
     return apply_look(voxels, p, 1.0, 0.75, look), p
 
 
-def run(folder: Path, *, seed: int = 7, on_step: Callable[[str], None] | None = None) -> Outcome:
+def run(
+    folder: Path, *, seed: int = 7, device: str = "auto", on_step: Callable[[str], None] | None = None
+) -> Outcome:
     """Grow, reconstruct, measure, save into `folder` (results of an earlier demo are replaced)."""
     tell = on_step or (lambda _: None)
     tell("grow a lesion")
     truth, brain = icbm152()
     check_free(stem_of(truth.path or ""), folder, overwrite=True)  # before the work, not after
     sick, p = grow_lesion(truth, brain, seed=seed)
-    result = reconstruct(truth.with_voxels(sick), on_step=on_step)
+    result = reconstruct(truth.with_voxels(sick), device=device, on_step=on_step)
     tell("write")
     paths = result.save(folder, overwrite=True)
     return measure(result, np.asarray(truth.voxels), sick, p, paths[-1])

@@ -287,6 +287,8 @@ def test_bad_flow(field):
         spoilt[3, 2, 1] = value
         with pytest.raises(ValueError, match="must be finite"):
             transport(p0, replace(flow, **{field: (x, spoilt, z)}), duration=0.1)
+    with pytest.raises(ValueError, match="domain must be boolean"):
+        transport(p0, replace(flow, domain=domain.astype(np.uint8)), duration=0.1)
     with pytest.raises(ValueError, match="spacing"):
         transport(p0, replace(flow, spacing_mm=(1.0, 0.0, 1.0)), duration=0.1)
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from sanum.learn.loop import LoopConfig, TrainingStopped
-from sanum.learn.weights import load_weights
+from sanum.learn.weights import WeightsError, load_weights
 from sanum.methods.una import recipe as module
 from sanum.methods.una.model import Una
 from sanum.methods.una.recipe import Recipe, split_masks, split_subjects, train
@@ -120,6 +121,27 @@ def test_weights_are_written_and_fit(data, tmp_path):
     assert description["method"] == "una"
     assert description["steps"] == 2
     Una(description["widths"]).load_state_dict(state)
+
+
+STILL = Recipe(widths=(8, 8), workers=0, loop=LoopConfig(steps=1, warmup=1, learning_rate=0.0))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_training_starts_from_other_weights(data, tmp_path):
+    path = train(data, tmp_path / "first", TINY)
+    again = load_weights(train(data, tmp_path / "second", STILL, start_from=path))[0]
+    first = load_weights(path)[0]
+    for name in first:
+        torch.testing.assert_close(again[name], first[name], msg=name)
+    fresh = load_weights(train(data, tmp_path / "fresh", STILL))[0]
+    assert any((fresh[name] - first[name]).abs().max() > 1e-4 for name in first)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_weights_of_another_network_are_no_start(data, tmp_path):
+    path = train(data, tmp_path / "first", replace(TINY, widths=(8, 16)))
+    with pytest.raises(WeightsError, match=r"does not fit the network una-compact"):
+        train(data, tmp_path / "second", TINY, start_from=path)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -61,7 +61,7 @@ def anatomy() -> Anatomy:
         tissue_means=np.array([FLUID, GREY, WHITE]),
         ramp=border_ramp(part["brain"], (4.0, 4.0, 4.0)),
         mirror=reflection([1, 0, 0], CENTRE_MM),
-        from_mni=np.eye(4),
+        to_mni=np.eye(4),
     )
 
 

@@ -79,9 +79,9 @@ def test_its_mirror_is_the_heads(prepared):
 
 
 def test_mni_lies_over_the_brain(prepared):
-    centre = apply_affine(prepared.from_mni, phantom.CENTRE_MM)
+    centre = apply_affine(prepared.to_mni, phantom.CENTRE_MM)
     assert np.linalg.norm(centre - [0, -18, 8]) < 15
-    assert 0.7 < np.linalg.det(prepared.from_mni[:3, :3]) < 2
+    assert 0.7 < np.linalg.det(prepared.to_mni[:3, :3]) < 2
 
 
 def test_the_second_time_it_is_read(prepared, files, cache):
@@ -91,7 +91,7 @@ def test_the_second_time_it_is_read(prepared, files, cache):
     again = prepare(*files, cache)
     assert kept[0].stat().st_mtime_ns == before
     assert np.array_equal(again.t1w, prepared.t1w)
-    assert np.array_equal(again.from_mni, prepared.from_mni)
+    assert np.array_equal(again.to_mni, prepared.to_mni)
 
 
 def test_files_on_different_grids(files, tmp_path):

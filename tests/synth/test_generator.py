@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from sanum.scan.conform import MODEL_SHAPE, scale_intensity
-from sanum.space.grid import Grid, box_around, middle_of
+from sanum.space.grid import Grid, apply_affine, box_around, middle_of
 from sanum.space.mirror import mirror
 from sanum.space.resample import resample, sample_affine
 from sanum.synth.anatomy import ATLAS_GRID
 from sanum.synth.contrast import own_contrast
-from sanum.synth.generator import apply_sample, draw_sample
+from sanum.synth.generator import apply_sample, draw_sample, to_atlas
 from sanum.synth.geometry import AlignmentError, identity_geometry, mirror_in_model
 
 MODEL = box_around((0, 0, 0), MODEL_SHAPE, 2.0)
@@ -82,6 +82,19 @@ def test_to_atlas_leads_to_the_same_anatomy(anatomy, plain, flip):
     inside = sample.brain
     assert np.abs(read - sample.t1w)[inside].mean() < 0.01
     assert np.linalg.det(sample.to_atlas[:3, :3]) > 0
+
+
+def test_to_atlas_goes_through_the_subjects_map_to_mni(anatomy):
+    """A point of the model's box, by hand: subject mm, then MNI mm, then from the middle of the atlas."""
+    to_mni = np.eye(4)
+    to_mni[:3, :3] += [[0.1, 0.05, 0], [-0.2, -0.1, 0.03], [0, 0.02, 0.15]]
+    to_mni[:3, 3] = [7, -11, 4]
+    geometry = replace(identity_geometry(), shift_mm=(3.0, 2.0, -5.0))
+    found = to_atlas(replace(anatomy, to_mni=to_mni), geometry)
+    point = np.array([20.0, -30.0, 12.0])
+    subject = middle_of(anatomy.brain, anatomy.grid.affine) + point + (3, 2, -5)
+    expected = to_mni[:3, :3] @ subject + to_mni[:3, 3] - ATLAS_GRID.centre_mm
+    np.testing.assert_allclose(apply_affine(found, point), expected, atol=1e-9)
 
 
 def test_flip_swaps_the_sides(anatomy, plain, lesion_mask):

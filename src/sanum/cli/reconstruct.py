@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .messages import Steps, complain
+from .threads import use_threads
 
 if TYPE_CHECKING:
     from ..methods.registry import Predictor
@@ -77,13 +78,10 @@ def command(
 
 
 def _load(device: str, threads: int, weights: Path | None) -> "Predictor":
-    import torch
-
     from ..methods import registry
     from ..reconstruction import resolve_device
 
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     return registry.load(device=resolve_device(device), weights=weights)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .messages import complain
+from .threads import use_threads
 
 if TYPE_CHECKING:
     from ..learn.loop import Progress as Now
@@ -23,7 +24,15 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, log and weights.")],
     steps: Annotated[int | None, typer.Option(help="Training steps; default the recipe's.", min=1)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUTPUT.")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Weights to begin with, as of an earlier training.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Other samples, other initial weights.", min=0)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first: faster steps; needs a C++ compiler.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
@@ -34,7 +43,10 @@ def command(
     from ..methods.una.recipe import Recipe, train
     from ..reconstruction import resolve_device
 
-    plan = Recipe()
+    use_threads(threads)
+    plan = Recipe(compile=compiled)
+    if seed is not None:
+        plan = replace(plan, seed=seed)
     if steps:
         plan = replace(plan, loop=replace(plan.loop, steps=steps))
     shown = _Shown(quiet)
@@ -44,6 +56,7 @@ def command(
             output,
             plan,
             resume=resume,
+            start_from=start_from,
             device=resolve_device(device),
             on_prepare=shown.prepared,
             on_step=shown.stepped,

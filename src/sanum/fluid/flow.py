@@ -32,7 +32,7 @@ class Flow:
         Normal velocity at the faces across that axis, mm per unit time; one more than cells along it:
         (X+1, Y, Z), (X, Y+1, Z), (X, Y, Z+1).
     diffusivity : one array per axis
-        D ≥ 0 at the same faces, mm² per unit time.
+        D ≥ 0 at the same faces, mm² per unit time. Neither may be changed in place: `peaks` is kept.
     """
 
     domain: Any

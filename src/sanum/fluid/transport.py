@@ -89,8 +89,13 @@ def transport(
     Raises
     ------
     ValueError
-        For values outside [0, 1], not finite, all outside the domain; fields that are not finite, not
-        staggered or cross the border; negative duration; too many steps; an unknown scheme.
+        For values outside [0, 1], not finite, all outside the domain; fields that are not finite or not
+        staggered, or on another device than `p0`; negative duration; too many steps; an unknown scheme.
+
+    Notes
+    -----
+    Fields of `draw_flow` are 0 on every face of the border. Fields of your own that are not carry P out of the
+    domain; that is not checked, for it would take longer than a small transport.
     """
     _check_choice("scheme", scheme, SCHEMES)
     _check_choice("integrator", integrator, INTEGRATORS)
@@ -182,6 +187,8 @@ class _Job:
             array, back = p0.detach().numpy(), torch.from_numpy
         else:
             array, back = p0, _same
+            if is_tensor(flow.domain) and flow.domain.device.type != "cpu":
+                raise ValueError(f"p0 is on the CPU, the flow on {flow.domain.device}: bring them together")
             if array.dtype not in (np.float32, np.float64):
                 raise ValueError(f"p0 must be float32 or float64, got {array.dtype}")
         fields = Flow(
@@ -369,6 +376,8 @@ def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
 def _check_flow(flow: Flow) -> None:
     shape = tuple(flow.domain.shape)
     n = len(shape)
+    if str(flow.domain.dtype) not in ("bool", "torch.bool"):
+        raise ValueError(f"the flow's domain must be boolean, got {flow.domain.dtype}")
     if len(flow.spacing_mm) != n or not all(0 < s < np.inf for s in flow.spacing_mm):
         raise ValueError(f"the flow's spacing must be {n} positive numbers, got {flow.spacing_mm}")
     for name, fields in (("velocity", flow.velocity), ("diffusivity", flow.diffusivity)):

@@ -23,7 +23,7 @@ from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 CSF, GREY, WHITE = 0, 1, 2
 _DEEP_GROUPS = {  # DLMUSE numbers of nuclei whose contrast differs from the cortex's
     1: (59, 60),  # thalamus
@@ -60,8 +60,8 @@ class Anatomy:
         Border ramp of the brain for the fluid.
     mirror : (4, 4) float64
         World reflection across its mid-plane.
-    from_mni : (4, 4) float64
-        World map, subject mm → MNI mm (for reading MNI volumes at subject points).
+    to_mni : (4, 4) float64
+        World map, subject mm → MNI mm.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Anatomy:
     tissue_means: npt.NDArray[np.float64]
     ramp: npt.NDArray[np.float32]
     mirror: npt.NDArray[np.float64]
-    from_mni: npt.NDArray[np.float64]
+    to_mni: npt.NDArray[np.float64]
 
 
 def prepare(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
@@ -92,7 +92,7 @@ def prepare(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
         grid = Grid(data["t1w"].shape, data["affine"])
         return Anatomy(
             name, grid, data["t1w"].astype(np.float32), data["brain"], data["groups"], data["tissue_means"],
-            data["ramp"].astype(np.float32), data["mirror"], data["from_mni"],
+            data["ramp"].astype(np.float32), data["mirror"], data["to_mni"],
         )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def _make(t1w: Path, parcellation: Path) -> dict[str, npt.NDArray]:
         "t1w": t1.astype(np.float16), "brain": brain, "groups": groups, "tissue_means": means,
         "ramp": border_ramp(brain, tuple(grid.spacing_mm)).astype(np.float16),
         "mirror": find_mirror(stripped, grid), "affine": np.asarray(grid.affine),
-        "from_mni": register_affine(stripped, grid, template, template_grid),
+        "to_mni": register_affine(stripped, grid, template, template_grid),
     }  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def _mode(values: npt.NDArray) -> float:
 def read_mask_on(path: Path, anatomy: Anatomy, *, flip: bool = False) -> npt.NDArray[np.float32]:
     """MNI lesion mask (linear, [0, 1]) on the anatomy's grid, through its affine; optionally flipped."""
     mask, grid = _mni_mask(path)
-    world = anatomy.from_mni @ anatomy.grid.affine
+    world = anatomy.to_mni @ anatomy.grid.affine
     if flip:
         world = np.diag([-1.0, 1, 1, 1]) @ world
     return resample(mask, grid, Grid(anatomy.grid.shape, world), antialias=False)

@@ -44,7 +44,7 @@ def _average(brains: Iterable[tuple[Array, Array]]) -> Array:
 
 
 def _aligned(anatomy: Anatomy) -> tuple[Array, Array]:
-    to_voxel = np.linalg.inv(anatomy.grid.affine) @ np.linalg.inv(anatomy.from_mni) @ ATLAS_GRID.affine
+    to_voxel = np.linalg.inv(anatomy.grid.affine) @ np.linalg.inv(anatomy.to_mni) @ ATLAS_GRID.affine
     brain = anatomy.brain.astype(np.float32)
     stack = torch.from_numpy(np.stack([anatomy.t1w * brain, brain]))
     t1w, share = sample_at(stack, affine_index(to_voxel, ATLAS_GRID.shape)).numpy()

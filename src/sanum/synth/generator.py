@@ -146,7 +146,7 @@ def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool =
 def to_atlas(anatomy: Anatomy, geometry: GeometryParams) -> npt.NDArray[np.float64]:
     """(4, 4): millimetres from the middle of the model's box → from the middle of the atlas's."""
     centre = middle_of(anatomy.brain, anatomy.grid.affine)
-    out = anatomy.from_mni @ to_subject(geometry, centre)
+    out = anatomy.to_mni @ to_subject(geometry, centre)
     out[:3, 3] -= ATLAS_GRID.centre_mm
     # the atlas is symmetric: a head drawn left-right flipped fits it without a reflection
     return np.diag([-1.0, 1, 1, 1]) @ out if geometry.flip else out

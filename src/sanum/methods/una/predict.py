@@ -47,9 +47,7 @@ class UnaPredictor:
 
     def __init__(self, *, device: str = "cpu", weights: Path | None = None) -> None:
         path = weights or SHIPPED
-        expected = (
-            SHIPPED_SHA256.read_text().split()[0] if weights is None and SHIPPED_SHA256.exists() else None
-        )
+        expected = None if weights else shipped_sha256()
         state, description = load_weights(path, expected_sha256=expected)
         if description.get("method") != "una":
             raise WeightsError(
@@ -141,6 +139,14 @@ class UnaPredictor:
         )
 
 
+def shipped_sha256() -> str:
+    """SHA-256 that the shipped weights must have; WeightsError if it did not come with them."""
+    try:
+        return SHIPPED_SHA256.read_text().split()[0]
+    except (OSError, IndexError) as error:
+        raise WeightsError(f"{SHIPPED_SHA256.name} is missing or empty; install sanum again") from error
+
+
 def like_a_brain(pose: Affine) -> bool:
     """Whether a map to the atlas stretches no more than brains differ."""
     if not np.isfinite(pose).all():
@@ -156,7 +162,7 @@ def is_cut(brain: npt.NDArray[np.bool_], covered: npt.NDArray[np.bool_]) -> bool
 
 
 def fast_bfloat16(device: str) -> bool:
-    """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs)."""
+    """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs); emulated ones are slow."""
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported()
-    return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

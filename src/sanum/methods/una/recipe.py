@@ -29,7 +29,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ...learn.loop import LoopConfig, Progress, checkpoint_in, fit
-from ...learn.weights import save_weights
+from ...learn.weights import WeightsError, load_weights, save_weights
 from ...synth.anatomy import Anatomy, ixi_pairs, prepare
 from ...synth.average import atlas, average_anatomy
 from ...synth.stream import Stream
@@ -71,13 +71,26 @@ def train(
     recipe: Recipe | None = None,
     *,
     resume: bool = False,
+    start_from: Path | None = None,
     device: str = "cpu",
     on_prepare: Callable[[int, int], None] | None = None,
     on_step: Callable[[Progress], None] | None = None,
     stop_after: int | None = None,
 ) -> Path:
-    """Train and write `una-compact.safetensors` into `folder`; returns its path."""
+    """Train and write `una-compact.safetensors` into `folder`; returns its path.
+
+    Parameters
+    ----------
+    start_from : Path, optional
+        Weights to begin with (a new schedule, a new optimizer); the atlas is that of `data`.
+
+    Raises
+    ------
+    ValueError
+        Too few subjects; `start_from` is not weights of this network.
+    """
     recipe = recipe or Recipe()
+    begin = None if start_from is None or resume else load_weights(start_from)[0]
     checkpoint_in(folder, resume=resume)  # before the anatomies are prepared, which takes minutes
     pairs, bank = split_subjects(data)[0], split_masks(data)[0]
     if not pairs:
@@ -95,6 +108,8 @@ def train(
     aligned = torch.from_numpy(atlas(anatomies))
     torch.manual_seed(recipe.seed)  # initial weights only; samples have generators of their own
     model = Una(recipe.widths, average, aligned).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if begin is not None:
+        start_at(model, begin, start_from)
     if recipe.compile:
         model.net.compile()
 
@@ -123,3 +138,15 @@ def train(
     path = folder / "una-compact.safetensors"
     save_weights(path, weights, method="una", widths=recipe.widths, steps=recipe.loop.steps)
     return path
+
+
+def start_at(model: Una, state: dict[str, torch.Tensor], path: Path | None) -> None:
+    """Give `model` the learned weights of `state`; it keeps its own atlas."""
+    own = dict(model.named_buffers())
+    try:
+        model.load_state_dict({**state, **own})
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{path} does not fit the network una-compact ({str(error).splitlines()[-1].strip()}): "
+            "choose other weights to start from"
+        ) from error

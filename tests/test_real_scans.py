@@ -1,0 +1,64 @@
+"""File to result on real scans of every kind, with the shipped network. Skipped where the data is not."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import sanum
+from sanum.methods import registry
+
+THICK = "between them the results are interpolated"
+SCANS = {  # what is special → path and what the warnings say
+    "T2w, skull on, a large stroke": ("patients/sub-stroke2/anat/sub-stroke2_T2w.nii.gz", ()),
+    "FLAIR of 5.5 mm slices, a glioma": ("patients/sub-glioma1/anat/sub-glioma1_FLAIR.nii.gz", (THICK,)),
+    "FLAIR as scanned, MS": ("patients/sub-ms2/ses-1/anat/sub-ms2_ses-1_FLAIR.nii.gz", ()),
+    "T1w, stripped, a stroke": ("patients/sub-stroke1/anat/sub-stroke1_desc-brain_T1w.nii.gz", ()),
+    "healthy, stripped, MGZ": ("normal/normal-2_desc-brain_T1w.mgz", ()),
+    "CT in Hounsfield units": ("ct/template-older_desc-brain_ct.nii.gz", ()),
+    "CT that is not": ("ct/head_desc-8bit_ct.nii.gz", ("are not Hounsfield units",)),
+    "DICOM, PDw, 19 slices": ("dicom/pd-axial", (THICK,)),
+    "held-out subject, 2 mm": ("ixi/sub-608/anat/sub-608_T1w.nii.gz", ()),
+}
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return registry.load()
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_a_real_scan(shared_data, predictor, kind):
+    place, told = SCANS[kind]
+    path = shared_data / place
+    result = sanum.reconstruct(path, predictor=predictor)
+
+    grid = sanum.read(path)
+    for image in result.outputs().values():
+        assert image.voxels.shape == grid.voxels.shape
+        np.testing.assert_array_equal(image.affine, grid.affine)
+    if path.is_file():
+        on_disk = nib.load(path)
+        np.testing.assert_allclose(result.anatomy.affine, on_disk.affine, atol=1e-5)
+
+    brain, anatomy = np.asarray(result.brain.voxels) > 0, np.asarray(result.anatomy.voxels)
+    assert 950 < brain.sum() * grid.grid.voxel_volume_ml < 1900
+    assert ndimage.label(brain)[1] == 1
+    assert 0.85 < np.percentile(anatomy[brain], 85) < 1.15  # white matter near 1
+    assert np.percentile(anatomy[brain], 3) < 0.6  # ventricles and sulci
+    assert np.asarray(result.anomaly_mask.voxels).sum() < 0.3 * brain.sum()
+    for words in told:
+        assert any(words in w for w in result.warnings)
+    assert len(result.warnings) == len(told)
+
+
+def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(shared_data, predictor):
+    sick = sanum.reconstruct(shared_data / SCANS["T1w, stripped, a stroke"][0], predictor=predictor)
+    well = sanum.reconstruct(shared_data / SCANS["held-out subject, 2 mm"][0], predictor=predictor)
+    there, not_there = (
+        float(r.anomaly_mask.voxels.sum()) * r.scan.grid.voxel_volume_ml for r in (sick, well)
+    )
+    assert there > 10
+    assert not_there < 1
+    seen = np.argwhere(np.asarray(sick.anomaly_mask.voxels)).mean(0)
+    assert (sick.scan.affine @ [*seen, 1])[0] < 0  # the left hemisphere, says its source

@@ -1,0 +1,61 @@
+"""The wheel, which is what a user installs, does the main job with nothing but what is in it."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sanum.learn.weights import sha256
+from sanum.reconstruction import output_names
+from sanum.scan import write
+
+ROOT = Path(__file__).parents[1]
+NO_NETWORK = """
+import socket, sys
+
+def refuse(*_, **__):
+    raise AssertionError("something asked for the network")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+import sanum
+from sanum.cli.main import main
+
+print(sanum.__file__, file=sys.stderr)
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dist")
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(words, check=True, capture_output=True)
+    (path,) = out.glob("sanum-*.whl")
+    return path
+
+
+def test_the_weights_are_inside(wheel):
+    folder = "sanum/methods/una/weights/"
+    with zipfile.ZipFile(wheel) as z:
+        assert {folder + "una-compact.safetensors", folder + "una-compact.sha256"} <= set(z.namelist())
+        assert "sanum/methods/una/MODEL_CARD.md" in z.namelist()
+        assert not [n for n in z.namelist() if n.startswith(("tests", "bench", "runs"))]
+    assert wheel.stat().st_size < 30e6
+
+
+def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
+    with zipfile.ZipFile(wheel) as z:
+        z.extractall(tmp_path / "site")
+    path = write(icbm152_2mm, tmp_path / "scan.nii.gz")
+    words = [sys.executable, "-c", NO_NETWORK, "reconstruct", str(path), "-o", str(tmp_path / "out")]
+    ran = subprocess.run(
+        words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site"), "PATH": ""},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.startswith(str(tmp_path / "site" / "sanum"))  # not the checkout
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {*output_names("scan"), "run.json"}
+    weights = tmp_path / "site" / "sanum" / "methods" / "una" / "weights" / "una-compact.safetensors"
+    assert sha256(weights) in (tmp_path / "out" / "run.json").read_text()
