@@ -54,7 +54,7 @@ def updates(n: int, repeats: int) -> None:
     """One update of every voxel by each kernel and by the oracle."""
     domain = np.ones((n, n, n), bool)
     flow = drawn(domain)
-    p = np.random.default_rng(0).random((n, n, n), dtype=np.float32)
+    p = np.random.default_rng(0).random((1, n, n, n), dtype=np.float32)
     out, there = np.empty_like(p), flow.to("cpu")
     fields = (domain, flow.velocity, flow.diffusivity, flow.spacing_mm)
     plain = (torch.from_numpy(domain), there.velocity, there.diffusivity, flow.spacing_mm)
@@ -124,7 +124,7 @@ def times(n: int, repeats: int) -> list[float]:
     domain = brain_like(n)
     ramp = border_ramp(domain, (1.0, 1.0, 1.0))
     flow = drawn(domain)
-    p = np.random.default_rng(0).random((n, n, n), dtype=np.float32)
+    p = np.random.default_rng(0).random((1, n, n, n), dtype=np.float32)
     out, backend = np.empty_like(p), NumpyBackend()
     fields = (domain, flow.velocity, flow.diffusivity, flow.spacing_mm)
     return [

@@ -32,7 +32,7 @@ def run(backend, domain, flow, p0, scheme, steps=8, dt=0.01):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
 def test_the_fused_loops_equal_the_oracle(job, scheme, dtype, tolerance):
     domain, flow, p0 = job
-    fused = run(NumpyBackend(), domain, flow, p0.astype(dtype), scheme)
+    fused = run(NumpyBackend(), domain, flow, p0[None].astype(dtype), scheme)[0]
     plain = run(
         TorchBackend(), torch.from_numpy(domain), flow.to("cpu"), torch.from_numpy(p0.astype(dtype)), scheme
     )
@@ -55,25 +55,25 @@ def test_both_survey_alike(job, spoil):
     part[3:7, 5, 2:9] = 0.5
     if spoil is not None:
         part[4, 6, 3] = spoil
-    a, b = NumpyBackend().survey(part), TorchBackend().survey(torch.from_numpy(part))
+    a, b = NumpyBackend().survey(part[None]), TorchBackend().survey(torch.from_numpy(part)[None])
     assert a.high == b.high == (0.5 if spoil in (None, -0.25) else np.inf)
     assert a.support == b.support == (slice(3, 7), slice(5, 6 + (spoil is not None)), slice(2, 9))
     if spoil in (None, -0.25):
         assert a.low == b.low == (spoil or 0)
-        assert a.total == b.total == 14 + (spoil or 0)
+        assert a.totals == b.totals == (14 + (spoil or 0),)
 
 
 def test_nothing_has_no_support():
-    nothing = np.zeros((3, 4, 5), np.float32)
+    nothing = np.zeros((2, 3, 4, 5), np.float32)
     for survey in (NumpyBackend().survey(nothing), TorchBackend().survey(torch.from_numpy(nothing))):
-        assert (survey.low, survey.high, survey.total, survey.support) == (0, 0, 0, None)
+        assert (survey.low, survey.high, survey.totals, survey.support) == (0, 0, (0, 0), None)
 
 
 @pytest.mark.parametrize("scheme", ["upwind", "muscl"])
 def test_a_stage_takes_p_no_farther_than_a_cell(job, scheme):
     domain, flow, _ = job
-    p = np.zeros(domain.shape, np.float32)
-    p[6:9, 5:7, 7:9] = domain[6:9, 5:7, 7:9]
+    p = np.zeros((1, *domain.shape), np.float32)
+    p[0, 6:9, 5:7, 7:9] = domain[6:9, 5:7, 7:9]
     fields = (domain, flow.velocity, flow.diffusivity, flow.spacing_mm)
     grown = (slice(5, 10), slice(4, 8), slice(6, 10))
     backend = NumpyBackend()

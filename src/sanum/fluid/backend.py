@@ -1,12 +1,13 @@
-"""Where a transport is computed: fused Numba loops for arrays on the CPU, PyTorch for tensors elsewhere.
+"""Where a transport is computed: Numba loops on the CPU, Triton kernels on NVIDIA GPUs, else plain PyTorch.
 
-Both work on (X, Y, Z) and give the same numbers; a plane is a volume of one layer.
+All work on batches (B, X, Y, Z) in one flow and give the same numbers; a plane is a volume of one layer.
 """
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numba
@@ -20,11 +21,11 @@ ALONE = 64**3  # cells up to which waking a second thread is not worth its while
 
 @dataclass(frozen=True)
 class Survey:
-    """What one look at P tells: least and largest value (inf if not finite), sum, box of what is not 0."""
+    """What one look at P tells: least and largest value (inf if not finite), sums, box of what is not 0."""
 
     low: float
     high: float
-    total: float
+    totals: tuple[float, ...]  # one for each of the batch
     support: Box | None
 
 
@@ -40,7 +41,7 @@ class Backend(Protocol):
         ...
 
     def survey(self, p: Any) -> Survey:
-        """Bounds, sum and support of P (X, Y, Z)."""
+        """Bounds, sums and common support of P (B, X, Y, Z)."""
         ...
 
     def largest_rates(
@@ -73,17 +74,19 @@ class NumpyBackend:
 
     def survey(self, p: Any) -> Survey:
         """See `Backend`."""
-        numbers, bounds = np.empty((p.shape[0], 3)), np.empty((p.shape[0], 4), np.int64)
-        cpu.survey(p, numbers, bounds)
-        filled = np.flatnonzero(bounds[:, 1] >= 0)
+        numbers, bounds = np.empty((*p.shape[:2], 3)), np.empty((*p.shape[:2], 4), np.int64)
+        for one, its_numbers, its_bounds in zip(p, numbers, bounds, strict=True):
+            cpu.survey(one, its_numbers, its_bounds)
+        filled = bounds[..., 1] >= 0
         box = None
-        if filled.size:
+        if filled.any():
+            planes = np.flatnonzero(filled.any(axis=0))
             j0, _, k0, _ = bounds[filled].min(axis=0)
             _, j1, _, k1 = bounds[filled].max(axis=0)
-            starts, ends = (int(filled[0]), int(j0), int(k0)), (int(filled[-1]), int(j1), int(k1))
+            starts, ends = (int(planes[0]), int(j0), int(k0)), (int(planes[-1]), int(j1), int(k1))
             box = tuple(slice(a, b + 1) for a, b in zip(starts, ends, strict=True))
-        low, high = numbers[:, 0].min(), numbers[:, 1].max()
-        return Survey(float(low), float(high), float(numbers[:, 2].sum()), box)
+        totals = tuple(float(t) for t in numbers[..., 2].sum(axis=1))
+        return Survey(float(numbers[..., 0].min()), float(numbers[..., 1].max()), totals, box)
 
     def largest_rates(
         self, velocity: Any, diffusivity: Any, spacing: tuple[float, ...]
@@ -100,13 +103,14 @@ class NumpyBackend:
         """See `Backend`."""
         number = p.dtype.type
         a, b, dt, *g = (number(x) for x in (a, b, dt, *(1 / h for h in spacing)))
-        region = region or tuple(slice(0, n) for n in p.shape)
-        ends = [e for s in region for e in (s.start, s.stop)]
+        region = region or tuple(slice(0, n) for n in p.shape[1:])
+        last = (*velocity, *diffusivity, *g, dt, *(e for s in region for e in (s.start, s.stop)))
         with _threads_for(region):
-            if scheme == "muscl":
-                cpu.muscl_stage(p, base, a, b, inside, *velocity, *diffusivity, *g, dt, *ends, out)  # type: ignore[call-arg]
-            else:
-                cpu.upwind_stage(p, base, a, b, *velocity, *diffusivity, *g, dt, *ends, out)  # type: ignore[call-arg]
+            for one, its_base, its_out in zip(p, base, out, strict=True):
+                if scheme == "muscl":
+                    cpu.muscl_stage(one, its_base, a, b, inside, *last, its_out)  # type: ignore[call-arg]
+                else:
+                    cpu.upwind_stage(one, its_base, a, b, *last, its_out)  # type: ignore[call-arg]
         return out
 
 
@@ -138,7 +142,7 @@ class TorchBackend:
         import torch
 
         box = []
-        for axis in range(p.ndim):
+        for axis in (1, 2, 3):
             places = (p != 0).movedim(axis, 0).flatten(1).any(dim=1).nonzero()
             if len(places):
                 box.append(slice(int(places[0]), int(places[-1]) + 1))
@@ -146,14 +150,13 @@ class TorchBackend:
         return Survey(
             min(float(p.min()), 0.0) if finite else 0.0,
             float(p.max()) if finite else np.inf,
-            self._total(p),
+            self._totals(p),
             tuple(box) if box else None,
         )
 
-    def _total(self, p: Any) -> float:
-        import torch
-
-        return float(p.sum(dtype=torch.float64)) if p.device.type != "mps" else float(p.cpu().double().sum())
+    def _totals(self, p: Any) -> tuple[float, ...]:
+        precise = p.cpu() if p.device.type == "mps" else p
+        return tuple(precise.double().sum(dim=(1, 2, 3)).tolist())
 
     def largest_rates(
         self, velocity: Any, diffusivity: Any, spacing: tuple[float, ...]
@@ -172,6 +175,24 @@ class TorchBackend:
         from .kernels import oracle
 
         return oracle.stage(p, base, a, b, inside, velocity, diffusivity, spacing, dt, scheme)
+
+
+class TritonBackend(TorchBackend):
+    """Fused Triton kernels, on tensors of an NVIDIA GPU (or of the CPU, in Triton's interpreter)."""
+
+    def stage(
+        self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
+        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
+    ) -> Any:  # fmt: skip
+        """See `Backend`; `region` is not used."""
+        from .kernels import gpu
+
+        return gpu.stage(p, base, a, b, inside, velocity, diffusivity, spacing, dt, scheme, out)
+
+
+def torch_backend(device: Any) -> TorchBackend:
+    """Triton on NVIDIA GPUs where it is installed (it comes with PyTorch for CUDA), else plain PyTorch."""
+    return TritonBackend() if device.type == "cuda" and find_spec("triton") else TorchBackend()
 
 
 def _contiguous() -> Any:

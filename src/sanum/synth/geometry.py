@@ -30,7 +30,7 @@ class GeometryParams:
 
 
 def draw_geometry(rng: np.random.Generator) -> GeometryParams:
-    """Ranges of Table B.1 for rotation; shear and scale narrower (see methods/una/README.md)."""
+    """Narrower than published (Table B.1), in rotation, shear and scale (methods/una/README.md)."""
     far = rng.random() < 0.25  # a first pass sees the head far off the centre
     reach = np.array([10.0, 12.0, 16.0]) if far else np.array([4.0, 5.0, 5.0])
 
@@ -96,7 +96,7 @@ class AlignmentError:
 
 
 def draw_alignment_error(rng: np.random.Generator) -> AlignmentError:
-    """About what the registration of a first guess to the atlas leaves (methods/una/README.md)."""
+    """About what a registration of the scan to the atlas leaves (methods/una/README.md)."""
     size = rng.uniform(0.2, 0.9)
 
     def three(sigma: float) -> tuple[float, float, float]:
@@ -118,7 +118,7 @@ def sampling_index(
 ) -> torch.Tensor:
     """Voxel positions (3, I, J, K) in the subject for each voxel of `model` (whose centre is world 0).
 
-    subject mm = centre + A (model mm + shift) + u(model mm), u a cubic field on `warp_cells`³ knots.
+    subject mm = centre + A (model mm + shift) + u(model mm), u a trilinear field on `warp_cells`³ knots.
     """
     m = np.linalg.inv(subject.affine) @ to_subject(params, centre_mm) @ model.affine
     index = affine_index(m, model.shape)
