@@ -1,8 +1,9 @@
-"""Anomalies: where they start, how the fluid moves them, how they look (spec 1 and 2)."""
+"""Anomalies: where they start, where the fluid moves them, how they look (spec 1 and 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,16 @@ from scipy import ndimage
 
 from ..fluid import draw_flow, noise_shape, transport
 from ..fluid.shapes import soften
+from ..scan.conform import CT_WINDOW_HU
+from ..space.grid import apply_affine
 from .anatomy import Anatomy, read_mask_on
 
 Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 LESION_FRACTION = 0.2  # of max P: below is no lesion (spec 1)
+Tissue = Literal["brain", "white", "cortex", "left", "right"]
+Kind = Literal["textured", "voxelwise"]
+HYPODENSE_HU, HYPERDENSE_HU = (4.0, 24.0), (10.0, 40.0)  # ischaemia, blood: least, and more by the shift
 
 
 @dataclass(frozen=True)
@@ -28,20 +35,37 @@ class ShapeParams:
     peak_speed: float
     diffusion_length: float
     seed: int
+    tissue: Tissue = "brain"
 
 
 @dataclass(frozen=True)
 class LookParams:
-    """One anomaly's appearance: mean shift in units of μw, texture relative to it."""
+    """One anomaly's appearance.
+
+    Parameters
+    ----------
+    shift : float
+        Mean shift in units of μw (of CT: where it lies within the ranges in HU).
+    against_rule : bool
+        Brighter where the rule says darker, or the other way round.
+    texture : float
+        Standard deviation of the texture, in units of the shift.
+    smoothness_vox : float
+        σ of its correlation.
+    kind : "textured" or "voxelwise"
+        A correlated texture (ours), or the paper's independent N(±μw/2, (μw/2)²) in each voxel, for which
+        only `against_rule` and `seed` matter.
+    """
 
     shift: float
     against_rule: bool
     texture: float
     smoothness_vox: float
     seed: int
+    kind: Kind = "textured"
 
 
-def draw_shape(rng: np.random.Generator, bank: Sequence[Path]) -> ShapeParams:
+def draw_shape(rng: np.random.Generator, bank: Sequence[Path], *, tissue: Tissue = "brain") -> ShapeParams:
     """With probability ½ a mask of the bank, else noise; 2 to 10 steps of 0.1 of flow (spec 1)."""
     real = bool(bank) and rng.random() < 0.5
     return ShapeParams(
@@ -53,32 +77,104 @@ def draw_shape(rng: np.random.Generator, bank: Sequence[Path]) -> ShapeParams:
         peak_speed=float(rng.uniform(6, 14)),
         diffusion_length=float(rng.uniform(0.5, 3)),
         seed=int(rng.integers(2**31)),
+        tissue=tissue,
     )
 
 
-def grow(anatomy: Anatomy, params: ShapeParams) -> Array:
-    """P (X, Y, Z) in [0, 1] on the anatomy's grid, moved and spread by the fluid inside the brain.
+def territory(anatomy: Anatomy, tissue: Tissue) -> Mask:
+    """Where a tissue is (X, Y, Z): the brain, its white matter, its cortex, or the side of the patient.
+
+    White and grey matter are told apart by the T1w, half-way between their means, outside the deep nuclei.
+    """
+    if tissue not in get_args(Tissue):
+        raise ValueError(f'unknown tissue "{tissue}": known are {", ".join(get_args(Tissue))}')
+    if tissue == "brain":
+        return anatomy.brain
+    if tissue in ("left", "right"):
+        across = anatomy.mirror
+        where = apply_affine(anatomy.grid.affine, np.moveaxis(np.indices(anatomy.grid.shape), 0, -1))
+        right = (where - apply_affine(across, where))[..., 0] > 0  # RAS: x grows to the patient's right
+        return anatomy.brain & (right if tissue == "right" else ~right)
+    fluid, grey, white = anatomy.tissue_means
+    low, high = (grey + white) / 2, np.inf
+    if tissue == "cortex":
+        low, high = (fluid + grey) / 2, low
+    return anatomy.brain & (anatomy.groups == 0) & (anatomy.t1w > low) & (anatomy.t1w <= high)
+
+
+def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -> Array:
+    """P (X, Y, Z) in [0, 1] on the anatomy's grid, moved and spread by the fluid inside a tissue.
+
+    Parameters
+    ----------
+    within : (X, Y, Z) bool, optional
+        A part of the tissue that the anomaly stays in, as the territory of an artery.
+
+    Raises
+    ------
+    ValueError
+        Nothing of the anomaly falls inside.
+    """
+    domain = territory(anatomy, params.tissue)
+    if within is not None:
+        domain = domain & within
+    start = None
+    if params.mask is not None:
+        start = read_mask_on(Path(params.mask), anatomy, flip=params.flip)
+    whole = params.tissue == "brain" and within is None
+    spacing = tuple(float(s) for s in anatomy.grid.spacing_mm)
+    try:
+        return grow_in(domain, spacing, params, start=start, ramp=anatomy.ramp if whole else None)
+    except ValueError as error:
+        raise ValueError(
+            f"no anomaly of {params} falls inside the {params.tissue} of {anatomy.name}"
+        ) from error
+
+
+def grow_in(
+    domain: Mask,
+    spacing_mm: Sequence[float],
+    params: ShapeParams,
+    *,
+    start: npt.NDArray | None = None,
+    ramp: Array | None = None,
+) -> Array:
+    """P in [0, 1] inside any `domain` (X, Y[, Z]); its peak is 1.
 
     A shape whose mean is below 1e-6 is drawn again with the next seed (spec 1).
+
+    Parameters
+    ----------
+    start : like domain, optional
+        Mask to start from, in place of noise.
+    ramp : like domain, optional
+        Its `border_ramp`, if at hand.
+
+    Raises
+    ------
+    ValueError
+        The domain is empty; nothing of the anomaly falls inside.
     """
-    spacing = tuple(float(s) for s in anatomy.grid.spacing_mm)
+    spacing = tuple(float(s) for s in spacing_mm)
+    if not domain.any():
+        raise ValueError("the domain of the anomaly is empty")
     for attempt in range(8):
         rng = np.random.default_rng([params.seed, attempt])
-        if params.mask is not None:
-            p0 = soften(read_mask_on(Path(params.mask), anatomy, flip=params.flip), anatomy.brain, 0.6)
+        if start is not None:
+            p0 = soften(start, domain, 0.6)
         else:
             n = params.periods_per_200mm
-            periods = tuple(n * k * s / 200 for k, s in zip(anatomy.brain.shape, spacing, strict=True))
-            p0 = noise_shape(anatomy.brain, rng=rng, percentile=params.percentile, periods=periods)
+            periods = tuple(n * k * s / 200 for k, s in zip(domain.shape, spacing, strict=True))
+            p0 = noise_shape(domain, rng=rng, percentile=params.percentile, periods=periods)
             p0 = _some_parts(p0, rng)
         flow = draw_flow(
-            anatomy.brain, rng=rng, spacing=spacing, peak_speed=params.peak_speed,
-            diffusion_length=params.diffusion_length, ramp=anatomy.ramp,
+            domain, rng=rng, spacing=spacing, peak_speed=params.peak_speed,
+            diffusion_length=params.diffusion_length, ramp=ramp,
         )  # fmt: skip
         p = transport(np.clip(p0, 0, 1), flow, duration=params.duration, integrator="euler").p
         if p.mean() >= 1e-6:
             return p / p.max()
-    raise ValueError(f"no anomaly of {params} falls inside the brain of {anatomy.name}")
+    raise ValueError("nothing of the anomaly falls inside its domain")
 
 
 def _some_parts(p0: Array, rng: np.random.Generator) -> Array:
@@ -92,39 +188,54 @@ def _some_parts(p0: Array, rng: np.random.Generator) -> Array:
     return p0 * (near > 0)
 
 
-def draw_look(rng: np.random.Generator) -> LookParams:
-    """|shift| near μw/2, against the sign rule in 20 %, with a correlated texture (spec 2)."""
+def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParams:
+    """|shift| near μw/2; the sign is random in 20 %, so against the rule in half of these (spec 2)."""
     return LookParams(
         shift=float(np.clip(rng.normal(0.5, 0.17), 0.18, 0.95)),
-        against_rule=bool(rng.random() < 0.2),
+        against_rule=bool(rng.random() < 0.5 * 0.2),
         texture=float(rng.uniform(0.05, 0.4)),
         smoothness_vox=float(rng.uniform(0.6, 2.5)),
         seed=int(rng.integers(2**31)),
+        kind=kind,
     )
 
 
 def apply_look(
     image: Array, p: Array, white: float, grey: float, params: LookParams, *, ct: bool = False
 ) -> Array:
-    """I = I0 + ΔI·P (spec 2): darker where white > grey, else brighter; CT mostly darker.
+    """I = I0 + ΔI·P (spec 2): darker where white > grey, else brighter; CT hypodense, by the rule.
 
     Parameters
     ----------
-    image, p : (X, Y, Z) float32
-        Healthy image, anomaly probability.
+    image, p : (X, Y[, Z]) float32
+        Healthy image, anomaly probability. What was not negative does not become so.
     white, grey : float
         Mean intensities of the image, same scale.
+    ct : bool
+        The image is HU / 80: the shift is one of the Hounsfield units of ischaemia or of blood.
     """
-    darker = (white > grey) or ct
-    sign = -1.0 if darker != params.against_rule else 1.0
-    shift = sign * params.shift * max(white, 0.25) * (0.6 if ct else 1.0)
     box = ndimage.find_objects((p > 1e-3).astype(np.uint8))
     if not box:
         return image
     cut = box[0]
-    texture = np.random.default_rng(params.seed).standard_normal(p[cut].shape, dtype=np.float32)
-    texture = ndimage.gaussian_filter(texture, params.smoothness_vox, truncate=2)
-    texture *= params.texture * abs(shift) / max(float(texture.std()), 1e-6)
+    shift = _shift(white, grey, params, ct=ct)
+    noise = np.random.default_rng(params.seed).standard_normal(p[cut].shape, dtype=np.float32)
+    if params.kind == "voxelwise":
+        noise *= abs(shift)
+    else:
+        noise = ndimage.gaussian_filter(noise, params.smoothness_vox, truncate=2)
+        noise *= params.texture * abs(shift) / max(float(noise.std()), 1e-6)
     out = image.copy()
-    out[cut] = np.maximum(out[cut] + (np.float32(shift) + texture) * p[cut], 0)
+    changed = out[cut] + (np.float32(shift) + noise) * p[cut]
+    out[cut] = np.maximum(changed, np.minimum(out[cut], 0))
     return out
+
+
+def _shift(white: float, grey: float, params: LookParams, *, ct: bool) -> float:
+    darker = ((white > grey) or ct) != params.against_rule
+    if ct:
+        least, more = HYPODENSE_HU if darker else HYPERDENSE_HU
+        size = (least + more * params.shift) / (CT_WINDOW_HU[1] - CT_WINDOW_HU[0])
+    else:
+        size = (0.5 if params.kind == "voxelwise" else params.shift) * max(white, 0.25)
+    return -size if darker else size
