@@ -1,0 +1,78 @@
+"""What the transforms share: an anomaly in any image, without an anatomy; draw, then apply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..scan.conform import CT_WINDOW_HU
+from ..synth.anomaly import LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow_in
+
+Array = npt.NDArray[np.float32]
+Effect = Literal["darker", "brighter", "ct"]
+BANK_SHARE = 0.5  # of the anomalies start from a mask of the bank, if there is one (spec 1)
+
+
+@dataclass(frozen=True)
+class LesionParams:
+    """One anomaly: shape, appearance, and which mask of the bank it starts from (None: noise)."""
+
+    shape: ShapeParams
+    look: LookParams
+    mask: int | None = None
+
+
+def draw_lesion(seed: int, *, bank_size: int = 0) -> LesionParams:
+    """Parameters of one anomaly; `seed` decides."""
+    rng = np.random.default_rng(seed)
+    use_bank = bank_size > 0 and rng.random() < BANK_SHARE
+    mask = int(rng.integers(bank_size)) if use_bank else None
+    return LesionParams(draw_shape(rng, ()), draw_look(rng), mask)
+
+
+def grow_lesion(
+    params: LesionParams,
+    domain: npt.NDArray[np.bool_],
+    spacing_mm: Sequence[float],
+    bank: Sequence[npt.NDArray] = (),
+) -> Array:
+    """P in [0, 1], like `domain` (X, Y[, Z]): where the anomaly is; its peak is 1.
+
+    Raises
+    ------
+    ValueError
+        The domain is empty; a mask of the bank that does not fit or lies outside.
+    """
+    start = None
+    if params.mask is not None:
+        start = np.asarray(bank[params.mask])
+        if start.shape != domain.shape:
+            raise ValueError(f"mask {params.mask} has shape {start.shape}, the image {domain.shape}")
+    return grow_in(domain, spacing_mm, params.shape, start=start)
+
+
+def paint_lesion(
+    params: LesionParams, image: npt.NDArray, p: Array, domain: npt.NDArray[np.bool_], effect: Effect
+) -> Array:
+    """Image (X, Y[, Z]) with the anomaly, on the image's own scale.
+
+    Parameters
+    ----------
+    effect : "darker", "brighter" or "ct"
+        As in a T1w; as in T2w or FLAIR; in Hounsfield units, mostly hypodense. One in ten goes against it.
+        Shifts of the first two are relative to the mean inside `domain`, above the image's minimum.
+    """
+    if effect not in get_args(Effect):
+        raise ValueError(f'unknown effect "{effect}": known are {", ".join(get_args(Effect))}')
+    image = np.asarray(image, dtype=np.float32)
+    if effect == "ct":
+        low, unit, levels = 0.0, CT_WINDOW_HU[1] - CT_WINDOW_HU[0], (0.4, 0.5)
+    else:
+        low = float(image.min())
+        unit = max(float(image[domain].mean()) - low, 1e-12)
+        levels = (1.0, 0.9 if effect == "darker" else 1.1)
+    scaled = ((image - low) / unit).astype(np.float32)
+    painted = apply_look(scaled, p, *levels, params.look, ct=effect == "ct") * unit + low
+    return np.where(p > 0, painted, image).astype(np.float32)

@@ -1,0 +1,176 @@
+"""MONAI: `RandFluidAnomaly` for arrays, `RandFluidAnomalyd` for dictionaries (extra `sanum[monai]`)."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, RandomizableTransform
+from monai.utils import TransformBackends, convert_to_dst_type, convert_to_numpy
+
+from .lesion import Effect, LesionParams, draw_lesion, grow_lesion, paint_lesion
+
+
+class RandFluidAnomaly(RandomizableTransform):
+    """Grow an anomaly into an image with an advection-diffusion fluid (UNA, CVPR 2025).
+
+    Parameters
+    ----------
+    prob : float
+        Probability of an anomaly.
+    effect : "darker", "brighter" or "ct"
+        As in a T1w; as in T2w or FLAIR; in Hounsfield units.
+    spacing : float per axis, optional
+        Voxel size in mm; default that of a MetaTensor, else 1.
+    bank : sequence of (X, Y[, Z]) arrays
+        Masks on the images' grid from which half of the anomalies start; the others start from noise.
+
+    Attributes
+    ----------
+    anomaly : (X, Y[, Z]) float32 array or None
+        P of the last call, in [0, 1]; None if there was no anomaly.
+    """
+
+    backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012 (MONAI's way)
+
+    def __init__(
+        self,
+        prob: float = 0.1,
+        effect: Effect = "darker",
+        spacing: Sequence[float] | None = None,
+        bank: Sequence[np.ndarray] = (),
+    ) -> None:
+        RandomizableTransform.__init__(self, prob)
+        self.effect, self.spacing, self.bank = effect, spacing, bank
+        self.params: LesionParams | None = None
+        self.anomaly: np.ndarray | None = None
+
+    def randomize(self, data: Any = None) -> None:
+        """Draw whether there is an anomaly, and which."""
+        super().randomize(None)
+        seed = int(self.R.randint(2**31 - 1))  # drawn always: the stream does not depend on what was drawn
+        self.params = draw_lesion(seed, bank_size=len(self.bank)) if self._do_transform else None
+
+    def __call__(self, img: Any, mask: Any = None, randomize: bool = True) -> Any:
+        """`img` (C, X, Y[, Z]) with the anomaly in every channel; same kind, device and dtype.
+
+        `mask` ([1,] X, Y[, Z]): where the anomaly may be; default where the first channel is above its
+        minimum.
+
+        Raises
+        ------
+        ValueError
+            `mask` does not fit or is empty; a mask of the bank that does not fit.
+        """
+        if randomize:
+            self.randomize()
+        self.anomaly = None
+        if self.params is None:
+            return img
+        domain = _domain(img, mask)
+        self.anomaly = grow_lesion(self.params, domain, _spacing(img, self.spacing, domain.ndim), self.bank)
+        return self.paint(img, domain)
+
+    def paint(self, img: Any, domain: np.ndarray) -> Any:
+        """`img` with the anomaly of the last call."""
+        assert self.params is not None
+        assert self.anomaly is not None
+        channels = convert_to_numpy(img)
+        if channels.shape[1:] != domain.shape:
+            raise ValueError(f"the image has shape {channels.shape[1:]}, the anomaly {domain.shape}")
+        painted = [paint_lesion(self.params, c, self.anomaly, domain, self.effect) for c in channels]
+        return convert_to_dst_type(np.stack(painted), img, dtype=img.dtype)[0]
+
+
+class RandFluidAnomalyd(RandomizableTransform, MapTransform):
+    """Dictionary form: the same anomaly in all of `keys`, images of one patient on one grid.
+
+    Parameters
+    ----------
+    keys : KeysCollection
+        Images (C, X, Y[, Z]).
+    effect : Effect or sequence of them
+        One for all keys, or one for each.
+    mask_key : optional
+        Where the anomaly may be ([1,] X, Y[, Z]); default where the first image is above its minimum.
+    anomaly_key : str, optional
+        Under which P (1, X, Y[, Z]) is put into the dictionary; all 0 where there is none.
+    """
+
+    backend = RandFluidAnomaly.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        prob: float = 0.1,
+        effect: Effect | Sequence[Effect] = "darker",
+        mask_key: Hashable | None = None,
+        anomaly_key: Hashable | None = "anomaly",
+        spacing: Sequence[float] | None = None,
+        bank: Sequence[np.ndarray] = (),
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+        effects = [effect] * len(self.keys) if isinstance(effect, str) else list(effect)
+        if len(effects) != len(self.keys):
+            raise ValueError(f"effect has {len(effects)} entries for {len(self.keys)} keys")
+        self.effects = dict(zip(self.keys, effects, strict=True))
+        self.mask_key, self.anomaly_key = mask_key, anomaly_key
+        self.one = RandFluidAnomaly(1.0, spacing=spacing, bank=bank)
+
+    def set_random_state(
+        self, seed: int | None = None, state: np.random.RandomState | None = None
+    ) -> "RandFluidAnomalyd":
+        """See MONAI's `Randomizable`."""
+        super().set_random_state(seed, state)
+        self.one.set_random_state(seed, state)
+        return self
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return a new dictionary."""
+        d = dict(data)
+        self.randomize(None)
+        self.one.randomize()
+        keys = list(self.key_iterator(d))
+        if not keys:
+            return d
+        first = d[keys[0]]
+        p: Any = np.zeros(tuple(first.shape[1:]), np.float32)
+        if self._do_transform:
+            domain = _domain(first, None if self.mask_key is None else d[self.mask_key])
+            for number, key in enumerate(keys):
+                self.one.effect = self.effects[key]
+                d[key] = (
+                    self.one.paint(d[key], domain) if number else self.one(d[key], domain, randomize=False)
+                )
+            p = self.one.anomaly
+        if self.anomaly_key is not None:
+            d[self.anomaly_key] = convert_to_dst_type(p[None], first, dtype=_float_like(first))[0]
+        return d
+
+
+def _domain(img: Any, mask: Any) -> np.ndarray:
+    shape = tuple(img.shape[1:])
+    if mask is None:
+        first = convert_to_numpy(img)[0]
+        return first > first.min()
+    found = convert_to_numpy(mask) > 0.5
+    found = found[0] if found.ndim == len(shape) + 1 else found
+    if found.shape != shape:
+        raise ValueError(f"the mask has shape {found.shape}, the image {shape}")
+    return found
+
+
+def _spacing(img: Any, given: Sequence[float] | None, axes: int) -> tuple[float, ...]:
+    if given is not None:
+        return tuple(float(s) for s in given)
+    if isinstance(img, MetaTensor):
+        return tuple(float(s) for s in np.asarray(img.pixdim)[:axes])
+    return (1.0,) * axes
+
+
+def _float_like(img: Any) -> Any:
+    return torch.float32 if isinstance(img, torch.Tensor) else np.float32

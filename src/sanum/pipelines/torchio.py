@@ -1,0 +1,99 @@
+"""TorchIO: `RandomFluidAnomaly`, and the `FluidAnomaly` that histories replay (extra `sanum[torchio]`)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torchio import LabelMap, Subject
+from torchio.transforms import IntensityTransform
+from torchio.transforms.augmentation import RandomTransform
+
+from .lesion import Effect, draw_lesion, grow_lesion, paint_lesion
+
+
+class RandomFluidAnomaly(RandomTransform, IntensityTransform):
+    """Grow a random anomaly into all images of a subject with an advection-diffusion fluid (UNA, CVPR 2025).
+
+    The seed comes from TorchIO's own randomness (`torch.manual_seed`); the subject's history holds it.
+
+    Parameters
+    ----------
+    effect : "darker", "brighter" or "ct", or a dictionary of them by image name
+        As in a T1w; as in T2w or FLAIR; in Hounsfield units.
+    mask_name : str, optional
+        Image in the subject where the anomaly may be; default where the first image is above its minimum.
+    anomaly_name : str, optional
+        Name of the label map with P in [0, 1] that is added to the subject.
+    **kwargs
+        See `torchio.Transform`.
+    """
+
+    def __init__(
+        self,
+        effect: Effect | dict[str, Effect] = "darker",
+        mask_name: str | None = None,
+        anomaly_name: str | None = "anomaly",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.effect, self.mask_name, self.anomaly_name = effect, mask_name, anomaly_name
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """See TorchIO's `Transform`."""
+        transform = FluidAnomaly(
+            self._get_random_seed(), self.effect, self.mask_name, self.anomaly_name, **self._get_base_args()
+        )
+        return transform(subject)
+
+
+class FluidAnomaly(IntensityTransform):
+    """The anomaly of a seed; the other parameters are those of `RandomFluidAnomaly`."""
+
+    def __init__(
+        self,
+        seed: int,
+        effect: Effect | dict[str, Effect] = "darker",
+        mask_name: str | None = None,
+        anomaly_name: str | None = "anomaly",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.seed, self.effect, self.mask_name, self.anomaly_name = seed, effect, mask_name, anomaly_name
+        self.args_names = ["seed", "effect", "mask_name", "anomaly_name"]
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """See TorchIO's `Transform`.
+
+        Raises
+        ------
+        ValueError
+            The mask is empty or does not fit.
+        RuntimeError
+            The images lie on different grids (TorchIO's own).
+        """
+        images = self.get_images_dict(subject)
+        if not images:
+            return subject
+        subject.check_consistent_spatial_shape()
+        first = next(iter(images.values()))
+        reference: Any = subject[self.mask_name] if self.mask_name else first
+        where = reference.data[0].numpy()
+        domain = where > (0.5 if self.mask_name else where.min())
+        flat = domain.shape[-1] == 1  # TorchIO's way to hold a plane
+        inside = domain[..., 0] if flat else domain
+        params = draw_lesion(self.seed)
+        with np.errstate(all="warn", under="ignore"):  # TorchIO raises on what rounds to 0
+            p = grow_lesion(params, inside, first.spacing[: inside.ndim])
+            p = p[..., None] if flat else p
+            for name, image in images.items():
+                effect = self.effect[name] if isinstance(self.effect, dict) else self.effect
+                channels = [paint_lesion(params, c.numpy(), p, domain, effect) for c in image.data]
+                image.set_data(torch.from_numpy(np.stack(channels)))
+        if self.anomaly_name is not None:
+            subject.add_image(
+                LabelMap(tensor=torch.from_numpy(p[None]), affine=first.affine), self.anomaly_name
+            )
+        return subject
+
+    def _get_named_arguments(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.args_names}
