@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from sanum.fluid import border_ramp, draw_flow, ellipsoid_shape, transport
-from sanum.fluid.backend import NumpyBackend, TorchBackend
+from sanum.fluid.backend import NumpyBackend, TorchBackend, TritonBackend
 from sanum.fluid.flow import Flow
 
 PEAK_SPEED, DURATION = 11.0, 0.5
@@ -136,6 +136,49 @@ def times(n: int, repeats: int) -> list[float]:
     ]
 
 
+def on_gpu(n: int, repeats: int) -> None:
+    """Batches on an NVIDIA GPU: updates of every voxel, their share of the bandwidth, whole transports."""
+    if not torch.cuda.is_available():
+        print("\nno NVIDIA GPU here: its kernels were not timed")
+        return
+    device = torch.device("cuda")
+
+    def timed(job: Callable[[], object]) -> float:
+        def whole() -> None:
+            job()
+            torch.cuda.synchronize()
+
+        return median_ms(whole, repeats)
+
+    domain = brain_like(n)
+    flow = drawn(domain)
+    there = flow.to(device)
+    p0 = torch.from_numpy(lesion(domain, 20)).to(device)
+    source = torch.ones(2**28, device=device)
+    target = torch.empty_like(source)
+    copied = 8 * 2**28 / timed(lambda: target.copy_(source)) / 1e6
+    print(f"\n{torch.cuda.get_device_name(device)}, {n}³ float32; a copy moves {copied:.0f} GB/s")
+    print(
+        "| batch | upwind, ms a shape | share of a copy's GB/s | muscl, ms a shape | 20 mL, euler, shapes/s |"
+    )
+    print("|---|---|---|---|---|")
+    fields = (there.domain, there.velocity, there.diffusivity, there.spacing_mm)
+    backend = TritonBackend()
+    for batch in (1, 4, 16):
+        p = torch.rand(batch, n, n, n, device=device)
+        out = torch.empty_like(p)
+        each = [
+            timed(lambda s=s: backend.stage(p, p, 0.0, 1.0, *fields, 0.01, s, out)) / batch  # noqa: B023
+            for s in ("upwind", "muscl")
+        ]
+        moved = 4 * n**3 * (2 + 6 / batch) / each[0] / 1e6  # P in and out, and six fields for all
+        starts = p0.expand(batch, -1, -1, -1).contiguous()
+        way = timed(lambda: transport(starts, there, duration=DURATION, integrator="euler"))  # noqa: B023
+        print(
+            f"| {batch} | {each[0]:.3f} | {moved / copied:.0%} | {each[1]:.3f} | {1000 * batch / way:.0f} |"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=160)
@@ -146,6 +189,7 @@ def main() -> None:
     updates(options.size, options.repeats)
     whole(options.size, options.repeats)
     scaling(options.sizes, options.repeats)
+    on_gpu(options.size, options.repeats)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ def growth(t1w: np.ndarray, brain: np.ndarray, k: int) -> None:
     figure, axes = plt.subplots(2, len(TIMES), figsize=(9, 5.6), layout="constrained")
     _, _, white = template()
     for row, (domain, name) in zip(axes, ((brain, "in the brain"), (white, "in white matter")), strict=True):
-        flow = draw_flow(domain, rng=4, spacing=(2.0, 2.0, 2.0), peak_speed=40)
+        # finer than the published 2 periods per 200 mm, so that the shape changes and not only its place
+        flow = draw_flow(domain, rng=4, spacing=(2.0, 2.0, 2.0), peak_speed=40, periods=(7.0, 8.0, 7.0))
         centre = np.argwhere(white[:, :, k] & (np.indices(white.shape[:2])[0] > white.shape[0] * 0.58)).mean(
             0
         )
