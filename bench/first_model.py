@@ -133,6 +133,30 @@ def healthy_share(pairs: list[tuple[Path, Path]], predictor: Predictor) -> list[
     return shares
 
 
+PATIENTS = (  # all scans in the data folder that come with a mask of what is sick
+    ("sub-ms1_desc-brain_T1w", "sub-ms1_desc-lesion_mask"),
+    ("sub-ms1_desc-brain_T2w", "sub-ms1_desc-lesion_mask"),
+    ("sub-ms1_desc-brain_FLAIR", "sub-ms1_desc-lesion_mask"),
+    ("sub-stroke2_T2w", "sub-stroke2_desc-lesion_mask"),
+    ("sub-glioma1_space-SRI24_desc-brain_T1w", "sub-glioma1_space-SRI24_desc-tumour_dseg"),
+    ("sub-glioma1_space-SRI24_desc-brain_T2w", "sub-glioma1_space-SRI24_desc-tumour_dseg"),
+    ("sub-glioma1_space-SRI24_desc-brain_FLAIR", "sub-glioma1_space-SRI24_desc-tumour_dseg"),
+)
+
+
+def patients(data: Path, predictor: Predictor) -> None:
+    """Real lesions: examples and no statistics, for there is one patient of each kind."""
+    print("\n| patient | true, mL | found, mL | Dice |")
+    print("|---|---|---|---|")
+    for name, mask in PATIENTS:
+        folder = data / "patients" / name.split("_")[0] / "anat"
+        result = reconstruct(folder / f"{name}.nii.gz", predictor=predictor)
+        truth = on_grid(read(folder / f"{mask}.nii.gz"), result.scan.grid).voxels > 0.5
+        found = np.asarray(result.anomaly_mask.voxels) > 0
+        ml = result.scan.grid.voxel_volume_ml
+        print(f"| {name} | {truth.sum() * ml:.1f} | {found.sum() * ml:.1f} | {dice(found, truth):.2f} |")
+
+
 def whole_head(
     t1w: Path, weights: Path | None, repeats: int = 3
 ) -> tuple[list[float], list[float], tuple[int, ...]]:
@@ -200,6 +224,7 @@ def main() -> None:
         f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, "
         f"largest {100 * max(shares):.2f} % of the brain"
     )
+    patients(options.data, predictor)
     mirrors = [_timed(lambda image=scan: find_mirror(image, BOX)) for scan in map(_in_its_box, pairs)]
     print(f"mirror of a scan: median {statistics.median(mirrors):.1f} s, longest {max(mirrors):.1f} s")
     seconds, memory, shape = whole_head(pairs[0][0], options.weights)
