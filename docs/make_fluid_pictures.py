@@ -44,10 +44,9 @@ def show(ax: plt.Axes, t1w: np.ndarray, title: str) -> None:
     ax.set_axis_off()
 
 
-def growth(t1w: np.ndarray, brain: np.ndarray, k: int) -> None:
+def growth(t1w: np.ndarray, brain: np.ndarray, white: np.ndarray, k: int) -> None:
     """P over time, in the brain and in white matter alone."""
     figure, axes = plt.subplots(2, len(TIMES), figsize=(9, 5.6), layout="constrained")
-    _, _, white = template()
     for row, (domain, name) in zip(axes, ((brain, "in the brain"), (white, "in white matter")), strict=True):
         # finer than the published 2 periods per 200 mm, so that the shape changes and not only its place
         flow = draw_flow(domain, rng=4, spacing=(2.0, 2.0, 2.0), peak_speed=40, periods=(7.0, 8.0, 7.0))
@@ -120,7 +119,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     t1w, brain, white = template()
     k = int(0.52 * brain.shape[2])
-    growth(t1w, brain, k)
+    growth(t1w, brain, white, k)
     fields(t1w, brain, white, k)
     conservation(brain)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 pytest.importorskip("monai")
-from monai.data import MetaTensor
+from monai.data import DataLoader, Dataset, MetaTensor
 from monai.transforms import Compose, RandFlip, RandGaussianNoised, ScaleIntensityd
 
 from sanum.pipelines.monai import RandFluidAnomaly, RandFluidAnomalyd
@@ -86,6 +86,29 @@ def test_the_dictionary_form_in_compose():
     assert not flair[p == 0].any()
     assert outs[0]["id"] == 7
     assert "anomaly" not in data
+
+
+@pytest.mark.parametrize("effect", ["darker", "brighter"])
+def test_integers_do_not_wrap_around(effect):
+    x = (220 * BALL)[None].astype(np.uint8)
+    for seed in range(4):
+        t = RandFluidAnomaly(prob=1.0, effect=effect).set_random_state(seed=seed)
+        out = t(x)
+        assert out.dtype == np.uint8
+        up = (effect == "brighter") != t.params.look.against_rule
+        sure = out[0][t.anomaly > 0.9].astype(int)
+        assert (sure.mean() > 220) if up else (sure.mean() < 200)
+
+
+def test_in_a_data_loader_that_forks():
+    """After a call in the parent, which starts threads that a fork may not use."""
+    pipeline = Compose([RandFluidAnomaly(prob=1.0)]).set_random_state(seed=1)
+    big = torch.from_numpy(np.pad(BALL, 20)[None].astype(np.float32))
+    pipeline(big)
+    loader = DataLoader(Dataset([big] * 3, pipeline), num_workers=1, multiprocessing_context="fork")
+    outs = [batch[0] for batch in loader]
+    assert len(outs) == 3
+    assert not same(outs[0], outs[1])
 
 
 def test_no_anomaly_is_an_empty_map():

@@ -74,5 +74,5 @@ def test_errors():
         RandomFluidAnomaly(mask_name="brain")(s)
     s = subject()
     s.add_image(tio.ScalarImage(tensor=torch.ones(1, 4, 4, 4)), "other")
-    with pytest.raises(RuntimeError, match="shape"):
+    with pytest.raises(RuntimeError, match="must share a grid"):
         RandomFluidAnomaly()(s)

@@ -4,6 +4,7 @@ All work on batches (B, X, Y, Z) in one flow and give the same numbers; a plane 
 """
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numba
 import numpy as np
 
 from .kernels import cpu
+from .kernels.threads import is_forked
 
 Box = tuple[slice, ...]
 ALONE = 64**3  # cells up to which waking a second thread is not worth its while
@@ -93,7 +95,7 @@ class NumpyBackend:
     ) -> tuple[float, float]:
         """See `Backend`."""
         rates = np.empty((velocity[0].shape[0] - 1, 2))
-        cpu.largest_rates(*velocity, *diffusivity, *spacing, rates)  # type: ignore[call-arg]
+        cpu.largest_rates(*velocity, *diffusivity, *spacing, rates)
         return float(rates[:, 0].max()), float(rates[:, 1].max())
 
     def stage(
@@ -108,15 +110,18 @@ class NumpyBackend:
         with _threads_for(region):
             for one, its_base, its_out in zip(p, base, out, strict=True):
                 if scheme == "muscl":
-                    cpu.muscl_stage(one, its_base, a, b, inside, *last, its_out)  # type: ignore[call-arg]
+                    cpu.muscl_stage(one, its_base, a, b, inside, *last, its_out)
                 else:
-                    cpu.upwind_stage(one, its_base, a, b, *last, its_out)  # type: ignore[call-arg]
+                    cpu.upwind_stage(one, its_base, a, b, *last, its_out)
         return out
 
 
 @contextmanager
 def _threads_for(region: Box) -> Iterator[None]:
     """One thread for a small region, else as many as are set."""
+    if is_forked():
+        yield
+        return
     before = numba.get_num_threads()
     cells = math.prod(s.stop - s.start for s in region)
     numba.set_num_threads(1 if cells <= ALONE else before)
@@ -155,8 +160,10 @@ class TorchBackend:
         )
 
     def _totals(self, p: Any) -> tuple[float, ...]:
-        precise = p.cpu() if p.device.type == "mps" else p
-        return tuple(precise.double().sum(dim=(1, 2, 3)).tolist())
+        import torch
+
+        precise = p.cpu() if p.device.type == "mps" else p  # which has no float64
+        return tuple(precise.sum(dim=(1, 2, 3), dtype=torch.float64).tolist())
 
     def largest_rates(
         self, velocity: Any, diffusivity: Any, spacing: tuple[float, ...]
@@ -203,4 +210,5 @@ def _contiguous() -> Any:
 
 def is_tensor(x: Any) -> bool:
     """Whether `x` is a torch tensor, without importing torch."""
-    return type(x).__module__.split(".")[0] == "torch"
+    torch = sys.modules.get("torch")  # if it was never imported, nothing is a tensor
+    return torch is not None and isinstance(x, torch.Tensor)

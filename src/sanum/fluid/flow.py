@@ -42,7 +42,12 @@ class Flow:
 
     @cached_property
     def peaks(self) -> tuple[tuple[float, ...], float]:
-        """Largest |V| along each axis, and largest |D|; kept, so the fields must not change afterwards."""
+        """Largest |V| along each axis, and largest D; kept, so the fields must not change afterwards.
+
+        ValueError if D is negative anywhere.
+        """
+        if any(float(d.min()) < 0 for d in self.diffusivity):
+            raise ValueError("the flow's diffusivity must not be negative")
         speeds, spreads = (
             tuple(max(float(x.max()), -float(x.min())) for x in fields)
             for fields in (self.velocity, self.diffusivity)

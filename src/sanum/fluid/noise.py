@@ -52,6 +52,8 @@ def gradient_noise(
         raise ValueError(f"shape, periods and offset need 2 or 3 axes alike, got {shape} and {periods}")
     if min(shape) < 1 or not all(0 < p < np.inf for p in periods):
         raise ValueError(f"shape and periods must be positive, got {shape} and {periods}")
+    if offset is not None and not all(0 <= o <= 1 for o in offset):
+        raise ValueError(f"offset lies between 0 and 1, got {tuple(offset)}")
     if octaves < 1 or not 0 < persistence < np.inf:
         raise ValueError(f"octaves and persistence must be positive, got {octaves} and {persistence}")
     total = _one_octave(shape, periods, rng, offset)
@@ -75,5 +77,7 @@ def _one_octave(
     steps = np.array([p / n for p, n in zip(periods, shape, strict=True)], dtype=np.float64)
     out = np.empty(shape, dtype=np.float32)
     fill = gradient_noise_2d if len(cells) == 2 else gradient_noise_3d
-    fill(gradients, steps, np.asarray(offset or [0.0] * len(cells), dtype=np.float64), out)
+    fill(
+        gradients, steps, np.asarray([0.0] * len(cells) if offset is None else offset, dtype=np.float64), out
+    )
     return out

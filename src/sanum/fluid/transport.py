@@ -73,7 +73,8 @@ def transport(
     Parameters
     ----------
     p0 : (X, Y[, Z]) or (B, X, Y[, Z]) float32 or float64, NumPy or torch
-        In [0, 1]; with one axis more than the flow's domain, a batch that the same flow moves. What lies
+        In [0, 1]; with one axis more than the flow's domain, a batch that the same flow moves, in the steps
+        that the fastest of its places needs (alone, a member may take fewer and longer ones). What lies
         outside of the domain is cut off and reported. The result is of the same kind, on the same device;
         arrays and CPU tensors go through the fused loops, CUDA tensors through the Triton kernels.
     duration : float
@@ -85,7 +86,7 @@ def transport(
     share_of_step : float
         In (0, 1]: smaller than the largest stable steps.
     callback : function (time, p), optional
-        Called after each step with a copy of P on the whole grid.
+        Called after each step ("rk45": once, at the end) with a copy of P on the whole grid.
 
     Raises
     ------
@@ -98,6 +99,25 @@ def transport(
     Fields of `draw_flow` are 0 on every face of the border. Fields of your own that are not carry P out of
     the domain; that is not checked, for it would take longer than a small transport.
     """
+    return _transport(
+        p0, flow, duration=duration, scheme=scheme, integrator=integrator, max_steps=max_steps,
+        share_of_step=share_of_step, callback=callback,
+    )  # fmt: skip
+
+
+def _transport(
+    p0: Any,
+    flow: Flow,
+    *,
+    duration: float,
+    scheme: str = "upwind",
+    integrator: str = "ssp3",
+    max_steps: int = 10_000,
+    share_of_step: float = 1.0,
+    callback: Callback | None = None,
+    trusted: bool = False,
+) -> Transported:
+    """`trusted`: P comes from a transport, and rk45 may have left [0, 1] a little."""
     _check_choice("scheme", scheme, SCHEMES)
     _check_choice("integrator", integrator, INTEGRATORS)
     if not 0 <= duration < np.inf:
@@ -105,7 +125,7 @@ def transport(
     if not 0 < share_of_step <= 1:
         raise ValueError(f"share_of_step lies in (0, 1], got {share_of_step}")
     _check_flow(flow)
-    job = _Job.of(p0, flow)
+    job = _Job.of(p0, flow, trusted=trusted)
     before = job.masses()
     steps = job.run(duration, scheme, integrator, max_steps, share_of_step, callback)
     error = max(abs(m - m0) / m0 if m0 > 0 else 0.0 for m, m0 in zip(job.masses(), before, strict=True))
@@ -129,7 +149,7 @@ def trajectory(p0: Any, flow: Flow, *, times: Sequence[float], **options: Any) -
     error = first.mass_error
     for a, b in pairwise(times):
         later = (lambda t, p, a=a: callback(a + t, p)) if callback else None
-        part = transport(parts[-1], flow, duration=b - a, callback=later, **options)
+        part = _transport(parts[-1], flow, duration=b - a, callback=later, trusted=True, **options)
         parts.append(part.p)
         steps, error = steps + part.steps, error + part.mass_error
     if is_tensor(p0):
@@ -143,7 +163,14 @@ class _Job:
     """One transport in the box that P can reach, as a batch of volumes of one kind of array."""
 
     def __init__(
-        self, p0: Any, flow: Flow, peaks: Peaks, backend: Backend, back: Callable[[Any], Any]
+        self,
+        p0: Any,
+        flow: Flow,
+        peaks: Peaks,
+        backend: Backend,
+        back: Callable[[Any], Any],
+        *,
+        trusted: bool = False,
     ) -> None:
         self.planar, self.batched = flow.domain.ndim == 2, p0.ndim > flow.domain.ndim
         p0 = p0 if self.batched else p0[None]
@@ -156,7 +183,7 @@ class _Job:
             self.velocity, self.diffusivity = _as_volumes(self.velocity), _as_volumes(self.diffusivity)
             self.speeds = (*self.speeds, 0.0)
         found = backend.survey(p0)
-        if found.low < 0 or not found.high <= 1 + ROUNDING:
+        if not trusted and (found.low < 0 or not found.high <= 1 + ROUNDING):
             raise ValueError("p0 must be finite and in [0, 1]")
         if not all(map(np.isfinite, (*self.speeds, self.spread))):
             raise ValueError("the flow's velocity and diffusivity must be finite")
@@ -174,10 +201,13 @@ class _Job:
         self.clipped = max(c / t if t > 0 else 0.0 for c, t in zip(cut, found.totals, strict=True))
 
     @classmethod
-    def of(cls, p0: Any, flow: Flow) -> "_Job":
+    def of(cls, p0: Any, flow: Flow, *, trusted: bool = False) -> "_Job":
         shape = tuple(flow.domain.shape)
         if tuple(p0.shape[-len(shape) :]) != shape or p0.ndim > len(shape) + 1 or 0 in p0.shape:
             raise ValueError(f"p0 has shape {tuple(p0.shape)}, the flow's domain {shape}")
+        here, there = (str(x.device) if is_tensor(x) else "cpu" for x in (p0, flow.domain))
+        if here != there:
+            raise ValueError(f"p0 is on {here}, the flow on {there}: bring them together with flow.to")
         back: Callable[[Any], Any]
         if is_tensor(p0):
             import torch
@@ -185,19 +215,17 @@ class _Job:
             if p0.dtype not in (torch.float32, torch.float64):
                 raise ValueError(f"p0 must be float32 or float64, got {p0.dtype}")
             if p0.device.type != "cpu":
-                return cls(p0.detach(), flow.to(p0.device), flow.peaks, torch_backend(p0.device), _same)
+                return cls(p0.detach(), flow, flow.peaks, torch_backend(p0.device), _same, trusted=trusted)
             array, back = p0.detach().numpy(), torch.from_numpy
         else:
             array, back = p0, _same
-            if is_tensor(flow.domain) and flow.domain.device.type != "cpu":
-                raise ValueError(f"p0 is on the CPU, the flow on {flow.domain.device}: bring them together")
             if array.dtype not in (np.float32, np.float64):
                 raise ValueError(f"p0 must be float32 or float64, got {array.dtype}")
         fields = Flow(
             np.asarray(flow.domain), flow.spacing_mm,
             tuple(map(np.asarray, flow.velocity)), tuple(map(np.asarray, flow.diffusivity)),
         )  # fmt: skip
-        return cls(array, fields, flow.peaks, NumpyBackend(), back)
+        return cls(array, fields, flow.peaks, NumpyBackend(), back, trusted=trusted)
 
     def result(self) -> Any:
         """P on the whole grid, of the kind that came in."""
@@ -365,7 +393,7 @@ def _adaptive(
                 raise ValueError(f"the transport needs more than max_steps={max_steps} steps")
 
     right = Right()
-    times = torch.tensor([0.0, duration], dtype=precise)
+    times = torch.tensor([0.0, duration], dtype=precise, device=kept.device)
     with torch.no_grad():
         end = odeint(right, kept.to(precise), times, method="dopri5", rtol=1e-7, atol=1e-9)[-1]
     out = end.to(kept.dtype)

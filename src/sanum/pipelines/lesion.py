@@ -40,6 +40,8 @@ def grow_lesion(
 ) -> Array:
     """P in [0, 1], like `domain` (X, Y[, Z]): where the anomaly is; its peak is 1.
 
+    Half of the masks of the bank are flipped along the first axis.
+
     Raises
     ------
     ValueError
@@ -50,6 +52,7 @@ def grow_lesion(
         start = np.asarray(bank[params.mask])
         if start.shape != domain.shape:
             raise ValueError(f"mask {params.mask} has shape {start.shape}, the image {domain.shape}")
+        start = start[::-1] if params.shape.flip else start
     return grow_in(domain, spacing_mm, params.shape, start=start)
 
 

@@ -57,12 +57,13 @@ class RandFluidAnomaly(RandomizableTransform):
         """`img` (C, X, Y[, Z]) with the anomaly in every channel; same kind, device and dtype.
 
         `mask` ([1,] X, Y[, Z]): where the anomaly may be; default where the first channel is above its
-        minimum.
+        minimum: give one for whole heads and for CT, lest anomalies grow in the skull or in the air.
 
         Raises
         ------
         ValueError
-            `mask` does not fit or is empty; a mask of the bank that does not fit.
+            `mask` does not fit or is empty, as the default is in an image of one value; a mask of the bank
+            that does not fit.
         """
         if randomize:
             self.randomize()
@@ -80,8 +81,13 @@ class RandFluidAnomaly(RandomizableTransform):
         channels = convert_to_numpy(img)
         if channels.shape[1:] != domain.shape:
             raise ValueError(f"the image has shape {channels.shape[1:]}, the anomaly {domain.shape}")
-        painted = [paint_lesion(self.params, c, self.anomaly, domain, self.effect) for c in channels]
-        return convert_to_dst_type(np.stack(painted), img, dtype=img.dtype)[0]
+        painted = np.stack(
+            [paint_lesion(self.params, c, self.anomaly, domain, self.effect) for c in channels]
+        )
+        if np.issubdtype(channels.dtype, np.integer):  # a cast would wrap around
+            kept = np.iinfo(channels.dtype)
+            painted = np.clip(np.rint(painted), kept.min, kept.max)
+        return convert_to_dst_type(painted, img, dtype=img.dtype)[0]
 
 
 class RandFluidAnomalyd(RandomizableTransform, MapTransform):

@@ -21,7 +21,8 @@ class RandomFluidAnomaly(RandomTransform, IntensityTransform):
     effect : "darker", "brighter" or "ct", or a dictionary of them by image name
         As in a T1w; as in T2w or FLAIR; in Hounsfield units.
     mask_name : str, optional
-        Image in the subject where the anomaly may be; default where the first image is above its minimum.
+        Image in the subject where the anomaly may be; default where the first image is above its minimum:
+        give one for whole heads and for CT.
     anomaly_name : str, optional
         Name of the label map with P in [0, 1] that is added to the subject.
     **kwargs
@@ -69,14 +70,16 @@ class FluidAnomaly(IntensityTransform):
         ValueError
             The mask is empty or does not fit.
         RuntimeError
-            The images lie on different grids (TorchIO's own).
+            The images lie on different grids.
         """
         images = self.get_images_dict(subject)
         if not images:
             return subject
-        subject.check_consistent_spatial_shape()
         first = next(iter(images.values()))
         reference: Any = subject[self.mask_name] if self.mask_name else first
+        shapes = {tuple(i.spatial_shape) for i in (reference, *images.values())}
+        if len(shapes) > 1:
+            raise RuntimeError(f"the images and the mask must share a grid, got shapes {sorted(shapes)}")
         where = reference.data[0].numpy()
         domain = where > (0.5 if self.mask_name else where.min())
         flat = domain.shape[-1] == 1  # TorchIO's way to hold a plane
@@ -94,6 +97,3 @@ class FluidAnomaly(IntensityTransform):
                 LabelMap(tensor=torch.from_numpy(p[None]), affine=first.affine), self.anomaly_name
             )
         return subject
-
-    def _get_named_arguments(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.args_names}

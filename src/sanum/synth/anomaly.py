@@ -23,6 +23,10 @@ Kind = Literal["textured", "voxelwise"]
 HYPODENSE_HU, HYPERDENSE_HU = (4.0, 24.0), (10.0, 40.0)  # ischaemia, blood: least, and more by the shift
 
 
+class NothingInside(ValueError):
+    """An anomaly that does not fall inside the domain it was to grow in."""
+
+
 @dataclass(frozen=True)
 class ShapeParams:
     """One anomaly's shape."""
@@ -112,8 +116,8 @@ def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -
 
     Raises
     ------
-    ValueError
-        Nothing of the anomaly falls inside.
+    NothingInside
+        A ValueError: nothing of the anomaly falls inside.
     """
     domain = territory(anatomy, params.tissue)
     if within is not None:
@@ -125,8 +129,8 @@ def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -
     spacing = tuple(float(s) for s in anatomy.grid.spacing_mm)
     try:
         return grow_in(domain, spacing, params, start=start, ramp=anatomy.ramp if whole else None)
-    except ValueError as error:
-        raise ValueError(
+    except NothingInside as error:
+        raise NothingInside(
             f"no anomaly of {params} falls inside the {params.tissue} of {anatomy.name}"
         ) from error
 
@@ -152,12 +156,12 @@ def grow_in(
 
     Raises
     ------
-    ValueError
-        The domain is empty; nothing of the anomaly falls inside.
+    NothingInside
+        A ValueError: the domain is empty, or nothing of the anomaly falls inside.
     """
     spacing = tuple(float(s) for s in spacing_mm)
     if not domain.any():
-        raise ValueError("the domain of the anomaly is empty")
+        raise NothingInside("the domain of the anomaly is empty")
     for attempt in range(8):
         rng = np.random.default_rng([params.seed, attempt])
         if start is not None:
@@ -174,7 +178,7 @@ def grow_in(
         p = transport(np.clip(p0, 0, 1), flow, duration=params.duration, integrator="euler").p
         if p.mean() >= 1e-6:
             return p / p.max()
-    raise ValueError("nothing of the anomaly falls inside its domain")
+    raise NothingInside("nothing of the anomaly falls inside its domain")
 
 
 def _some_parts(p0: Array, rng: np.random.Generator) -> Array:

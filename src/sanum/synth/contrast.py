@@ -77,9 +77,11 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     if preset in ("t2w", "flair"):
         groups[4] -= rng.uniform(0, 0.2)  # iron in the pallidum
     slope = float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6))
+    # a real T1w goes on darkening below the mean of its fluid; what is made from it may hold less there
+    below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)
     return ContrastParams(
         preset, tuple(map(float, tissue)), tuple(map(float, groups)), tuple(map(float, head)),  # type: ignore[arg-type]
-        slope, 0.3 * slope, float(texture), float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31)),
+        slope, below, float(texture), float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31)),
     )  # fmt: skip
 
 

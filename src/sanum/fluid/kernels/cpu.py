@@ -5,8 +5,10 @@ from math import floor
 import numpy as np
 from numba import njit, prange
 
+from .threads import kernel
 
-@njit(cache=True, parallel=True)
+
+@kernel
 def gradient_noise_2d(gradients, steps, offset, out):
     """Fill `out` (X, Y) from unit `gradients` (A, B, 2); position = (index + offset)·steps."""
     nx, ny = out.shape
@@ -32,7 +34,7 @@ def gradient_noise_2d(gradients, steps, offset, out):
             out[i, j] = value
 
 
-@njit(cache=True, parallel=True)
+@kernel
 def gradient_noise_3d(gradients, steps, offset, out):
     """Fill `out` (X, Y, Z) from unit `gradients` (A, B, C, 3); position = (index + offset)·steps."""
     nx, ny, nz = out.shape
@@ -67,7 +69,7 @@ def gradient_noise_3d(gradients, steps, offset, out):
                 out[i, j, k] = value
 
 
-@njit(cache=True, parallel=True)
+@kernel
 def survey(p, numbers, bounds):
     """Per plane of p (X, Y, Z): least, largest, sum into `numbers` (X, 3); where it is not 0 into `bounds`.
 
@@ -95,7 +97,7 @@ def survey(p, numbers, bounds):
         bounds[i, 0], bounds[i, 1], bounds[i, 2], bounds[i, 3] = j0, j1, k0, k1
 
 
-@njit(cache=True, parallel=True)
+@kernel
 def largest_rates(vx, vy, vz, dx_, dy_, dz_, hx, hy, hz, rates):
     """Largest rates at which a cell of each plane can empty, 1/time, into `rates` (X, 2).
 
@@ -155,7 +157,7 @@ def _upwind_cell(p, i, j, k, im, ip, jm, jp, km, kp, vx, vy, vz, dx_, dy_, dz_, 
     )
 
 
-@njit(cache=True, parallel=True)
+@kernel
 def upwind_stage(
     p, base, a, b, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out
 ):  # fmt: skip
@@ -200,7 +202,7 @@ def _muscl(pmm, pm, here, pp, ppp, omm, om, o, op, opp, v0, v1, d0, d1, g):
     return (left - right) * g
 
 
-@njit(cache=True, parallel=True)
+@kernel
 def muscl_stage(
     p, base, a, b, inside, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out
 ):  # fmt: skip

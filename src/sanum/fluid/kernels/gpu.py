@@ -1,9 +1,12 @@
 """One Runge-Kutta stage of a batch, fused, in Triton: what `oracle.stage` computes, read and written once.
 
-Each program takes a block of cells of one volume; the fields of the flow have no batch axis and stay in the
-cache from one volume to the next. Without a GPU the kernels run in Triton's interpreter (TRITON_INTERPRET=1).
+Each program takes a block of cells of one volume, and programs in a row the same block of all volumes: the
+fields of the flow have no batch axis, and are still in the cache. Without a GPU the kernels run in Triton's
+interpreter (TRITON_INTERPRET=1).
 """
 
+from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -61,18 +64,18 @@ def _along(
 
 @triton.jit
 def _stage(
-    p, base, out, inside, vx, vy, vz, dx, dy, dz, numbers, nx, ny, nz,
+    p, base, out, inside, vx, vy, vz, dx, dy, dz, numbers, volumes, nx, ny, nz,
     muscl: tl.constexpr, with_base: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     a, b, dt = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
     gx, gy, gz = tl.load(numbers + 3), tl.load(numbers + 4), tl.load(numbers + 5)
     cells = nx * ny * nz
-    c = tl.program_id(0) * block + tl.arange(0, block)
+    c = (tl.program_id(0) // volumes) * block + tl.arange(0, block)
     live = c < cells
     k = c % nz
     j = (c // nz) % ny
     i = c // (nz * ny)
-    volume = tl.program_id(1).to(tl.int64) * cells
+    volume = (tl.program_id(0) % volumes).to(tl.int64) * cells
     p += volume
     rate = _along(p, inside, vx, dx, c, i, nx, ny * nz, c, ny * nz, gx, live, muscl)
     rate += _along(p, inside, vy, dy, c, j, ny, nz, (i * (ny + 1) + j) * nz + k, nz, gy, live, muscl)
@@ -90,12 +93,19 @@ def stage(
 ) -> torch.Tensor:  # fmt: skip
     """a·base + b·(p + dt·rate(p)) into `out`; P (B, X, Y, Z), fields as of `Flow`, all contiguous."""
     fields = [x.to(p.dtype).contiguous() for x in (*velocity, *diffusivity)]
-    numbers = torch.tensor([a, b, dt, *(1 / h for h in spacing)], dtype=p.dtype, device=p.device)
+    numbers = _numbers((a, b, dt, *(1 / h for h in spacing)), p.dtype, p.device)
     volumes, *shape = p.shape
     cells = shape[0] * shape[1] * shape[2]
     kernel: Any = _stage
-    kernel[(triton.cdiv(cells, BLOCK), volumes)](
-        p.contiguous(), base.contiguous(), out, inside.contiguous().view(torch.uint8), *fields, numbers,
-        *shape, muscl=scheme == "muscl", with_base=a != 0, block=BLOCK,
-    )  # fmt: skip
+    with torch.cuda.device(p.device) if p.is_cuda else nullcontext():  # Triton launches on the current one
+        kernel[(triton.cdiv(cells, BLOCK) * volumes,)](
+            p.contiguous(), base.contiguous(), out, inside.contiguous().view(torch.uint8), *fields, numbers,
+            volumes, *shape, muscl=scheme == "muscl", with_base=a != 0, block=BLOCK,
+        )  # fmt: skip
     return out
+
+
+@lru_cache(maxsize=64)
+def _numbers(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """In a tensor, since Triton takes Python's numbers as float32; kept, since a transport repeats them."""
+    return torch.tensor(values, dtype=dtype, device=device)

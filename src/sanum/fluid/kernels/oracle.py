@@ -72,7 +72,11 @@ def largest_rates(
     flow, spread = torch.zeros(()), torch.zeros(())
     for axis, h in enumerate(spacing):
         n = velocity[axis].shape[axis] - 1
-        v, d = velocity[axis].double(), diffusivity[axis].double()
+        v, d = _precise(velocity[axis]), _precise(diffusivity[axis])
         flow = flow.to(v.device) + (v.narrow(axis, 1, n).clamp_min(0) - v.narrow(axis, 0, n).clamp_max(0)) / h
         spread = spread.to(d.device) + (d.narrow(axis, 1, n) + d.narrow(axis, 0, n)) / h**2
     return float(flow.max()), float((flow + spread).max())
+
+
+def _precise(x: Tensor) -> Tensor:
+    return (x.cpu() if x.device.type == "mps" else x).double()  # MPS has no float64

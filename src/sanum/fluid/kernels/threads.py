@@ -1,0 +1,48 @@
+"""Numba kernels with a serial twin, for one thread and for forked children.
+
+Once a process has used its pool of GNU OpenMP threads, a parallel region in a forked child ends that child;
+and data loaders fork. What each writes is the same to the bit.
+"""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from types import FunctionType
+from typing import Any
+
+import numba
+
+_forked = False
+
+
+def _note_the_fork() -> None:
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_note_the_fork)
+
+
+def is_forked() -> bool:
+    """Whether this process is a forked child, which may not start threads."""
+    return _forked
+
+
+def kernel(function: Any) -> Callable[..., Any]:
+    """Compile `function`, which loops with `prange`, for many threads and for one; each when first used."""
+    twin = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    twin.__qualname__ = f"{function.__qualname__}_serial"  # what Numba keeps on disk goes by this name
+    twin.__module__ = function.__module__
+    parallel, serial = numba.njit(cache=True, parallel=True)(function), numba.njit(cache=True)(twin)
+
+    @wraps(function)
+    def run(*arguments: Any) -> Any:
+        return (serial if _forked or numba.get_num_threads() == 1 else parallel)(*arguments)
+
+    return run
