@@ -87,6 +87,7 @@ def whole(n: int, repeats: int) -> None:
     print(f"| border ramp, once for an anatomy | {once:.0f} |")
     fields = median_ms(lambda: draw_flow(domain, rng=0, peak_speed=PEAK_SPEED, ramp=ramp), repeats)
     print(f"| all fields | {fields:.0f} |")
+    print(f"| all fields and the ramp | {fields + once:.0f} |")
     flow = drawn(domain)
     peaks = median_ms(lambda: replace(flow).peaks, repeats)
     print(f"| largest speeds, once for a flow | {peaks:.0f} |")

@@ -76,6 +76,14 @@ def test_ramp_counts_millimetres():
     assert not border_ramp(~domain, (1.0, 1.0, 1.0)).any()
 
 
+def test_a_ramp_does_not_depend_on_the_room_around():
+    domain = np.random.default_rng(0).random((14, 12, 13)) > 0.05
+    wide = np.pad(domain, ((3, 0), (0, 5), (2, 1)))
+    got = border_ramp(wide, (1.0, 2.0, 1.5))
+    assert np.array_equal(got[3:, :-5, 2:-1], border_ramp(domain, (1.0, 2.0, 1.5)))
+    assert not got[~wide].any()
+
+
 def test_a_ramp_at_hand_changes_nothing():
     domain = np.ones((9, 9, 9), bool)
     a = draw_flow(domain, rng=0)

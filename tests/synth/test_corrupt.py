@@ -5,7 +5,7 @@ import pytest
 
 from sanum.synth.corrupt import CorruptionParams, apply_corruption, draw_corruption, field_of_view
 
-NONE = CorruptionParams((2.0, 2.0, 2.0), 1.0, 0.0, 4, 0.0, False, 1.0, 0, 0, 0)
+NONE = CorruptionParams((2.0, 2.0, 2.0), 1.0, 0.0, 4, (0.0, 0.0, 0.0), 0.0, 0.0, False, 1.0, 0, 0, 0)
 LEVELS = ["none", "mild", "medium", "severe"]
 
 
@@ -53,6 +53,15 @@ def test_bias_multiplies_smoothly():
     assert 0.05 < field.std() < 0.5
     assert np.abs(np.diff(field, axis=0)).max() < 0.3
     assert not apply_corruption(x * 0, replace(NONE, bias_sigma=0.3)).any()
+
+
+def test_near_coils_brighten_the_surface_and_a_side():
+    x = np.ones((21, 21, 21), np.float32)
+    field = np.log(apply_corruption(x, replace(NONE, bias_rim=0.5, bias_slope=(0.2, 0.0, 0.0))))
+    middle = field[10, 10, 10]
+    assert field[10, 0, 10] - middle == pytest.approx(0.5, abs=1e-5)  # the rim
+    assert field[20, 10, 10] - field[0, 10, 10] == pytest.approx(0.4, abs=1e-5)  # twice the slope
+    assert {p.bias_rim > 0 for p in draws("mild")} == {True, False}
 
 
 def test_gamma():

@@ -140,11 +140,16 @@ def draw_flow(
 
 def border_ramp(domain: npt.NDArray[np.bool_], spacing: Sequence[float], width_mm: float = 8.0) -> Array:
     """Smooth step from 0 outside `domain` to 1 deeper than `width_mm` (10t³ − 15t⁴ + 6t⁵)."""
-    padded = np.pad(domain, 1)  # the edge of the array is a border too
+    ramp = np.zeros(domain.shape, np.float32)
+    if not domain.any():
+        return ramp
+    box = ndimage.find_objects(domain.astype(np.uint8))[0]
+    padded = np.pad(domain[box], 1)  # the edge of the array is a border too
     inner = (slice(1, -1),) * domain.ndim
     t = ndimage.distance_transform_edt(padded, sampling=spacing)[inner]
-    t = np.clip(t / width_mm, 0, 1).astype(np.float32)
-    return t * t * t * (t * (t * 6 - 15) + 10)
+    t = np.minimum(t / width_mm, 1).astype(np.float32)
+    ramp[box] = t * t * t * (t * (t * 6 - 15) + 10)
+    return ramp
 
 
 def _potential(

@@ -60,6 +60,9 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     if preset == "t1w":
         means = np.asarray(t1_means, dtype=float)
         tissue = means + rng.normal(0, [0.05, 0.03, 0.0])
+        if rng.random() < 0.2:  # spin echo: grey matter nearer to white, fluid to grey
+            tissue[1] += rng.uniform(0, 0.6) * (tissue[2] - tissue[1])
+            tissue[0] += rng.uniform(0, 0.3) * (tissue[1] - tissue[0])
         head = HEAD_KNOTS * rng.uniform(0.7, 1.3, HEAD_KNOTS.size)
         offset, texture = 0.01, rng.uniform(0, 0.01)
     else:
@@ -75,7 +78,9 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     groups = rng.normal(0, offset, 9)
     groups[0] = 0
     if preset in ("t2w", "flair"):
-        groups[4] -= rng.uniform(0, 0.2)  # iron in the pallidum
+        iron = rng.uniform(0, 0.2)  # most in the pallidum, less in putamen, thalamus and caudate
+        groups[4] -= iron
+        groups[1:4] -= iron * rng.uniform(0, [0.8, 1.0, 0.6])
     slope = float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6))
     # a real T1w goes on darkening below the mean of its fluid; what is made from it may hold less there
     below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)

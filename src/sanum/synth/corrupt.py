@@ -28,6 +28,8 @@ class CorruptionParams:
     profile: float
     bias_sigma: float
     bias_cells: int
+    bias_slope: tuple[float, float, float]  # log intensity from the middle of the box to its faces
+    bias_rim: float  # log intensity from the middle to the surface, as near coils give it
     noise_sigma: float
     rician: bool
     gamma: float
@@ -47,12 +49,16 @@ def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 
         voxel[:] = rng.uniform(2.0, 4.0)
     elif u < low_field + thick * 2:
         voxel[int(rng.integers(3))] = rng.uniform(2.5, 8.5)
+    near = level != "none" and rng.random() < 0.25
+    slope = rng.normal(0, 0.15, 3) if near else np.zeros(3)
     cut = rng.random() < {"none": 0.0, "mild": 0.04, "medium": 0.12, "severe": 0.12}[level]
     return CorruptionParams(
         voxel_mm=tuple(float(v) for v in voxel),  # type: ignore[arg-type]
         profile=float(rng.uniform(0.85, 1.15)),
         bias_sigma=float(rng.uniform(*bias)),
         bias_cells=int(rng.integers(3, 6)),
+        bias_slope=tuple(float(v) for v in slope),  # type: ignore[arg-type]
+        bias_rim=float(rng.uniform(0, 0.6)) if near else 0.0,
         noise_sigma=float(rng.uniform(*noise)),
         rician=bool(rng.random() < 0.5),
         gamma=1.0 if level == "none" else float(np.exp(rng.normal(0, 0.1))),
@@ -71,6 +77,8 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
         knots = torch.from_numpy(rng.normal(0, params.bias_sigma, (1, 1, n, n, n)).astype(np.float32))
         field = F.interpolate(knots, size=image.shape, mode="trilinear", align_corners=True)[0, 0]
         out = out * torch.exp(field).numpy()
+    if params.bias_rim or any(params.bias_slope):
+        out = out * _near_coils(image.shape, params)
     factor = np.asarray(params.voxel_mm) / spacing_mm
     out = _blur_profile(out, factor, params.profile)
     small = [max(4, round(n / f)) for n, f in zip(image.shape, factor, strict=True)]
@@ -91,6 +99,16 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
             0, 0
         ].numpy()
     return out.astype(np.float32, copy=False)
+
+
+def _near_coils(shape: tuple[int, ...], params: CorruptionParams) -> Array:
+    # exp of a paraboloid with a slope, over the box from -1 to 1
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
+    parts = [
+        np.exp(params.bias_rim * (x * x - 0.25) + slope * x)
+        for x, slope in zip(axes, params.bias_slope, strict=True)
+    ]
+    return np.einsum("i,j,k->ijk", *parts).astype(np.float32, copy=False)
 
 
 def _blur_profile(out: Array, factor: npt.NDArray, profile: float) -> Array:
