@@ -59,3 +59,9 @@ DOMAINS = {f.__name__: f for f in (ellipsoid, scattered, corner, box, slice_2d, 
 def domain(request: pytest.FixtureRequest) -> np.ndarray:
     """One of each kind."""
     return DOMAINS[request.param]()
+
+
+@pytest.fixture
+def folds() -> np.ndarray:
+    """White matter."""
+    return white_matter()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from sanum.fluid import border_ramp, draw_flow
+from sanum.fluid.noise import gradient_noise
 
 SPACING = (1.0, 0.7, 1.9)
 PERIODS = (3.0, 3.0, 3.0)
@@ -33,6 +34,11 @@ def test_nothing_crosses_the_border(domain):
         assert (flow.diffusivity[axis][outside] == 0).all()
 
 
+def test_white_matter_has_thousands_of_border_faces(folds):
+    padded = np.pad(folds, 1)
+    assert sum(int(np.diff(padded, axis=a).sum()) for a in range(3)) > 2000
+
+
 def test_diffusivity_is_not_negative_and_has_the_asked_size(domain):
     flow = draw_flow(domain, rng=4, spacing=SPACING, periods=PERIODS, diffusion_length=3.0)
     top = max(float(d.max()) for d in flow.diffusivity)
@@ -41,9 +47,19 @@ def test_diffusivity_is_not_negative_and_has_the_asked_size(domain):
 
 
 def test_the_three_components_are_independent():
-    flow = draw_flow(np.ones((16, 16, 16), bool), rng=0, periods=PERIODS)
-    x, y, z = (v[:16, :16, :16].ravel() for v in flow.velocity)
-    assert np.abs(np.corrcoef([x, y, z])[np.triu_indices(3, 1)]).max() < 0.5
+    n = 64  # one potential for all three would give velocities a correlation of -0.5
+    flow = draw_flow(np.ones((n, n, n), bool), rng=0, periods=(14.0, 14.0, 14.0))
+    x, y, z = (
+        (np.take(v, range(n), a) + np.take(v, range(1, n + 1), a)).ravel()  # at the cells' middles
+        for a, v in enumerate(flow.velocity)
+    )
+    assert np.abs(np.corrcoef([x, y, z])[np.triu_indices(3, 1)]).max() < 0.05
+
+
+def test_three_potentials_are_independent():
+    rng = np.random.default_rng(0)  # as draw_flow takes them: one after the other from one generator
+    psi = [gradient_noise((64, 64, 64), (14.0, 14.0, 14.0), rng=rng).ravel() for _ in range(3)]
+    assert np.abs(np.corrcoef(psi)[np.triu_indices(3, 1)]).max() < 0.05
 
 
 def test_a_slice_flows_in_its_plane():
