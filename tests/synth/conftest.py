@@ -11,6 +11,7 @@ from sanum.fluid import border_ramp
 from sanum.space.grid import Grid, apply_affine, box_around
 from sanum.space.mirror import reflection
 from sanum.synth.anatomy import Anatomy
+from sanum.synth.dataset import Source
 
 CENTRE_MM = (6.0, -10.0, 4.0)  # of the head in the world
 FLUID, GREY, WHITE = 0.25, 0.65, 1.0
@@ -73,3 +74,47 @@ def lesion_mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lesions") / "stroke-000_mask.nii.gz"
     nib.save(nib.Nifti1Image(((x**2).sum(-1) < 144).astype(np.uint8), grid.affine), path)
     return path
+
+
+GRID = box_around((4, -8, 2), (44, 52, 46), 4.0)
+GREY_LABEL, WHITE_LABEL, FLUID_LABEL, PUTAMEN = 120, 81, 51, 57
+
+
+def bias(grid: Grid) -> np.ndarray:
+    """Bias field on `grid`."""
+    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+    return np.exp(0.25 * np.sin(x[..., 1] / 60) + 0.002 * x[..., 2])
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """T1w with a bias field, and its parcellation, in LAS order as some scanners write."""
+    folder = tmp_path_factory.mktemp("subject")
+    part = parts(GRID)
+    labels = np.zeros(GRID.shape, np.int16)
+    labels[part["brain"]] = GREY_LABEL
+    labels[part["white"]] = WHITE_LABEL
+    labels[part["right nucleus"] | part["left nucleus"]] = PUTAMEN
+    labels[part["fluid"]] = FLUID_LABEL
+    noise = np.random.default_rng(0).normal(0, 0.01, GRID.shape)
+    t1w = (t1w_of(part) * bias(GRID) + noise * part["head"]) * 400
+    affine = GRID.affine @ np.diag([-1.0, 1, 1, 1])
+    affine[:3, 3] = apply_affine(GRID.affine, [GRID.shape[0] - 1, 0, 0])
+    paths = folder / "sub-07_T1w.nii.gz", folder / "sub-07_dseg.nii.gz"
+    for path, x in zip(paths, (t1w.astype(np.float32), labels), strict=True):
+        nib.save(nib.Nifti1Image(x[::-1], affine), path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def source(files: tuple[Path, Path], lesion_mask: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """The subject twice, under a BIDS root, with one lesion mask."""
+    root = tmp_path_factory.mktemp("bids")
+    for name in ("sub-07", "sub-08"):
+        for file, place in zip(
+            files, (f"{name}/anat/{name}_T1w", f"derivatives/dlmuse/{name}/{name}_dseg"), strict=True
+        ):
+            path = root / f"{place}.nii.gz"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(file.read_bytes())
+    return Source(root, lesion_mask.parent, root / "cache")

@@ -6,40 +6,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.grid import apply_affine
 from sanum.synth.anatomy import correct_bias, describe, ixi_pairs, prepare
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).with_name("conftest.py"))
 phantom = module_from_spec(_spec)
 _spec.loader.exec_module(phantom)
 
-GRID = box_around((4, -8, 2), (44, 52, 46), 4.0)
-GREY_LABEL, WHITE_LABEL, FLUID_LABEL, PUTAMEN = 120, 81, 51, 57
-
-
-def bias(grid):
-    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
-    return np.exp(0.25 * np.sin(x[..., 1] / 60) + 0.002 * x[..., 2])
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """T1w with a bias field, and its parcellation, in LAS order as some scanners write."""
-    folder = tmp_path_factory.mktemp("subject")
-    part = phantom.parts(GRID)
-    labels = np.zeros(GRID.shape, np.int16)
-    labels[part["brain"]] = GREY_LABEL
-    labels[part["white"]] = WHITE_LABEL
-    labels[part["right nucleus"] | part["left nucleus"]] = PUTAMEN
-    labels[part["fluid"]] = FLUID_LABEL
-    noise = np.random.default_rng(0).normal(0, 0.01, GRID.shape)
-    t1w = (phantom.t1w_of(part) * bias(GRID) + noise * part["head"]) * 400
-    affine = GRID.affine @ np.diag([-1.0, 1, 1, 1])
-    affine[:3, 3] = apply_affine(GRID.affine, [GRID.shape[0] - 1, 0, 0])
-    paths = folder / "sub-07_T1w.nii.gz", folder / "sub-07_dseg.nii.gz"
-    for path, x in zip(paths, (t1w.astype(np.float32), labels), strict=True):
-        nib.save(nib.Nifti1Image(x[::-1], affine), path)
-    return paths
+GRID, bias = phantom.GRID, phantom.bias
 
 
 @pytest.fixture(scope="module")

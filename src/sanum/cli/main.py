@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import demo, info, reconstruct, train
+from . import demo, generate, info, reconstruct, train
 from .messages import complain
 
 _INTERRUPTED = 130
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
+app.command("generate", epilog=generate.EXAMPLE)(generate.command)
 app.command("info", epilog=info.EXAMPLE)(info.command)
 
 

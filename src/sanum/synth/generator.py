@@ -63,6 +63,8 @@ class Sample:
     p : (X, Y, Z) float32
         Anomaly P, peak 1.
     lesion, brain : (X, Y, Z) bool
+    groups : (X, Y, Z) uint8
+        0, or the number of a group of nuclei (`anatomy.Anatomy`).
     to_atlas : (4, 4) float64
         Millimetres from the middle of the model's box → from the middle of the atlas's, as a registration
         would find it.
@@ -74,6 +76,7 @@ class Sample:
     p: Array
     lesion: npt.NDArray[np.bool_]
     brain: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.uint8]
     to_atlas: npt.NDArray[np.float64]
 
 
@@ -139,6 +142,7 @@ def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool =
         p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(MODEL_SHAPE, np.float32),
         lesion=lesion,
         brain=brain,
+        groups=groups * brain,
         to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
     )
 

@@ -1,0 +1,77 @@
+"""`sanum generate`: a data set of scans with known anomalies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .messages import complain
+from .threads import use_threads
+
+EXAMPLE = (
+    "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
+)
+PRESETS = ("t1w", "t2w", "flair", "pd", "ct", "free")
+LEVELS = ("none", "mild", "medium", "severe")
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="BIDS folder: T1w with derivatives/dlmuse.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new data set.")],
+    count: Annotated[int, typer.Option("--count", "-n", help="Samples in all.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Decides every sample.", min=0)] = 0,
+    lesions: Annotated[Path | None, typer.Option(help="Folder of lesion masks in MNI space.")] = None,
+    preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}; default: drawn.")] = None,
+    level: Annotated[str | None, typer.Option(help=f"{', '.join(LEVELS)}; default: drawn.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="JSON of a generated scan: make that one again, bit by bit.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of a single process; 0: all.", min=0)] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Make COUNT scans of random modality from SOURCE, each with its healthy T1w, anomaly and parameters.
+
+    Started again, it goes on where it was interrupted; any number of workers gives the same files.
+    """
+    for name, value, known in (("preset", preset, PRESETS), ("level", level, LEVELS)):
+        if value is not None and value not in known:
+            complain(f'unknown {name} "{value}": known are {", ".join(known)}')
+            raise typer.Exit(2)
+    from ..scan.errors import ScanError
+    from ..synth.dataset import Settings, Source, generate
+    from ..synth.dataset import replay as again
+
+    use_threads(threads)
+    place = Source(source, lesions, output / ".cache")
+    try:
+        if replay is not None:
+            typer.echo(str(again(replay, place, output)))
+            return
+        settings = Settings(seed, preset, level)  # type: ignore[arg-type]
+        shown = _Shown(count, quiet)
+        with shown.bar:
+            generate(place, output, settings, count=count, workers=workers, on_sample=shown)
+    except (ValueError, OSError, ScanError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    typer.echo(str(output))
+
+
+class _Shown:
+    """Progress on stderr: a bar on a terminal, a line in a hundred samples elsewhere."""
+
+    def __init__(self, count: int, quiet: bool) -> None:
+        console = Console(stderr=True)
+        self.lines = not quiet and not console.is_terminal
+        columns = (TextColumn("samples"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
+        self.task = self.bar.add_task("samples", total=count)
+
+    def __call__(self, done: int, count: int) -> None:
+        """Tell that `done` of `count` are there."""
+        self.bar.update(self.task, completed=done)
+        if self.lines and (done % 100 == 0 or done == count):
+            complain(f"{done} of {count} samples")

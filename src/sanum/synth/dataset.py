@@ -1,0 +1,260 @@
+"""A data set of generated scans in the shape of BIDS, one after the other or on several processes.
+
+A sample is a function of (seed, index) and of the source. Its JSON is written last: what has one is whole,
+and a run that was interrupted goes on with what has none.
+"""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ..scan.scan import Scan
+from ..scan.write import atomic_path, write
+from ..space.grid import box_around
+from .anatomy import Anatomy, ixi_pairs, prepare
+from .contrast import Preset
+from .corrupt import Level
+from .generator import Sample, SampleParams, apply_sample, draw_sample
+from .record import FORMAT, Record, RecordError, from_json, to_json
+
+SUFFIX: dict[Preset, str] = {
+    "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "ct": "ct", "free": "free",
+}  # fmt: skip
+_CT_WINDOW_HU = 80.0
+_DERIVATIVES = Path("derivatives") / "sanum"
+_IGNORED = "*_free.*\n*_ct.*\n.cache/\nsettings.json\n"  # what BIDS has no name for
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where anatomies and lesions come from.
+
+    Parameters
+    ----------
+    root : Path
+        BIDS folder with T1w and `derivatives/dlmuse`.
+    lesions : Path or None
+        Folder of `*_mask.nii.gz` in MNI space; None: anomalies from noise alone.
+    cache : Path
+        Keeps prepared anatomies.
+    """
+
+    root: Path
+    lesions: Path | None
+    cache: Path
+
+    def pairs(self) -> list[tuple[Path, Path]]:
+        """T1w and parcellation of each subject."""
+        return ixi_pairs(self.root)
+
+    def bank(self) -> list[Path]:
+        """Lesion masks, sorted; ValueError for a folder without any."""
+        if self.lesions is None:
+            return []
+        masks = sorted(self.lesions.glob("*_mask.nii.gz"))
+        if not masks:
+            raise ValueError(
+                f"no *_mask.nii.gz in {self.lesions}: choose another folder, or leave --lesions out"
+            )
+        return masks
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the samples of a run, beside its source."""
+
+    seed: int
+    preset: Preset | None = None
+    level: Level | None = None
+
+
+def generate(
+    source: Source,
+    folder: Path,
+    settings: Settings,
+    *,
+    count: int,
+    workers: int = 1,
+    on_sample: Callable[[int, int], None] | None = None,
+) -> int:
+    """Make the samples 0 … count−1 that `folder` lacks; returns how many were made.
+
+    Raises
+    ------
+    ValueError
+        Nothing to make samples from; `folder` holds a run of other settings.
+    ScanError
+        A file cannot be written; samples that were finished stay whole.
+    """
+    pairs, _ = source.pairs(), source.bank()
+    _begin(folder, source, settings)
+    missing = [i for i in range(count) if not _finished(folder, i)]
+    done = count - len(missing)
+    for pair in {pairs[_choice(settings.seed, i, len(pairs))] for i in missing}:
+        prepare(*pair, source.cache)  # before the workers, of which two might prepare the same one
+    for _ in _each(source, folder, settings, missing, workers):
+        done += 1
+        if on_sample:
+            on_sample(done, count)
+    return len(missing)
+
+
+def make_one(source: Source, folder: Path, settings: Settings, index: int) -> None:
+    """Draw, make and write one sample."""
+    pairs, bank = source.pairs(), source.bank()
+    pair = pairs[_choice(settings.seed, index, len(pairs))]
+    anatomy = _anatomy(*pair, source.cache)
+    rng = np.random.default_rng([settings.seed, index])
+    rng.integers(len(pairs))  # the anatomy's draw
+    params = draw_sample(rng, anatomy, bank, preset=settings.preset, level=settings.level)
+    shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
+    record = Record(
+        settings.seed, index, pair[0].relative_to(source.root).as_posix(), _digest(*pair),
+        replace(params, shapes=shapes),
+    )  # fmt: skip
+    write_sample(folder, record, remake(record, source))
+
+
+def remake(record: Record, source: Source) -> Sample:
+    """Make the sample of a record again, bit by bit.
+
+    Raises
+    ------
+    RecordError
+        The source lacks its anatomy or a lesion mask, or they are not what they were.
+    """
+    pair = {t1w.relative_to(source.root).as_posix(): (t1w, dseg) for t1w, dseg in source.pairs()}.get(
+        record.anatomy
+    )
+    if pair is None:
+        raise RecordError(f"{source.root} has no {record.anatomy} with a parcellation")
+    if _digest(*pair) != record.sha256:
+        raise RecordError(f"{record.anatomy} or its parcellation has changed since the sample was made")
+    return apply_sample(_anatomy(*pair, source.cache), _located(record.params, source.lesions))
+
+
+def replay(record_path: Path, source: Source, folder: Path) -> Path:
+    """Make the sample of a JSON file again and write it into `folder`; returns its scan's path."""
+    try:
+        record = from_json(record_path.read_text())
+    except UnicodeDecodeError:
+        raise RecordError(f"{record_path.name} is not a record of sanum generate") from None
+    return write_sample(folder, record, remake(record, source))
+
+
+def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
+    """Write scan, truth and, last, the JSON; returns the scan's path."""
+    name, preset = _subject(record.index), record.params.contrast.preset
+    raw, truth = folder / name / "anat", folder / _DERIVATIVES / name / "anat"
+    affine = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM).affine
+    scan = raw / f"{name}_{SUFFIX[preset]}.nii.gz"
+    volumes: dict[Path, npt.NDArray] = {
+        scan: sample.image[0] * np.float32(_CT_WINDOW_HU if preset == "ct" else 1),
+        truth / f"{name}_desc-healthy_T1w.nii.gz": sample.t1w,
+        truth / f"{name}_desc-anomaly_probseg.nii.gz": sample.p,
+        truth / f"{name}_desc-anomaly_mask.nii.gz": sample.lesion.astype(np.uint8),
+        truth / f"{name}_desc-brain_mask.nii.gz": sample.brain.astype(np.uint8),
+        truth / f"{name}_desc-nuclei_dseg.nii.gz": sample.groups,
+    }
+    for path, voxels in volumes.items():
+        write(Scan(np.ascontiguousarray(voxels), affine), path, overwrite=True)
+    _write_text(raw / f"{name}_{SUFFIX[preset]}.json", to_json(record))
+    return scan
+
+
+def _each(
+    source: Source, folder: Path, settings: Settings, indices: list[int], workers: int
+) -> Iterator[None]:
+    if workers <= 1:
+        for i in indices:
+            make_one(source, folder, settings, i)
+            yield
+        return
+    context = multiprocessing.get_context("spawn")  # a forked child hangs in its parent's OpenMP pool
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        jobs = [pool.submit(make_one, source, folder, settings, i) for i in indices]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                yield
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    import numba
+    import torch
+
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+
+
+def _begin(folder: Path, source: Source, settings: Settings) -> None:
+    """Write what belongs to the whole data set, or see that a run of other settings is not continued."""
+    path, now = folder / "settings.json", {"sanum_generate": FORMAT, **asdict(settings)}
+    if path.exists():
+        before = json.loads(path.read_text())
+        if before != now:
+            other = [f"{k} {before.get(k)}" for k in now if before.get(k) != now[k]]
+            raise ValueError(f"{folder} holds a run with {', '.join(other)}: choose another folder")
+        return
+    description = {
+        "Name": "Scans generated by sanum",
+        "BIDSVersion": "1.9.0",
+        "GeneratedBy": [{"Name": "sanum generate"}],
+        "SourceDatasets": [{"URL": source.root.resolve().as_uri()}],
+    }
+    for root, kind in ((folder, "raw"), (folder / _DERIVATIVES, "derivative")):
+        text = json.dumps({**description, "DatasetType": kind}, indent=2) + "\n"
+        _write_text(root / "dataset_description.json", text)
+    _write_text(folder / ".bidsignore", _IGNORED)
+    _write_text(path, json.dumps(now, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_path(path, overwrite=True) as partial:
+        partial.write_text(text)
+
+
+def _finished(folder: Path, index: int) -> bool:
+    return any((folder / _subject(index) / "anat").glob("*.json"))
+
+
+def _subject(index: int) -> str:
+    return f"sub-{index:06d}"
+
+
+def _choice(seed: int, index: int, count: int) -> int:
+    return int(np.random.default_rng([seed, index]).integers(count))
+
+
+def _digest(t1w: Path, parcellation: Path) -> str:
+    return hashlib.sha256(t1w.read_bytes() + parcellation.read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _anatomy(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
+    return prepare(t1w, parcellation, cache)
+
+
+def _located(params: SampleParams, lesions: Path | None) -> SampleParams:
+    shapes = []
+    for shape in params.shapes:
+        if shape.mask is not None:
+            if lesions is None or not (lesions / shape.mask).exists():
+                raise RecordError(
+                    f"the sample needs the lesion mask {shape.mask}: pass its folder as --lesions"
+                )
+            shape = replace(shape, mask=str(lesions / shape.mask))
+        shapes.append(shape)
+    return replace(params, shapes=tuple(shapes))

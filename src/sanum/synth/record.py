@@ -1,0 +1,80 @@
+"""A sample's parameters as JSON and back: what `sanum generate` writes beside each scan and replays."""
+
+import json
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from types import EllipsisType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from .generator import SampleParams
+
+FORMAT = 1
+
+
+class RecordError(ValueError):
+    """A file that is no record, or one of another version."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sample of a run.
+
+    Parameters
+    ----------
+    seed, index : int
+        The run's seed and the sample's number in it.
+    anatomy : str
+        T1w of the anatomy, relative to the source.
+    sha256 : str
+        Of the T1w and its parcellation, one after the other.
+    params : SampleParams
+        Lesion masks by name, without their folder.
+    """
+
+    seed: int
+    index: int
+    anatomy: str
+    sha256: str
+    params: SampleParams
+
+
+def to_json(record: Record) -> str:
+    """JSON text; numbers keep every bit."""
+    return json.dumps({"sanum_generate": FORMAT, **asdict(record)}, indent=2) + "\n"
+
+
+def from_json(text: str) -> Record:
+    """Record of a JSON text.
+
+    Raises
+    ------
+    RecordError
+        Not a record; one of another version.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RecordError(f"not a record of sanum generate: no JSON ({error})") from None
+    version = data.pop("sanum_generate", None) if isinstance(data, dict) else None
+    if version is None:
+        raise RecordError("not a record of sanum generate: expected its JSON file beside a generated scan")
+    if version != FORMAT:
+        raise RecordError(f"the record has version {version}, this sanum reads version {FORMAT}")
+    try:
+        return _decode(Record, data)
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"the record is damaged: {error}") from None
+
+
+def _decode(kind: Any, value: Any) -> Any:
+    """Value of the annotated type `kind`: dataclasses and tuples are rebuilt, the rest is as in JSON."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        if set(value) != {f.name for f in fields(kind)}:
+            raise KeyError(f"other fields than {kind.__name__} has")
+        return kind(**{name: _decode(hints[name], x) for name, x in value.items()})
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if isinstance(kinds[-1], EllipsisType):
+            kinds = kinds[:1] * len(value)
+        return tuple(_decode(k, x) for k, x in zip(kinds, value, strict=True))
+    return value

@@ -1,0 +1,186 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sanum.cli.main import app
+from sanum.synth.dataset import Settings, Source, generate, replay
+from sanum.synth.record import FORMAT, RecordError, from_json, to_json
+
+COUNT = 3
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and ".cache" not in p.parts
+    }
+
+
+def records(folder: Path) -> list[Path]:
+    return sorted(folder.glob("sub-*/anat/*.json"))
+
+
+@pytest.fixture(scope="module")
+def made(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "set"
+    assert generate(source, folder, Settings(seed=1), count=COUNT) == COUNT
+    return folder
+
+
+def test_shape_of_the_data_set(made):
+    assert len(records(made)) == COUNT
+    for record in records(made):
+        name = record.parts[-3]
+        scan = nib.load(record.with_suffix(".nii.gz"))
+        truth = made / "derivatives" / "sanum" / name / "anat"
+        maps = {p.name.split("_", 1)[1]: nib.load(p) for p in truth.glob("*.nii.gz")}
+        assert sorted(maps) == [
+            "desc-anomaly_mask.nii.gz", "desc-anomaly_probseg.nii.gz", "desc-brain_mask.nii.gz",
+            "desc-healthy_T1w.nii.gz", "desc-nuclei_dseg.nii.gz",
+        ]  # fmt: skip
+        for image in maps.values():
+            assert image.shape == scan.shape
+            np.testing.assert_array_equal(image.affine, scan.affine)
+        assert scan.get_fdata().max() > 0.5
+        assert maps["desc-brain_mask.nii.gz"].get_fdata().sum() * 8 / 1000 > 500  # mL
+    assert json.loads((made / "dataset_description.json").read_text())["DatasetType"] == "raw"
+
+
+def test_some_have_an_anomaly(made):
+    volumes = [nib.load(p).get_fdata().sum() for p in made.rglob("*desc-anomaly_mask.nii.gz")]
+    counts = [len(from_json(p.read_text()).params.shapes) for p in records(made)]
+    assert any(v > 0 for v in volumes)
+    assert sum(counts) > 0
+
+
+def test_a_record_keeps_every_bit(made):
+    for path in records(made):
+        record = from_json(path.read_text())
+        assert from_json(to_json(record)) == record
+        assert to_json(record) == path.read_text()
+        assert all("/" not in (s.mask or "") for s in record.params.shapes)
+
+
+def test_replay_gives_the_same_bits(made, source, tmp_path):
+    for path in records(made):
+        replay(path, source, tmp_path)
+    again = files_of(tmp_path)
+    assert again == {k: v for k, v in files_of(made).items() if k in again}
+    assert len(again) == COUNT * 7
+
+
+def test_workers_and_restarts_change_nothing(made, source, tmp_path):
+    folder = tmp_path / "again"
+    generate(source, folder, Settings(seed=1), count=1)
+    scan = next(folder.glob("sub-000000/anat/*.nii.gz"))
+    before = scan.stat().st_mtime_ns
+    told = []
+    assert generate(
+        source, folder, Settings(seed=1), count=COUNT, workers=2, on_sample=lambda *x: told.append(x)
+    ) == (COUNT - 1)
+    assert scan.stat().st_mtime_ns == before
+    assert told == [(2, 3), (3, 3)]
+    assert files_of(folder) == files_of(made)
+
+
+def test_an_unfinished_sample_is_made_again(made, source, tmp_path):
+    folder = tmp_path / "again"
+    generate(source, folder, Settings(seed=1), count=1)
+    records(folder)[0].unlink()  # as if killed before the last file
+    assert generate(source, folder, Settings(seed=1), count=1) == 1
+    assert len(records(folder)) == 1
+
+
+def test_seeds_differ(made, source, tmp_path):
+    generate(source, tmp_path, Settings(seed=2), count=1)
+    first, other = (from_json(records(f)[0].read_text()) for f in (made, tmp_path))
+    assert first.params != other.params
+
+
+def test_another_run_is_not_continued(made, source):
+    with pytest.raises(ValueError, match="holds a run with seed 1"):
+        generate(source, made, Settings(seed=2), count=COUNT)
+
+
+def test_preset_and_level(source, tmp_path):
+    generate(source, tmp_path, Settings(seed=1, preset="ct", level="none"), count=1)
+    scan = nib.load(next(tmp_path.glob("sub-*/anat/*_ct.nii.gz"))).get_fdata()
+    assert 40 < scan.max() <= 80  # HU, cut at the window
+    assert from_json(records(tmp_path)[0].read_text()).params.corruption.noise_sigma == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "no JSON"),
+        ("[]", "expected its JSON"),
+        (json.dumps({"sanum_generate": FORMAT + 1}), f"version {FORMAT + 1}"),
+        (json.dumps({"sanum_generate": FORMAT}), "damaged"),
+    ],
+)
+def test_what_is_no_record(text, says):
+    with pytest.raises(RecordError, match=says):
+        from_json(text)
+
+
+def test_a_source_that_is_not_what_it_was(made, source, tmp_path):
+    for path in records(made):
+        record = from_json(path.read_text())
+        other = tmp_path / path.name
+        other.write_text(to_json(replace(record, sha256="0" * 64)))
+        with pytest.raises(RecordError, match="has changed"):
+            replay(other, source, tmp_path)
+        other.write_text(to_json(replace(record, anatomy="sub-99/anat/sub-99_T1w.nii.gz")))
+        with pytest.raises(RecordError, match="has no sub-99"):
+            replay(other, source, tmp_path)
+
+
+def test_a_mask_that_is_not_there(source, tmp_path):
+    folder = tmp_path / "set"
+    generate(source, folder, Settings(seed=1), count=6)
+    with_mask = [p for p in records(folder) if any(s.mask for s in from_json(p.read_text()).params.shapes)]
+    assert with_mask
+    with pytest.raises(RecordError, match="--lesions"):
+        replay(with_mask[0], Source(source.root, None, source.cache), tmp_path)
+
+
+class TestCommand:
+    def run(self, *words):
+        return CliRunner().invoke(app, ["generate", *map(str, words)])
+
+    def test_makes_and_replays(self, source, tmp_path):
+        done = self.run(source.root, "-o", tmp_path / "a", "-n", 1, "--seed", 3)
+        assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "a"))
+        assert "1 of 1 samples" in done.stderr
+        record = records(tmp_path / "a")[0]
+        again = self.run(source.root, "-o", tmp_path / "b", "--replay", record, "--quiet")
+        assert again.exit_code == 0
+        assert Path(again.stdout.strip()).read_bytes() == record.with_suffix(".nii.gz").read_bytes()
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (("-n", "0"), "-n"),
+            (("--preset", "t3w"), "known are"),
+            (("--level", "awful"), "known are"),
+            (("--lesions", "nowhere"), "_mask.nii.gz"),
+            (("--replay", "nowhere.json"), "nowhere.json"),
+        ],
+    )
+    def test_wrong_use(self, source, tmp_path, words, says):
+        done = self.run(source.root, "-o", tmp_path / "a", *words)
+        assert done.exit_code == 2
+        assert says in done.stderr
+        assert not records(tmp_path / "a")
+
+    def test_a_source_without_subjects(self, tmp_path):
+        done = self.run(tmp_path, "-o", tmp_path / "a")
+        assert done.exit_code == 2
+        assert "parcellation" in done.stderr
+        assert not (tmp_path / "a").exists()
