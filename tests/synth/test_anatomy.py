@@ -13,7 +13,7 @@ _spec = spec_from_file_location("synth_phantom", Path(__file__).with_name("conft
 phantom = module_from_spec(_spec)
 _spec.loader.exec_module(phantom)
 
-GRID, bias = phantom.GRID, phantom.bias
+GRID, bias, PUTAMEN, FLUID_LABEL = phantom.GRID, phantom.bias, phantom.PUTAMEN, phantom.FLUID_LABEL
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,24 @@ def test_files_on_different_grids(files, tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((5, 5, 5), np.int16), np.eye(4)), other)
     with pytest.raises(ValueError, match="different grids"):
         prepare(files[0], other, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda x: x * 0.5, "not integers"),
+        (lambda x: np.where(x == PUTAMEN, 1034, x), "does not have: 1034"),
+        (lambda x: x * 0, "no white matter"),
+        (lambda x: x * (x != FLUID_LABEL), "no fluid"),
+    ],
+)
+def test_labels_of_no_brain(files, tmp_path, change, says):
+    image = nib.load(files[1])
+    odd = tmp_path / "sub-07_dseg.nii.gz"
+    nib.save(nib.Nifti1Image(change(np.asarray(image.dataobj)).astype(np.float32), image.affine), odd)
+    with pytest.raises(ValueError, match=says):
+        prepare(files[0], odd, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*"))
 
 
 def test_correct_bias_leaves_a_flat_image_flat():

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sanum.cli.main import app
+from sanum.scan import ScanError
+from sanum.synth import dataset
 from sanum.synth.dataset import Settings, Source, generate, replay
 from sanum.synth.record import FORMAT, RecordError, from_json, to_json
 
@@ -106,6 +108,25 @@ def test_seeds_differ(made, source, tmp_path):
 def test_another_run_is_not_continued(made, source):
     with pytest.raises(ValueError, match="holds a run with seed 1"):
         generate(source, made, Settings(seed=2), count=COUNT)
+
+
+def test_a_full_disk_leaves_whole_samples(made, source, tmp_path, monkeypatch):
+    folder = tmp_path / "again"
+    real, written = dataset.write, []
+
+    def full(scan, path, **options):
+        if len(written) == 9:  # in the second sample
+            raise ScanError(f"cannot write {path.name}: the disk is full; free some space")
+        written.append(path)
+        return real(scan, path, **options)
+
+    monkeypatch.setattr(dataset, "write", full)
+    with pytest.raises(ScanError, match="disk is full"):
+        generate(source, folder, Settings(seed=1), count=COUNT)
+    assert len(records(folder)) == 1
+    monkeypatch.setattr(dataset, "write", real)
+    assert generate(source, folder, Settings(seed=1), count=COUNT) == COUNT - 1
+    assert files_of(folder) == files_of(made)
 
 
 def test_preset_and_level(source, tmp_path):

@@ -37,7 +37,7 @@ _DEEP_GROUPS = {  # DLMUSE numbers of nuclei whose contrast differs from the cor
 }
 _WHITE_LABELS = (81, 82, 83, 84, 85, 86, 87, 88)
 _FLUID_LABELS = (4, 11, 49, 50, 51, 52)
-_CORTEX_FROM = 100
+_CORTEX_FROM, _LAST_LABEL = 100, 207
 ATLAS_GRID = box_around((0, -18, 14), MODEL_SHAPE, MODEL_SPACING_MM)  # the brain of MNI space, in its middle
 
 
@@ -76,7 +76,10 @@ class Anatomy:
 
 
 def prepare(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
-    """Anatomy of a T1w and its DLMUSE parcellation, kept in `cache` by the content of both files."""
+    """Anatomy of a T1w and its DLMUSE parcellation, kept in `cache` by the content of both files.
+
+    ValueError for different grids and for labels that are not those of a whole brain in DLMUSE.
+    """
     digest = hashlib.sha256(
         f"v{CACHE_VERSION}".encode() + t1w.read_bytes() + parcellation.read_bytes()
     ).hexdigest()[:20]
@@ -126,7 +129,7 @@ def _make(t1w: Path, parcellation: Path) -> dict[str, npt.NDArray]:
             f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other"
         )
     voxels = np.asarray(image.dataobj, dtype=np.float32)
-    labels = np.asarray(labels_image.dataobj).astype(np.int16)
+    labels = _checked(np.asarray(labels_image.dataobj), parcellation.name)
     grid = Grid(voxels.shape, image.affine)
     brain = _whole(labels > 0)
     t1 = correct_bias(voxels, grid, brain)
@@ -148,6 +151,25 @@ def _make(t1w: Path, parcellation: Path) -> dict[str, npt.NDArray]:
         "mirror": find_mirror(stripped, grid), "affine": np.asarray(grid.affine),
         "to_mni": register_affine(stripped, grid, template, template_grid),
     }  # fmt: skip
+
+
+def _checked(labels: npt.NDArray, name: str) -> npt.NDArray[np.int16]:
+    """DLMUSE labels as integers, or a ValueError that tells what is wrong with them."""
+    values = np.unique(labels)
+    if not np.array_equal(values, np.round(values)):
+        raise ValueError(f"{name} holds values that are not integers: expected labels of DLMUSE")
+    unknown = [int(v) for v in values if not 0 <= v <= _LAST_LABEL]
+    if unknown:
+        listed = ", ".join(map(str, unknown[:8])) + (" …" if len(unknown) > 8 else "")
+        raise ValueError(f"{name} holds labels that DLMUSE does not have: {listed}")
+    for tissue, present in (
+        ("white matter", np.isin(_WHITE_LABELS, values)),
+        ("fluid", np.isin(_FLUID_LABELS, values)),
+        ("cortex", values >= _CORTEX_FROM),
+    ):
+        if not present.any():
+            raise ValueError(f"{name} has no {tissue}: expected a whole brain in the labels of DLMUSE")
+    return labels.astype(np.int16)
 
 
 def _whole(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
