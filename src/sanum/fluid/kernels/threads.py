@@ -39,7 +39,8 @@ def kernel(function: Any) -> Callable[..., Any]:
     )
     twin.__qualname__ = f"{function.__qualname__}_serial"  # what Numba keeps on disk goes by this name
     twin.__module__ = function.__module__
-    parallel, serial = numba.njit(cache=True, parallel=True)(function), numba.njit(cache=True)(twin)
+    options = {"cache": True, "error_model": "numpy"}  # no check of each divisor: it would end the vectors
+    parallel, serial = numba.njit(parallel=True, **options)(function), numba.njit(**options)(twin)
 
     @wraps(function)
     def run(*arguments: Any) -> Any:
