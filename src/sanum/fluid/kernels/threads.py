@@ -39,8 +39,9 @@ def kernel(function: Any) -> Callable[..., Any]:
     )
     twin.__qualname__ = f"{function.__qualname__}_serial"  # what Numba keeps on disk goes by this name
     twin.__module__ = function.__module__
-    options = {"cache": True, "error_model": "numpy"}  # no check of each divisor: it would end the vectors
-    parallel, serial = numba.njit(parallel=True, **options)(function), numba.njit(**options)(twin)
+    # numpy's error model: a check of each divisor would keep the loops from running on vectors
+    parallel = numba.njit(cache=True, error_model="numpy", parallel=True)(function)
+    serial = numba.njit(cache=True, error_model="numpy")(twin)
 
     @wraps(function)
     def run(*arguments: Any) -> Any:
