@@ -199,6 +199,7 @@ def test_ctrl_c_in_a_process_of_its_own(phantom_file, tmp_path, clean):
     shutil.copy(phantom_file, tmp_path / "scan.nii.gz")
     code = (
         "import os, signal, sys, sanum.reconstruction as r\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits none
         "r.find_brain = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "from sanum.cli.main import main\n"
         "sys.argv = ['sanum', 'reconstruct', 'scan.nii.gz', '-o', 'out']\n"
