@@ -53,8 +53,9 @@ def test_refining_needs_no_like_contrast(head, invert):
     marks = np.array([[40, 0, 0], [-40, 0, 0], [0, 55, 0], [0, -55, 0], [0, 0, 40], [0, 0, -30.0]])
     error = np.linalg.norm(apply_affine(found, marks) - apply_affine(known, marks), axis=1)
     assert error.max() < 1
-    again = refine_affine(fixed, grid, moving, grid, np.eye(4), region=region)
-    np.testing.assert_allclose(again, found, atol=1e-9)
+    for _ in range(3):
+        again = refine_affine(fixed, grid, moving, grid, np.eye(4), region=region)
+        np.testing.assert_array_equal(again, found)
 
 
 def test_same_volume_same_place(head):

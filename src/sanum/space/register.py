@@ -102,7 +102,10 @@ def _method(
     shrink: tuple[int, ...], smooth_mm: tuple[float, ...], sampled: float
 ) -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # sums in one order, and a default seed is the clock: one result each time
+    # sums in one order, and a default seed is the clock: one result each time; mutual information is summed
+    # by work units, of which there are more than threads
+    method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(sampled, seed=1)
     method.SetInterpolator(sitk.sitkLinear)
