@@ -75,6 +75,8 @@ def test_replay_gives_the_same_bits(made, source, tmp_path):
     again = files_of(tmp_path)
     assert again == {k: v for k, v in files_of(made).items() if k in again}
     assert len(again) == COUNT * 7
+    with pytest.raises(RecordError, match="already holds sub-000000"):
+        replay(records(made)[0], source, tmp_path)
 
 
 def test_workers_and_restarts_change_nothing(made, source, tmp_path):

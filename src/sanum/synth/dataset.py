@@ -121,7 +121,7 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
         settings.seed, index, pair[0].relative_to(source.root).as_posix(), _digest(*pair),
         replace(params, shapes=shapes),
     )  # fmt: skip
-    write_sample(folder, record, remake(record, source))
+    write_sample(folder, record, apply_sample(anatomy, params))
 
 
 def remake(record: Record, source: Source) -> Sample:
@@ -148,6 +148,8 @@ def replay(record_path: Path, source: Source, folder: Path) -> Path:
         record = from_json(record_path.read_text())
     except UnicodeDecodeError:
         raise RecordError(f"{record_path.name} is not a record of sanum generate") from None
+    if _finished(folder, record.index):
+        raise RecordError(f"{folder} already holds {_subject(record.index)}: choose another folder")
     return write_sample(folder, record, remake(record, source))
 
 
