@@ -397,8 +397,9 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
     def back(x: npt.NDArray[np.float32], order: int) -> npt.NDArray[np.float32]:
         return resample(x, grid, scan.grid, order=order)
 
-    brain = back(maps.brain, 1) > 0.5
-    anatomy = np.clip(back(maps.t1w, 3), 0, None)
+    shown = drawn_inside(np.asarray(scan.voxels))
+    brain = (back(maps.brain, 1) > 0.5) & shown
+    anatomy = np.clip(back(maps.t1w, 3), 0, None) * shown
     anatomy[anatomy < 0.01] = 0
     anomaly = np.clip(back(maps.anomaly, 1), 0, 1) * brain
     anomaly[anomaly < 1e-3] = 0
@@ -412,6 +413,19 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
         brain=replace(geometry, voxels=brain.astype(np.uint8)),
         contrast=None,
     )
+
+
+def drawn_inside(voxels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a scan with an exactly constant background shows something: somebody has drawn this border.
+
+    Gaps of up to 4 voxels are closed and holes filled. Everywhere if the eight corners differ.
+    """
+    corners = voxels[:: voxels.shape[0] - 1, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1]
+    if (corners != corners.flat[0]).any():
+        return np.ones(voxels.shape, bool)
+    seen = np.pad(voxels != corners.flat[0], 2)
+    closed = ndimage.binary_closing(seen, iterations=2)
+    return np.asarray(ndimage.binary_fill_holes(closed))[2:-2, 2:-2, 2:-2]
 
 
 def on_grid(scan: Scan, grid: Grid) -> Scan:

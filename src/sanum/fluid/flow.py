@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from .kernels.cpu import nearest_along
 from .noise import gradient_noise
 
 Array = npt.NDArray[np.float32]
@@ -145,11 +146,25 @@ def border_ramp(domain: npt.NDArray[np.bool_], spacing: Sequence[float], width_m
         return ramp
     box = ndimage.find_objects(domain.astype(np.uint8))[0]
     padded = np.pad(domain[box], 1)  # the edge of the array is a border too
-    inner = (slice(1, -1),) * domain.ndim
-    t = ndimage.distance_transform_edt(padded, sampling=spacing)[inner]
-    t = np.minimum(t / width_mm, 1).astype(np.float32)
+    squares = np.where(padded, np.float32(width_mm**2), np.float32(0))
+    for axis, h in enumerate(spacing):
+        squares = _nearest_along(squares, axis, h, width_mm)
+    t = np.sqrt(squares[(slice(1, -1),) * domain.ndim]) / np.float32(width_mm)
     ramp[box] = t * t * t * (t * (t * 6 - 15) + 10)
     return ramp
+
+
+def _nearest_along(squares: Array, axis: int, h: float, width_mm: float) -> Array:
+    """Least over a line of the square + squared distance: the squared distance transform, axis by axis.
+
+    The definition of Felzenszwalb and Huttenlocher 2012 ("Distance transforms of sampled functions"); only
+    distances up to `width_mm` count, so the least of so few voxels is found by looking at them all.
+    """
+    steps = np.square(h * np.arange(min(int(width_mm / h), squares.shape[axis]) + 1)).astype(np.float32)
+    lines = np.ascontiguousarray(np.moveaxis(squares.reshape(-1, *squares.shape[-2:]), axis - squares.ndim, 1))
+    out = np.empty_like(lines)
+    nearest_along(lines, len(steps) - 1, steps, out)
+    return np.moveaxis(out, 1, axis - squares.ndim).reshape(squares.shape)
 
 
 def _potential(
@@ -191,8 +206,10 @@ def _curl_3d(psi: list[Array], spacing: Sequence[float]) -> tuple[Array, ...]:
 def _face_diffusivity(cell: Array, domain: npt.NDArray[np.bool_]) -> tuple[Array, ...]:
     faces = []
     for axis in range(domain.ndim):
-        inside = _cut(domain, axis, 0) & _cut(domain, axis, 1)
-        mean = 0.5 * (_cut(cell, axis, 0) + _cut(cell, axis, 1)) * inside
-        pad = [(1, 1) if a == axis else (0, 0) for a in range(domain.ndim)]
-        faces.append(np.pad(mean, pad).astype(np.float32))
+        face = np.zeros([n + (a == axis) for a, n in enumerate(domain.shape)], np.float32)
+        inner = _cut(_cut(face, axis, 1), axis, 0)
+        np.add(_cut(cell, axis, 0), _cut(cell, axis, 1), out=inner)
+        inner *= np.float32(0.5)
+        inner *= _cut(domain, axis, 0) & _cut(domain, axis, 1)
+        faces.append(face)
     return tuple(faces)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .kernels.cpu import gradient_noise_2d, gradient_noise_3d
+from .kernels.cpu import gradient_noise_3d
 
 Array = npt.NDArray[np.float32]
 
@@ -74,10 +74,22 @@ def _one_octave(
     cells = [int(np.ceil(p)) + 2 for p in periods]
     gradients = rng.standard_normal((*cells, len(cells))).astype(np.float32)
     gradients /= np.maximum(np.linalg.norm(gradients, axis=-1, keepdims=True), 1e-12)
-    steps = np.array([p / n for p, n in zip(periods, shape, strict=True)], dtype=np.float64)
+    if len(cells) == 2:  # the slice through a lattice of 3D whose gradients all lie in it
+        gradients = np.pad(gradients[None], ((0, 1), (0, 0), (0, 0), (1, 0)))
+    shifts = [0.0] * len(cells) if offset is None else offset
+    places = [
+        _cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, shifts, periods, strict=True)
+    ]
+    *across, (cell, part, fade) = [_cells_of(np.zeros(1)), *places][-3:]
+    starts = np.searchsorted(cell, np.arange(cell[-1] + 2))
     out = np.empty(shape, dtype=np.float32)
-    fill = gradient_noise_2d if len(cells) == 2 else gradient_noise_3d
-    fill(
-        gradients, steps, np.asarray([0.0] * len(cells) if offset is None else offset, dtype=np.float64), out
-    )
+    first, second = across
+    gradient_noise_3d(gradients, *first, *second, starts, part, fade, out.reshape(-1, *shape[-2:]))
     return out
+
+
+def _cells_of(position: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], Array, Array]:
+    """Lattice cell of each position, where in the cell it lies, and the fade of that."""
+    cell = np.floor(position).astype(np.int64)
+    t = (position - cell).astype(np.float32)
+    return cell, t, t * t * t * (t * (t * 6 - 15) + 10)

@@ -1,7 +1,5 @@
 """Numba kernels: one pass over memory each, no temporaries, same bits on any number of threads."""
 
-from math import floor
-
 import numpy as np
 from numba import njit, prange
 
@@ -13,64 +11,51 @@ ONE, TWO = np.uint64(1), np.uint64(2)
 
 
 @kernel
-def gradient_noise_2d(gradients, steps, offset, out):
-    """Fill `out` (X, Y) from unit `gradients` (A, B, 2); position = (index + offset)·steps."""
-    nx, ny = out.shape
+def gradient_noise_3d(gradients, cx, fx, ux, cy, fy, uy, starts, fz, uz, out):
+    """Fill `out` (X, Y, Z) with noise from unit `gradients` (A, B, C, 3) at the lattice points.
+
+    Per place along the first two axes: its cell (c), where in the cell it lies (f), and the fade of that (u).
+    Along the last: `starts` (C), the first place of each cell, then of none; within a cell the noise
+    along a line is two straight lines, faded.
+    """
+    nx, ny, _ = out.shape
+    one = np.float32(1)
     for i in prange(nx):
-        x = (i + offset[0]) * steps[0]
-        a = floor(x)
-        fx = np.float32(x - a)
-        ux = fx * fx * fx * (fx * (fx * np.float32(6) - np.float32(15)) + np.float32(10))
         for j in range(ny):
-            y = (j + offset[1]) * steps[1]
-            b = floor(y)
-            fy = np.float32(y - b)
-            uy = fy * fy * fy * (fy * (fy * np.float32(6) - np.float32(15)) + np.float32(10))
-            value = np.float32(0)
-            for da in range(2):
-                wx = ux if da == 1 else np.float32(1) - ux
-                for db in range(2):
-                    wy = uy if db == 1 else np.float32(1) - uy
-                    dot = gradients[a + da, b + db, 0] * (fx - np.float32(da)) + gradients[
-                        a + da, b + db, 1
-                    ] * (fy - np.float32(db))
-                    value += wx * wy * dot
-            out[i, j] = value
+            for c in range(len(starts) - 1):
+                if starts[c] == starts[c + 1]:
+                    continue
+                low = low_slope = high = high_slope = np.float32(0)
+                for da in range(2):
+                    for db in range(2):
+                        w = (ux[i] if da else one - ux[i]) * (uy[j] if db else one - uy[j])
+                        dx, dy = fx[i] - np.float32(da), fy[j] - np.float32(db)
+                        a, b = cx[i] + da, cy[j] + db
+                        low += w * (gradients[a, b, c, 0] * dx + gradients[a, b, c, 1] * dy)
+                        low_slope += w * gradients[a, b, c, 2]
+                        high += w * (gradients[a, b, c + 1, 0] * dx + gradients[a, b, c + 1, 1] * dy)
+                        high_slope += w * gradients[a, b, c + 1, 2]
+                for k in range(np.uint64(starts[c]), np.uint64(starts[c + 1])):
+                    before = low + low_slope * fz[k]
+                    after = high + high_slope * (fz[k] - one)
+                    out[i, j, k] = before + uz[k] * (after - before)
 
 
 @kernel
-def gradient_noise_3d(gradients, steps, offset, out):
-    """Fill `out` (X, Y, Z) from unit `gradients` (A, B, C, 3); position = (index + offset)·steps."""
-    nx, ny, nz = out.shape
+def nearest_along(squares, reach, steps, out):
+    """Least of `squares` (X, Y, Z) + squared distance along Y, up to `reach` voxels away, into `out`.
+
+    `steps` (reach + 1): squared distance of so many voxels. Beyond the array lies nothing.
+    """
+    nx, ny, nz = squares.shape
     for i in prange(nx):
-        x = (i + offset[0]) * steps[0]
-        a = floor(x)
-        fx = np.float32(x - a)
-        ux = fx * fx * fx * (fx * (fx * np.float32(6) - np.float32(15)) + np.float32(10))
         for j in range(ny):
-            y = (j + offset[1]) * steps[1]
-            b = floor(y)
-            fy = np.float32(y - b)
-            uy = fy * fy * fy * (fy * (fy * np.float32(6) - np.float32(15)) + np.float32(10))
-            for k in range(nz):
-                z = (k + offset[2]) * steps[2]
-                c = floor(z)
-                fz = np.float32(z - c)
-                uz = fz * fz * fz * (fz * (fz * np.float32(6) - np.float32(15)) + np.float32(10))
-                value = np.float32(0)
-                for da in range(2):
-                    wx = ux if da == 1 else np.float32(1) - ux
-                    for db in range(2):
-                        wy = uy if db == 1 else np.float32(1) - uy
-                        for dc in range(2):
-                            wz = uz if dc == 1 else np.float32(1) - uz
-                            dot = (
-                                gradients[a + da, b + db, c + dc, 0] * (fx - np.float32(da))
-                                + gradients[a + da, b + db, c + dc, 1] * (fy - np.float32(db))
-                                + gradients[a + da, b + db, c + dc, 2] * (fz - np.float32(dc))
-                            )
-                            value += wx * wy * wz * dot
-                out[i, j, k] = value
+            for k in range(np.uint64(nz)):
+                out[i, j, k] = squares[i, j, k]
+            for m in range(max(j - reach, 0), min(j + reach, ny - 1) + 1):
+                step = steps[abs(m - j)]
+                for k in range(np.uint64(nz)):
+                    out[i, j, k] = min(out[i, j, k], squares[i, m, k] + step)
 
 
 @kernel
