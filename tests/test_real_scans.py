@@ -7,6 +7,7 @@ from scipy import ndimage
 
 import sanum
 from sanum.methods import registry
+from sanum.reconstruction import drawn_inside
 
 THICK = "between them the results are interpolated"
 SCANS = {  # what is special → path and what the warnings say
@@ -42,7 +43,9 @@ def test_a_real_scan(shared_data, predictor, kind):
         np.testing.assert_allclose(result.anatomy.affine, on_disk.affine, atol=1e-5)
 
     brain, anatomy = np.asarray(result.brain.voxels) > 0, np.asarray(result.anatomy.voxels)
-    assert 950 < brain.sum() * grid.grid.voxel_volume_ml < 1900
+    # the CT template, drawn with its dura, fills 1,916 mL itself
+    assert 950 < brain.sum() * grid.grid.voxel_volume_ml < 2000
+    assert not brain[~drawn_inside(np.asarray(grid.voxels))].any()
     assert ndimage.label(brain)[1] == 1
     assert 0.85 < np.percentile(anatomy[brain], 85) < 1.15  # white matter near 1
     assert np.percentile(anatomy[brain], 3) < 0.6  # ventricles and sulci

@@ -9,7 +9,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from scipy import ndimage
 
 import sanum
 from sanum.methods.registry import Maps
@@ -29,7 +28,6 @@ from sanum.reconstruction import (
     resolve_device,
     tidy,
     to_scan_grid,
-    with_stripped_border,
 )
 from sanum.scan import Scan, ScanError, read, write
 from sanum.scan.conform import MODEL_SHAPE, Conformed, conform, scale_intensity
@@ -237,36 +235,6 @@ class TestTidy:
         maps, warnings = tidy(self.maps(np.zeros(self.grid.shape, bool)), self.seen())
         assert not maps.brain.any()
         assert warnings == ()
-
-
-class TestStrippedBorder:
-    grid = TestTidy.grid
-
-    def ball(self, radius):
-        return np.linalg.norm(points(self.grid), axis=-1) < radius
-
-    def test_a_stripped_scan_says_where_its_brain_ends(self):
-        found, shown = self.ball(24), self.ball(28)
-        brain = with_stripped_border(found, shown.astype(np.float32))
-        np.testing.assert_array_equal(brain, ndimage.binary_opening(shown))
-        maps = Maps(
-            *(np.ones(self.grid.shape, np.float32) for _ in range(2)), found.astype(np.float32), shown * 0.1
-        )
-        seen = Conformed(shown.astype(np.float32), np.ones(self.grid.shape, bool), self.grid)
-        assert (tidy(maps, seen)[0].t1w[brain] == 1).all()
-
-    def test_what_was_found_stays(self):
-        found, shown = self.ball(28), self.ball(24)
-        np.testing.assert_array_equal(with_stripped_border(found, shown.astype(np.float32)), found)
-
-    def test_with_a_skull_nothing_changes(self):
-        found, head = self.ball(24), self.ball(34)
-        np.testing.assert_array_equal(with_stripped_border(found, head.astype(np.float32)), found)
-
-    def test_specks_of_noise_make_no_head(self):
-        found, shown = self.ball(24), self.ball(27).astype(np.float32)
-        shown[np.random.default_rng(0).random(shown.shape) < 0.02] = 0.1
-        assert with_stripped_border(found, shown).sum() > 1.2 * found.sum()
 
 
 class TestBackToTheScan:

@@ -398,7 +398,7 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
         return resample(x, grid, scan.grid, order=order)
 
     shown = drawn_inside(np.asarray(scan.voxels))
-    brain = (back(maps.brain, 1) > 0.5) & shown
+    brain = largest_part((back(maps.brain, 1) > 0.5) & shown)
     anatomy = np.clip(back(maps.t1w, 3), 0, None) * shown
     anatomy[anatomy < 0.01] = 0
     anomaly = np.clip(back(maps.anomaly, 1), 0, 1) * brain
@@ -418,13 +418,13 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
 def drawn_inside(voxels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Where a scan with an exactly constant background shows something: somebody has drawn this border.
 
-    Gaps of up to 4 voxels are closed and holes filled. Everywhere if the eight corners differ.
+    Gaps of up to 4 voxels are closed and holes filled. Everywhere if the eight corners differ, or all is one.
     """
     corners = voxels[:: voxels.shape[0] - 1, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1]
-    if (corners != corners.flat[0]).any():
+    seen = voxels != corners.flat[0]
+    if (corners != corners.flat[0]).any() or not seen.any():
         return np.ones(voxels.shape, bool)
-    seen = np.pad(voxels != corners.flat[0], 2)
-    closed = ndimage.binary_closing(seen, iterations=2)
+    closed = ndimage.binary_closing(np.pad(seen, 2), iterations=2)
     return np.asarray(ndimage.binary_fill_holes(closed))[2:-2, 2:-2, 2:-2]
 
 

@@ -78,7 +78,7 @@ class NumpyBackend:
         """See `Backend`."""
         numbers, bounds = np.empty((*p.shape[:2], 3)), np.empty((*p.shape[:2], 4), np.int64)
         for one, its_numbers, its_bounds in zip(p, numbers, bounds, strict=True):
-            cpu.survey(one, its_numbers, its_bounds)
+            cpu.survey(one, one.view(f"i{one.itemsize}"), its_numbers, its_bounds)
         filled = bounds[..., 1] >= 0
         box = None
         if filled.any():

@@ -161,7 +161,9 @@ def _nearest_along(squares: Array, axis: int, h: float, width_mm: float) -> Arra
     distances up to `width_mm` count, so the least of so few voxels is found by looking at them all.
     """
     steps = np.square(h * np.arange(min(int(width_mm / h), squares.shape[axis]) + 1)).astype(np.float32)
-    lines = np.ascontiguousarray(np.moveaxis(squares.reshape(-1, *squares.shape[-2:]), axis - squares.ndim, 1))
+    lines = np.ascontiguousarray(
+        np.moveaxis(squares.reshape(-1, *squares.shape[-2:]), axis - squares.ndim, 1)
+    )
     out = np.empty_like(lines)
     nearest_along(lines, len(steps) - 1, steps, out)
     return np.moveaxis(out, 1, axis - squares.ndim).reshape(squares.shape)

@@ -77,9 +77,7 @@ def _one_octave(
     if len(cells) == 2:  # the slice through a lattice of 3D whose gradients all lie in it
         gradients = np.pad(gradients[None], ((0, 1), (0, 0), (0, 0), (1, 0)))
     shifts = [0.0] * len(cells) if offset is None else offset
-    places = [
-        _cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, shifts, periods, strict=True)
-    ]
+    places = [_cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, shifts, periods, strict=True)]
     *across, (cell, part, fade) = [_cells_of(np.zeros(1)), *places][-3:]
     starts = np.searchsorted(cell, np.arange(cell[-1] + 2))
     out = np.empty(shape, dtype=np.float32)
@@ -88,7 +86,7 @@ def _one_octave(
     return out
 
 
-def _cells_of(position: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], Array, Array]:
+def _cells_of(position: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], Array, Array]:
     """Lattice cell of each position, where in the cell it lies, and the fade of that."""
     cell = np.floor(position).astype(np.int64)
     t = (position - cell).astype(np.float32)
