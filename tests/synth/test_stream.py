@@ -1,3 +1,4 @@
+import multiprocessing
 from itertools import islice
 from types import SimpleNamespace
 
@@ -88,3 +89,14 @@ def test_no_more_is_kept_than_a_block(anatomy, monkeypatch):
 def test_needs_an_anatomy():
     with pytest.raises(ValueError, match="anatomy"):
         Stream([], [], seed=0)
+
+
+def test_other_processes_make_the_same_items(anatomy, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 2)
+    options = {"seed": 3, "start": 1, "flipped_too": True}  # the second uses of a block begun half-way
+    ahead = Stream([anatomy], [], **options).made_by(2)
+    for made, own in zip(islice(ahead, 5), Stream([anatomy], [], **options), strict=False):
+        for name in own:
+            torch.testing.assert_close(made[name], own[name], rtol=0, atol=0, equal_nan=True)
+    ahead.close()
+    assert not multiprocessing.active_children()

@@ -6,9 +6,8 @@ and a run that was interrupted goes on with what has none.
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from .contrast import Preset
 from .corrupt import Level
 from .generator import Sample, SampleParams, apply_sample, draw_sample
 from .record import FORMAT, Record, RecordError, from_json, to_json
+from .workers import pool
 
 SUFFIX: dict[Preset, str] = {
     "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "ct": "ct", "free": "free",
@@ -181,24 +181,15 @@ def _each(
             make_one(source, folder, settings, i)
             yield
         return
-    context = multiprocessing.get_context("spawn")  # a forked child hangs in its parent's OpenMP pool
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        jobs = [pool.submit(make_one, source, folder, settings, i) for i in indices]
+    with pool(workers) as processes:
+        jobs = [processes.submit(make_one, source, folder, settings, i) for i in indices]
         try:
             for job in as_completed(jobs):
                 job.result()
                 yield
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            processes.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _one_thread() -> None:
-    import numba
-    import torch
-
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
 
 
 def _begin(folder: Path, source: Source, settings: Settings) -> None:

@@ -4,20 +4,24 @@ A sample may be used twice, the second time left-right flipped and `BLOCK` items
 making samples takes time from training.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from .anatomy import Anatomy
 from .generator import apply_sample, draw_sample
+from .workers import ahead_of_use, pool
 
 Item = dict[str, torch.Tensor]
 BLOCK = 16  # samples kept for their second use
+AHEAD = 6  # samples that other processes make before they are asked for
 
 
 class Stream(IterableDataset[Item]):
@@ -45,32 +49,53 @@ class Stream(IterableDataset[Item]):
 
     def item(self, index: int) -> Item:
         """Item number `index`: sample `index`, or with `flipped_too` one of BLOCK samples used twice."""
+        return self._item(index, lambda number: _tensors(self.sample(number)))
+
+    def made_by(self, workers: int) -> Generator[Item, None, None]:
+        """As iterating, the samples made ahead of use by `workers` processes; close it to stop them."""
+        with pool(workers, _begin, self) as processes:
+            made = ahead_of_use(processes, _make, self._to_make(), AHEAD)
+            try:
+                for index in count(self.start):
+                    yield self._item(index, lambda _: _tensors(next(made)))
+            finally:
+                processes.shutdown(wait=True, cancel_futures=True)
+
+    def _item(self, index: int, make: Callable[[int], Item]) -> Item:
+        number = self._number(index)
         if not self.flipped_too:
-            return self._sample(index)
-        block, place = divmod(index, 2 * BLOCK)
-        number = block * BLOCK + place % BLOCK
+            return make(number)
         if number not in self._kept:
-            self._kept[number] = self._sample(number)
+            self._kept[number] = make(number)
             if len(self._kept) > BLOCK:
                 self._kept.popitem(last=False)
         sample = self._kept[number]
-        return _flipped(sample) if place >= BLOCK else sample
+        return _flipped(sample) if index % (2 * BLOCK) >= BLOCK else sample
 
-    def _sample(self, number: int) -> Item:
+    def _number(self, index: int) -> int:
+        if not self.flipped_too:
+            return index
+        block, place = divmod(index, 2 * BLOCK)
+        return block * BLOCK + place % BLOCK
+
+    def _to_make(self) -> Iterator[int]:
+        """Samples in the order in which `_item` asks for them."""
+        kept: deque[int] = deque(maxlen=BLOCK)
+        for number in map(self._number, count(self.start)):
+            if number not in kept:
+                kept.append(number)
+                yield number
+
+    def sample(self, number: int) -> dict[str, npt.NDArray[np.float32]]:
+        """Sample `number` as arrays."""
         rng = np.random.default_rng([self.seed, number])
         anatomy = self.anatomies[int(rng.integers(len(self.anatomies)))]
         sample = apply_sample(anatomy, draw_sample(rng, anatomy, self.bank))
         pose = sample.to_atlas if rng.random() >= self.lost else np.full((4, 4), np.nan)
-        return {
-            "image": torch.from_numpy(sample.image),
-            "to_atlas": torch.from_numpy(pose.astype(np.float32)),
-            **{
-                name: torch.from_numpy(np.ascontiguousarray(getattr(sample, name), dtype=np.float32))[None]
-                for name in ("t1w", "p", "lesion", "brain")
-            },
-        }
+        truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in ("t1w", "p", "lesion", "brain")}
+        return {"image": sample.image, "to_atlas": pose.astype(np.float32), **truth}
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Generator[Item, None, None]:
         """From `start` on, without end."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
@@ -81,6 +106,21 @@ class Stream(IterableDataset[Item]):
         while True:
             yield self.item(index)
             index += workers
+
+
+def _tensors(sample: dict[str, npt.NDArray[np.float32]]) -> Item:
+    return {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in sample.items()}
+
+
+_STREAM: list[Stream] = []  # of a process that makes samples
+
+
+def _begin(stream: Stream) -> None:
+    _STREAM[:] = [stream]
+
+
+def _make(number: int) -> dict[str, npt.NDArray[np.float32]]:
+    return _STREAM[0].sample(number)
 
 
 def _flipped(sample: Item) -> Item:

@@ -32,13 +32,12 @@ Noticed   The pose matters: registering the scan itself to the atlas, from where
           Earlier targets also held what a tight stripping had taken away from the input.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from ...learn.loop import LoopConfig, Progress, checkpoint_in, fit
 from ...learn.weights import WeightsError, load_weights, save_weights
@@ -125,18 +124,14 @@ def train(
     if recipe.compile:
         model.net.compile()
 
-    def batches(start: int) -> Iterable[dict[str, torch.Tensor]]:
+    def batches(start: int) -> Iterator[dict[str, torch.Tensor]]:
         stream = Stream(anatomies, bank, seed=recipe.seed, start=start, flipped_too=recipe.flipped_too)
-        if recipe.workers == 0:
-            return DataLoader(stream, batch_size=1)
-        # spawn: a forked child hangs in the OpenMP pool that its parent has already used
-        return DataLoader(
-            stream,
-            batch_size=1,
-            num_workers=recipe.workers,
-            prefetch_factor=6,
-            multiprocessing_context="spawn",
-        )
+        items = stream.made_by(recipe.workers) if recipe.workers else iter(stream)
+        try:
+            for item in items:
+                yield {name: x[None] for name, x in item.items()}
+        finally:
+            items.close()
 
     def step(net: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         batch = {k: v.to(device) for k, v in batch.items()}
