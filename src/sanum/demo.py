@@ -66,8 +66,8 @@ def grow_lesion(scan: Scan, brain: npt.NDArray[np.bool_], *, seed: int) -> tuple
     p = fluid.transport(p0, flow, duration=0.6).p
     p /= p.max()
     voxels = np.asarray(scan.voxels)
-    look = LookParams(shift=0.5, against_rule=False, texture=0.2, smoothness_vox=2.0, seed=seed)
-    return apply_look(voxels, p, 1.0, 0.75, look), p
+    look = LookParams(shift=0.5, against_rule=False, texture=0.2, smoothness_mm=2.0, seed=seed)
+    return apply_look(voxels, p, 1.0, 0.75, look, spacing_mm=float(scan.grid.spacing_mm[0])), p
 
 
 def run(

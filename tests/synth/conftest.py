@@ -47,18 +47,31 @@ def t1w_of(part: dict[str, np.ndarray]) -> np.ndarray:
     return x.astype(np.float32)
 
 
+GREY_LABEL, WHITE_LABEL, FLUID_LABEL, PUTAMEN = 120, 81, 51, 57
+
+
+def labels_of(part: dict[str, np.ndarray]) -> np.ndarray:
+    """DLMUSE labels; the putamen has a left and a right one."""
+    labels = np.zeros(part["head"].shape, np.int16)
+    labels[part["brain"]] = GREY_LABEL
+    labels[part["white"]] = WHITE_LABEL
+    labels[part["right nucleus"]] = PUTAMEN
+    labels[part["left nucleus"]] = PUTAMEN + 1
+    labels[part["fluid"]] = FLUID_LABEL
+    return labels
+
+
 @pytest.fixture(scope="session")
 def anatomy() -> Anatomy:
     """The head at 4 mm; its world is MNI's."""
     grid = box_around((4, -8, 2), (44, 52, 46), 4.0)
     part = parts(grid)
-    groups = np.where(part["right nucleus"] | part["left nucleus"], 2, 0).astype(np.uint8)
     return Anatomy(
         name="sub-phantom",
         grid=grid,
         t1w=ndimage.gaussian_filter(t1w_of(part), 0.4),
         brain=part["brain"],
-        groups=groups,
+        labels=labels_of(part),
         tissue_means=np.array([FLUID, GREY, WHITE]),
         ramp=border_ramp(part["brain"], (4.0, 4.0, 4.0)),
         mirror=reflection([1, 0, 0], CENTRE_MM),
@@ -77,7 +90,6 @@ def lesion_mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 GRID = box_around((4, -8, 2), (44, 52, 46), 4.0)
-GREY_LABEL, WHITE_LABEL, FLUID_LABEL, PUTAMEN = 120, 81, 51, 57
 
 
 def bias(grid: Grid) -> np.ndarray:
@@ -91,11 +103,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """T1w with a bias field, and its parcellation, in LAS order as some scanners write."""
     folder = tmp_path_factory.mktemp("subject")
     part = parts(GRID)
-    labels = np.zeros(GRID.shape, np.int16)
-    labels[part["brain"]] = GREY_LABEL
-    labels[part["white"]] = WHITE_LABEL
-    labels[part["right nucleus"] | part["left nucleus"]] = PUTAMEN
-    labels[part["fluid"]] = FLUID_LABEL
+    labels = labels_of(part)
     noise = np.random.default_rng(0).normal(0, 0.01, GRID.shape)
     t1w = (t1w_of(part) * bias(GRID) + noise * part["head"]) * 400
     affine = GRID.affine @ np.diag([-1.0, 1, 1, 1])

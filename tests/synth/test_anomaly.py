@@ -18,7 +18,7 @@ from sanum.synth.anomaly import (
 )
 
 NOISE = ShapeParams(None, False, 96.0, 4.0, 0.3, 10.0, 1.0, 5)
-LOOK = LookParams(shift=0.5, against_rule=False, texture=0.0, smoothness_vox=1.0, seed=0)
+LOOK = LookParams(shift=0.5, against_rule=False, texture=0.0, smoothness_mm=2.0, seed=0)
 
 
 def centre_of(p, anatomy):

@@ -93,7 +93,7 @@ def test_order_of_the_tissues():
 
 def test_noise_is_seeded_and_of_the_asked_size():
     flat = np.full((24, 24, 24), 0.65, np.float32)
-    params = replace(own_contrast(MEANS), tissue_noise=0.05, seed=1)
+    params = replace(own_contrast(MEANS), widths=(0.05,) * 4, seed=1)
     one, again, other = (
         apply_contrast(flat, np.ones_like(flat), np.zeros(flat.shape, np.uint8), MEANS, p)
         for p in (params, params, replace(params, seed=2))

@@ -5,7 +5,7 @@ import pytest
 
 from sanum.synth.corrupt import CorruptionParams, apply_corruption, draw_corruption, field_of_view
 
-NONE = CorruptionParams((2.0, 2.0, 2.0), 1.0, 0.0, 4, (0.0, 0.0, 0.0), 0.0, 0.0, False, 1.0, 0, 0, 0)
+NONE = CorruptionParams((2.0, 2.0, 2.0), 1.0, 0.0, 4, (0.0, 0.0, 0.0), 0.0, 0.0, False, 1.0, 0.0, 0.0, 0)
 LEVELS = ["none", "mild", "medium", "severe"]
 
 
@@ -23,7 +23,8 @@ def test_nothing_changes_nothing():
 
 def test_level_none_changes_nothing():
     for params in draws("none"):
-        assert replace(params, profile=1.0, bias_cells=4, rician=False, seed=0) == NONE
+        same = {"ghost_axis": 0, "ghost_count": 2, "spike_mm": (8.0, 8.0, 8.0)}  # nothing without a strength
+        assert replace(params, profile=1.0, bias_cells=4, rician=False, seed=0, **same) == NONE
     assert np.array_equal(apply_corruption(image(), draws("none")[0]), image())
 
 
@@ -91,6 +92,6 @@ def test_seed_decides():
 
 
 def test_field_of_view_counts_planes():
-    seen = field_of_view((3, 3, 10), replace(NONE, cut_low=2, cut_high=3))
+    seen = field_of_view((3, 3, 10), replace(NONE, cut_low_mm=4.0, cut_high_mm=6.0))
     assert np.array_equal(seen[1, 1], [False] * 2 + [True] * 5 + [False] * 3)
     assert field_of_view((3, 3, 10), NONE).all()

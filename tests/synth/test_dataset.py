@@ -44,7 +44,7 @@ def test_shape_of_the_data_set(made):
         maps = {p.name.split("_", 1)[1]: nib.load(p) for p in truth.glob("*.nii.gz")}
         assert sorted(maps) == [
             "desc-anomaly_mask.nii.gz", "desc-anomaly_probseg.nii.gz", "desc-brain_mask.nii.gz",
-            "desc-healthy_T1w.nii.gz", "desc-nuclei_dseg.nii.gz",
+            "desc-dlmuse_dseg.nii.gz", "desc-healthy_T1w.nii.gz",
         ]  # fmt: skip
         for image in maps.values():
             assert image.shape == scan.shape
@@ -74,7 +74,7 @@ def test_replay_gives_the_same_bits(made, source, tmp_path):
         replay(path, source, tmp_path)
     again = files_of(tmp_path)
     assert again == {k: v for k, v in files_of(made).items() if k in again}
-    assert len(again) == COUNT * 7
+    assert len(again) == COUNT * 8
     with pytest.raises(RecordError, match="already holds sub-000000"):
         replay(records(made)[0], source, tmp_path)
 

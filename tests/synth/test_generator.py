@@ -43,7 +43,10 @@ def plain_sample(anatomy, plain):
 def sick_params(anatomy, lesion_mask):
     for seed in range(100):
         params = draw_sample(np.random.default_rng(seed), anatomy, [lesion_mask], healthy=0.0)
-        if any(s.mask for s in params.shapes) and params.corruption.cut_low + params.corruption.cut_high:
+        if (
+            any(s.mask for s in params.shapes)
+            and params.corruption.cut_low_mm + params.corruption.cut_high_mm
+        ):
             return params
     raise AssertionError("no seed of the first hundred draws a mask and a cut")
 
@@ -146,8 +149,8 @@ def test_a_symmetrical_head_is_its_own_mirror_image(plain_sample):
 
 def test_missing_planes_are_missing_everywhere(sick, sick_params):
     cut = np.zeros(MODEL_SHAPE[2], bool)
-    cut[: sick_params.corruption.cut_low] = True
-    cut[MODEL_SHAPE[2] - sick_params.corruption.cut_high :] = True
+    cut[: round(sick_params.corruption.cut_low_mm / 2)] = True
+    cut[MODEL_SHAPE[2] - round(sick_params.corruption.cut_high_mm / 2) :] = True
     assert cut.any()
     for x in (sick.image[0], sick.t1w, sick.p, sick.brain):
         assert not x[:, :, cut].any()

@@ -13,18 +13,35 @@ from .threads import use_threads
 EXAMPLE = (
     "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
 )
-PRESETS = ("t1w", "t2w", "flair", "pd", "ct", "free")
+PRESETS = ("t1w", "t2w", "flair", "pd", "dwi", "ct", "free")
+FIELD_OF_VIEW_MM = (160, 192, 160)
 LEVELS = ("none", "mild", "medium", "severe")
 
 
 def command(
-    source: Annotated[Path, typer.Argument(help="BIDS folder: T1w with derivatives/dlmuse.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="BIDS folder (T1w with derivatives/dlmuse), or FreeSurfer labels of whole heads: "
+            "a *_dseg.nii.gz, or a folder of these."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new data set.")],
     count: Annotated[int, typer.Option("--count", "-n", help="Samples in all.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Decides every sample.", min=0)] = 0,
     lesions: Annotated[Path | None, typer.Option(help="Folder of lesion masks in MNI space.")] = None,
     preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}; default: drawn.")] = None,
     level: Annotated[str | None, typer.Option(help=f"{', '.join(LEVELS)}; default: drawn.")] = None,
+    spacing: Annotated[float, typer.Option(help="Voxels of the samples, mm.", min=0.5, max=8.0)] = 2.0,
+    size: Annotated[
+        int | None, typer.Option(help="Voxels along each axis; default: 160×192×160 mm.", min=16, max=512)
+    ] = None,
+    published_geometry: Annotated[
+        bool, typer.Option("--published-geometry", help="Poses as in the paper: ±15°, shear and scale 0.2.")
+    ] = False,
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
+    ] = False,
     replay: Annotated[
         Path | None, typer.Option(help="JSON of a generated scan: make that one again, bit by bit.")
     ] = None,
@@ -45,12 +62,13 @@ def command(
     from ..synth.dataset import replay as again
 
     use_threads(threads)
-    place = Source(source, lesions, output / ".cache")
+    place = Source(source, lesions, output / ".cache", ignore_unknown)
+    shape = (size,) * 3 if size else tuple(round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
     try:
         if replay is not None:
             typer.echo(str(again(replay, place, output)))
             return
-        settings = Settings(seed, preset, level)  # type: ignore[arg-type]
+        settings = Settings(seed, preset, level, shape, spacing, published_geometry)  # type: ignore[arg-type]
         shown = _Shown(count, quiet)
         with shown.bar:
             generate(place, output, settings, count=count, workers=workers, on_sample=shown)

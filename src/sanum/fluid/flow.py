@@ -145,13 +145,23 @@ def border_ramp(domain: npt.NDArray[np.bool_], spacing: Sequence[float], width_m
     if not domain.any():
         return ramp
     box = ndimage.find_objects(domain.astype(np.uint8))[0]
-    padded = np.pad(domain[box], 1)  # the edge of the array is a border too
-    squares = np.where(padded, np.float32(width_mm**2), np.float32(0))
-    for axis, h in enumerate(spacing):
-        squares = _nearest_along(squares, axis, h, width_mm)
-    t = np.sqrt(squares[(slice(1, -1),) * domain.ndim]) / np.float32(width_mm)
+    t = distance_within(domain[box], spacing, width_mm) / np.float32(width_mm)
     ramp[box] = t * t * t * (t * (t * 6 - 15) + 10)
     return ramp
+
+
+def distance_within(
+    domain: npt.NDArray[np.bool_], spacing: Sequence[float], most_mm: float, *, edge: bool = True
+) -> Array:
+    """Distance (mm) from each cell of `domain` to the nearest outside of it, at most `most_mm`; 0 outside.
+
+    `edge`: what lies beyond the array is outside too.
+    """
+    padded = np.pad(domain, 1, constant_values=not edge)
+    squares = np.where(padded, np.float32(most_mm**2), np.float32(0))
+    for axis, h in enumerate(spacing):
+        squares = _nearest_along(squares, axis, h, most_mm)
+    return np.sqrt(squares[(slice(1, -1),) * domain.ndim])
 
 
 def _nearest_along(squares: Array, axis: int, h: float, width_mm: float) -> Array:

@@ -1,14 +1,16 @@
-"""Anatomy that scans are made from: a real healthy T1w, bias-corrected, with what lies where.
+"""Anatomy that scans are made from: a healthy T1w and what lies where.
 
-The parcellation does not resolve the sulci, so tissue is read off the corrected T1w itself: between
-two tissues' mean intensities the partial volume is linear in the intensity.
+The T1w is a real one, bias-corrected, with a DLMUSE parcellation; or it is painted from FreeSurfer labels
+alone. DLMUSE does not resolve the sulci, so tissue is read off the T1w itself: between two tissues' mean
+intensities the partial volume is linear in the intensity.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -18,26 +20,17 @@ from scipy import ndimage
 
 from ..fluid import border_ramp
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
-from ..space.grid import Grid, box_around, covering
+from ..space.grid import Grid, box_around, covering, middle_of
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
+from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_labels
+from .render import render_t1w
 
-CACHE_VERSION = 5
+CACHE_VERSION = 6
 CSF, GREY, WHITE = 0, 1, 2
-_DEEP_GROUPS = {  # DLMUSE numbers of nuclei whose contrast differs from the cortex's
-    1: (59, 60),  # thalamus
-    2: (57, 58),  # putamen
-    3: (36, 37, 23, 30),  # caudate, accumbens
-    4: (55, 56),  # pallidum
-    5: (35, 61, 62),  # brain stem, ventral diencephalon
-    6: (38, 39, 71, 72, 73),  # cerebellar cortex
-    7: (40, 41),  # cerebellar white matter
-    8: (31, 32, 47, 48),  # amygdala, hippocampus
-}
-_WHITE_LABELS = (81, 82, 83, 84, 85, 86, 87, 88)
-_FLUID_LABELS = (4, 11, 49, 50, 51, 52)
-_CORTEX_FROM, _LAST_LABEL = 100, 207
+CLOSE_MM = 4.0  # gaps between labels up to twice this wide belong to the brain
+Target = Literal["real", "rendered"]
 ATLAS_GRID = box_around((0, -18, 14), MODEL_SHAPE, MODEL_SPACING_MM)  # the brain of MNI space, in its middle
 
 
@@ -52,8 +45,8 @@ class Anatomy:
     t1w : (X, Y, Z) float32
         Bias-corrected, white matter at 1.
     brain : (X, Y, Z) bool
-    groups : (X, Y, Z) uint8
-        0, or the number of a group of nuclei (1 to 8).
+    labels : (X, Y, Z) int16
+        In the numbers of `scheme`.
     tissue_means : (3,) float
         T1w intensity of fluid, grey and white matter.
     ramp : (X, Y, Z) float32
@@ -62,41 +55,82 @@ class Anatomy:
         World reflection across its mid-plane.
     to_mni : (4, 4) float64
         World map, subject mm → MNI mm.
+    scheme : str
+        Of `labels.SCHEMES`.
+    target : "real" or "rendered"
+        Whether `t1w` was measured, or painted from the labels.
     """
 
     name: str
     grid: Grid
     t1w: npt.NDArray[np.float32]
     brain: npt.NDArray[np.bool_]
-    groups: npt.NDArray[np.uint8]
+    labels: Labels
     tissue_means: npt.NDArray[np.float64]
     ramp: npt.NDArray[np.float32]
     mirror: npt.NDArray[np.float64]
     to_mni: npt.NDArray[np.float64]
+    scheme: str = "dlmuse"
+    target: Target = "real"
+
+    @cached_property
+    def groups(self) -> npt.NDArray[np.uint8]:
+        """Number of the group of nuclei of each voxel (`labels.GROUPS`), else 0."""
+        return SCHEMES[self.scheme].group_of(self.labels)
+
+    @cached_property
+    def centre_mm(self) -> npt.NDArray[np.float64]:
+        """World position of the middle of the brain."""
+        return middle_of(self.brain, self.grid.affine)
 
 
-def prepare(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
-    """Anatomy of a T1w and its DLMUSE parcellation, kept in `cache` by the content of both files.
+def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown: bool = False) -> Anatomy:
+    """Anatomy of a T1w and its DLMUSE parcellation, or of a whole head's FreeSurfer labels alone.
 
-    ValueError for different grids and for labels that are not those of a whole brain in DLMUSE.
+    Kept in `cache` by the content of the files. `ignore_unknown` as of `read_labels`.
+
+    Raises
+    ------
+    ValueError
+        Different grids; labels that are not those of a whole brain in their numbering.
     """
-    digest = hashlib.sha256(
-        f"v{CACHE_VERSION}".encode() + t1w.read_bytes() + parcellation.read_bytes()
-    ).hexdigest()[:20]
-    kept = cache / f"anatomy-{digest}.npz"
-    name = t1w.name.split("_")[0]
+    digest = hashlib.sha256(f"v{CACHE_VERSION}{'i' if ignore_unknown else ''}".encode())
+    for file in (t1w, parcellation):
+        digest.update(file.read_bytes() if file else b"")
+    kept = cache / f"anatomy-{digest.hexdigest()[:20]}.npz"
+    name = (t1w or parcellation).name.split("_")[0]
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        made = _make(t1w, parcellation)
+        if t1w is not None:
+            made = _measured(t1w, parcellation, ignore_unknown)
+        else:
+            made = _rendered(parcellation, ignore_unknown, seed=int(digest.hexdigest()[:8], 16))
         partial = kept.with_suffix(f".{name}.tmp.npz")
-        np.savez_compressed(partial, **made)  # type: ignore[arg-type]
+        np.savez_compressed(partial, **made)
         partial.replace(kept)
     with np.load(kept) as data:
         grid = Grid(data["t1w"].shape, data["affine"])
         return Anatomy(
-            name, grid, data["t1w"].astype(np.float32), data["brain"], data["groups"], data["tissue_means"],
+            name, grid, data["t1w"].astype(np.float32), data["brain"], data["labels"], data["tissue_means"],
             data["ramp"].astype(np.float32), data["mirror"], data["to_mni"],
+            *(("dlmuse", "real") if t1w is not None else ("freesurfer", "rendered")),
         )  # fmt: skip
+
+
+def at_spacing(anatomy: Anatomy, spacing_mm: float) -> Anatomy:
+    """Return the anatomy on voxels of `spacing_mm` if its own are much finer: nobody would see the rest."""
+    if float(anatomy.grid.spacing_mm.max()) * 1.5 > spacing_mm:
+        return anatomy
+    grid = covering(anatomy.grid, spacing_mm)
+    brain = resample(anatomy.brain, anatomy.grid, grid) > 0.5
+    return replace(
+        anatomy,
+        grid=grid,
+        t1w=resample(anatomy.t1w, anatomy.grid, grid),
+        brain=brain,
+        labels=np.rint(resample(anatomy.labels, anatomy.grid, grid, order=0)).astype(np.int16),
+        ramp=border_ramp(brain, tuple(grid.spacing_mm)),
+    )
 
 
 def correct_bias(
@@ -122,60 +156,55 @@ def mni_brain() -> tuple[npt.NDArray[np.float32], Grid]:
     return np.asarray(image.dataobj, dtype=np.float32), Grid(image.shape, image.affine)
 
 
-def _make(t1w: Path, parcellation: Path) -> dict[str, npt.NDArray]:
-    image, labels_image = (nib.as_closest_canonical(nib.load(p)) for p in (t1w, parcellation))
+def _measured(t1w: Path, parcellation: Path, ignore_unknown: bool) -> dict[str, Any]:
+    image = nib.as_closest_canonical(nib.load(t1w))
+    labels_image = nib.as_closest_canonical(nib.load(parcellation))
     if image.shape != labels_image.shape or not np.allclose(image.affine, labels_image.affine, atol=1e-2):
         raise ValueError(
             f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other"
         )
+    labels, _ = read_labels(parcellation, DLMUSE, ignore_unknown=ignore_unknown)
     voxels = np.asarray(image.dataobj, dtype=np.float32)
-    labels = _checked(np.asarray(labels_image.dataobj), parcellation.name)
     grid = Grid(voxels.shape, image.affine)
-    brain = _whole(labels > 0)
+    brain = _whole(labels > 0, grid)
     t1 = correct_bias(voxels, grid, brain)
-    white = float(np.median(t1[np.isin(labels, _WHITE_LABELS)]))
-    t1 = np.clip(t1 / white, 0, 3)
+    t1 = np.clip(t1 / float(np.median(t1[np.isin(labels, list(DLMUSE.white))])), 0, 3)
+    return _placed(t1, brain, labels, grid, DLMUSE)
+
+
+def _rendered(parcellation: Path, ignore_unknown: bool, seed: int) -> dict[str, Any]:
+    labels, affine = read_labels(parcellation, FREESURFER, ignore_unknown=ignore_unknown)
+    grid = Grid(labels.shape, affine)
+    brain = _whole(np.isin(labels, list(FREESURFER.brain)), grid)
+    t1 = render_t1w(labels, tuple(grid.spacing_mm), seed=seed)
+    return _placed(np.clip(t1, 0, 3), brain, labels, grid, FREESURFER)
+
+
+def _placed(
+    t1: npt.NDArray[np.float32], brain: npt.NDArray[np.bool_], labels: Labels, grid: Grid, scheme: Scheme
+) -> dict[str, Any]:
+    """What the cache keeps of a T1w: its tissue means, its mid-plane and its way to MNI space with it."""
     means = np.array([
-        np.percentile(t1[np.isin(labels, _FLUID_LABELS)], 25),
-        _mode(t1[labels >= _CORTEX_FROM]),
+        np.percentile(t1[np.isin(labels, list(scheme.fluid))], 25),
+        _mode(t1[np.isin(labels, list(scheme.cortex))]),
         1.0,
     ])  # fmt: skip
-    groups = np.zeros(labels.shape, np.uint8)
-    for number, members in _DEEP_GROUPS.items():
-        groups[np.isin(labels, members)] = number
     template, template_grid = mni_brain()
     stripped = (t1 * brain).astype(np.float32)
     return {
-        "t1w": t1.astype(np.float16), "brain": brain, "groups": groups, "tissue_means": means,
+        "t1w": t1.astype(np.float16), "brain": brain, "labels": labels, "tissue_means": means,
         "ramp": border_ramp(brain, tuple(grid.spacing_mm)).astype(np.float16),
         "mirror": find_mirror(stripped, grid), "affine": np.asarray(grid.affine),
         "to_mni": register_affine(stripped, grid, template, template_grid),
     }  # fmt: skip
 
 
-def _checked(labels: npt.NDArray, name: str) -> npt.NDArray[np.int16]:
-    """DLMUSE labels as integers, or a ValueError that tells what is wrong with them."""
-    values = np.unique(labels)
-    if not np.array_equal(values, np.round(values)):
-        raise ValueError(f"{name} holds values that are not integers: expected labels of DLMUSE")
-    unknown = [int(v) for v in values if not 0 <= v <= _LAST_LABEL]
-    if unknown:
-        listed = ", ".join(map(str, unknown[:8])) + (" …" if len(unknown) > 8 else "")
-        raise ValueError(f"{name} holds labels that DLMUSE does not have: {listed}")
-    for tissue, present in (
-        ("white matter", np.isin(_WHITE_LABELS, values)),
-        ("fluid", np.isin(_FLUID_LABELS, values)),
-        ("cortex", values >= _CORTEX_FROM),
-    ):
-        if not present.any():
-            raise ValueError(f"{name} has no {tissue}: expected a whole brain in the labels of DLMUSE")
-    return labels.astype(np.int16)
-
-
-def _whole(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    closed = ndimage.binary_closing(np.pad(mask, 3), iterations=2)[3:-3, 3:-3, 3:-3]
-    parts, n = ndimage.label(closed)
-    if n > 1:
+def _whole(mask: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
+    n = max(1, round(CLOSE_MM / float(grid.spacing_mm.min())))
+    inner = (slice(n + 1, -n - 1),) * 3
+    closed = ndimage.binary_closing(np.pad(mask, n + 1), iterations=n)[inner]
+    parts, count = ndimage.label(closed)
+    if count > 1:
         closed = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     return ndimage.binary_fill_holes(closed)
 
@@ -227,6 +256,7 @@ def describe(anatomy: Anatomy) -> str:
     return json.dumps(
         {
             "name": anatomy.name,
+            "target": anatomy.target,
             "tissue_means": anatomy.tissue_means.round(3).tolist(),
             "brain_ml": float(anatomy.brain.sum() * anatomy.grid.voxel_volume_ml),
         }

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..fluid import draw_flow, noise_shape, transport
 from ..fluid.shapes import soften
-from ..scan.conform import CT_WINDOW_HU
+from ..scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM
 from ..space.grid import apply_affine
 from .anatomy import Anatomy, read_mask_on
 
@@ -54,7 +54,7 @@ class LookParams:
         Brighter where the rule says darker, or the other way round.
     texture : float
         Standard deviation of the texture, in units of the shift.
-    smoothness_vox : float
+    smoothness_mm : float
         σ of its correlation.
     kind : "textured" or "voxelwise"
         A correlated texture (ours), or the paper's independent N(±μw/2, (μw/2)²) in each voxel, for which
@@ -64,7 +64,7 @@ class LookParams:
     shift: float
     against_rule: bool
     texture: float
-    smoothness_vox: float
+    smoothness_mm: float
     seed: int
     kind: Kind = "textured"
 
@@ -198,14 +198,21 @@ def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParam
         shift=float(np.clip(rng.normal(0.5, 0.17), 0.18, 0.95)),
         against_rule=bool(rng.random() < 0.5 * 0.2),
         texture=float(rng.uniform(0.05, 0.4)),
-        smoothness_vox=float(rng.uniform(0.6, 2.5)),
+        smoothness_mm=2 * float(rng.uniform(0.6, 2.5)),
         seed=int(rng.integers(2**31)),
         kind=kind,
     )
 
 
 def apply_look(
-    image: Array, p: Array, white: float, grey: float, params: LookParams, *, ct: bool = False
+    image: Array,
+    p: Array,
+    white: float,
+    grey: float,
+    params: LookParams,
+    *,
+    ct: bool = False,
+    spacing_mm: float = MODEL_SPACING_MM,
 ) -> Array:
     """I = I0 + ΔI·P (spec 2): darker where white > grey, else brighter; CT hypodense, by the rule.
 
@@ -227,7 +234,7 @@ def apply_look(
     if params.kind == "voxelwise":
         noise *= abs(shift)
     else:
-        noise = ndimage.gaussian_filter(noise, params.smoothness_vox, truncate=2)
+        noise = ndimage.gaussian_filter(noise, params.smoothness_mm / spacing_mm, truncate=2)
         noise *= params.texture * abs(shift) / max(float(noise.std()), 1e-6)
     out = image.copy()
     changed = out[cut] + (np.float32(shift) + noise) * p[cut]

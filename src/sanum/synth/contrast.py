@@ -2,7 +2,8 @@
 
 Between fluid, grey and white matter the T1w intensity tells the partial volume, so a new modality is a
 piecewise linear function of it with the new tissue means at the old ones; nuclei get offsets, the rest of
-the head a function of its own. The T1w's texture comes along, scaled by the slope.
+the head a function of its own. The T1w's texture comes along, scaled by the slope; another may be added, of a
+width for each tissue.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..scan.conform import MODEL_SPACING_MM
+from .kernels import recolour
+
 Array = npt.NDArray[np.float32]
-Preset = Literal["t1w", "free", "t2w", "flair", "pd", "ct"]
+Preset = Literal["t1w", "free", "dwi", "t2w", "flair", "pd", "ct"]
 PRESETS: dict[Preset, float] = {
     "t1w": 0.50,
-    "free": 0.16,
+    "free": 0.13,
+    "dwi": 0.03,
     "t2w": 0.12,
     "flair": 0.12,
     "pd": 0.03,
@@ -26,11 +31,14 @@ PRESETS: dict[Preset, float] = {
 # ranges of (fluid, grey, white) on a 0–1 scale; CT is HU / 80
 _RANGES: dict[Preset, tuple[tuple[float, float], ...]] = {
     "free": ((0.08, 1.0), (0.08, 1.0), (0.08, 1.0)),
+    "dwi": ((0.02, 0.15), (0.45, 0.8), (0.35, 0.7)),
     "t2w": ((0.8, 1.1), (0.42, 0.72), (0.25, 0.5)),
     "flair": ((0.03, 0.3), (0.5, 0.8), (0.38, 0.68)),
     "pd": ((0.6, 1.0), (0.7, 0.95), (0.5, 0.75)),
     "ct": ((0.05, 0.18), (0.40, 0.52), (0.31, 0.42)),
 }
+# groups of nuclei (labels.GROUPS) alike enough to share an offset now and then; 0 is the cortex
+_ALIKE = ((1, 2), (2, 3), (3, 0), (4, 5), (6, 0), (8, 0))
 HEAD_KNOTS = np.array([0.0, 0.12, 0.35, 0.75, 1.2, 2.0])
 
 
@@ -44,8 +52,8 @@ class ContrastParams:
     head: tuple[float, ...]  # value at HEAD_KNOTS outside of the brain
     above: float  # slope above white matter
     below: float  # slope below fluid, in units of that between fluid and grey matter
-    tissue_noise: float  # σ of a correlated texture
-    noise_smoothness_vox: float
+    widths: tuple[float, float, float, float]  # σ of a correlated texture: fluid, grey, white matter, head
+    smoothness_mm: float  # σ of its correlation
     seed: int
 
 
@@ -67,7 +75,7 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         offset, texture = 0.01, rng.uniform(0, 0.01)
     else:
         tissue = np.array([rng.uniform(*r) for r in _RANGES[preset]])
-        if preset in ("flair", "ct") and tissue[2] > tissue[1]:
+        if preset in ("flair", "ct", "dwi") and tissue[2] > tissue[1]:
             tissue[1:] = tissue[:0:-1]
         head = rng.uniform(0.0, 1.2, HEAD_KNOTS.size)
         head[0] = 0.0
@@ -84,20 +92,32 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     slope = float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6))
     # a real T1w goes on darkening below the mean of its fluid; what is made from it may hold less there
     below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)
+    smoothness, seed = float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31))
+    own = np.random.default_rng([seed, 1])  # what was added later, so that the draws above stay as they were
+    if preset == "free":
+        for one, other in _ALIKE:
+            if own.random() < 0.3:
+                groups[one] = groups[other]
     return ContrastParams(
         preset, tuple(map(float, tissue)), tuple(map(float, groups)), tuple(map(float, head)),  # type: ignore[arg-type]
-        slope, below, float(texture), float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31)),
+        slope, below, tuple(map(float, texture * own.uniform(0.5, 1.5, 4))), 2 * smoothness, seed,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
 def own_contrast(t1_means: npt.ArrayLike) -> ContrastParams:
     """Parameters that leave a T1w up to intensity 2 as it is."""
-    tissue = tuple(float(m) for m in np.asarray(t1_means))
-    return ContrastParams("t1w", tissue, (0.0,) * 9, tuple(map(float, HEAD_KNOTS)), 1.0, 1.0, 0.0, 0.5, 0)  # type: ignore[arg-type]
+    fluid, grey, white = (float(m) for m in np.asarray(t1_means))
+    head = tuple(map(float, HEAD_KNOTS))
+    return ContrastParams("t1w", (fluid, grey, white), (0.0,) * 9, head, 1.0, 1.0, (0.0,) * 4, 1.0, 0)
 
 
 def apply_contrast(
-    t1w: Array, brain: Array, groups: npt.NDArray[np.uint8], t1_means: npt.ArrayLike, params: ContrastParams
+    t1w: Array,
+    brain: Array,
+    groups: npt.NDArray[np.uint8],
+    t1_means: npt.ArrayLike,
+    params: ContrastParams,
+    spacing_mm: float = MODEL_SPACING_MM,
 ) -> Array:
     """Image (X, Y, Z) of the modality from the T1w (white matter 1), soft `brain` mask and `groups`."""
     fluid, grey, white = (float(m) for m in np.asarray(t1_means))
@@ -110,17 +130,19 @@ def apply_contrast(
         w,
         w + params.above * (2.0 - white),
     ]
-    inside = np.interp(t1w, knots, np.maximum(values, 0)).astype(np.float32)
+    shift = np.zeros_like(t1w)
     if any(params.groups):
-        shift = np.asarray(params.groups, dtype=np.float32)[groups]
-        inside += ndimage.uniform_filter(shift, 2)
-    outside = np.interp(t1w, HEAD_KNOTS, params.head).astype(np.float32)
-    if params.preset == "t1w":
-        outside = np.where(t1w > 0.02, outside, t1w)
-    image = brain * inside + (1 - brain) * outside
-    if params.tissue_noise > 0:
+        shift = ndimage.uniform_filter(np.asarray(params.groups, dtype=np.float32)[groups], 2)
+    noise = np.zeros_like(t1w)
+    if any(params.widths):
         noise = np.random.default_rng(params.seed).standard_normal(t1w.shape, dtype=np.float32)
-        noise = ndimage.gaussian_filter(noise, params.noise_smoothness_vox, truncate=2)
-        noise *= params.tissue_noise / max(float(noise[::4, ::4, ::4].std()), 1e-6)
-        image += noise * (image > 0.02)
-    return np.maximum(image, 0)
+        noise = ndimage.gaussian_filter(noise, params.smoothness_mm / spacing_mm, truncate=2)
+        noise /= max(float(noise[::4, ::4, ::4].std()), 1e-6)
+    image = np.empty_like(t1w, dtype=np.float32)
+    widths = params.widths
+    recolour(
+        np.ascontiguousarray(t1w, np.float32), np.ascontiguousarray(brain, np.float32), shift, noise,
+        np.array(knots), np.maximum(values, 0), np.array([widths[0], *widths[:3], widths[2]]),
+        HEAD_KNOTS, np.array(params.head), widths[3], params.preset == "t1w", image,
+    )  # fmt: skip
+    return image

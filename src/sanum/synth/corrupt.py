@@ -1,6 +1,6 @@
-"""What scanners do to images (Table B.1): resolution, bias field, noise, gamma, field of view."""
+"""What scanners do to images: resolution, bias field, noise, gamma, field of view (Table B.1), artefacts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,10 @@ from scipy import ndimage
 
 Array = npt.NDArray[np.float32]
 Level = Literal["none", "mild", "medium", "severe"]
+# P(ghosts) = P(spike), and the largest of either, as a share of bright tissue
+_ARTEFACTS: dict[Level, tuple[float, float]] = {
+    "none": (0.0, 0.0), "mild": (0.0, 0.0), "medium": (0.05, 0.3), "severe": (0.15, 0.6),
+}  # fmt: skip
 # P(low field), P(one thick axis), σ range of the log bias field, σ range of the noise on a 0–1 scale
 _LEVELS: dict[Level, tuple[float, float, tuple[float, float], tuple[float, float]]] = {
     "none": (0.0, 0.0, (0.0, 0.0), (0.0, 0.0)),
@@ -33,9 +37,14 @@ class CorruptionParams:
     noise_sigma: float
     rician: bool
     gamma: float
-    cut_low: int  # planes missing at the bottom
-    cut_high: int  # planes missing at the top
+    cut_low_mm: float  # missing at the bottom of the box
+    cut_high_mm: float  # missing at its top
     seed: int
+    ghost_axis: int = 0
+    ghost_count: int = 2  # copies of the head along the axis
+    ghost_strength: float = 0.0  # share that every so-manieth line of k-space lacks
+    spike_mm: tuple[float, float, float] = (8.0, 8.0, 8.0)  # wavelength along each axis
+    spike_strength: float = 0.0  # amplitude of its wave
 
 
 def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 2.0) -> CorruptionParams:
@@ -52,20 +61,36 @@ def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 
     near = level != "none" and rng.random() < 0.25
     slope = rng.normal(0, 0.15, 3) if near else np.zeros(3)
     cut = rng.random() < {"none": 0.0, "mild": 0.04, "medium": 0.12, "severe": 0.12}[level]
-    return CorruptionParams(
-        voxel_mm=tuple(float(v) for v in voxel),  # type: ignore[arg-type]
+    made = CorruptionParams(
+        voxel_mm=_three(voxel),
         profile=float(rng.uniform(0.85, 1.15)),
         bias_sigma=float(rng.uniform(*bias)),
         bias_cells=int(rng.integers(3, 6)),
-        bias_slope=tuple(float(v) for v in slope),  # type: ignore[arg-type]
+        bias_slope=_three(slope),
         bias_rim=float(rng.uniform(0, 0.6)) if near else 0.0,
         noise_sigma=float(rng.uniform(*noise)),
         rician=bool(rng.random() < 0.5),
         gamma=1.0 if level == "none" else float(np.exp(rng.normal(0, 0.1))),
-        cut_low=int(rng.integers(0, 40)) if cut else 0,
-        cut_high=int(rng.integers(0, 24)) if cut else 0,
+        cut_low_mm=2.0 * int(rng.integers(0, 40)) if cut else 0.0,
+        cut_high_mm=2.0 * int(rng.integers(0, 24)) if cut else 0.0,
         seed=int(rng.integers(2**31)),
     )
+    share, most = _ARTEFACTS[level]
+    own = np.random.default_rng([made.seed, 1])  # added later: the draws above stay as they were
+    ghosts, spike = own.random(2) < share
+    return replace(
+        made,
+        ghost_axis=int(own.integers(3)),
+        ghost_count=int(own.integers(2, 6)),
+        ghost_strength=float(own.uniform(0, most)) * bool(ghosts),
+        spike_mm=_three(own.uniform(4, 40, 3)),
+        spike_strength=0.5 * float(own.uniform(0, most)) * bool(spike),
+    )
+
+
+def _three(values: npt.NDArray) -> tuple[float, float, float]:
+    x, y, z = map(float, values)
+    return x, y, z
 
 
 def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float = 2.0) -> Array:
@@ -79,6 +104,10 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
         out = out * torch.exp(field).numpy()
     if params.bias_rim or any(params.bias_slope):
         out = out * _near_coils(image.shape, params)
+    if params.ghost_strength > 0:
+        out = _with_ghosts(out, params)
+    if params.spike_strength > 0:
+        out = np.maximum(out + _wave(out.shape, params, spacing_mm), 0)
     factor = np.asarray(params.voxel_mm) / spacing_mm
     out = _blur_profile(out, factor, params.profile)
     small = [max(4, round(n / f)) for n, f in zip(image.shape, factor, strict=True)]
@@ -121,9 +150,32 @@ def _blur_profile(out: Array, factor: npt.NDArray, profile: float) -> Array:
     return out
 
 
-def field_of_view(shape: tuple[int, int, int], params: CorruptionParams) -> npt.NDArray[np.bool_]:
+def _with_ghosts(out: Array, params: CorruptionParams) -> Array:
+    """Every n-th line of k-space is weaker, but for its middle: faint copies, shifted by 1/n of the box."""
+    lines = torch.fft.rfft(torch.from_numpy(out), dim=params.ghost_axis)
+    keep = torch.ones(lines.shape[params.ghost_axis])
+    keep[:: params.ghost_count] = 1 - params.ghost_strength
+    keep[: max(1, round(0.02 * len(keep)))] = 1
+    shape = [-1 if a == params.ghost_axis else 1 for a in range(3)]
+    size = out.shape[params.ghost_axis]
+    return torch.fft.irfft(lines * keep.reshape(shape), n=size, dim=params.ghost_axis).abs().numpy()
+
+
+def _wave(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> Array:
+    """One point of k-space too strong: a wave over the whole image."""
+    parts = [
+        np.exp(2j * np.pi * spacing_mm * np.arange(n) / length).astype(np.complex64)
+        for n, length in zip(shape, params.spike_mm, strict=True)
+    ]
+    return (params.spike_strength * np.einsum("i,j,k->ijk", *parts).real).astype(np.float32)
+
+
+def field_of_view(
+    shape: tuple[int, int, int], params: CorruptionParams, spacing_mm: float = 2.0
+) -> npt.NDArray[np.bool_]:
     """Where the acquisition has data, (X, Y, Z) bool."""
+    low, high = (round(mm / spacing_mm) for mm in (params.cut_low_mm, params.cut_high_mm))
     seen = np.ones(shape, bool)
-    seen[:, :, : params.cut_low] = False
-    seen[:, :, shape[2] - params.cut_high :] = False
+    seen[:, :, :low] = False
+    seen[:, :, shape[2] - high :] = False
     return seen

@@ -6,7 +6,7 @@ and a run that was interrupted goes on with what has none.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -18,8 +18,8 @@ import numpy.typing as npt
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ..scan.scan import Scan
 from ..scan.write import atomic_path, write
-from ..space.grid import box_around
-from .anatomy import Anatomy, ixi_pairs, prepare
+from ..space.grid import Grid, box_around
+from .anatomy import Anatomy, Target, at_spacing, ixi_pairs, prepare
 from .contrast import Preset
 from .corrupt import Level
 from .generator import Sample, SampleParams, apply_sample, draw_sample
@@ -27,11 +27,17 @@ from .record import FORMAT, Record, RecordError, from_json, to_json
 from .workers import pool
 
 SUFFIX: dict[Preset, str] = {
-    "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "ct": "ct", "free": "free",
+    "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "dwi": "dwi", "ct": "ct", "free": "free",
 }  # fmt: skip
 _CT_WINDOW_HU = 80.0
 _DERIVATIVES = Path("derivatives") / "sanum"
-_IGNORED = "*_free.*\n*_ct.*\n.cache/\nsettings.json\n"  # what BIDS has no name for
+# what BIDS has no name for, or a name with other conditions
+_IGNORED = "*_free.*\n*_ct.*\n*_dwi.*\n.cache/\nsettings.json\n"
+_TARGETS: dict[Target, str] = {
+    "real": "Healthy T1w inside the brain, measured, bias-corrected, white matter at 1",
+    "rendered": "Healthy T1w inside the brain, painted from labels, white matter at 1",
+}
+Pair = tuple[Path | None, Path]
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,29 @@ class Source:
     Parameters
     ----------
     root : Path
-        BIDS folder with T1w and `derivatives/dlmuse`.
+        BIDS folder with T1w and `derivatives/dlmuse`; or a folder of whole heads' FreeSurfer labels
+        (`*_dseg.nii.gz`), or one such file.
     lesions : Path or None
         Folder of `*_mask.nii.gz` in MNI space; None: anomalies from noise alone.
     cache : Path
         Keeps prepared anatomies.
+    ignore_unknown : bool
+        Unknown labels go to their neighbours.
     """
 
     root: Path
     lesions: Path | None
     cache: Path
+    ignore_unknown: bool = False
 
-    def pairs(self) -> list[tuple[Path, Path]]:
-        """T1w and parcellation of each subject."""
-        return ixi_pairs(self.root)
+    def pairs(self) -> list[Pair]:
+        """T1w, if there is one, and parcellation of each subject."""
+        if not self.root.exists():
+            raise ValueError(f"{self.root} does not exist")
+        if self.root.is_file():
+            return [(None, self.root)]
+        alone = sorted(self.root.glob("*_dseg.nii.gz"))
+        return [(None, labels) for labels in alone] if alone else [*ixi_pairs(self.root)]
 
     def bank(self) -> list[Path]:
         """Lesion masks, sorted; ValueError for a folder without any."""
@@ -67,6 +82,15 @@ class Source:
             )
         return masks
 
+    def name_of(self, pair: Pair) -> str:
+        """How a record names an anatomy."""
+        base = self.root.parent if self.root.is_file() else self.root
+        return (pair[0] or pair[1]).relative_to(base).as_posix()
+
+    def anatomy(self, pair: Pair, spacing_mm: float) -> Anatomy:
+        """Prepare an anatomy, or read it from the cache; on coarser voxels if the sample's are."""
+        return _anatomy(*pair, self.cache, self.ignore_unknown, spacing_mm)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -75,6 +99,9 @@ class Settings:
     seed: int
     preset: Preset | None = None
     level: Level | None = None
+    shape: tuple[int, int, int] = MODEL_SHAPE
+    spacing_mm: float = MODEL_SPACING_MM
+    published_geometry: bool = False
 
 
 def generate(
@@ -100,7 +127,7 @@ def generate(
     missing = [i for i in range(count) if not _finished(folder, i)]
     done = count - len(missing)
     for pair in {pairs[_choice(settings.seed, i, len(pairs))] for i in missing}:
-        prepare(*pair, source.cache)  # before the workers, of which two might prepare the same one
+        source.anatomy(pair, settings.spacing_mm)  # before the workers: two might prepare the same one
     for _ in _each(source, folder, settings, missing, workers):
         done += 1
         if on_sample:
@@ -112,16 +139,19 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
     """Draw, make and write one sample."""
     pairs, bank = source.pairs(), source.bank()
     pair = pairs[_choice(settings.seed, index, len(pairs))]
-    anatomy = _anatomy(*pair, source.cache)
+    anatomy = source.anatomy(pair, settings.spacing_mm)
     rng = np.random.default_rng([settings.seed, index])
     rng.integers(len(pairs))  # the anatomy's draw
-    params = draw_sample(rng, anatomy, bank, preset=settings.preset, level=settings.level)
+    params = draw_sample(
+        rng, anatomy, bank, preset=settings.preset, level=settings.level,
+        published_geometry=settings.published_geometry,
+    )  # fmt: skip
     shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
     record = Record(
-        settings.seed, index, pair[0].relative_to(source.root).as_posix(), _digest(*pair),
-        replace(params, shapes=shapes),
+        settings.seed, index, source.name_of(pair), _digest(*pair), anatomy.target, anatomy.scheme,
+        settings.shape, settings.spacing_mm, source.ignore_unknown, replace(params, shapes=shapes),
     )  # fmt: skip
-    write_sample(folder, record, apply_sample(anatomy, params))
+    write_sample(folder, record, apply_sample(anatomy, params, box=_box(record)))
 
 
 def remake(record: Record, source: Source) -> Sample:
@@ -132,14 +162,14 @@ def remake(record: Record, source: Source) -> Sample:
     RecordError
         The source lacks its anatomy or a lesion mask, or they are not what they were.
     """
-    pair = {t1w.relative_to(source.root).as_posix(): (t1w, dseg) for t1w, dseg in source.pairs()}.get(
-        record.anatomy
-    )
+    pair = {source.name_of(p): p for p in source.pairs()}.get(record.anatomy)
     if pair is None:
-        raise RecordError(f"{source.root} has no {record.anatomy} with a parcellation")
+        raise RecordError(f"{source.root} has no {record.anatomy}, or no parcellation of it")
     if _digest(*pair) != record.sha256:
         raise RecordError(f"{record.anatomy} or its parcellation has changed since the sample was made")
-    return apply_sample(_anatomy(*pair, source.cache), _located(record.params, source.lesions))
+    source = replace(source, ignore_unknown=record.ignore_unknown)
+    anatomy = source.anatomy(pair, record.spacing_mm)
+    return apply_sample(anatomy, _located(record.params, source.lesions), box=_box(record))
 
 
 def replay(record_path: Path, source: Source, folder: Path) -> Path:
@@ -157,7 +187,7 @@ def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
     """Write scan, truth and, last, the JSON; returns the scan's path."""
     name, preset = _subject(record.index), record.params.contrast.preset
     raw, truth = folder / name / "anat", folder / _DERIVATIVES / name / "anat"
-    affine = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM).affine
+    affine = _box(record).affine
     scan = raw / f"{name}_{SUFFIX[preset]}.nii.gz"
     volumes: dict[Path, npt.NDArray] = {
         scan: sample.image[0] * np.float32(_CT_WINDOW_HU if preset == "ct" else 1),
@@ -165,12 +195,18 @@ def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
         truth / f"{name}_desc-anomaly_probseg.nii.gz": sample.p,
         truth / f"{name}_desc-anomaly_mask.nii.gz": sample.lesion.astype(np.uint8),
         truth / f"{name}_desc-brain_mask.nii.gz": sample.brain.astype(np.uint8),
-        truth / f"{name}_desc-nuclei_dseg.nii.gz": sample.groups,
+        truth / f"{name}_desc-{record.labels}_dseg.nii.gz": sample.labels,
     }
     for path, voxels in volumes.items():
         write(Scan(np.ascontiguousarray(voxels), affine), path, overwrite=True)
+    told = {"Description": _TARGETS[record.target], "target": record.target}
+    _write_text(truth / f"{name}_desc-healthy_T1w.json", json.dumps(told, indent=2) + "\n")
     _write_text(raw / f"{name}_{SUFFIX[preset]}.json", to_json(record))
     return scan
+
+
+def _box(record: Record) -> Grid:
+    return box_around((0, 0, 0), record.shape, record.spacing_mm)
 
 
 def _each(
@@ -194,7 +230,13 @@ def _each(
 
 def _begin(folder: Path, source: Source, settings: Settings) -> None:
     """Write what belongs to the whole data set, or see that a run of other settings is not continued."""
-    path, now = folder / "settings.json", {"sanum_generate": FORMAT, **asdict(settings)}
+    path = folder / "settings.json"
+    now = {
+        "sanum_generate": FORMAT, **asdict(settings), "shape": list(settings.shape),
+        "source": _digest_of(source.name_of(p) for p in source.pairs()),
+        "lesions": _digest_of(m.name for m in source.bank()),
+        "ignore_unknown": source.ignore_unknown,
+    }  # fmt: skip
     if path.exists():
         before = json.loads(path.read_text())
         if before != now:
@@ -231,13 +273,19 @@ def _choice(seed: int, index: int, count: int) -> int:
     return int(np.random.default_rng([seed, index]).integers(count))
 
 
-def _digest(t1w: Path, parcellation: Path) -> str:
-    return hashlib.sha256(t1w.read_bytes() + parcellation.read_bytes()).hexdigest()
+def _digest(t1w: Path | None, parcellation: Path) -> str:
+    return hashlib.sha256((t1w.read_bytes() if t1w else b"") + parcellation.read_bytes()).hexdigest()
 
 
-@lru_cache(maxsize=16)
-def _anatomy(t1w: Path, parcellation: Path, cache: Path) -> Anatomy:
-    return prepare(t1w, parcellation, cache)
+def _digest_of(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=8)
+def _anatomy(
+    t1w: Path | None, parcellation: Path, cache: Path, ignore_unknown: bool, spacing_mm: float
+) -> Anatomy:
+    return at_spacing(prepare(t1w, parcellation, cache, ignore_unknown=ignore_unknown), spacing_mm)
 
 
 def _located(params: SampleParams, lesions: Path | None) -> SampleParams:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from ..fluid.flow import distance_within
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
-from ..space.grid import box_around, middle_of
+from ..space.grid import Grid, box_around
 from ..space.mirror import mirror
 from ..space.resample import sample_at
 from .anatomy import ATLAS_GRID, Anatomy
@@ -28,9 +29,11 @@ from .geometry import (
     sampling_index,
     to_subject,
 )
+from .labels import SCHEMES, Labels
 
 Array = npt.NDArray[np.float32]
 Skull = Literal["on", "off", "partly"]
+MODEL_BOX = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class SampleParams:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One sample on the model grid.
+    """One sample on a box around the brain.
 
     Parameters
     ----------
@@ -63,8 +66,8 @@ class Sample:
     p : (X, Y, Z) float32
         Anomaly P, peak 1.
     lesion, brain : (X, Y, Z) bool
-    groups : (X, Y, Z) uint8
-        0, or the number of a group of nuclei (`anatomy.Anatomy`).
+    labels : (X, Y, Z) int16
+        In the numbers of the anatomy's scheme; left is where the patient's left is, flipped or not.
     to_atlas : (4, 4) float64
         Millimetres from the middle of the model's box → from the middle of the atlas's, as a registration
         would find it.
@@ -76,7 +79,7 @@ class Sample:
     p: Array
     lesion: npt.NDArray[np.bool_]
     brain: npt.NDArray[np.bool_]
-    groups: npt.NDArray[np.uint8]
+    labels: Labels
     to_atlas: npt.NDArray[np.float64]
 
 
@@ -88,14 +91,18 @@ def draw_sample(
     preset: Preset | None = None,
     level: Level | None = None,
     healthy: float = 0.15,
+    published_geometry: bool = False,
 ) -> SampleParams:
-    """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`."""
+    """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`.
+
+    `published_geometry` as of `draw_geometry`.
+    """
     preset = preset or draw_preset(rng)
     level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
     count = 0 if rng.random() < healthy else int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
     return SampleParams(
         contrast=draw_contrast(rng, preset, anatomy.tissue_means),
-        geometry=draw_geometry(rng),
+        geometry=draw_geometry(rng, published=published_geometry),
         corruption=draw_corruption(rng, level),
         skull=("on", "off", "partly")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))],
         skull_mm=float(rng.uniform(2, 12)),
@@ -106,64 +113,76 @@ def draw_sample(
     )
 
 
-def apply_sample(anatomy: Anatomy, params: SampleParams, *, with_healthy: bool = False) -> Sample:
-    """Make the sample of these parameters; deterministic."""
-    model = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
-    centre = middle_of(anatomy.brain, anatomy.grid.affine)
-    index = sampling_index(params.geometry, model, anatomy.grid, centre)
+def apply_sample(
+    anatomy: Anatomy, params: SampleParams, *, box: Grid = MODEL_BOX, with_healthy: bool = False
+) -> Sample:
+    """Make the sample of these parameters; deterministic.
+
+    Parameters
+    ----------
+    box : Grid
+        Isotropic RAS box (`box_around`) whose world origin is the middle of the posed brain; default the
+        model's, 80×96×80 voxels of 2 mm.
+    with_healthy : bool
+        Also make the scan without the anomaly.
+    """
+    spacing = float(box.spacing_mm[0])
+    index = sampling_index(params.geometry, box, anatomy.grid, anatomy.centre_mm)
     grown = [grow(anatomy, s) for s in params.shapes]
     stack = torch.from_numpy(np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown]))
     t1w, soft, *anomalies = sample_at(stack, index).numpy()
-    groups = (
-        sample_at(torch.from_numpy(anatomy.groups.astype(np.float32))[None], index, nearest=True)[0]
-        .numpy()
-        .astype(np.uint8)
-    )
-    image = apply_contrast(t1w, soft, groups, anatomy.tissue_means, params.contrast)
-    ct = params.contrast.preset == "ct"
+    labels = _labels_at(anatomy, index)
+    tissue, ct = params.contrast.tissue, params.contrast.preset == "ct"
+    scheme = SCHEMES[anatomy.scheme]
+    image = apply_contrast(t1w, soft, scheme.group_of(labels), anatomy.tissue_means, params.contrast, spacing)
     sick = image
     for p, look in zip(anomalies, params.looks, strict=True):
-        sick = apply_look(sick, p, params.contrast.tissue[2], params.contrast.tissue[1], look, ct=ct)
-    shown = _shown(soft, params)
-    seen = field_of_view(MODEL_SHAPE, params.corruption)
+        sick = apply_look(sick, p, tissue[2], tissue[1], look, ct=ct, spacing_mm=spacing)
+    shown = _shown(soft, params, spacing)
+    seen = field_of_view(box.shape, params.corruption, spacing)
     shots = [
-        apply_corruption(x * shown, params.corruption) * seen
+        apply_corruption(x * shown, params.corruption, spacing) * seen
         for x in ((sick, image) if with_healthy else (sick,))
     ]
     scaled, *healthy = (np.clip(x, 0, 1) if ct else scale_intensity(x) for x in shots)
-    across = mirror_in_model(params.geometry, anatomy.mirror, centre)
+    across = mirror_in_model(params.geometry, anatomy.mirror, anatomy.centre_mm)
     brain = (soft > 0.5) & seen & (shown > 0)  # what a tight stripping took away cannot be known
     lesions = [p > LESION_FRACTION * max(float(p.max()), 1e-3) for p in anomalies]
-    lesion = np.any(lesions, axis=0) & brain if lesions else np.zeros(MODEL_SHAPE, bool)
+    lesion = np.any(lesions, axis=0) & brain if lesions else np.zeros(box.shape, bool)
     return Sample(
-        image=np.stack([scaled, mirror(scaled, model, across)]),
+        image=np.stack([scaled, mirror(scaled, box, across)]),
         healthy_input=healthy[0] if with_healthy else None,
         t1w=(t1w * brain).astype(np.float32),
-        p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(MODEL_SHAPE, np.float32),
+        p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(box.shape, np.float32),
         lesion=lesion,
         brain=brain,
-        groups=groups * brain,
+        labels=(scheme.swapped(labels) if params.geometry.flip else labels) * seen,
         to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
     )
 
 
+def _labels_at(anatomy: Anatomy, index: torch.Tensor) -> Labels:
+    labels = torch.from_numpy(anatomy.labels.astype(np.float32))[None]
+    return sample_at(labels, index, nearest=True)[0].numpy().astype(np.int16)
+
+
 def to_atlas(anatomy: Anatomy, geometry: GeometryParams) -> npt.NDArray[np.float64]:
     """(4, 4): millimetres from the middle of the model's box → from the middle of the atlas's."""
-    centre = middle_of(anatomy.brain, anatomy.grid.affine)
-    out = anatomy.to_mni @ to_subject(geometry, centre)
+    out = anatomy.to_mni @ to_subject(geometry, anatomy.centre_mm)
     out[:3, 3] -= ATLAS_GRID.centre_mm
     # the atlas is symmetric: a head drawn left-right flipped fits it without a reflection
     return np.diag([-1.0, 1, 1, 1]) @ out if geometry.flip else out
 
 
-def _shown(soft: Array, params: SampleParams) -> Array:
+def _shown(soft: Array, params: SampleParams, spacing_mm: float) -> Array:
     """Tell what of the head is left: all, the brain, or the brain with a rim."""
     if params.skull == "on":
         return np.ones_like(soft)
     brain = soft > 0.5
     if params.skull == "partly":
-        distance = ndimage.distance_transform_edt(~brain, sampling=MODEL_SPACING_MM)
-        return (distance < params.skull_mm).astype(np.float32)
+        reach = distance_within(~brain, (spacing_mm,) * 3, params.skull_mm, edge=False)
+        return (reach < params.skull_mm).astype(np.float32)
     if params.skull_erosion:
-        brain = ndimage.binary_erosion(brain, iterations=params.skull_erosion)
+        times = max(1, round(params.skull_erosion * MODEL_SPACING_MM / spacing_mm))
+        brain = ndimage.binary_erosion(brain, iterations=times)
     return brain.astype(np.float32)

@@ -29,8 +29,12 @@ class GeometryParams:
     seed: int
 
 
-def draw_geometry(rng: np.random.Generator) -> GeometryParams:
-    """Narrower than published (Table B.1), in rotation, shear and scale (methods/una/README.md)."""
+def draw_geometry(rng: np.random.Generator, *, published: bool = False) -> GeometryParams:
+    """A pose; rotation, shear and scale within narrower ranges than published (methods/una/README.md).
+
+    `published`: those of Table B.1: ±15°, ±0.2, 1 ± 0.2.
+    """
+    turn, shear, scale = (15, 0.2, (0.8, 1.2)) if published else (10, 0.06, (0.87, 1.15))
     far = rng.random() < 0.25  # a first pass sees the head far off the centre
     reach = np.array([10.0, 12.0, 16.0]) if far else np.array([4.0, 5.0, 5.0])
 
@@ -38,9 +42,9 @@ def draw_geometry(rng: np.random.Generator) -> GeometryParams:
         return tuple(float(v) for v in rng.uniform(low, high, 3))  # type: ignore[return-value]
 
     return GeometryParams(
-        rotation_deg=three(-10, 10),
-        shear=three(-0.06, 0.06),
-        scale=three(0.87, 1.15),
+        rotation_deg=three(-turn, turn),
+        shear=three(-shear, shear),
+        scale=three(*scale),
         shift_mm=tuple(float(v) for v in rng.uniform(-reach, reach)),  # type: ignore[arg-type]
         warp_cells=int(rng.integers(4, 9)),
         warp_sigma_mm=float(rng.uniform(0, 4)),

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from types import EllipsisType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from .anatomy import Target
 from .generator import SampleParams
 
-FORMAT = 1
+FORMAT = 2
 
 
 class RecordError(ValueError):
@@ -23,9 +24,18 @@ class Record:
     seed, index : int
         The run's seed and the sample's number in it.
     anatomy : str
-        T1w of the anatomy, relative to the source.
+        Its T1w, or its labels where there are only these, relative to the source.
     sha256 : str
-        Of the T1w and its parcellation, one after the other.
+        Of the T1w, if there is one, and its parcellation, one after the other.
+    target : "real" or "rendered"
+        Whether the healthy T1w was measured, or painted from labels.
+    labels : str
+        Numbering of the labels: "dlmuse" or "freesurfer".
+    shape : three int
+    spacing_mm : float
+        Of the sample's box.
+    ignore_unknown : bool
+        Unknown labels went to their neighbours.
     params : SampleParams
         Lesion masks by name, without their folder.
     """
@@ -34,6 +44,11 @@ class Record:
     index: int
     anatomy: str
     sha256: str
+    target: Target
+    labels: str
+    shape: tuple[int, int, int]
+    spacing_mm: float
+    ignore_unknown: bool
     params: SampleParams
 
 

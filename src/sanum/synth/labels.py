@@ -1,0 +1,148 @@
+"""What the numbers of a parcellation mean: those of DLMUSE and those of FreeSurfer."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Labels = npt.NDArray[np.int16]
+GROUPS = (  # of nuclei whose contrast differs from the cortex's: group n is GROUPS[n − 1]
+    "thalamus", "putamen", "caudate and accumbens", "pallidum", "brain stem and ventral diencephalon",
+    "cerebellar cortex", "cerebellar white matter", "amygdala and hippocampus",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Scheme:
+    """One numbering.
+
+    Parameters
+    ----------
+    name : str
+    groups : eight tuples of labels, as `GROUPS`
+    white, fluid, cortex : labels of the brain's other tissue
+    other : labels of the brain that are none of these
+    outside : labels beyond the brain
+    sides : pairs (right, left)
+    """
+
+    name: str
+    groups: tuple[tuple[int, ...], ...]
+    white: frozenset[int]
+    fluid: frozenset[int]
+    cortex: frozenset[int]
+    other: frozenset[int]
+    outside: frozenset[int]
+    sides: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def brain(self) -> frozenset[int]:
+        """Labels of the brain."""
+        return self.white.union(self.fluid, self.cortex, self.other, *self.groups)
+
+    @cached_property
+    def known(self) -> frozenset[int]:
+        """All labels; 0 is the background."""
+        return self.brain | self.outside | {0}
+
+    def group_of(self, labels: Labels) -> npt.NDArray[np.uint8]:
+        """Number of the group of nuclei (1 to 8) of each voxel, else 0."""
+        table = np.zeros(1 + max(self.known), np.uint8)
+        for number, members in enumerate(self.groups):
+            table[list(members)] = number + 1
+        return table[labels]
+
+    def swapped(self, labels: Labels) -> Labels:
+        """Left for right and right for left, as a flipped head needs it."""
+        table = np.arange(1 + max(self.known), dtype=np.int16)
+        right, left = np.array(self.sides).T
+        table[right], table[left] = left, right
+        return table[labels]
+
+
+def _pairs(*pairs: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    return pairs
+
+
+# NiChart's DLMUSE; 100 to 207 are cortical, in pairs of right and left
+_DLMUSE_CORTEX = tuple(
+    n for n in range(100, 208) if n not in {110, 111, 126, 127, 130, 131, 158, 159, 188, 189}
+)
+DLMUSE = Scheme(
+    name="dlmuse",
+    groups=(
+        (59, 60), (57, 58), (36, 37, 23, 30), (55, 56), (35, 61, 62), (38, 39, 71, 72, 73), (40, 41),
+        (31, 32, 47, 48),
+    ),
+    white=frozenset(range(81, 89)),
+    fluid=frozenset((4, 11, 49, 50, 51, 52)),
+    cortex=frozenset(_DLMUSE_CORTEX),
+    other=frozenset((1, 46, 69, 75, 76, *range(89, 96))),  # 46, 69: not in its table, but in its maps
+    outside=frozenset(),
+    sides=(
+        *_pairs((23, 30), (31, 32), (36, 37), (38, 39), (40, 41), (47, 48), (49, 50), (51, 52), (76, 75)),
+        *((n, n + 1) for n in (55, 57, 59, 61, *range(81, 95, 2))),
+        *((n, n + 1) for n in _DLMUSE_CORTEX[::2]),
+    ),
+)  # fmt: skip
+
+_CORTEX = range(36)  # of the Desikan-Killiany atlas, left from 1000, right from 2000
+FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the head knows
+    name="freesurfer",
+    groups=(
+        (10, 49), (12, 51), (11, 50, 26, 58), (13, 52), (16, 28, 60), (8, 47), (7, 46), (17, 18, 53, 54),
+    ),
+    white=frozenset((2, 41, 77, 78, 79, 25, 57, 85, *range(251, 256))),
+    fluid=frozenset((4, 5, 14, 15, 43, 44, 72)),
+    cortex=frozenset((3, 42, *(h + n for h in (1000, 2000) for n in _CORTEX))),
+    other=frozenset((30, 62, 31, 63, 136, 163, 137, 164, 80)),  # vessels, choroid plexus
+    outside=frozenset((24, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)),
+    sides=(
+        *_pairs((41, 2), (42, 3), (43, 4), (44, 5), (46, 7), (47, 8), (49, 10), (50, 11), (51, 12)),
+        *_pairs((52, 13), (53, 17), (54, 18), (57, 25), (58, 26), (60, 28), (62, 30), (63, 31)),
+        *_pairs((163, 136), (164, 137)),
+        *((2000 + n, 1000 + n) for n in _CORTEX),
+    ),
+)  # fmt: skip
+SCHEMES = {s.name: s for s in (DLMUSE, FREESURFER)}
+
+
+def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> tuple[Labels, npt.NDArray]:
+    """Labels on canonical axes, and their affine.
+
+    Parameters
+    ----------
+    ignore_unknown : bool
+        A voxel whose label the scheme lacks gets that of the nearest one that it knows.
+
+    Raises
+    ------
+    ValueError
+        Labels that are not integers, that the scheme does not have, or that are not a whole brain's.
+    """
+    image = nib.as_closest_canonical(nib.load(path))
+    labels, name = np.asarray(image.dataobj), path.name
+    values = np.unique(labels)
+    if not np.array_equal(values, np.round(values)):
+        raise ValueError(f"{name} holds values that are not integers: expected labels of {scheme.name}")
+    unknown = [int(v) for v in values if v not in scheme.known]
+    if unknown and not ignore_unknown:
+        listed = ", ".join(map(str, unknown[:8])) + (" …" if len(unknown) > 8 else "")
+        raise ValueError(
+            f"{name} holds labels that {scheme.name} does not have: {listed}; "
+            "pass --ignore-unknown to give them to their neighbours"
+        )
+    if unknown:
+        strange = np.isin(labels, unknown)
+        nearest = ndimage.distance_transform_edt(strange, return_distances=False, return_indices=True)
+        labels = labels[tuple(nearest)]
+        values = np.unique(labels)
+    for tissue in ("white", "fluid", "cortex"):
+        if not set(values.tolist()) & getattr(scheme, tissue):
+            kind = "white matter" if tissue == "white" else tissue
+            raise ValueError(f"{name} has no {kind}: expected a whole brain in the labels of {scheme.name}")
+    return labels.astype(np.int16), image.affine
