@@ -13,13 +13,25 @@ from sanum.synth.geometry import (
     identity_geometry,
     linear_part,
     mirror_in_model,
-    sampling_index,
+    pose_map,
     to_subject,
 )
+from sanum.synth.kernels import pose
 
 MODEL = box_around((0, 0, 0), (12, 14, 10), 4.0)
 SUBJECT = box_around((3, -5, 7), (40, 44, 42), 2.0)
 CENTRE = np.array([4.0, -6.0, 5.0])
+
+
+def index_of(params):
+    """(3, I, J, K): where each voxel of MODEL is read, found by reading the subject's own indices."""
+    coordinates = np.moveaxis(np.indices(SUBJECT.shape), 0, -1).astype(np.float32)
+    out, labels = np.empty((3, *MODEL.shape), np.float32), np.empty(MODEL.shape, np.int16)
+    pose(
+        coordinates, np.ones(SUBJECT.shape, np.int16), *pose_map(params, MODEL, SUBJECT, CENTRE), out, labels
+    )
+    assert labels.all()  # all of it lies inside
+    return out
 
 
 def exact(**changes):
@@ -34,7 +46,7 @@ def there(params, points):
 
 
 def test_identity_puts_the_centre_in_the_middle():
-    index = sampling_index(identity_geometry(), MODEL, SUBJECT, CENTRE).numpy()
+    index = index_of(identity_geometry())
     world = apply_affine(SUBJECT.affine, np.moveaxis(index, 0, -1))
     model = apply_affine(MODEL.affine, np.moveaxis(np.indices(MODEL.shape), 0, -1))
     np.testing.assert_allclose(world, model + CENTRE, atol=1e-4)
@@ -42,7 +54,7 @@ def test_identity_puts_the_centre_in_the_middle():
 
 def test_index_follows_the_affine():
     params = exact()
-    index = sampling_index(params, MODEL, SUBJECT, CENTRE).numpy()
+    index = index_of(params)
     world = apply_affine(SUBJECT.affine, np.moveaxis(index, 0, -1))
     model = apply_affine(MODEL.affine, np.moveaxis(np.indices(MODEL.shape), 0, -1))
     np.testing.assert_allclose(world, there(params, model), atol=1e-3)
@@ -68,11 +80,8 @@ def test_alignment_errors_are_small_and_seeded():
 
 def test_warp_is_smooth_seeded_and_of_the_drawn_size():
     params = replace(identity_geometry(), warp_sigma_mm=4.0, seed=1)
-    plain = sampling_index(identity_geometry(), MODEL, SUBJECT, CENTRE)
-    u, again, other = (
-        (sampling_index(p, MODEL, SUBJECT, CENTRE) - plain).numpy() * 2.0
-        for p in (params, params, replace(params, seed=2))
-    )
+    plain = index_of(identity_geometry())
+    u, again, other = ((index_of(p) - plain) * 2.0 for p in (params, params, replace(params, seed=2)))
     assert np.array_equal(u, again)
     assert not np.array_equal(u, other)
     assert 1 < u.std() < 4

@@ -162,22 +162,27 @@ def grow_in(
     spacing = tuple(float(s) for s in spacing_mm)
     if not domain.any():
         raise NothingInside("the domain of the anomaly is empty")
+    box = ndimage.find_objects(domain.astype(np.uint8))[0]
+    inside = domain[box]
+    ramp = None if ramp is None else ramp[box]
     for attempt in range(8):
         rng = np.random.default_rng([params.seed, attempt])
         if start is not None:
-            p0 = soften(start, domain, 0.6)
+            p0 = soften(start, domain, 0.6)[box]
         else:
             n = params.periods_per_200mm
-            periods = tuple(n * k * s / 200 for k, s in zip(domain.shape, spacing, strict=True))
-            p0 = noise_shape(domain, rng=rng, percentile=params.percentile, periods=periods)
+            periods = tuple(n * k * s / 200 for k, s in zip(inside.shape, spacing, strict=True))
+            p0 = noise_shape(inside, rng=rng, percentile=params.percentile, periods=periods)
             p0 = _some_parts(p0, rng)
         flow = draw_flow(
-            domain, rng=rng, spacing=spacing, peak_speed=params.peak_speed,
+            inside, rng=rng, spacing=spacing, peak_speed=params.peak_speed,
             diffusion_length=params.diffusion_length, ramp=ramp,
         )  # fmt: skip
         p = transport(np.clip(p0, 0, 1), flow, duration=params.duration, integrator="euler").p
-        if p.mean() >= 1e-6:
-            return p / p.max()
+        if p.sum() >= 1e-6 * domain.size:
+            whole = np.zeros(domain.shape, np.float32)
+            whole[box] = p / p.max()
+            return whole
     raise NothingInside("nothing of the anomaly falls inside its domain")
 
 

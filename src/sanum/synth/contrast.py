@@ -130,9 +130,6 @@ def apply_contrast(
         w,
         w + params.above * (2.0 - white),
     ]
-    shift = np.zeros_like(t1w)
-    if any(params.groups):
-        shift = ndimage.uniform_filter(np.asarray(params.groups, dtype=np.float32)[groups], 2)
     noise = np.zeros_like(t1w)
     if any(params.widths):
         noise = np.random.default_rng(params.seed).standard_normal(t1w.shape, dtype=np.float32)
@@ -141,7 +138,8 @@ def apply_contrast(
     image = np.empty_like(t1w, dtype=np.float32)
     widths = params.widths
     recolour(
-        np.ascontiguousarray(t1w, np.float32), np.ascontiguousarray(brain, np.float32), shift, noise,
+        np.ascontiguousarray(t1w, np.float32), np.ascontiguousarray(brain, np.float32), groups,
+        np.array(params.groups, np.float32), noise,
         np.array(knots), np.maximum(values, 0), np.array([widths[0], *widths[:3], widths[2]]),
         HEAD_KNOTS, np.array(params.head), widths[3], params.preset == "t1w", image,
     )  # fmt: skip

@@ -7,14 +7,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import ndimage
 
 from ..fluid.flow import distance_within
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
 from ..space.grid import Grid, box_around
 from ..space.mirror import mirror
-from ..space.resample import sample_at
 from .anatomy import ATLAS_GRID, Anatomy
 from .anomaly import LESION_FRACTION, LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow
 from .contrast import ContrastParams, Preset, apply_contrast, draw_contrast, draw_preset
@@ -26,9 +24,10 @@ from .geometry import (
     draw_alignment_error,
     draw_geometry,
     mirror_in_model,
-    sampling_index,
+    pose_map,
     to_subject,
 )
+from .kernels import pose
 from .labels import SCHEMES, Labels
 
 Array = npt.NDArray[np.float32]
@@ -127,11 +126,7 @@ def apply_sample(
         Also make the scan without the anomaly.
     """
     spacing = float(box.spacing_mm[0])
-    index = sampling_index(params.geometry, box, anatomy.grid, anatomy.centre_mm)
-    grown = [grow(anatomy, s) for s in params.shapes]
-    stack = torch.from_numpy(np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown]))
-    t1w, soft, *anomalies = sample_at(stack, index).numpy()
-    labels = _labels_at(anatomy, index)
+    (t1w, soft, *anomalies), labels = _posed(anatomy, params, box)
     tissue, ct = params.contrast.tissue, params.contrast.preset == "ct"
     scheme = SCHEMES[anatomy.scheme]
     image = apply_contrast(t1w, soft, scheme.group_of(labels), anatomy.tissue_means, params.contrast, spacing)
@@ -161,9 +156,15 @@ def apply_sample(
     )
 
 
-def _labels_at(anatomy: Anatomy, index: torch.Tensor) -> Labels:
-    labels = torch.from_numpy(anatomy.labels.astype(np.float32))[None]
-    return sample_at(labels, index, nearest=True)[0].numpy().astype(np.int16)
+def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[npt.NDArray[np.float32], Labels]:
+    """T1w, brain and each anomaly (C, X, Y, Z), and the labels, as they lie in the box."""
+    grown = [grow(anatomy, s) for s in params.shapes]
+    volumes = np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown], axis=-1)
+    matrix, knots = pose_map(params.geometry, box, anatomy.grid, anatomy.centre_mm)
+    out = np.empty((volumes.shape[-1], *box.shape), np.float32)
+    labels = np.empty(box.shape, np.int16)
+    pose(volumes, anatomy.labels, matrix, knots, out, labels)
+    return out, labels
 
 
 def to_atlas(anatomy: Anatomy, geometry: GeometryParams) -> npt.NDArray[np.float64]:

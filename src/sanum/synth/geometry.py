@@ -4,12 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 
 from ..space.grid import Grid
 from ..space.mirror import reflection
-from ..space.resample import affine_index
 
 Affine = npt.NDArray[np.float64]
 
@@ -117,23 +114,27 @@ def alignment(error: AlignmentError) -> Affine:
     return out
 
 
-def sampling_index(
-    params: GeometryParams, model: Grid, subject: Grid, centre_mm: npt.ArrayLike
-) -> torch.Tensor:
-    """Voxel positions (3, I, J, K) in the subject for each voxel of `model` (whose centre is world 0).
+def pose_map(
+    params: GeometryParams, box: Grid, subject: Grid, centre_mm: npt.ArrayLike
+) -> tuple[Affine, npt.NDArray[np.float32]]:
+    """Where a voxel of `box` (whose centre is world 0) lies in the subject, in voxels, for `kernels.pose`.
 
     subject mm = centre + A (model mm + shift) + u(model mm), u a trilinear field on `warp_cells`³ knots.
+
+    Returns
+    -------
+    (3, 4) float64
+        The affine part.
+    (N, N, N, 3) float32
+        u at its knots.
     """
-    m = np.linalg.inv(subject.affine) @ to_subject(params, centre_mm) @ model.affine
-    index = affine_index(m, model.shape)
-    if params.warp_sigma_mm > 0:
-        n = params.warp_cells
-        knots = np.random.default_rng(params.seed).standard_normal((1, 3, n, n, n)).astype(np.float32)
-        knots *= params.warp_sigma_mm / subject.spacing_mm[:, None, None, None].astype(np.float32)
-        index += F.interpolate(
-            torch.from_numpy(knots), size=model.shape, mode="trilinear", align_corners=True
-        )[0]
-    return index
+    matrix = np.linalg.inv(subject.affine) @ to_subject(params, centre_mm) @ box.affine
+    n = params.warp_cells
+    if params.warp_sigma_mm == 0:
+        return matrix[:3], np.zeros((2, 2, 2, 3), np.float32)
+    knots = np.random.default_rng(params.seed).standard_normal((3, n, n, n)).astype(np.float32)
+    size = (params.warp_sigma_mm / subject.spacing_mm).astype(np.float32)
+    return matrix[:3], np.ascontiguousarray(np.moveaxis(knots, 0, -1) * size)
 
 
 def mirror_in_model(params: GeometryParams, subject_mirror: Affine, centre_mm: npt.ArrayLike) -> Affine:

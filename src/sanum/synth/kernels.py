@@ -1,4 +1,4 @@
-"""Numba kernel of the contrast: one pass over the voxels in place of ten."""
+"""Numba kernels of the generator: each one pass over the voxels in place of ten."""
 
 import numpy as np
 from numba import njit, prange
@@ -18,13 +18,86 @@ def _between(x, knots, values):
     return values[len(knots) - 1]
 
 
+@njit(inline="always")
+def _weight(volumes, a, b, c, n):
+    """Value of volume n at (a, b, c); 0 outside."""
+    nx, ny, nz, _ = volumes.shape
+    return volumes[a, b, c, n] if 0 <= a < nx and 0 <= b < ny and 0 <= c < nz else np.float32(0)
+
+
+@kernel
+def pose(volumes, labels, matrix, knots, out, out_labels):
+    """Read `volumes` (X, Y, Z, C), linearly, and `labels` (X, Y, Z), the nearest, into the boxes `out`.
+
+    Voxel (i, j, k) of `out` (C, I, J, K) and `out_labels` (I, J, K) lies at `matrix` (3, 4)·(i, j, k, 1)
+    + u, u the trilinear interpolation over the box of `knots` (N, N, N, 3), in voxels. 0 outside.
+    """
+    count, ni, nj, nk = out.shape
+    nx, ny, nz, _ = volumes.shape
+    cells = knots.shape[0] - 1
+    one = np.float32(1)
+    for i in prange(ni):
+        line = np.empty((cells + 1, 3), np.float32)  # of the displacement, along k
+        s = np.float32(i * cells / max(ni - 1, 1))
+        p = min(int(s), cells - 1)
+        s -= np.float32(p)
+        for j in range(nj):
+            t = np.float32(j * cells / max(nj - 1, 1))
+            q = min(int(t), cells - 1)
+            t -= np.float32(q)
+            for n in range(cells + 1):
+                for axis in range(3):
+                    line[n, axis] = (one - s) * (
+                        (one - t) * knots[p, q, n, axis] + t * knots[p, q + 1, n, axis]
+                    ) + s * ((one - t) * knots[p + 1, q, n, axis] + t * knots[p + 1, q + 1, n, axis])
+            for k in range(nk):
+                u = np.float32(k * cells / max(nk - 1, 1))
+                r = min(int(u), cells - 1)
+                u -= np.float32(r)
+                x, y, z = (
+                    matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + matrix[0, 3],
+                    matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + matrix[1, 3],
+                    matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + matrix[2, 3],
+                )
+                x += (one - u) * line[r, 0] + u * line[r + 1, 0]
+                y += (one - u) * line[r, 1] + u * line[r + 1, 1]
+                z += (one - u) * line[r, 2] + u * line[r + 1, 2]
+                if x <= -1 or y <= -1 or z <= -1 or x >= nx or y >= ny or z >= nz:
+                    for n in range(count):
+                        out[n, i, j, k] = 0
+                    out_labels[i, j, k] = 0
+                    continue
+                a, b, c = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+                fx, fy, fz = np.float32(x - a), np.float32(y - b), np.float32(z - c)
+                for n in range(count):
+                    if 0 <= a < nx - 1 and 0 <= b < ny - 1 and 0 <= c < nz - 1:
+                        v000, v001 = volumes[a, b, c, n], volumes[a, b, c + 1, n]
+                        v010, v011 = volumes[a, b + 1, c, n], volumes[a, b + 1, c + 1, n]
+                        v100, v101 = volumes[a + 1, b, c, n], volumes[a + 1, b, c + 1, n]
+                        v110, v111 = volumes[a + 1, b + 1, c, n], volumes[a + 1, b + 1, c + 1, n]
+                    else:
+                        v000, v001 = _weight(volumes, a, b, c, n), _weight(volumes, a, b, c + 1, n)
+                        v010, v011 = _weight(volumes, a, b + 1, c, n), _weight(volumes, a, b + 1, c + 1, n)
+                        v100, v101 = _weight(volumes, a + 1, b, c, n), _weight(volumes, a + 1, b, c + 1, n)
+                        v110 = _weight(volumes, a + 1, b + 1, c, n)
+                        v111 = _weight(volumes, a + 1, b + 1, c + 1, n)
+                    low = (one - fy) * (v000 + fz * (v001 - v000)) + fy * (v010 + fz * (v011 - v010))
+                    high = (one - fy) * (v100 + fz * (v101 - v100)) + fy * (v110 + fz * (v111 - v110))
+                    out[n, i, j, k] = low + fx * (high - low)
+                a, b, c = int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), int(np.floor(z + 0.5))
+                inside = 0 <= a < nx and 0 <= b < ny and 0 <= c < nz
+                out_labels[i, j, k] = labels[a, b, c] if inside else 0
+
+
 @kernel
 def recolour(
-    t1w, brain, shift, noise, knots, values, widths, head_knots, head_values, head_width, keep_air, out
+    t1w, brain, groups, shifts, noise, knots, values, widths,
+    head_knots, head_values, head_width, keep_air, out,
 ):  # fmt: skip
     """Fill `out` (X, Y, Z) with brain·(inside(t1w) + shift) + (1 − brain)·outside(t1w) + width·noise ≥ 0.
 
-    Inside and outside are piecewise linear; so is the width inside. `keep_air`: outside, what is at most
+    The shift is the mean of `shifts` over the groups of the voxel and its seven lower neighbours. Inside and
+    outside are piecewise linear; so is the width inside. `keep_air`: outside, what is at most
     0.02 stays as it is. Noise comes where there is more than 0.02.
     """
     nx, ny, nz = t1w.shape
@@ -34,7 +107,13 @@ def recolour(
                 x, b = t1w[i, j, k], brain[i, j, k]
                 value = width = np.float32(0)
                 if b > 0:
-                    value += b * np.float32(_between(x, knots, values) + shift[i, j, k])
+                    shift = np.float32(0)
+                    for a in range(max(i - 1, 0), i + 1):
+                        for c in range(max(j - 1, 0), j + 1):
+                            shift += shifts[groups[a, c, k]]
+                            shift += shifts[groups[a, c, max(np.int64(k) - 1, 0)]]
+                    shift /= np.float32(2 * (1 + min(i, 1)) * (1 + min(j, 1)))
+                    value += b * np.float32(_between(x, knots, values) + shift)
                     width += b * np.float32(_between(x, knots, widths))
                 if b < 1:
                     far = x if keep_air and x <= np.float32(0.02) else _between(x, head_knots, head_values)
