@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from sanum.synth.contrast import (
     PRESETS,
@@ -84,6 +85,8 @@ def test_order_of_the_tissues():
         assert d.tissue[FLUID] > d.tissue[WHITE]
     for d in draws("flair"):
         assert d.tissue[FLUID] < d.tissue[WHITE] <= d.tissue[GREY]
+    for d in draws("dwi"):
+        assert d.tissue[FLUID] < d.tissue[WHITE] <= d.tissue[GREY]
     for d in draws("ct", 400):  # the ranges of grey and white overlap a little
         assert d.tissue[FLUID] < d.tissue[WHITE] <= d.tissue[GREY]
         assert max(d.head) == 1.5  # bone
@@ -118,3 +121,27 @@ def test_presets_come_with_their_probabilities():
     drawn = [draw_preset(rng) for _ in range(2000)]
     for name, share in PRESETS.items():
         assert drawn.count(name) / 2000 == pytest.approx(share, abs=0.04)
+
+
+def test_alike_nuclei_share_an_offset_now_and_then():
+    drawn = draws("free", 400)
+    for one, other in ((1, 2), (4, 5), (6, 0)):
+        assert 0.15 < np.mean([d.groups[one] == d.groups[other] for d in drawn]) < 0.5
+    assert not any(d.groups[4] == d.groups[7] for d in drawn)
+    assert not any(d.groups[1] == d.groups[2] for d in draws("t2w"))
+
+
+@pytest.mark.parametrize("preset", ["free", "t2w", "flair", "dwi", "ct"])
+def test_what_is_asked_for_is_found(preset):
+    """Kolmogorov–Smirnov: big regions hold a normal distribution of the drawn mean and width."""
+    shape = (48, 48, 48)
+    t1w = np.empty(shape, np.float32)
+    t1w[:16], t1w[16:32], t1w[32:] = MEANS
+    for seed in range(4):
+        params = draw_contrast(np.random.default_rng(seed), preset, MEANS)
+        params = replace(params, groups=(0.0,) * 9, widths=(0.01, 0.02, 0.03, 0.0))
+        image = apply_contrast(t1w, np.ones(shape, np.float32), np.zeros(shape, np.uint8), MEANS, params)
+        for n, start in enumerate((0, 16, 32)):
+            found = image[start + 2 : start + 14 : 6, ::6, ::6].ravel()  # far enough apart to be independent
+            test = stats.kstest(found, stats.norm(params.tissue[n], params.widths[n]).cdf)
+            assert test.pvalue > 1e-3, (seed, n)

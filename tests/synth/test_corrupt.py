@@ -95,3 +95,35 @@ def test_field_of_view_counts_planes():
     seen = field_of_view((3, 3, 10), replace(NONE, cut_low_mm=4.0, cut_high_mm=6.0))
     assert np.array_equal(seen[1, 1], [False] * 2 + [True] * 5 + [False] * 3)
     assert field_of_view((3, 3, 10), NONE).all()
+
+
+def test_ghosts_are_faint_copies_along_one_axis():
+    x = np.zeros((20, 64, 20), np.float32)
+    x[8:12, 28:36, 8:12] = 1
+    got = apply_corruption(x, replace(NONE, ghost_axis=1, ghost_count=2, ghost_strength=0.4))
+    copy = got[10, :, 10]
+    assert copy[:4].mean() > 0.1 > copy[14:18].mean()  # half a field of view away, and nowhere else
+    assert not got[:8].any()
+    assert np.abs(got - x).mean() < 0.1 * x.mean() + 0.02
+
+
+def test_a_spike_is_one_wave():
+    x = np.ones((32, 32, 32), np.float32)
+    params = replace(NONE, spike_mm=(8.0, 16.0, 64.0), spike_strength=0.1)  # 4, 2 and 1 waves in the box
+    wave = apply_corruption(x, params) - x
+    assert np.abs(wave).max() == pytest.approx(0.1, abs=1e-4)
+    power = np.abs(np.fft.rfftn(wave))
+    assert np.unravel_index(power.argmax(), power.shape) in ((8, 4, 1), (24, 28, 1))
+    assert power.max() > 0.9 * np.sqrt((power**2).sum() / 2)
+
+
+def test_artefacts_come_with_the_level():
+    for level, share in (("none", 0), ("mild", 0), ("medium", 0.05), ("severe", 0.1)):
+        drawn = [draw_corruption(np.random.default_rng(s), level) for s in range(800)]
+        for kind in ("ghost_strength", "spike_strength"):
+            assert np.mean([getattr(d, kind) > 0 for d in drawn]) == pytest.approx(share, abs=0.04)
+
+
+def test_the_field_of_view_is_in_millimetres():
+    params = replace(NONE, cut_low_mm=4.0, cut_high_mm=6.0)
+    assert field_of_view((2, 2, 20), params, 1.0)[0, 0].sum() == 10

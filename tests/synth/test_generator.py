@@ -4,15 +4,21 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from sanum.scan.conform import MODEL_SHAPE, scale_intensity
 from sanum.space.grid import Grid, apply_affine, box_around, middle_of
 from sanum.space.mirror import mirror
 from sanum.space.resample import resample, sample_affine
 from sanum.synth.anatomy import ATLAS_GRID
-from sanum.synth.contrast import own_contrast
+from sanum.synth.anomaly import draw_look, draw_shape
+from sanum.synth.contrast import draw_contrast, draw_preset, own_contrast
+from sanum.synth.corrupt import draw_corruption
 from sanum.synth.generator import apply_sample, draw_sample, to_atlas
-from sanum.synth.geometry import AlignmentError, identity_geometry, mirror_in_model
+from sanum.synth.geometry import AlignmentError, draw_geometry, identity_geometry, mirror_in_model
+from sanum.synth.labels import DLMUSE
 
 MODEL = box_around((0, 0, 0), MODEL_SHAPE, 2.0)
 
@@ -181,3 +187,66 @@ def test_preset_and_level_can_be_fixed(anatomy):
         assert params.contrast.preset == "flair"
         assert params.corruption.noise_sigma == 0
         assert params.shapes == params.looks == ()
+
+
+def test_labels_and_image_warp_together(anatomy, plain):
+    moved = replace(draw_geometry(np.random.default_rng(5), published=True), shift_mm=(0.0,) * 3)
+    sample = apply_sample(anatomy, replace(plain, geometry=moved))
+    _, grey, white = anatomy.tissue_means
+    seen = (sample.t1w > (grey + white) / 2) & sample.brain
+    labelled = np.isin(sample.labels, list(DLMUSE.white))
+    assert 2 * (seen & labelled).sum() / (seen.sum() + labelled.sum()) > 0.95
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_left_stays_left(anatomy, plain, flip):
+    sample = apply_sample(anatomy, replace(plain, geometry=replace(plain.geometry, flip=flip)))
+    right, left = (
+        np.argwhere(sample.labels == n)[:, 0].mean() for n in DLMUSE.sides[DLMUSE.sides.index((57, 58))]
+    )
+    assert right > MODEL_SHAPE[0] / 2 > left
+
+
+@pytest.mark.parametrize(("shape", "spacing"), [((40, 48, 40), 4.0), ((64, 64, 50), 2.5)])
+def test_any_box(anatomy, sick_params, shape, spacing):
+    box = box_around((0, 0, 0), shape, spacing)
+    quiet = replace(
+        sick_params, skull="on", corruption=draw_corruption(np.random.default_rng(0), "none", spacing)
+    )
+    sample, usual = apply_sample(anatomy, quiet, box=box), apply_sample(anatomy, quiet)
+    assert sample.image.shape == (2, *shape)
+    there = resample(usual.t1w, MODEL, box)
+    inside = ndimage.binary_erosion(sample.brain, iterations=2) & (there > 0)
+    assert np.abs(sample.t1w - there)[inside].mean() < 0.05
+    ml = [s.lesion.sum() * mm**3 / 1000 for s, mm in ((sample, spacing), (usual, 2.0))]
+    assert ml[0] == pytest.approx(ml[1], rel=0.25, abs=1)
+
+
+class TestDraws:
+    """Ten thousand draws stay within what is stated."""
+
+    @settings(max_examples=10_000, deadline=None, derandomize=True)
+    @given(st.integers(0, 2**63), st.booleans())
+    def test_ranges(self, seed, published):
+        rng = np.random.default_rng(seed)
+        geometry = draw_geometry(rng, published=published)
+        turn, shear, scale = (15, 0.2, 0.2) if published else (10, 0.06, 0.15)
+        assert max(map(abs, geometry.rotation_deg)) <= turn
+        assert max(map(abs, geometry.shear)) <= shear
+        assert max(abs(s - 1) for s in geometry.scale) <= scale + 1e-9
+        assert 0 <= geometry.warp_sigma_mm <= 4
+        level = ("mild", "medium", "severe")[seed % 3]
+        corruption = draw_corruption(rng, level)
+        most = {"mild": (0.05, 2), "medium": (0.3, 5), "severe": (0.6, 15)}[level]
+        assert 0 <= corruption.bias_sigma <= most[0]
+        assert 0 <= corruption.noise_sigma <= most[1] / 255
+        assert 2 <= max(corruption.voxel_mm) <= 8.5
+        assert 0 <= corruption.ghost_strength <= 0.5
+        assert 0 <= corruption.spike_strength <= 0.125
+        shape, look = draw_shape(rng, []), draw_look(rng)
+        assert 0.2 <= shape.duration <= 1
+        assert 90 <= shape.percentile <= 99.6
+        assert 0.18 <= look.shift <= 0.95
+        contrast = draw_contrast(rng, draw_preset(rng), (0.35, 0.75, 1.0))
+        assert -0.2 < min(contrast.tissue) <= max(contrast.tissue) < 1.2
+        assert 0 <= min(contrast.widths) <= max(contrast.widths) <= 0.075

@@ -6,6 +6,7 @@ import numba
 import pytest
 import torch
 
+from sanum.space.grid import box_around
 from sanum.synth import stream as module
 from sanum.synth.stream import Stream
 
@@ -100,3 +101,8 @@ def test_other_processes_make_the_same_items(anatomy, monkeypatch):
             torch.testing.assert_close(made[name], own[name], rtol=0, atol=0, equal_nan=True)
     ahead.close()
     assert not multiprocessing.active_children()
+
+
+def test_any_box(anatomy):
+    item = Stream([anatomy], [], seed=1, box=box_around((0, 0, 0), (24, 28, 20), 7.0)).item(0)
+    assert item["image"].shape == (2, 24, 28, 20)

@@ -1,4 +1,4 @@
-"""MONAI: `RandFluidAnomaly` for arrays, `RandFluidAnomalyd` for dictionaries (extra `sanum[monai]`)."""
+"""MONAI (extra `sanum[monai]`): `RandFluidAnomaly`, also for dictionaries, and `RandGeneratedScand`."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, RandomizableTransform
+from monai.transforms import MapTransform, Randomizable, RandomizableTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_numpy
 
 from .lesion import Effect, LesionParams, draw_lesion, grow_lesion, paint_lesion
+from .scan import ScanOptions, make_scan
 
 
 class RandFluidAnomaly(RandomizableTransform):
@@ -141,7 +142,7 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
         self.randomize(None)
         self.one.randomize()
         keys = list(self.key_iterator(d))
-        if not keys:
+        if not keys:  # no image, so nothing to be like
             return d
         first = d[keys[0]]
         p: Any = np.zeros(tuple(first.shape[1:]), np.float32)
@@ -155,6 +156,41 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
             p = self.one.anomaly
         if self.anomaly_key is not None:
             d[self.anomaly_key] = convert_to_dst_type(p[None], first, dtype=_float_like(first))[0]
+        return d
+
+
+class RandGeneratedScand(Randomizable, Transform):
+    """The whole generator: an anatomy in, a scan of random modality and its truth out.
+
+    Puts `image`, `t1w` (the healthy target), `anomaly` (P), `lesion`, `brain` and `labels` into the
+    dictionary: MetaTensors (C, X, Y, Z) on one grid.
+
+    Parameters
+    ----------
+    anatomy_key : str
+        Under which a `sanum.synth.anatomy.Anatomy` lies (of `prepare`); it is taken out.
+    options : ScanOptions, optional
+    """
+
+    backend = RandFluidAnomaly.backend
+
+    def __init__(self, anatomy_key: Hashable = "anatomy", options: ScanOptions | None = None) -> None:
+        self.anatomy_key, self.options = anatomy_key, options or ScanOptions()
+        self.seed = 0
+
+    def randomize(self, data: Any = None) -> None:
+        """Draw the seed of the next scan."""
+        self.seed = int(self.R.randint(2**31 - 1))
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return a new dictionary."""
+        d = dict(data)
+        self.randomize()
+        made, affine = make_scan(d.pop(self.anatomy_key), self.seed, self.options)
+        for name, voxels in made.items():
+            d[name] = MetaTensor(
+                torch.from_numpy(np.ascontiguousarray(voxels)), affine=torch.from_numpy(affine)
+            )
         return d
 
 

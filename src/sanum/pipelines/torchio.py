@@ -1,14 +1,15 @@
-"""TorchIO: `RandomFluidAnomaly`, and the `FluidAnomaly` that histories replay (extra `sanum[torchio]`)."""
+"""TorchIO (extra `sanum[torchio]`): `RandomFluidAnomaly`, `RandomGeneratedScan`; what histories replay."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from torchio import LabelMap, Subject
-from torchio.transforms import IntensityTransform
+from torchio import LabelMap, ScalarImage, Subject
+from torchio.transforms import IntensityTransform, Transform
 from torchio.transforms.augmentation import RandomTransform
 
 from .lesion import Effect, draw_lesion, grow_lesion, paint_lesion
+from .scan import LABELS, ScanOptions, make_scan
 
 
 class RandomFluidAnomaly(RandomTransform, IntensityTransform):
@@ -95,5 +96,66 @@ class FluidAnomaly(IntensityTransform):
         if self.anomaly_name is not None:
             subject.add_image(
                 LabelMap(tensor=torch.from_numpy(p[None]), affine=first.affine), self.anomaly_name
+            )
+        return subject
+
+
+class RandomGeneratedScan(RandomTransform):
+    """The whole generator: an anatomy in, a scan of random modality and its truth out.
+
+    The subject's images are replaced by `image`, `t1w` (the healthy target), `anomaly` (P), and the label
+    maps `lesion`, `brain` and `labels`, all on one grid. The seed comes from TorchIO's own randomness.
+
+    Parameters
+    ----------
+    anatomy_name : str
+        Under which the subject holds a `sanum.synth.anatomy.Anatomy` (of `prepare`).
+    options : ScanOptions, optional
+    **kwargs
+        See `torchio.Transform`.
+    """
+
+    def __init__(
+        self, anatomy_name: str = "anatomy", options: ScanOptions | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.anatomy_name, self.options = anatomy_name, options or ScanOptions()
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """See TorchIO's `Transform`."""
+        seed = self._get_random_seed()
+        return GeneratedScan(seed, self.anatomy_name, self.options, **self._get_base_args())(subject)
+
+
+class GeneratedScan(Transform):
+    """The scan of a seed; the other parameters are those of `RandomGeneratedScan`."""
+
+    def __init__(
+        self,
+        seed: int,
+        anatomy_name: str = "anatomy",
+        options: ScanOptions | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.seed, self.anatomy_name, self.options = seed, anatomy_name, options or ScanOptions()
+        self.args_names = ["seed", "anatomy_name", "options"]
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """See TorchIO's `Transform`.
+
+        Raises
+        ------
+        KeyError, TypeError
+            The subject holds no anatomy of that name.
+        """
+        with np.errstate(all="warn", under="ignore"):  # TorchIO raises on what rounds to 0
+            made, affine = make_scan(subject[self.anatomy_name], self.seed, self.options)
+        for name in subject.get_images_dict(intensity_only=False):
+            subject.remove_image(name)
+        for name, voxels in made.items():
+            kind = LabelMap if name in LABELS else ScalarImage
+            subject.add_image(
+                kind(tensor=torch.from_numpy(np.ascontiguousarray(voxels)), affine=affine), name
             )
         return subject

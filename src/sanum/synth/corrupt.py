@@ -11,9 +11,9 @@ from scipy import ndimage
 
 Array = npt.NDArray[np.float32]
 Level = Literal["none", "mild", "medium", "severe"]
-# P(ghosts) = P(spike), and the largest of either, as a share of bright tissue
+# P(ghosts) = P(spike); the largest share that a line of k-space lacks, and four times the largest wave
 _ARTEFACTS: dict[Level, tuple[float, float]] = {
-    "none": (0.0, 0.0), "mild": (0.0, 0.0), "medium": (0.05, 0.3), "severe": (0.15, 0.6),
+    "none": (0.0, 0.0), "mild": (0.0, 0.0), "medium": (0.05, 0.2), "severe": (0.1, 0.5),
 }  # fmt: skip
 # P(low field), P(one thick axis), σ range of the log bias field, σ range of the noise on a 0–1 scale
 _LEVELS: dict[Level, tuple[float, float, tuple[float, float], tuple[float, float]]] = {
@@ -84,7 +84,7 @@ def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 
         ghost_count=int(own.integers(2, 6)),
         ghost_strength=float(own.uniform(0, most)) * bool(ghosts),
         spike_mm=_three(own.uniform(4, 40, 3)),
-        spike_strength=0.5 * float(own.uniform(0, most)) * bool(spike),
+        spike_strength=0.25 * float(own.uniform(0, most)) * bool(spike),
     )
 
 

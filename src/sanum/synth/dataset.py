@@ -144,7 +144,7 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
     rng.integers(len(pairs))  # the anatomy's draw
     params = draw_sample(
         rng, anatomy, bank, preset=settings.preset, level=settings.level,
-        published_geometry=settings.published_geometry,
+        published_geometry=settings.published_geometry, spacing_mm=settings.spacing_mm,
     )  # fmt: skip
     shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
     record = Record(

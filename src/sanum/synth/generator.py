@@ -91,10 +91,11 @@ def draw_sample(
     level: Level | None = None,
     healthy: float = 0.15,
     published_geometry: bool = False,
+    spacing_mm: float = MODEL_SPACING_MM,
 ) -> SampleParams:
     """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`.
 
-    `published_geometry` as of `draw_geometry`.
+    `published_geometry` as of `draw_geometry`; `spacing_mm`: of the finest acquisition.
     """
     preset = preset or draw_preset(rng)
     level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
@@ -102,7 +103,7 @@ def draw_sample(
     return SampleParams(
         contrast=draw_contrast(rng, preset, anatomy.tissue_means),
         geometry=draw_geometry(rng, published=published_geometry),
-        corruption=draw_corruption(rng, level),
+        corruption=draw_corruption(rng, level, spacing_mm),
         skull=("on", "off", "partly")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))],
         skull_mm=float(rng.uniform(2, 12)),
         skull_erosion=int(rng.choice(3, p=[0.4, 0.4, 0.2])),

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from ..space.grid import Grid
 from .anatomy import Anatomy
-from .generator import apply_sample, draw_sample
+from .generator import MODEL_BOX, apply_sample, draw_sample
 from .workers import ahead_of_use, pool
 
 Item = dict[str, torch.Tensor]
@@ -28,7 +29,7 @@ class Stream(IterableDataset[Item]):
     """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, brain (1, X, Y, Z), to_atlas (4, 4), which is NaN in a
-    share `lost`: a scan whose pose is not known yet; float32.
+    share `lost`: a scan whose pose is not known yet; float32. On `box`, default the model's.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class Stream(IterableDataset[Item]):
         start: int = 0,
         flipped_too: bool = False,
         lost: float = 0.2,
+        box: Grid = MODEL_BOX,
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
         self.anatomies, self.bank, self.seed, self.start = list(anatomies), list(bank), seed, start
-        self.flipped_too, self.lost = flipped_too, lost
+        self.flipped_too, self.lost, self.box = flipped_too, lost, box
         self._kept: OrderedDict[int, Item] = OrderedDict()
 
     def item(self, index: int) -> Item:
@@ -90,7 +92,8 @@ class Stream(IterableDataset[Item]):
         """Sample `number` as arrays."""
         rng = np.random.default_rng([self.seed, number])
         anatomy = self.anatomies[int(rng.integers(len(self.anatomies)))]
-        sample = apply_sample(anatomy, draw_sample(rng, anatomy, self.bank))
+        params = draw_sample(rng, anatomy, self.bank, spacing_mm=float(self.box.spacing_mm[0]))
+        sample = apply_sample(anatomy, params, box=self.box)
         pose = sample.to_atlas if rng.random() >= self.lost else np.full((4, 4), np.nan)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in ("t1w", "p", "lesion", "brain")}
         return {"image": sample.image, "to_atlas": pose.astype(np.float32), **truth}

@@ -1,0 +1,68 @@
+"""The whole generator behind the transforms of MONAI and TorchIO: a seed in, a scan and its truth out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ..space.grid import box_around
+from ..synth.anatomy import Anatomy
+from ..synth.contrast import Preset
+from ..synth.corrupt import Level
+from ..synth.generator import apply_sample, draw_sample
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What is the same for all scans.
+
+    Parameters
+    ----------
+    bank : sequence of Path
+        Lesion masks in MNI space from which half of the anomalies start.
+    preset, level : optional
+        A modality and a level of corruption; default drawn.
+    healthy : float
+        Share of scans without an anomaly.
+    shape, spacing_mm
+        Box of the scans, around the brain.
+    mirrored : bool
+        The image has the mirrored scan as its second channel.
+    """
+
+    bank: Sequence[Path] = ()
+    preset: Preset | None = None
+    level: Level | None = None
+    healthy: float = 0.15
+    shape: tuple[int, int, int] = MODEL_SHAPE
+    spacing_mm: float = MODEL_SPACING_MM
+    mirrored: bool = False
+
+
+LABELS = ("lesion", "brain", "labels")  # of what `make_scan` returns; the others are intensities
+
+
+def make_scan(
+    anatomy: object, seed: int, options: ScanOptions
+) -> tuple[dict[str, npt.NDArray], npt.NDArray[np.float64]]:
+    """Arrays (C, X, Y, Z) by name, and their affine: image, t1w (healthy), anomaly, lesion, brain, labels."""
+    if not isinstance(anatomy, Anatomy):
+        raise TypeError(f"expected a sanum.synth.anatomy.Anatomy, got {type(anatomy).__name__}: see prepare")
+    box = box_around((0, 0, 0), options.shape, options.spacing_mm)
+    params = draw_sample(
+        np.random.default_rng(seed), anatomy, options.bank, preset=options.preset, level=options.level,
+        healthy=options.healthy, spacing_mm=options.spacing_mm,
+    )  # fmt: skip
+    sample = apply_sample(anatomy, params, box=box)
+    made: dict[str, npt.NDArray] = {
+        "image": sample.image if options.mirrored else sample.image[:1],
+        "t1w": sample.t1w[None],
+        "anomaly": np.asarray(sample.p, np.float32)[None],
+        "lesion": sample.lesion[None].astype(np.uint8),
+        "brain": sample.brain[None].astype(np.uint8),
+        "labels": sample.labels[None],
+    }
+    return made, np.array(box.affine)
