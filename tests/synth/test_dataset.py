@@ -110,6 +110,8 @@ def test_seeds_differ(made, source, tmp_path):
 def test_another_run_is_not_continued(made, source):
     with pytest.raises(ValueError, match="holds a run with seed 1"):
         generate(source, made, Settings(seed=2), count=COUNT)
+    with pytest.raises(ValueError, match="holds a run with other lesions"):
+        generate(replace(source, lesions=None), made, Settings(seed=1), count=COUNT)
 
 
 def test_a_full_disk_leaves_whole_samples(made, source, tmp_path, monkeypatch):
@@ -180,6 +182,7 @@ class TestCommand:
     def test_makes_and_replays(self, source, tmp_path):
         done = self.run(source.root, "-o", tmp_path / "a", "-n", 1, "--seed", 3)
         assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "a"))
+        assert "1 of 1 heads prepared" in done.stderr
         assert "1 of 1 samples" in done.stderr
         record = records(tmp_path / "a")[0]
         again = self.run(source.root, "-o", tmp_path / "b", "--replay", record, "--quiet")
@@ -194,6 +197,7 @@ class TestCommand:
             (("--level", "awful"), "known are"),
             (("--lesions", "nowhere"), "_mask.nii.gz"),
             (("--replay", "nowhere.json"), "nowhere.json"),
+            (("--spacing", "0.1"), "0.5"),
         ],
     )
     def test_wrong_use(self, source, tmp_path, words, says):

@@ -71,7 +71,10 @@ def command(
         settings = Settings(seed, preset, level, shape, spacing, published_geometry)  # type: ignore[arg-type]
         shown = _Shown(count, quiet)
         with shown.bar:
-            generate(place, output, settings, count=count, workers=workers, on_sample=shown)
+            generate(
+                place, output, settings, count=count, workers=workers, on_sample=shown,
+                on_prepare=shown.prepared,
+            )  # fmt: skip
     except (ValueError, OSError, ScanError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
@@ -84,9 +87,16 @@ class _Shown:
     def __init__(self, count: int, quiet: bool) -> None:
         console = Console(stderr=True)
         self.lines = not quiet and not console.is_terminal
-        columns = (TextColumn("samples"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
+        self.heads = self.bar.add_task("heads", total=None)
         self.task = self.bar.add_task("samples", total=count)
+
+    def prepared(self, done: int, count: int) -> None:
+        """Tell that `done` of `count` heads are prepared."""
+        self.bar.update(self.heads, completed=done, total=count)
+        if self.lines and (done % 10 == 0 or done == count):
+            complain(f"{done} of {count} heads prepared")
 
     def __call__(self, done: int, count: int) -> None:
         """Tell that `done` of `count` are there."""

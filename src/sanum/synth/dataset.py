@@ -112,6 +112,7 @@ def generate(
     count: int,
     workers: int = 1,
     on_sample: Callable[[int, int], None] | None = None,
+    on_prepare: Callable[[int, int], None] | None = None,
 ) -> int:
     """Make the samples 0 … count−1 that `folder` lacks; returns how many were made.
 
@@ -126,8 +127,11 @@ def generate(
     _begin(folder, source, settings)
     missing = [i for i in range(count) if not _finished(folder, i)]
     done = count - len(missing)
-    for pair in {pairs[_choice(settings.seed, i, len(pairs))] for i in missing}:
-        source.anatomy(pair, settings.spacing_mm)  # before the workers: two might prepare the same one
+    needed = list({pairs[_choice(settings.seed, i, len(pairs))]: None for i in missing})
+    for n, pair in enumerate(needed):  # before the workers, of which two might prepare the same one
+        source.anatomy(pair, settings.spacing_mm)
+        if on_prepare:
+            on_prepare(n + 1, len(needed))
     for _ in _each(source, folder, settings, missing, workers):
         done += 1
         if on_sample:
@@ -240,7 +244,12 @@ def _begin(folder: Path, source: Source, settings: Settings) -> None:
     if path.exists():
         before = json.loads(path.read_text())
         if before != now:
-            other = [f"{k} {before.get(k)}" for k in now if before.get(k) != now[k]]
+            digests = ("source", "lesions")
+            other = [
+                f"other {k}" if k in digests else f"{k} {before.get(k)}"
+                for k in now
+                if before.get(k) != now[k]
+            ]
             raise ValueError(f"{folder} holds a run with {', '.join(other)}: choose another folder")
         return
     description = {
