@@ -27,7 +27,7 @@ def test_it_changes_the_image_where_the_anomaly_is(effect, scale, offset):
     image = ((0.8 * DOMAIN + rng.normal(0, 0.01, SHAPE) * DOMAIN) * scale + offset).astype(np.float32)
     if effect == "ct":
         image = np.where(DOMAIN, 32.0, -1000.0).astype(np.float32)
-    painted = paint_lesion(params, image, p, DOMAIN, effect)
+    painted = paint_lesion(params, image, p, DOMAIN, effect, (1.0, 1.0, 1.0))
     assert np.array_equal(painted[p == 0], image[p == 0])
     change = (painted - image)[p > 0.9].mean()
     if effect == "ct":
@@ -54,7 +54,7 @@ def test_errors_name_what_is_wrong():
     with pytest.raises(ValueError, match="domain of the anomaly is empty"):
         grow_lesion(params, np.zeros(SHAPE, bool), (1.0, 1.0, 1.0))
     with pytest.raises(ValueError, match='unknown effect "red": known are darker, brighter, ct'):
-        paint_lesion(params, np.ones(SHAPE), np.zeros(SHAPE, np.float32), DOMAIN, "red")
+        paint_lesion(params, np.ones(SHAPE), np.zeros(SHAPE, np.float32), DOMAIN, "red", (1.0,) * 3)
     with_mask = next(p for p in (draw_lesion(s, bank_size=1) for s in range(9)) if p.mask == 0)
     with pytest.raises(ValueError, match=r"mask 0 has shape \(2, 2, 2\)"):
         grow_lesion(with_mask, DOMAIN, (1.0, 1.0, 1.0), [np.ones((2, 2, 2))])

@@ -75,7 +75,9 @@ def test_groups_shift_their_nuclei_only():
     groups[5:8, 5:8, 5:8] = 4
     params = replace(own_contrast(MEANS), groups=(0, 0, 0, 0, 0.3, 0, 0, 0, 0))
     change = apply_contrast(t1w, brain, groups, MEANS, params) - t1w
-    np.testing.assert_allclose(change[6:8, 6:8, 6:8], 0.3, atol=1e-5)
+    assert change[6, 6, 6] == pytest.approx(0.3, abs=1e-5)
+    np.testing.assert_allclose(change, change.transpose(2, 1, 0), atol=1e-6)
+    np.testing.assert_allclose(change[3:10], change[3:10][::-1], atol=1e-6)  # to neither side
     assert np.abs(change[:4]).max() < 1e-5
 
 

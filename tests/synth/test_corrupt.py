@@ -127,3 +127,11 @@ def test_artefacts_come_with_the_level():
 def test_the_field_of_view_is_in_millimetres():
     params = replace(NONE, cut_low_mm=4.0, cut_high_mm=6.0)
     assert field_of_view((2, 2, 20), params, 1.0)[0, 0].sum() == 10
+    assert field_of_view((2, 2, 10), params, 1.0)[0, 0].sum() == 2  # never nothing at all
+
+
+@pytest.mark.parametrize("spacing", [1.0, 4.0])
+def test_no_acquisition_is_finer_than_the_box(spacing):
+    drawn = [draw_corruption(np.random.default_rng(s), "severe", spacing) for s in range(200)]
+    assert min(min(d.voxel_mm) for d in drawn) == spacing
+    assert max(max(d.voxel_mm) for d in drawn) > 5

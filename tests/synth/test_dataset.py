@@ -101,6 +101,60 @@ def test_an_unfinished_sample_is_made_again(made, source, tmp_path):
     assert len(records(folder)) == 1
 
 
+def test_a_partial_record_is_no_record(made, source, tmp_path):
+    folder = tmp_path / "again"
+    generate(source, folder, Settings(seed=1), count=1)
+    record = records(folder)[0]
+    record.rename(record.with_name(".sanum-0123456789ab.json"))  # as if killed while it was written
+    assert generate(source, folder, Settings(seed=1), count=1) == 1
+
+
+def test_heads_that_cannot_be_used_leave_nothing(source, tmp_path):
+    labels = tmp_path / "head_dseg.nii.gz"
+    nib.save(nib.Nifti1Image(np.full((9, 9, 9), 999, np.int16), np.eye(4)), labels)
+    place = Source(labels, None, tmp_path / "cache")
+    with pytest.raises(ValueError, match="--ignore-unknown"):
+        generate(place, tmp_path / "set", Settings(seed=1), count=1)
+    assert not (tmp_path / "set").exists()
+    labels.write_bytes(labels.read_bytes()[:60])
+    with pytest.raises(ValueError, match="can be read whole"):
+        generate(place, tmp_path / "set", Settings(seed=1), count=1)
+    labels.write_text("no image")
+    with pytest.raises(ValueError, match="can be read whole"):
+        generate(place, tmp_path / "set", Settings(seed=1), count=1)
+
+
+def test_masks_that_miss_or_are_empty(source, tmp_path):
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    mask = np.zeros((20, 20, 20), np.uint8)
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), bank / "none_mask.nii.gz")
+    place = replace(source, lesions=bank)
+    with pytest.raises(ValueError, match="holds no lesion"):
+        generate(place, tmp_path / "a", Settings(seed=1), count=6)
+    mask[5:9, 5:9, 5:9] = 1
+    far = np.eye(4)
+    far[:3, 3] = 500
+    nib.save(nib.Nifti1Image(mask, far), bank / "none_mask.nii.gz")
+    assert generate(place, tmp_path / "b", Settings(seed=1), count=6) == 6  # noise in its place
+
+
+def test_a_mask_that_is_not_what_it_was(source, tmp_path):
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    mask = bank / "stroke-000_mask.nii.gz"
+    mask.write_bytes(next(source.lesions.glob("*_mask.nii.gz")).read_bytes())
+    place = replace(source, lesions=bank)
+    generate(place, tmp_path / "a", Settings(seed=1), count=6)
+    record = next(p for p in records(tmp_path / "a") if from_json(p.read_text()).masks)
+    image = nib.load(mask)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine), mask)
+    with pytest.raises(RecordError, match=r"stroke-000_mask.nii.gz has changed"):
+        replay(record, place, tmp_path / "b")
+    with pytest.raises(ValueError, match="other lesions"):
+        generate(place, tmp_path / "a", Settings(seed=1), count=7)
+
+
 def test_seeds_differ(made, source, tmp_path):
     generate(source, tmp_path, Settings(seed=2), count=1)
     first, other = (from_json(records(f)[0].read_text()) for f in (made, tmp_path))

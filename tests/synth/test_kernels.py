@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
 from sanum.space.resample import affine_index, sample_at
 from sanum.synth.kernels import pose, recolour
@@ -36,9 +37,17 @@ def test_recolour_is_interpolation_by_numpy():
     knots, values, widths = np.array([0.0, 0.4, 1.0, 2.0]), rng.random(4), rng.random(4) / 10
     head = rng.random(4)
     out = np.empty(shape, np.float32)
-    groups, shifts = np.zeros(shape, np.uint8), np.array([0.1, 5.0], np.float32)
+    groups, shifts = rng.integers(0, 2, shape).astype(np.uint8), np.array([0.1, 0.5], np.float32)
     recolour(t1w, brain, groups, shifts, noise, knots, values, widths, knots, head, 0.03, False, out)
-    image = brain * (np.interp(t1w, knots, values) + 0.1) + (1 - brain) * np.interp(t1w, knots, head)
+    six = np.array(
+        [
+            [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+            [[0, 1, 0], [1, 2, 1], [0, 1, 0]],
+            [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+        ]
+    )
+    shift = ndimage.convolve(shifts[groups], six / 8, mode="nearest")
+    image = brain * (np.interp(t1w, knots, values) + shift) + (1 - brain) * np.interp(t1w, knots, head)
     width = brain * np.interp(t1w, knots, widths) + (1 - brain) * 0.03
     wanted = np.maximum(np.where(image > 0.02, image + width * noise, image), 0)
     np.testing.assert_allclose(out, wanted, atol=1e-5)

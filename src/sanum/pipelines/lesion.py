@@ -57,7 +57,12 @@ def grow_lesion(
 
 
 def paint_lesion(
-    params: LesionParams, image: npt.NDArray, p: Array, domain: npt.NDArray[np.bool_], effect: Effect
+    params: LesionParams,
+    image: npt.NDArray,
+    p: Array,
+    domain: npt.NDArray[np.bool_],
+    effect: Effect,
+    spacing_mm: Sequence[float],
 ) -> Array:
     """Image (X, Y[, Z]) with the anomaly, on the image's own scale.
 
@@ -77,5 +82,7 @@ def paint_lesion(
         unit = max(float(image[domain].mean()) - low, 1e-12)
         levels = (1.0, 0.9 if effect == "darker" else 1.1)
     scaled = ((image - low) / unit).astype(np.float32)
-    painted = apply_look(scaled, p, *levels, params.look, ct=effect == "ct") * unit + low
+    painted = (
+        apply_look(scaled, p, *levels, params.look, ct=effect == "ct", spacing_mm=spacing_mm) * unit + low
+    )
     return np.where(p > 0, painted, image).astype(np.float32)

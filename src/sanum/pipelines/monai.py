@@ -80,10 +80,11 @@ class RandFluidAnomaly(RandomizableTransform):
         assert self.params is not None
         assert self.anomaly is not None
         channels = convert_to_numpy(img)
+        spacing = _spacing(img, self.spacing, domain.ndim)
         if channels.shape[1:] != domain.shape:
             raise ValueError(f"the image has shape {channels.shape[1:]}, the anomaly {domain.shape}")
         painted = np.stack(
-            [paint_lesion(self.params, c, self.anomaly, domain, self.effect) for c in channels]
+            [paint_lesion(self.params, c, self.anomaly, domain, self.effect, spacing) for c in channels]
         )
         if np.issubdtype(channels.dtype, np.integer):  # a cast would wrap around
             kept = np.iinfo(channels.dtype)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ..space.grid import box_around
-from ..synth.anatomy import Anatomy
+from ..synth.anatomy import Anatomy, at_spacing
 from ..synth.contrast import Preset
 from ..synth.corrupt import Level
 from ..synth.generator import apply_sample, draw_sample
@@ -56,7 +57,7 @@ def make_scan(
         np.random.default_rng(seed), anatomy, options.bank, preset=options.preset, level=options.level,
         healthy=options.healthy, spacing_mm=options.spacing_mm,
     )  # fmt: skip
-    sample = apply_sample(anatomy, params, box=box)
+    sample = apply_sample(_fitting(anatomy, options.spacing_mm), params, box=box)
     made: dict[str, npt.NDArray] = {
         "image": sample.image if options.mirrored else sample.image[:1],
         "t1w": sample.t1w[None],
@@ -66,3 +67,8 @@ def make_scan(
         "labels": sample.labels[None],
     }
     return made, np.array(box.affine)
+
+
+@lru_cache(maxsize=8)
+def _fitting(anatomy: Anatomy, spacing_mm: float) -> Anatomy:
+    return at_spacing(anatomy, spacing_mm)

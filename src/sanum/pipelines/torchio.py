@@ -91,7 +91,9 @@ class FluidAnomaly(IntensityTransform):
             p = p[..., None] if flat else p
             for name, image in images.items():
                 effect = self.effect[name] if isinstance(self.effect, dict) else self.effect
-                channels = [paint_lesion(params, c.numpy(), p, domain, effect) for c in image.data]
+                channels = [
+                    paint_lesion(params, c.numpy(), p, domain, effect, image.spacing) for c in image.data
+                ]
                 image.set_data(torch.from_numpy(np.stack(channels)))
         if self.anomaly_name is not None:
             subject.add_image(
@@ -150,7 +152,7 @@ class GeneratedScan(Transform):
             The subject holds no anatomy of that name.
         """
         with np.errstate(all="warn", under="ignore"):  # TorchIO raises on what rounds to 0
-            made, affine = make_scan(subject[self.anatomy_name], self.seed, self.options)
+            made, affine = make_scan(subject.pop(self.anatomy_name), self.seed, self.options)
         for name in subject.get_images_dict(intensity_only=False):
             subject.remove_image(name)
         for name, voxels in made.items():

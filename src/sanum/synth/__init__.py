@@ -1,1 +1,15 @@
 """How scans look: anatomy, contrast, anomaly appearance, geometry, corruption, the generator (floor 3)."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Stream"]
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # when first used: it needs PyTorch
+        return importlib.import_module("sanum.synth.stream").Stream
+    raise AttributeError(f"module 'sanum.synth' has no attribute '{name}'")

@@ -24,7 +24,7 @@ from ..space.grid import Grid, box_around, covering, middle_of
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
-from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_labels
+from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical, read_labels
 from .render import render_t1w
 
 CACHE_VERSION = 6
@@ -157,15 +157,13 @@ def mni_brain() -> tuple[npt.NDArray[np.float32], Grid]:
 
 
 def _measured(t1w: Path, parcellation: Path, ignore_unknown: bool) -> dict[str, Any]:
-    image = nib.as_closest_canonical(nib.load(t1w))
-    labels_image = nib.as_closest_canonical(nib.load(parcellation))
-    if image.shape != labels_image.shape or not np.allclose(image.affine, labels_image.affine, atol=1e-2):
+    (voxels, affine), (raw, its_affine) = read_canonical(t1w), read_canonical(parcellation)
+    if voxels.shape != raw.shape or not np.allclose(affine, its_affine, atol=1e-2):
         raise ValueError(
             f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other"
         )
     labels, _ = read_labels(parcellation, DLMUSE, ignore_unknown=ignore_unknown)
-    voxels = np.asarray(image.dataobj, dtype=np.float32)
-    grid = Grid(voxels.shape, image.affine)
+    voxels, grid = voxels.astype(np.float32), Grid(voxels.shape, affine)
     brain = _whole(labels > 0, grid)
     t1 = correct_bias(voxels, grid, brain)
     t1 = np.clip(t1 / float(np.median(t1[np.isin(labels, list(DLMUSE.white))])), 0, 3)
@@ -227,13 +225,15 @@ def read_mask_on(path: Path, anatomy: Anatomy, *, flip: bool = False) -> npt.NDA
 @lru_cache(maxsize=256)
 def _mni_mask(path: Path) -> tuple[npt.NDArray[np.float16], Grid]:
     """Read a mask, cut to its box at 2 mm, as half floats: a bank of a hundred takes a few megabytes."""
-    image = nib.as_closest_canonical(nib.load(path))
-    mask = np.pad(np.asarray(image.dataobj) > 0.5, 4)
+    voxels, affine = read_canonical(path)
+    mask = np.pad(voxels > 0.5, 4)
+    if not mask.any():
+        raise ValueError(f"{path} holds no lesion: expected a mask with ones in it")
     box = tuple(slice(s.start - 4, s.stop + 4) for s in ndimage.find_objects(mask.astype(np.uint8))[0])
     start = np.eye(4)
     start[:3, 3] = [s.start - 4 for s in box]
-    full = Grid(mask[box].shape, image.affine @ start)
-    spacing = float(np.linalg.norm(image.affine[:3, 0]))
+    full = Grid(mask[box].shape, affine @ start)
+    spacing = float(np.linalg.norm(affine[:3, 0]))
     coarse = covering(full, max(2.0, spacing))
     return resample(mask[box], full, coarse).astype(np.float16), coarse
 

@@ -169,6 +169,8 @@ def grow_in(
         rng = np.random.default_rng([params.seed, attempt])
         if start is not None:
             p0 = soften(start, domain, 0.6)[box]
+            if not p0.any():
+                break
         else:
             n = params.periods_per_200mm
             periods = tuple(n * k * s / 200 for k, s in zip(inside.shape, spacing, strict=True))
@@ -217,7 +219,7 @@ def apply_look(
     params: LookParams,
     *,
     ct: bool = False,
-    spacing_mm: float = MODEL_SPACING_MM,
+    spacing_mm: npt.ArrayLike = MODEL_SPACING_MM,
 ) -> Array:
     """I = I0 + ΔI·P (spec 2): darker where white > grey, else brighter; CT hypodense, by the rule.
 
@@ -227,6 +229,7 @@ def apply_look(
         Healthy image, anomaly probability. What was not negative does not become so.
     white, grey : float
         Mean intensities of the image, same scale.
+    spacing_mm : float or one per axis
     ct : bool
         The image is HU / 80: the shift is one of the Hounsfield units of ischaemia or of blood.
     """
@@ -239,7 +242,7 @@ def apply_look(
     if params.kind == "voxelwise":
         noise *= abs(shift)
     else:
-        noise = ndimage.gaussian_filter(noise, params.smoothness_mm / spacing_mm, truncate=2)
+        noise = ndimage.gaussian_filter(noise, params.smoothness_mm / np.asarray(spacing_mm), truncate=2)
         noise *= params.texture * abs(shift) / max(float(noise.std()), 1e-6)
     out = image.copy()
     changed = out[cut] + (np.float32(shift) + noise) * p[cut]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 Array = npt.NDArray[np.float32]
+MOST_CUT = 0.8  # share of a box's planes that may be missing
 Level = Literal["none", "mild", "medium", "severe"]
 # P(ghosts) = P(spike); the largest share that a line of k-space lacks, and four times the largest wave
 _ARTEFACTS: dict[Level, tuple[float, float]] = {
@@ -53,11 +54,12 @@ def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 
     voxel = np.full(3, spacing_mm)
     u = rng.random()
     if u < low_field * 0.5:
-        voxel = np.array([spacing_mm, spacing_mm, 5.0 + rng.uniform(-0.4, 0.4)])[rng.permutation(3)]
+        voxel = np.array([1.3, 1.3, 5.0 + rng.uniform(-0.4, 0.4)])[rng.permutation(3)]
     elif u < low_field:
-        voxel[:] = rng.uniform(2.0, 4.0)
-    elif u < low_field + thick * 2:
+        voxel[:] = rng.uniform(2.0, 5.0)
+    elif u < low_field + thick:
         voxel[int(rng.integers(3))] = rng.uniform(2.5, 8.5)
+    voxel = np.maximum(voxel, spacing_mm)
     near = level != "none" and rng.random() < 0.25
     slope = rng.normal(0, 0.15, 3) if near else np.zeros(3)
     cut = rng.random() < {"none": 0.0, "mild": 0.04, "medium": 0.12, "severe": 0.12}[level]
@@ -174,7 +176,8 @@ def field_of_view(
     shape: tuple[int, int, int], params: CorruptionParams, spacing_mm: float = 2.0
 ) -> npt.NDArray[np.bool_]:
     """Where the acquisition has data, (X, Y, Z) bool."""
-    low, high = (round(mm / spacing_mm) for mm in (params.cut_low_mm, params.cut_high_mm))
+    cuts = np.array([params.cut_low_mm, params.cut_high_mm]) / spacing_mm
+    low, high = (round(c * min(1.0, MOST_CUT * shape[2] / max(cuts.sum(), 1e-6))) for c in cuts)
     seen = np.ones(shape, bool)
     seen[:, :, :low] = False
     seen[:, :, shape[2] - high :] = False

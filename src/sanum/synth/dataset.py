@@ -6,11 +6,13 @@ and a run that was interrupted goes on with what has none.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,8 +125,8 @@ def generate(
     ScanError
         A file cannot be written; samples that were finished stay whole.
     """
-    pairs, _ = source.pairs(), source.bank()
-    _begin(folder, source, settings)
+    pairs, now = source.pairs(), _what_decides(source, settings)
+    _require_same(folder, now)
     missing = [i for i in range(count) if not _finished(folder, i)]
     done = count - len(missing)
     needed = list({pairs[_choice(settings.seed, i, len(pairs))]: None for i in missing})
@@ -132,6 +134,7 @@ def generate(
         source.anatomy(pair, settings.spacing_mm)
         if on_prepare:
             on_prepare(n + 1, len(needed))
+    _describe(folder, source, now)  # not before the heads were seen to be usable
     for _ in _each(source, folder, settings, missing, workers):
         done += 1
         if on_sample:
@@ -151,9 +154,11 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
         published_geometry=settings.published_geometry, spacing_mm=settings.spacing_mm,
     )  # fmt: skip
     shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
+    masks = {Path(s.mask).name: _digest(Path(s.mask)) for s in params.shapes if s.mask}
     record = Record(
         settings.seed, index, source.name_of(pair), _digest(*pair), anatomy.target, anatomy.scheme,
-        settings.shape, settings.spacing_mm, source.ignore_unknown, replace(params, shapes=shapes),
+        settings.shape, settings.spacing_mm, source.ignore_unknown, tuple(masks.items()),
+        replace(params, shapes=shapes),
     )  # fmt: skip
     write_sample(folder, record, apply_sample(anatomy, params, box=_box(record)))
 
@@ -173,7 +178,7 @@ def remake(record: Record, source: Source) -> Sample:
         raise RecordError(f"{record.anatomy} or its parcellation has changed since the sample was made")
     source = replace(source, ignore_unknown=record.ignore_unknown)
     anatomy = source.anatomy(pair, record.spacing_mm)
-    return apply_sample(anatomy, _located(record.params, source.lesions), box=_box(record))
+    return apply_sample(anatomy, _located(record, source.lesions), box=_box(record))
 
 
 def replay(record_path: Path, source: Source, folder: Path) -> Path:
@@ -227,30 +232,39 @@ def _each(
             for job in as_completed(jobs):
                 job.result()
                 yield
+        except BrokenProcessPool as error:
+            raise ValueError(
+                "a worker process was ended from outside, perhaps for want of memory: take fewer --workers; "
+                "started again, the run goes on"
+            ) from error
         except BaseException:
             processes.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _begin(folder: Path, source: Source, settings: Settings) -> None:
-    """Write what belongs to the whole data set, or see that a run of other settings is not continued."""
-    path = folder / "settings.json"
-    now = {
+def _what_decides(source: Source, settings: Settings) -> dict[str, Any]:
+    return {
         "sanum_generate": FORMAT, **asdict(settings), "shape": list(settings.shape),
-        "source": _digest_of(source.name_of(p) for p in source.pairs()),
-        "lesions": _digest_of(m.name for m in source.bank()),
-        "ignore_unknown": source.ignore_unknown,
+        "heads": _digest(*(file for pair in source.pairs() for file in pair)),
+        "lesions": _digest(*source.bank()), "ignore_unknown": source.ignore_unknown,
     }  # fmt: skip
-    if path.exists():
-        before = json.loads(path.read_text())
-        if before != now:
-            digests = ("source", "lesions")
-            other = [
-                f"other {k}" if k in digests else f"{k} {before.get(k)}"
-                for k in now
-                if before.get(k) != now[k]
-            ]
-            raise ValueError(f"{folder} holds a run with {', '.join(other)}: choose another folder")
+
+
+def _require_same(folder: Path, now: dict[str, Any]) -> None:
+    """See that a run of other settings, or from another source, is not continued."""
+    path = folder / "settings.json"
+    if not path.exists():
+        return
+    before = json.loads(path.read_text())
+    changed = [k for k in now if before.get(k) != now[k]]
+    if changed:
+        told = [f"other {k}" if k in ("heads", "lesions") else f"{k} {before.get(k)}" for k in changed]
+        raise ValueError(f"{folder} holds a run with {', '.join(told)}: choose another folder")
+
+
+def _describe(folder: Path, source: Source, now: dict[str, Any]) -> None:
+    """Write what belongs to the whole data set."""
+    if (folder / "settings.json").exists():
         return
     description = {
         "Name": "Scans generated by sanum",
@@ -262,7 +276,7 @@ def _begin(folder: Path, source: Source, settings: Settings) -> None:
         text = json.dumps({**description, "DatasetType": kind}, indent=2) + "\n"
         _write_text(root / "dataset_description.json", text)
     _write_text(folder / ".bidsignore", _IGNORED)
-    _write_text(path, json.dumps(now, indent=2) + "\n")
+    _write_text(folder / "settings.json", json.dumps(now, indent=2) + "\n")
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -271,7 +285,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _finished(folder: Path, index: int) -> bool:
-    return any((folder / _subject(index) / "anat").glob("*.json"))
+    return any((folder / _subject(index) / "anat").glob(f"{_subject(index)}_*.json"))
 
 
 def _subject(index: int) -> str:
@@ -282,12 +296,12 @@ def _choice(seed: int, index: int, count: int) -> int:
     return int(np.random.default_rng([seed, index]).integers(count))
 
 
-def _digest(t1w: Path | None, parcellation: Path) -> str:
-    return hashlib.sha256((t1w.read_bytes() if t1w else b"") + parcellation.read_bytes()).hexdigest()
-
-
-def _digest_of(names: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+def _digest(*files: Path | None) -> str:
+    """SHA-256 of files one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes() if file else b"")
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=8)
@@ -297,14 +311,16 @@ def _anatomy(
     return at_spacing(prepare(t1w, parcellation, cache, ignore_unknown=ignore_unknown), spacing_mm)
 
 
-def _located(params: SampleParams, lesions: Path | None) -> SampleParams:
-    shapes = []
-    for shape in params.shapes:
+def _located(record: Record, lesions: Path | None) -> SampleParams:
+    shapes, digests = [], dict(record.masks)
+    for shape in record.params.shapes:
         if shape.mask is not None:
             if lesions is None or not (lesions / shape.mask).exists():
                 raise RecordError(
                     f"the sample needs the lesion mask {shape.mask}: pass its folder as --lesions"
                 )
+            if _digest(lesions / shape.mask) != digests.get(shape.mask):
+                raise RecordError(f"the lesion mask {shape.mask} has changed since the sample was made")
             shape = replace(shape, mask=str(lesions / shape.mask))
         shapes.append(shape)
-    return replace(params, shapes=tuple(shapes))
+    return replace(record.params, shapes=tuple(shapes))

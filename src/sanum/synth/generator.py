@@ -1,7 +1,7 @@
 """One training sample: healthy anatomy → anomaly → modality → pose → acquisition → mirrored pair."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,16 @@ from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
 from ..space.grid import Grid, box_around
 from ..space.mirror import mirror
 from .anatomy import ATLAS_GRID, Anatomy
-from .anomaly import LESION_FRACTION, LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow
+from .anomaly import (
+    LESION_FRACTION,
+    LookParams,
+    NothingInside,
+    ShapeParams,
+    apply_look,
+    draw_look,
+    draw_shape,
+    grow,
+)
 from .contrast import ContrastParams, Preset, apply_contrast, draw_contrast, draw_preset
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
 from .geometry import (
@@ -159,13 +168,20 @@ def apply_sample(
 
 def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[npt.NDArray[np.float32], Labels]:
     """T1w, brain and each anomaly (C, X, Y, Z), and the labels, as they lie in the box."""
-    grown = [grow(anatomy, s) for s in params.shapes]
+    grown = [_grown(anatomy, s) for s in params.shapes]
     volumes = np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown], axis=-1)
     matrix, knots = pose_map(params.geometry, box, anatomy.grid, anatomy.centre_mm)
     out = np.empty((volumes.shape[-1], *box.shape), np.float32)
     labels = np.empty(box.shape, np.int16)
     pose(volumes, anatomy.labels, matrix, knots, out, labels)
     return out, labels
+
+
+def _grown(anatomy: Anatomy, shape: ShapeParams) -> Array:
+    try:
+        return grow(anatomy, shape)
+    except NothingInside:  # a mask that misses this head gives way to noise
+        return grow(anatomy, replace(shape, mask=None))
 
 
 def to_atlas(anatomy: Anatomy, geometry: GeometryParams) -> npt.NDArray[np.float64]:

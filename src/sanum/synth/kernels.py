@@ -96,7 +96,7 @@ def recolour(
 ):  # fmt: skip
     """Fill `out` (X, Y, Z) with brain·(inside(t1w) + shift) + (1 − brain)·outside(t1w) + width·noise ≥ 0.
 
-    The shift is the mean of `shifts` over the groups of the voxel and its seven lower neighbours. Inside and
+    The shift is the mean of `shifts` over the groups of the voxel (twice) and its six neighbours. Inside and
     outside are piecewise linear; so is the width inside. `keep_air`: outside, what is at most
     0.02 stays as it is. Noise comes where there is more than 0.02.
     """
@@ -107,12 +107,12 @@ def recolour(
                 x, b = t1w[i, j, k], brain[i, j, k]
                 value = width = np.float32(0)
                 if b > 0:
-                    shift = np.float32(0)
-                    for a in range(max(i - 1, 0), i + 1):
-                        for c in range(max(j - 1, 0), j + 1):
-                            shift += shifts[groups[a, c, k]]
-                            shift += shifts[groups[a, c, max(np.int64(k) - 1, 0)]]
-                    shift /= np.float32(2 * (1 + min(i, 1)) * (1 + min(j, 1)))
+                    shift = np.float32(2) * shifts[groups[i, j, k]]
+                    shift += shifts[groups[max(i - 1, 0), j, k]] + shifts[groups[min(i + 1, nx - 1), j, k]]
+                    shift += shifts[groups[i, max(j - 1, 0), k]] + shifts[groups[i, min(j + 1, ny - 1), k]]
+                    before, after = max(np.int64(k) - 1, 0), min(np.int64(k) + 1, nz - 1)
+                    shift += shifts[groups[i, j, before]] + shifts[groups[i, j, after]]
+                    shift *= np.float32(0.125)
                     value += b * np.float32(_between(x, knots, values) + shift)
                     width += b * np.float32(_between(x, knots, widths))
                 if b < 1:

@@ -1,5 +1,6 @@
 """What the numbers of a parcellation mean: those of DLMUSE and those of FreeSurfer."""
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -104,11 +105,20 @@ FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the 
     sides=(
         *_pairs((41, 2), (42, 3), (43, 4), (44, 5), (46, 7), (47, 8), (49, 10), (50, 11), (51, 12)),
         *_pairs((52, 13), (53, 17), (54, 18), (57, 25), (58, 26), (60, 28), (62, 30), (63, 31)),
-        *_pairs((163, 136), (164, 137)),
+        *_pairs((163, 136), (164, 137), (79, 78)),
         *((2000 + n, 1000 + n) for n in _CORTEX),
     ),
 )  # fmt: skip
 SCHEMES = {s.name: s for s in (DLMUSE, FREESURFER)}
+
+
+def read_canonical(path: Path) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
+    """Voxels on canonical axes, and their affine; ValueError for what is not a whole image."""
+    try:
+        image = nib.as_closest_canonical(nib.load(path))
+        return np.asarray(image.dataobj), image.affine
+    except (nib.filebasedimages.ImageFileError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} is not an image that can be read whole: {error}") from None
 
 
 def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> tuple[Labels, npt.NDArray]:
@@ -124,8 +134,8 @@ def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> 
     ValueError
         Labels that are not integers, that the scheme does not have, or that are not a whole brain's.
     """
-    image = nib.as_closest_canonical(nib.load(path))
-    labels, name = np.asarray(image.dataobj), path.name
+    labels, affine = read_canonical(path)
+    name = path.name
     values = np.unique(labels)
     if not np.array_equal(values, np.round(values)):
         raise ValueError(f"{name} holds values that are not integers: expected labels of {scheme.name}")
@@ -145,4 +155,4 @@ def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> 
         if not set(values.tolist()) & getattr(scheme, tissue):
             kind = "white matter" if tissue == "white" else tissue
             raise ValueError(f"{name} has no {kind}: expected a whole brain in the labels of {scheme.name}")
-    return labels.astype(np.int16), image.affine
+    return labels.astype(np.int16), affine

@@ -36,6 +36,8 @@ class Record:
         Of the sample's box.
     ignore_unknown : bool
         Unknown labels went to their neighbours.
+    masks : tuple of (name, sha256)
+        Of the lesion masks that the sample starts from.
     params : SampleParams
         Lesion masks by name, without their folder.
     """
@@ -49,6 +51,7 @@ class Record:
     shape: tuple[int, int, int]
     spacing_mm: float
     ignore_unknown: bool
+    masks: tuple[tuple[str, str], ...]
     params: SampleParams
 
 
@@ -76,7 +79,7 @@ def from_json(text: str) -> Record:
         raise RecordError(f"the record has version {version}, this sanum reads version {FORMAT}")
     try:
         return _decode(Record, data)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"the record is damaged: {error}") from None
 
 

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..space.grid import Grid
-from .anatomy import Anatomy
+from .anatomy import Anatomy, at_spacing
 from .generator import MODEL_BOX, apply_sample, draw_sample
 from .workers import ahead_of_use, pool
 
@@ -45,7 +45,8 @@ class Stream(IterableDataset[Item]):
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
-        self.anatomies, self.bank, self.seed, self.start = list(anatomies), list(bank), seed, start
+        self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in anatomies]
+        self.bank, self.seed, self.start = list(bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
         self._kept: OrderedDict[int, Item] = OrderedDict()
 
@@ -55,6 +56,7 @@ class Stream(IterableDataset[Item]):
 
     def made_by(self, workers: int) -> Generator[Item, None, None]:
         """As iterating, the samples made ahead of use by `workers` processes; close it to stop them."""
+        self._kept.clear()  # as `_to_make` begins
         with pool(workers, _begin, self) as processes:
             made = ahead_of_use(processes, _make, self._to_make(), AHEAD)
             try:
