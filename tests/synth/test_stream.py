@@ -108,3 +108,21 @@ def test_other_processes_make_the_same_items(anatomy, monkeypatch):
 def test_any_box(anatomy):
     item = Stream([anatomy], [], seed=1, box=box_around((0, 0, 0), (24, 28, 20), 7.0)).item(0)
     assert item["image"].shape == (2, 24, 28, 20)
+
+
+@pytest.mark.parametrize("device", ["cpu", "as on a GPU"])
+def test_batches_are_the_items(anatomy, monkeypatch, device):
+    box = box_around((0, 0, 0), (24, 28, 20), 7.0)
+    stream = Stream([anatomy], [], seed=1, start=4, box=box, lost=0.5)
+    if device != "cpu":  # the way of a GPU, on the CPU
+        real = module.OnDevice
+        monkeypatch.setattr(module, "OnDevice", lambda heads, _: real(heads, "cpu"))
+    batch = next(stream.batches(3, device=device))
+    items = [stream.item(n) for n in (4, 5, 6)]
+    assert set(batch) == set(items[0])
+    for name in ("t1w", "p", "brain", "to_atlas"):
+        wanted = torch.stack([i[name] for i in items])
+        assert batch[name].shape == wanted.shape
+        both = wanted.isnan() == batch[name].isnan()
+        assert both.all()
+        assert float((batch[name] - wanted).nan_to_num().abs().mean()) < 1e-3

@@ -71,14 +71,12 @@ def _one_octave(
     rng: np.random.Generator,
     offset: Sequence[float] | None,
 ) -> Array:
-    cells = [int(np.ceil(p)) + 2 for p in periods]
-    gradients = rng.standard_normal((*cells, len(cells))).astype(np.float32)
-    gradients /= np.maximum(np.linalg.norm(gradients, axis=-1, keepdims=True), 1e-12)
-    if len(cells) == 2:  # the slice through a lattice of 3D whose gradients all lie in it
+    gradients = lattice(periods, rng)
+    if len(shape) == 2:  # the slice through a lattice of 3D whose gradients all lie in it
         gradients = np.pad(gradients[None], ((0, 1), (0, 0), (0, 0), (1, 0)))
-    shifts = [0.0] * len(cells) if offset is None else offset
-    places = [_cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, shifts, periods, strict=True)]
-    *across, (cell, part, fade) = [_cells_of(np.zeros(1)), *places][-3:]
+    shifts = [0.0] * len(shape) if offset is None else offset
+    places = [cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, shifts, periods, strict=True)]
+    *across, (cell, part, fade) = [cells_of(np.zeros(1)), *places][-3:]
     starts = np.searchsorted(cell, np.arange(cell[-1] + 2))
     out = np.empty(shape, dtype=np.float32)
     first, second = across
@@ -86,7 +84,14 @@ def _one_octave(
     return out
 
 
-def _cells_of(position: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], Array, Array]:
+def lattice(periods: Sequence[float], rng: np.random.Generator) -> Array:
+    """Unit gradients (A, B[, C], n) at the lattice points: all that is random about a noise."""
+    cells = [int(np.ceil(p)) + 2 for p in periods]
+    gradients = rng.standard_normal((*cells, len(cells))).astype(np.float32)
+    return gradients / np.maximum(np.linalg.norm(gradients, axis=-1, keepdims=True), 1e-12)
+
+
+def cells_of(position: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], Array, Array]:
     """Lattice cell of each position, where in the cell it lies, and the fade of that."""
     cell = np.floor(position).astype(np.int64)
     t = (position - cell).astype(np.float32)

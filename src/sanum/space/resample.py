@@ -57,21 +57,23 @@ def sample_affine(
 
     Works slab by slab so that the sampling positions never take more than a few dozen megabytes.
     """
-    size = torch.tensor(volume.shape[1:], dtype=torch.float32)
-    out = torch.empty((volume.shape[0], *shape), dtype=volume.dtype)
+    size = torch.tensor(volume.shape[1:], dtype=torch.float32, device=volume.device)
+    out = torch.empty((volume.shape[0], *shape), dtype=volume.dtype, device=volume.device)
     step = max(1, 2_000_000 // max(1, shape[1] * shape[2]))
     for start in range(0, shape[0], step):
         count = min(step, shape[0] - start)
         here = to_voxel @ np.array([[1, 0, 0, start], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-        index = affine_index(here, (count, shape[1], shape[2]))
+        index = affine_index(here, (count, shape[1], shape[2]), volume.device)
         out[:, start : start + count] = sample_at(volume, index, size, nearest=nearest)
     return out
 
 
-def affine_index(to_voxel: npt.NDArray[np.float64], shape: tuple[int, ...]) -> torch.Tensor:
+def affine_index(
+    to_voxel: npt.NDArray[np.float64], shape: tuple[int, ...], device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """Positions `to_voxel`·(i, j, k, 1), (3, I, J, K) float32."""
-    a = torch.from_numpy(np.asarray(to_voxel)[:3].astype(np.float32))
-    i, j, k = (torch.arange(n, dtype=torch.float32) for n in shape)
+    a = torch.from_numpy(np.asarray(to_voxel)[:3].astype(np.float32)).to(device)
+    i, j, k = (torch.arange(n, dtype=torch.float32, device=device) for n in shape)
     first = a[:, 0, None] * i + a[:, 3, None]
     plane = a[:, 1, None, None] * j[:, None] + a[:, 2, None, None] * k
     return first[:, :, None, None] + plane[:, None]
@@ -82,7 +84,7 @@ def sample_at(
 ) -> torch.Tensor:
     """Volume (C, X, Y, Z) at voxel positions `index` (3, I, J, K); 0 outside."""
     if size is None:
-        size = torch.tensor(volume.shape[1:], dtype=torch.float32)
+        size = torch.tensor(volume.shape[1:], dtype=torch.float32, device=volume.device)
     # grid_sample wants (z, y, x) order and, with align_corners=False, (2 i + 1) / n − 1
     grid = (2 * index + 1) / size[:, None, None, None] - 1
     grid = grid.flip(0).permute(1, 2, 3, 0)[None]

@@ -1,6 +1,6 @@
 """Anomalies: where they start, where the fluid moves them, how they look (spec 1 and 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,6 +17,7 @@ from .anatomy import Anatomy, read_mask_on
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+SMALLEST_MEAN = 1e-6  # of P over its grid: below, the shape is drawn again (spec 1)
 LESION_FRACTION = 0.2  # of max P: below is no lesion (spec 1)
 Tissue = Literal["brain", "white", "cortex", "left", "right"]
 Kind = Literal["textured", "voxelwise"]
@@ -122,9 +123,7 @@ def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -
     domain = territory(anatomy, params.tissue)
     if within is not None:
         domain = domain & within
-    start = None
-    if params.mask is not None:
-        start = read_mask_on(Path(params.mask), anatomy, flip=params.flip)
+    start = start_of(anatomy, params)
     whole = params.tissue == "brain" and within is None
     spacing = tuple(float(s) for s in anatomy.grid.spacing_mm)
     try:
@@ -133,6 +132,11 @@ def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -
         raise NothingInside(
             f"no anomaly of {params} falls inside the {params.tissue} of {anatomy.name}"
         ) from error
+
+
+def start_of(anatomy: Anatomy, params: ShapeParams) -> npt.NDArray[np.float32] | None:
+    """Mask of the bank (X, Y, Z) that the anomaly starts from; None: noise."""
+    return read_mask_on(Path(params.mask), anatomy, flip=params.flip) if params.mask is not None else None
 
 
 def grow_in(
@@ -160,32 +164,49 @@ def grow_in(
         A ValueError: the domain is empty, or nothing of the anomaly falls inside.
     """
     spacing = tuple(float(s) for s in spacing_mm)
+    for begun in starts_in(domain, spacing, params, start=start):
+        flow = draw_flow(
+            begun.inside, rng=begun.rng, spacing=spacing, peak_speed=params.peak_speed,
+            diffusion_length=params.diffusion_length, ramp=None if ramp is None else ramp[begun.box],
+        )  # fmt: skip
+        p = transport(begun.p0, flow, duration=params.duration, integrator="euler").p
+        if p.sum() >= SMALLEST_MEAN * domain.size:
+            whole = np.zeros(domain.shape, np.float32)
+            whole[begun.box] = p / p.max()
+            return whole
+    raise NothingInside("nothing of the anomaly falls inside its domain")
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where an anomaly starts: P0 and the domain in the domain's `box`, and what its flow is drawn from."""
+
+    p0: Array
+    inside: Mask
+    box: tuple[slice, ...]
+    rng: np.random.Generator
+
+
+def starts_in(
+    domain: Mask, spacing: tuple[float, ...], params: ShapeParams, *, start: npt.NDArray | None = None
+) -> Iterator[Start]:
+    """Up to eight starts, one seed after the other; none if `start` lies outside of the domain."""
     if not domain.any():
         raise NothingInside("the domain of the anomaly is empty")
     box = ndimage.find_objects(domain.astype(np.uint8))[0]
     inside = domain[box]
-    ramp = None if ramp is None else ramp[box]
     for attempt in range(8):
         rng = np.random.default_rng([params.seed, attempt])
         if start is not None:
             p0 = soften(start, domain, 0.6)[box]
             if not p0.any():
-                break
+                return
         else:
             n = params.periods_per_200mm
             periods = tuple(n * k * s / 200 for k, s in zip(inside.shape, spacing, strict=True))
             p0 = noise_shape(inside, rng=rng, percentile=params.percentile, periods=periods)
             p0 = _some_parts(p0, rng)
-        flow = draw_flow(
-            inside, rng=rng, spacing=spacing, peak_speed=params.peak_speed,
-            diffusion_length=params.diffusion_length, ramp=ramp,
-        )  # fmt: skip
-        p = transport(np.clip(p0, 0, 1), flow, duration=params.duration, integrator="euler").p
-        if p.sum() >= 1e-6 * domain.size:
-            whole = np.zeros(domain.shape, np.float32)
-            whole[box] = p / p.max()
-            return whole
-    raise NothingInside("nothing of the anomaly falls inside its domain")
+        yield Start(np.clip(p0, 0, 1), inside, box, rng)
 
 
 def _some_parts(p0: Array, rng: np.random.Generator) -> Array:
@@ -237,7 +258,7 @@ def apply_look(
     if not box:
         return image
     cut = box[0]
-    shift = _shift(white, grey, params, ct=ct)
+    shift = shift_of(white, grey, params, ct=ct)
     noise = np.random.default_rng(params.seed).standard_normal(p[cut].shape, dtype=np.float32)
     if params.kind == "voxelwise":
         noise *= abs(shift)
@@ -250,7 +271,8 @@ def apply_look(
     return out
 
 
-def _shift(white: float, grey: float, params: LookParams, *, ct: bool) -> float:
+def shift_of(white: float, grey: float, params: LookParams, *, ct: bool) -> float:
+    """Mean of ΔI, on the image's scale, by the sign rule."""
     darker = ((white > grey) or ct) != params.against_rule
     if ct:
         least, more = HYPODENSE_HU if darker else HYPERDENSE_HU

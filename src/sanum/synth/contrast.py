@@ -120,27 +120,32 @@ def apply_contrast(
     spacing_mm: float = MODEL_SPACING_MM,
 ) -> Array:
     """Image (X, Y, Z) of the modality from the T1w (white matter 1), soft `brain` mask and `groups`."""
-    fluid, grey, white = (float(m) for m in np.asarray(t1_means))
-    f, g, w = params.tissue
-    knots = [0.0, fluid, grey, white, 2.0]
-    values = [
-        f - params.below * fluid * (g - f) / max(grey - fluid, 0.1),
-        f,
-        g,
-        w,
-        w + params.above * (2.0 - white),
-    ]
+    knots, values, widths = curves(t1_means, params)
     noise = np.zeros_like(t1w)
     if any(params.widths):
         noise = np.random.default_rng(params.seed).standard_normal(t1w.shape, dtype=np.float32)
         noise = ndimage.gaussian_filter(noise, params.smoothness_mm / spacing_mm, truncate=2)
         noise /= max(float(noise[::4, ::4, ::4].std()), 1e-6)
     image = np.empty_like(t1w, dtype=np.float32)
-    widths = params.widths
     recolour(
         np.ascontiguousarray(t1w, np.float32), np.ascontiguousarray(brain, np.float32), groups,
-        np.array(params.groups, np.float32), noise,
-        np.array(knots), np.maximum(values, 0), np.array([widths[0], *widths[:3], widths[2]]),
-        HEAD_KNOTS, np.array(params.head), widths[3], params.preset == "t1w", image,
+        np.array(params.groups, np.float32), noise, knots, values, widths,
+        HEAD_KNOTS, np.array(params.head), params.widths[3], params.preset == "t1w", image,
     )  # fmt: skip
     return image
+
+
+def curves(
+    t1_means: npt.ArrayLike, params: ContrastParams
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Knots of T1w intensity inside the brain, with the modality's intensity and width at each."""
+    fluid, grey, white = (float(m) for m in np.asarray(t1_means))
+    f, g, w = params.tissue
+    below = f - params.below * fluid * (g - f) / max(grey - fluid, 0.1)
+    values = np.array([below, f, g, w, w + params.above * (2.0 - white)])
+    widths = params.widths
+    return (
+        np.array([0.0, fluid, grey, white, 2.0]),
+        np.maximum(values, 0),
+        np.array([widths[0], *widths[:3], widths[2]]),
+    )

@@ -105,15 +105,16 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
         field = F.interpolate(knots, size=image.shape, mode="trilinear", align_corners=True)[0, 0]
         out = out * torch.exp(field).numpy()
     if params.bias_rim or any(params.bias_slope):
-        out = out * _near_coils(image.shape, params)
+        out = out * near_coils(image.shape, params)
     if params.ghost_strength > 0:
-        out = _with_ghosts(out, params)
+        out = with_ghosts(torch.from_numpy(out), params).numpy()
     if params.spike_strength > 0:
-        out = np.maximum(out + _wave(out.shape, params, spacing_mm), 0)
-    factor = np.asarray(params.voxel_mm) / spacing_mm
-    out = _blur_profile(out, factor, params.profile)
-    small = [max(4, round(n / f)) for n, f in zip(image.shape, factor, strict=True)]
-    coarse = tuple(small) != image.shape
+        out = np.maximum(out + wave(out.shape, params, spacing_mm), 0)
+    for axis, sigma in enumerate(blur_sigmas(params, spacing_mm)):
+        if sigma:
+            out = ndimage.gaussian_filter1d(out, sigma, axis=axis, truncate=2.5)
+    small = acquired_shape(image.shape, params, spacing_mm)
+    coarse = small != image.shape
     if coarse:
         out = F.interpolate(
             torch.from_numpy(np.ascontiguousarray(out))[None, None], size=small, mode="trilinear"
@@ -132,8 +133,8 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
     return out.astype(np.float32, copy=False)
 
 
-def _near_coils(shape: tuple[int, ...], params: CorruptionParams) -> Array:
-    # exp of a paraboloid with a slope, over the box from -1 to 1
+def near_coils(shape: tuple[int, ...], params: CorruptionParams) -> Array:
+    """Factor (X, Y, Z): exp of a paraboloid with a slope, over the box from -1 to 1."""
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     parts = [
         np.exp(params.bias_rim * (x * x - 0.25) + slope * x)
@@ -142,28 +143,32 @@ def _near_coils(shape: tuple[int, ...], params: CorruptionParams) -> Array:
     return np.einsum("i,j,k->ijk", *parts).astype(np.float32, copy=False)
 
 
-def _blur_profile(out: Array, factor: npt.NDArray, profile: float) -> Array:
-    # slice profile: σ = (0.85 … 1.15)·ln 5/π · thickness/spacing voxels (spec 3), where the axis is coarser
-    for axis, f in enumerate(factor):
-        if f > 1.05:
-            out = ndimage.gaussian_filter1d(
-                out, profile * np.log(5) / np.pi * f * 0.75, axis=axis, truncate=2.5
-            )
-    return out
+def blur_sigmas(params: CorruptionParams, spacing_mm: float) -> list[float]:
+    """σ of the slice profile along each axis, in voxels: (0.85 … 1.15)·ln 5/π · thickness/spacing (spec 3).
+
+    0 where the acquisition is not coarser than the grid.
+    """
+    factors = [mm / spacing_mm for mm in params.voxel_mm]
+    return [params.profile * float(np.log(5)) / np.pi * f * 0.75 if f > 1.05 else 0.0 for f in factors]
 
 
-def _with_ghosts(out: Array, params: CorruptionParams) -> Array:
+def acquired_shape(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> tuple[int, ...]:
+    """Voxels of the acquisition over a box of this shape."""
+    return tuple(max(4, round(n * spacing_mm / mm)) for n, mm in zip(shape, params.voxel_mm, strict=True))
+
+
+def with_ghosts(out: torch.Tensor, params: CorruptionParams) -> torch.Tensor:
     """Every n-th line of k-space is weaker, but for its middle: faint copies, shifted by 1/n of the box."""
-    lines = torch.fft.rfft(torch.from_numpy(out), dim=params.ghost_axis)
-    keep = torch.ones(lines.shape[params.ghost_axis])
+    lines = torch.fft.rfft(out, dim=params.ghost_axis)
+    keep = torch.ones(lines.shape[params.ghost_axis], device=out.device)
     keep[:: params.ghost_count] = 1 - params.ghost_strength
     keep[: max(1, round(0.02 * len(keep)))] = 1
     shape = [-1 if a == params.ghost_axis else 1 for a in range(3)]
     size = out.shape[params.ghost_axis]
-    return torch.fft.irfft(lines * keep.reshape(shape), n=size, dim=params.ghost_axis).abs().numpy()
+    return torch.fft.irfft(lines * keep.reshape(shape), n=size, dim=params.ghost_axis).abs()
 
 
-def _wave(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> Array:
+def wave(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> Array:
     """One point of k-space too strong: a wave over the whole image."""
     parts = [
         np.exp(2j * np.pi * spacing_mm * np.arange(n) / length).astype(np.complex64)

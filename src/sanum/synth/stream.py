@@ -17,7 +17,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..space.grid import Grid
 from .anatomy import Anatomy, at_spacing
-from .generator import MODEL_BOX, apply_sample, draw_sample
+from .batch import OnDevice
+from .generator import MODEL_BOX, SampleParams, apply_sample, draw_sample
 from .workers import ahead_of_use, pool
 
 Item = dict[str, torch.Tensor]
@@ -92,13 +93,38 @@ class Stream(IterableDataset[Item]):
 
     def sample(self, number: int) -> dict[str, npt.NDArray[np.float32]]:
         """Sample `number` as arrays."""
-        rng = np.random.default_rng([self.seed, number])
-        anatomy = self.anatomies[int(rng.integers(len(self.anatomies)))]
-        params = draw_sample(rng, anatomy, self.bank, spacing_mm=float(self.box.spacing_mm[0]))
-        sample = apply_sample(anatomy, params, box=self.box)
-        pose = sample.to_atlas if rng.random() >= self.lost else np.full((4, 4), np.nan)
+        head, params, known = self._drawn(number)
+        sample = apply_sample(self.anatomies[head], params, box=self.box)
+        pose = sample.to_atlas if known else np.full((4, 4), np.nan)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in ("t1w", "p", "lesion", "brain")}
         return {"image": sample.image, "to_atlas": pose.astype(np.float32), **truth}
+
+    def _drawn(self, number: int) -> tuple[int, SampleParams, bool]:
+        """Which anatomy, with which parameters, and whether its pose is told."""
+        rng = np.random.default_rng([self.seed, number])
+        head = int(rng.integers(len(self.anatomies)))
+        params = draw_sample(rng, self.anatomies[head], self.bank, spacing_mm=float(self.box.spacing_mm[0]))
+        return head, params, bool(rng.random() >= self.lost)
+
+    def batches(self, size: int, *, device: str = "auto") -> Generator[Item, None, None]:
+        """Batches of samples start, start+1, …, each used once, made on a device.
+
+        On "auto" that is the GPU where there is one (by `batch.OnDevice`, in PyTorch), else the CPU.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        heads = None if device == "cpu" else OnDevice(self.anatomies, device)
+        for first in count(self.start, size):
+            numbers = range(first, first + size)
+            if heads is None:
+                items = [_tensors(self.sample(n)) for n in numbers]
+                yield {name: torch.stack([i[name] for i in items]) for name in items[0]}
+                continue
+            drawn = [self._drawn(n) for n in numbers]
+            batch = heads.batch([d[0] for d in drawn], [d[1] for d in drawn], box=self.box)
+            batch.pop("labels")
+            batch["to_atlas"][[not d[2] for d in drawn]] = torch.nan
+            yield batch
 
     def __iter__(self) -> Generator[Item, None, None]:
         """From `start` on, without end."""
