@@ -19,6 +19,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from . import __version__
+from .composition import COMPOSITIONS, Compose
+from .composition import compose as composed
 from .methods import registry
 from .methods.registry import Maps, Predictor
 from .scan import Scan, ScanError, read, write
@@ -164,6 +166,7 @@ def reconstruct(
     space: Space = "input",
     volume: int | None = None,
     predictor: Predictor | None = None,
+    compose: Compose = "anatomy",
     on_step: OnStep | None = None,
 ) -> Reconstruction:
     """Healthy anatomy, anomaly and uncertainty of one scan.
@@ -180,14 +183,20 @@ def reconstruct(
         Which volume of a 4D image.
     predictor : Predictor, optional
         A loaded method (for many scans); default the shipped one.
+    compose : "anatomy", "keep-healthy" or "keep-lesion"
+        The predicted anatomy everywhere; or, of a T1w, its own healthy tissue with only the anomaly replaced,
+        or the predicted anatomy with the anomaly put back.
     on_step : function, optional
         Told the name of each step.
 
     Raises
     ------
     ScanError
-        The source is not a scan of a head that can be used; one sentence says why.
+        The source is not a scan of a head that can be used, or no T1w whose tissue could be kept; one
+        sentence says why.
     """
+    if compose not in COMPOSITIONS:
+        raise ValueError(f'compose is {", ".join(COMPOSITIONS)}, not "{compose}"')
     if space not in ("input", "1mm"):
         raise ValueError(f'space is "input" or "1mm", not "{space}"')
     tell = on_step or (lambda _: None)
@@ -210,6 +219,11 @@ def reconstruct(
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     result = to_scan_grid(maps, conformed.grid, target)
     contrast = scan.contrast or guess_contrast(conformed.image, maps)
+    if compose != "anatomy":
+        require_t1w(scan, contrast, compose)
+        tell("compose")
+        anatomy = composed(compose, result.scan, result.anatomy, result.anomaly, result.brain)
+        result = replace(result, anatomy=anatomy)
     provenance = {
         "version": __version__,
         "weights": predictor.weights_name,
@@ -219,6 +233,7 @@ def reconstruct(
         "seconds": f"{time.monotonic() - began:.1f}",
         "input": scan.path.name if scan.path else "(in memory)",
         "space": space,
+        "composition": compose,
     }
     return replace(
         result,
@@ -278,6 +293,15 @@ def require_brain(scan: Scan, ml: float) -> None:
             f"no brain found in {_called(scan)}: expected a scan of a head, found {ml:.0f} mL that look "
             f"like brain (at least {SMALLEST_BRAIN_ML:.0f} are needed); check that the file shows a head and "
             "that its orientation is right"
+        )
+
+
+def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
+    """Raise `ScanError` if the scan is no T1w, whose tissue alone can stand beside the anatomy's."""
+    if not (contrast or "").startswith("T1w"):
+        raise ScanError(
+            f"{compose} needs a T1w, but {_called(scan)} is {contrast or 'of unknown contrast'}: "
+            "leave the composition out, or name the file …_T1w if it is one"
         )
 
 

@@ -27,6 +27,14 @@ class Space(StrEnum):
     one_mm = "1mm"
 
 
+class Composition(StrEnum):
+    """What the anatomy shows."""
+
+    anatomy = "anatomy"
+    keep_healthy = "keep-healthy"
+    keep_lesion = "keep-lesion"
+
+
 def command(
     scans: Annotated[
         list[Path], typer.Argument(metavar="SCAN...", help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder.")
@@ -35,6 +43,13 @@ def command(
     space: Annotated[
         Space, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")
     ] = Space.input,
+    compose: Annotated[
+        Composition,
+        typer.Option(
+            help="The predicted anatomy; of a T1w also its own healthy tissue, only the anomaly replaced; "
+            "or the predicted anatomy with the anomaly put back."
+        ),
+    ] = Composition.anatomy,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
     volume: Annotated[
@@ -68,7 +83,8 @@ def command(
     run = _Run(output, predictor)
     for number, path in enumerate(scans):
         label = path.name if len(scans) == 1 else f"[{number + 1}/{len(scans)}] {path.name}"
-        run.one(path, label, space=space.value, volume=volume, overwrite=overwrite, quiet=quiet)
+        how = {"space": space.value, "volume": volume, "compose": compose.value}
+        run.one(path, label, how, overwrite=overwrite, quiet=quiet)
     run.write_summary(quiet)
     failed = [e for e in run.entries if e["error"]]
     if len(scans) > 1 and failed:
@@ -92,9 +108,7 @@ class _Run:
         self.output, self.predictor, self.began = output, predictor, time.monotonic()
         self.entries: list[dict[str, Any]] = []
 
-    def one(
-        self, path: Path, label: str, *, space: Any, volume: int | None, overwrite: bool, quiet: bool
-    ) -> None:
+    def one(self, path: Path, label: str, how: dict[str, Any], *, overwrite: bool, quiet: bool) -> None:
         """Reconstruct one scan; a failure is noted and told, and the next scan goes on."""
         from ..reconstruction import check_free, reconstruct
         from ..scan import ScanError
@@ -105,7 +119,7 @@ class _Run:
         try:
             check_free(stem_of(path), self.output, overwrite=overwrite)  # before minutes of work, not after
             with Steps(label, quiet=quiet) as tell:
-                result = reconstruct(path, space=space, volume=volume, predictor=self.predictor, on_step=tell)
+                result = reconstruct(path, predictor=self.predictor, on_step=tell, **how)
                 tell("write")
                 entry["outputs"] = [p.name for p in result.save(self.output, overwrite=overwrite)]
             entry |= {"warnings": list(result.warnings), "contrast": result.contrast, **_volumes(result)}

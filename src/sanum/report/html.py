@@ -36,6 +36,7 @@ PROVENANCE_LABELS = {
     "date": "Date",
     "device": "Device",
     "seconds": "Run time (s)",
+    "composition": "Healthy anatomy shows",
     "input": "Input file",
     "input_sha256": "Input file, SHA-256",
 }
