@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sanum.composition import Compose
 from sanum.measure.metrics import dice, errors, match_intensity, mean_error_inside
 from sanum.methods.registry import Maps, Predictor
 from sanum.methods.una.predict import UnaPredictor
@@ -51,6 +52,7 @@ class Setting:
     level: Level | None
     skull: Skull | None = None
     from_image: bool = False
+    compose: Compose = "anatomy"
 
 
 SETTINGS = (
@@ -59,6 +61,7 @@ SETTINGS = (
     Setting("random modality, pose as scanned, whole head", OTHERS, "mild", "on"),
     Setting("random modality, pose as scanned, stripped", OTHERS, "mild", "off"),
     Setting("T1w as scanned, whole head, from the image", ("t1w",), "none", "on", True),
+    Setting("the same, own healthy tissue kept", ("t1w",), "none", "on", True, "keep-healthy"),
     Setting("random modality, pose as scanned, whole head, from the image", OTHERS, "mild", "on", True),
     Setting("T1w, drawn, mild corruption", ("t1w",), "mild"),
     Setting("T1w, drawn, all corruptions", ("t1w",), None),
@@ -90,7 +93,7 @@ def measure(
             sample = apply_sample(anatomy, params)
             covered = field_of_view(MODEL_SHAPE, params.corruption) > 0
             maps = (
-                from_image(sample.image[0], predictor, ct=preset == "ct")
+                from_image(sample.image[0], predictor, preset, setting.compose)
                 if setting.from_image
                 else in_the_box(sample.image[0], covered, predictor)
             )
@@ -114,10 +117,12 @@ def in_the_box(image: np.ndarray, covered: np.ndarray, predictor: Predictor) -> 
     return tidy(predictor(pair, covered=covered), seen)[0]
 
 
-def from_image(image: np.ndarray, predictor: Predictor, *, ct: bool) -> Maps:
+def from_image(image: np.ndarray, predictor: Predictor, preset: Preset, compose: Compose) -> Maps:
     """What `reconstruct` says of a sample as a scan in memory."""
-    scan = Scan(80 * image if ct else image, BOX.affine, "CT" if ct else None)
-    result = reconstruct(scan, predictor=predictor)
+    ct = preset == "ct"
+    contrast = "CT" if ct else "T1w" if compose != "anatomy" else None
+    scan = Scan(80 * image if ct else image, BOX.affine, contrast)
+    result = reconstruct(scan, predictor=predictor, compose=compose)
     found = (result.anatomy, result.anomaly, result.brain, result.uncertainty)
     return Maps(*(np.asarray(s.voxels, dtype=np.float32) for s in found))
 
@@ -205,6 +210,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
     parser.add_argument("--per-subject", type=int, default=2)
+    parser.add_argument("--only", help="Rows whose title contains this, and nothing else.")
     options = parser.parse_args()
     predictor = UnaPredictor(weights=options.weights)
     pairs = split_subjects(options.data)[1]
@@ -213,12 +219,16 @@ def main() -> None:
     print("| input | PSNR dB | SSIM | L1 | Dice anomaly | error in lesion | input's own | Dice brain |")
     print("|---|---|---|---|---|---|---|---|")
     for setting in SETTINGS:
+        if options.only and options.only not in setting.title:
+            continue
         r = measure(anatomies, bank, predictor, setting, options.per_subject)
         print(
             f"| {setting.title} | {r['psnr']:.2f} | {r['ssim']:.3f} | {r['l1']:.4f} | {r['dice']:.3f} "
             f"| {r['inside']:.3f} | {r['inside_input']:.3f} | {r['brain_dice']:.3f} |",
             flush=True,
         )
+    if options.only:
+        return
     shares = healthy_share(pairs, predictor)
     print(
         f"\nhealthy scans called anomalous: mean {100 * np.mean(shares):.2f} %, "

@@ -39,7 +39,7 @@ def test_healthy_tissue_is_the_scan_s_own_and_the_lesion_is_gone(parts):
     soft = np.asarray(parts[1].voxels)
     far = ndimage.binary_erosion(BRAIN, iterations=2) & ~ndimage.binary_dilation(SICK, iterations=5)
     assert np.abs(made - TRUTH)[far].mean() < 0.5 * np.abs(soft - TRUTH)[far].mean()
-    np.testing.assert_allclose(made[SICK], soft[SICK], atol=0.03)
+    np.testing.assert_allclose(made[SICK], soft[SICK], atol=0.05)
     assert not made[~BRAIN].any()
 
 

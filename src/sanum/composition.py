@@ -18,6 +18,7 @@ Compose = Literal["anatomy", "keep-healthy", "keep-lesion"]
 COMPOSITIONS: tuple[str, ...] = get_args(Compose)
 SHADING_MM = 20.0  # σ over which the scan's shading is taken to be constant
 BLUR_MM, RIM_MM, ROUNDS = 4.0, 6.0, 3
+BRIGHTEST = 1.25  # that brain tissue is in a T1w with white matter at 1
 SEAM_MM, MARGIN_MM = 2.0, 4.0  # σ of the seam; how far beyond the anomaly it lies
 
 
@@ -48,6 +49,9 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
         return anatomy
     own = matched(np.asarray(scan.voxels, dtype=np.float32), predicted, healthy, spacing)
     replaced = seam(sick, spacing)
+    if kind == "keep-healthy":  # fat and skin that the brain's mask took in
+        rim = grown(~inside, spacing, RIM_MM) & (own > BRIGHTEST)
+        replaced = np.maximum(replaced, seam(rim, spacing, margin_mm=1.0))
     share = replaced if kind == "keep-healthy" else 1 - replaced  # of the predicted anatomy
     mixed = share * predicted + (1 - share) * own
     # at the brain's own border the anatomy fades out; there its share of the brain's intensity stays
@@ -66,20 +70,23 @@ def matched(image: Array, truth: Array, where: npt.NDArray[np.bool_], spacing_mm
     def around(x: Array) -> Array:
         return ndimage.gaussian_filter(np.where(where, x, 0).astype(np.float32), wide, truncate=3)
 
-    wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where]
+    wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where].astype(np.float64)
     level = (image - np.percentile(image, 1)).astype(np.float32)
     for _ in range(ROUNDS):
         shading = (wanted + 1e-6) / (np.maximum(around(level), 0) + 1e-6)
         middle = float(np.median(shading[where]))
         level = (level * np.clip(shading, middle / 4, middle * 4)).astype(np.float32)
-        gain, offset = np.polyfit(ndimage.gaussian_filter(level, soft)[where], target, 1)
+        found = ndimage.gaussian_filter(level, soft)[where].astype(np.float64)
+        if found.std() == 0:  # flat: nothing to fit
+            break
+        gain, offset = np.polyfit(found, target, 1)
         level = (gain * level + offset).astype(np.float32)
     return level
 
 
-def seam(sick: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> Array:
+def seam(sick: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM) -> Array:
     """1 inside the anomaly, 0 some millimetres away, smooth between."""
-    wide = grown(sick, spacing_mm, MARGIN_MM).astype(np.float32)
+    wide = grown(sick, spacing_mm, margin_mm).astype(np.float32)
     return ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3)
 
 
