@@ -1,8 +1,9 @@
 """A healthy T1w painted from labels alone, with the intensities and textures that real ones have.
 
 Means and deviations inside the brain are the medians over 56 IXI subjects (bias-corrected, the median of the
-white matter at 1; `bench/t1w_statistics.py`). No labels tell IXI's tissue outside of the brain apart: those
-values follow what T1w images look like (bone and air dark, fat bright), within the range of IXI.
+white matter at 1; `bench/t1w_statistics.py`): the white matter's of its core, the fluid's a little below. No
+labels tell IXI's tissue outside of the brain apart: those values follow what T1w images look like (bone and
+air dark, fat bright), within the range of IXI.
 """
 
 import numpy as np
