@@ -26,7 +26,7 @@ from .contrast import Preset
 from .corrupt import Level
 from .generator import Sample, SampleParams, apply_sample, draw_sample
 from .record import FORMAT, Record, RecordError, from_json, to_json
-from .workers import pool
+from .workers import pool, submit
 
 SUFFIX: dict[Preset, str] = {
     "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "dwi": "dwi", "ct": "ct", "free": "free",
@@ -227,7 +227,7 @@ def _each(
             yield
         return
     with pool(workers) as processes:
-        jobs = [processes.submit(make_one, source, folder, settings, i) for i in indices]
+        jobs = [submit(processes, make_one, source, folder, settings, i) for i in indices]
         try:
             for job in as_completed(jobs):
                 job.result()

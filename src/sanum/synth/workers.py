@@ -25,15 +25,32 @@ def ahead_of_use(
 ) -> Iterator[Any]:
     """`job(item)` of each item in order, of which up to `ahead` are made before they are asked for."""
     left = iter(items)
-    jobs: deque[Future] = deque(workers.submit(job, i) for i in islice(left, ahead))
+    jobs = deque(submit(workers, job, i) for i in islice(left, ahead))
     while jobs:
         result = jobs.popleft().result()
-        jobs.extend(workers.submit(job, i) for i in islice(left, 1))
+        jobs.extend(submit(workers, job, i) for i in islice(left, 1))
         yield result
+
+
+def submit(workers: ProcessPoolExecutor, job: Callable[..., Any], *arguments: Any) -> Future:
+    """`workers.submit`, which may start a process: one that no signal ends before it is up.
+
+    A process that dies while its parent still writes to it what it begins with (anatomies: more than a pipe
+    holds) leaves the parent waiting for ever; and Ctrl-C goes to both.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        return workers.submit(job, *arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def _start(begin: Callable[..., object] | None, arguments: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops them
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)  # see `submit`
     threading.Thread(target=_follow_the_parent, daemon=True).start()
     import numba
     import torch
