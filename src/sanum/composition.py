@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from .fluid.flow import distance_within
 from .scan import Scan
 
 Array = npt.NDArray[np.float32]
@@ -54,7 +55,6 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
         replaced = np.maximum(replaced, seam(rim, spacing, margin_mm=1.0))
     share = replaced if kind == "keep-healthy" else 1 - replaced  # of the predicted anatomy
     mixed = share * predicted + (1 - share) * own
-    # at the brain's own border the anatomy fades out; there its share of the brain's intensity stays
     return replace(anatomy, voxels=np.where(inside, np.maximum(mixed, 0), predicted).astype(np.float32))
 
 
@@ -92,6 +92,4 @@ def seam(sick: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], margin_mm: 
 
 def grown(mask: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], by_mm: float) -> npt.NDArray[np.bool_]:
     """Mask with everything within `by_mm` of it."""
-    if not mask.any():
-        return mask
-    return ndimage.distance_transform_edt(~mask, sampling=spacing_mm) <= by_mm
+    return distance_within(~mask, spacing_mm, by_mm + max(spacing_mm), edge=False) <= by_mm

@@ -36,7 +36,7 @@ PROVENANCE_LABELS = {
     "date": "Date",
     "device": "Device",
     "seconds": "Run time (s)",
-    "composition": "Healthy anatomy shows",
+    "composition": "Composition",
     "input": "Input file",
     "input_sha256": "Input file, SHA-256",
 }

@@ -28,7 +28,6 @@ from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical,
 from .render import render_t1w
 
 CACHE_VERSION = 6
-CSF, GREY, WHITE = 0, 1, 2
 CLOSE_MM = 4.0  # gaps between labels up to twice this wide belong to the brain
 Target = Literal["real", "rendered"]
 ATLAS_GRID = box_around((0, -18, 14), MODEL_SHAPE, MODEL_SPACING_MM)  # the brain of MNI space, in its middle

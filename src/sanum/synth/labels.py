@@ -65,10 +65,6 @@ class Scheme:
         return table[labels]
 
 
-def _pairs(*pairs: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    return pairs
-
-
 # NiChart's DLMUSE; 100 to 207 are cortical, in pairs of right and left
 _DLMUSE_CORTEX = tuple(
     n for n in range(100, 208) if n not in {110, 111, 126, 127, 130, 131, 158, 159, 188, 189}
@@ -85,7 +81,7 @@ DLMUSE = Scheme(
     other=frozenset((1, 46, 69, 75, 76, *range(89, 96))),  # 46, 69: not in its table, but in its maps
     outside=frozenset(),
     sides=(
-        *_pairs((23, 30), (31, 32), (36, 37), (38, 39), (40, 41), (47, 48), (49, 50), (51, 52), (76, 75)),
+        (23, 30), (31, 32), (36, 37), (38, 39), (40, 41), (47, 48), (49, 50), (51, 52), (76, 75),
         *((n, n + 1) for n in (55, 57, 59, 61, *range(81, 95, 2))),
         *((n, n + 1) for n in _DLMUSE_CORTEX[::2]),
     ),
@@ -103,9 +99,9 @@ FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the 
     other=frozenset((30, 62, 31, 63, 136, 163, 137, 164, 80)),  # vessels, choroid plexus
     outside=frozenset((24, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)),
     sides=(
-        *_pairs((41, 2), (42, 3), (43, 4), (44, 5), (46, 7), (47, 8), (49, 10), (50, 11), (51, 12)),
-        *_pairs((52, 13), (53, 17), (54, 18), (57, 25), (58, 26), (60, 28), (62, 30), (63, 31)),
-        *_pairs((163, 136), (164, 137), (79, 78)),
+        (41, 2), (42, 3), (43, 4), (44, 5), (46, 7), (47, 8), (49, 10), (50, 11), (51, 12),
+        (52, 13), (53, 17), (54, 18), (57, 25), (58, 26), (60, 28), (62, 30), (63, 31),
+        (163, 136), (164, 137), (79, 78),
         *((2000 + n, 1000 + n) for n in _CORTEX),
     ),
 )  # fmt: skip
