@@ -24,8 +24,8 @@ import numpy as np
 from sanum.composition import Compose
 from sanum.measure.metrics import dice, errors, match_intensity, mean_error_inside
 from sanum.methods.registry import Maps, Predictor
+from sanum.methods.split import split_masks, split_subjects
 from sanum.methods.una.predict import UnaPredictor
-from sanum.methods.una.recipe import split_masks, split_subjects
 from sanum.reconstruction import ANOMALY_THRESHOLD, on_grid, pair_with_mirror, reconstruct, tidy
 from sanum.scan import Scan, read, write
 from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, Conformed, conform

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sanum.methods import registry
-from sanum.methods.una.recipe import split_masks, split_subjects
+from sanum.methods.split import split_masks, split_subjects
 from sanum.reconstruction import find_brain, pair_with_mirror, tidy
 from sanum.scan import read
 from sanum.scan.conform import conform

@@ -19,7 +19,7 @@ EXAMPLE = "Example:  sanum train una-compact --data ../shared/data -o runs/una-c
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Name of the recipe: una-compact.")],
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as una-compact.")],
     data: Annotated[Path, typer.Option(help="Folder with ixi/ and lesions/.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, log and weights.")],
     steps: Annotated[int | None, typer.Option(help="Training steps; default the recipe's.", min=1)] = None,
@@ -36,15 +36,17 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
-    if recipe != "una-compact":
-        complain(f'unknown recipe "{recipe}": known is una-compact')
-        raise typer.Exit(2)
     from ..learn.loop import TrainingStopped
-    from ..methods.una.recipe import Recipe, train
+    from ..methods.registry import recipes
+    from ..methods.training import train
     from ..reconstruction import resolve_device
 
+    known = recipes()
+    if recipe not in known:
+        complain(f'unknown recipe "{recipe}": known are {", ".join(known)}')
+        raise typer.Exit(2)
     use_threads(threads)
-    plan = Recipe(compile=compiled)
+    plan = replace(known[recipe], compile=compiled)
     if seed is not None:
         plan = replace(plan, seed=seed)
     if steps:
@@ -52,9 +54,9 @@ def command(
     shown = _Shown(quiet)
     try:
         path = train(
+            plan,
             data,
             output,
-            plan,
             resume=resume,
             start_from=start_from,
             device=resolve_device(device),

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
 
 Array = npt.NDArray[np.float32]
 
@@ -49,6 +52,13 @@ class Predictor(Protocol):
         `quick`: a first look, good enough to find the brain.
         """
         ...
+
+
+def recipes() -> dict[str, "Recipe"]:
+    """Every recipe by its name."""
+    from .una.recipe import RECIPES as UNA
+
+    return {**UNA}
 
 
 def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None) -> Predictor:

@@ -165,16 +165,22 @@ def grow_in(
     """
     spacing = tuple(float(s) for s in spacing_mm)
     for begun in starts_in(domain, spacing, params, start=start):
+        if params.duration == 0:
+            return _peak_one(begun.p0, begun.box, domain.shape)
         flow = draw_flow(
             begun.inside, rng=begun.rng, spacing=spacing, peak_speed=params.peak_speed,
             diffusion_length=params.diffusion_length, ramp=None if ramp is None else ramp[begun.box],
         )  # fmt: skip
         p = transport(begun.p0, flow, duration=params.duration, integrator="euler").p
         if p.sum() >= SMALLEST_MEAN * domain.size:
-            whole = np.zeros(domain.shape, np.float32)
-            whole[begun.box] = p / p.max()
-            return whole
+            return _peak_one(p, begun.box, domain.shape)
     raise NothingInside("nothing of the anomaly falls inside its domain")
+
+
+def _peak_one(p: Array, box: tuple[slice, ...], shape: tuple[int, ...]) -> Array:
+    whole = np.zeros(shape, np.float32)
+    whole[box] = p / p.max()
+    return whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,6 +89,7 @@ class OnDevice:
         for one in anomalies:
             p = torch.maximum(p, one)
             lesion |= one > LESION_FRACTION * one.max().clamp_min(1e-3)
+        lesion &= brain
         if params.geometry.flip:
             labels = torch.from_numpy(scheme.swapped(every)).to(device)[labels]
         pose = alignment(params.misaligned) @ to_atlas(anatomy, params.geometry)
@@ -97,7 +98,9 @@ class OnDevice:
             "to_atlas": torch.from_numpy(pose.astype(np.float32)).to(device),
             "t1w": (t1w * brain)[None],
             "p": (p * brain)[None],
-            "lesion": (lesion & brain)[None].float(),
+            "lesion": lesion[None].float(),
+            "mirrored": (sample_affine(lesion[None].float(), to_voxel, box.shape) > 0.5).float(),
+            "real": torch.zeros((), device=device),
             "brain": brain[None].float(),
             "labels": (labels * seen)[None].to(torch.int16),
         }

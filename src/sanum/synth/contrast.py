@@ -94,6 +94,10 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)
     smoothness, seed = float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31))
     own = np.random.default_rng([seed, 1])  # what was added later, so that the draws above stay as they were
+    if (
+        preset == "t1w" and own.random() < 0.3
+    ):  # without fat suppression fat is far brighter than white matter
+        head = head * np.interp(HEAD_KNOTS, [0.6, 1.3], [1.0, own.uniform(1.0, 2.5)])
     if preset == "free":
         for one, other in _ALIKE:
             if own.random() < 0.3:

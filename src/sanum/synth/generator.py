@@ -74,6 +74,8 @@ class Sample:
     p : (X, Y, Z) float32
         Anomaly P, peak 1.
     lesion, brain : (X, Y, Z) bool
+    mirrored : (X, Y, Z) bool
+        The lesion in the mirror image: where a lesion lies across.
     labels : (X, Y, Z) int16
         In the numbers of the anatomy's scheme; left is where the patient's left is, flipped or not.
     to_atlas : (4, 4) float64
@@ -87,6 +89,7 @@ class Sample:
     p: Array
     lesion: npt.NDArray[np.bool_]
     brain: npt.NDArray[np.bool_]
+    mirrored: npt.NDArray[np.bool_]
     labels: Labels
     to_atlas: npt.NDArray[np.float64]
 
@@ -161,6 +164,7 @@ def apply_sample(
         p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(box.shape, np.float32),
         lesion=lesion,
         brain=brain,
+        mirrored=mirror(lesion.astype(np.float32), box, across) > 0.5,
         labels=(scheme.swapped(labels) if params.geometry.flip else labels) * seen,
         to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
     )

@@ -18,19 +18,22 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..space.grid import Grid
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
-from .generator import MODEL_BOX, SampleParams, apply_sample, draw_sample
+from .generator import MODEL_BOX, SampleParams, apply_sample
+from .mix import Mix
 from .workers import ahead_of_use, pool
 
 Item = dict[str, torch.Tensor]
 BLOCK = 16  # samples kept for their second use
+TRUTH = ("t1w", "p", "lesion", "mirrored", "brain")
 AHEAD = 6  # samples that other processes make before they are asked for
 
 
 class Stream(IterableDataset[Item]):
     """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
 
-    Each item: image (2, X, Y, Z), t1w, p, lesion, brain (1, X, Y, Z), to_atlas (4, 4), which is NaN in a
-    share `lost`: a scan whose pose is not known yet; float32. On `box`, default the model's.
+    Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
+    which is NaN in a share `lost`: a scan whose pose is not known yet; float32. On `box`, default the
+    model's.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class Stream(IterableDataset[Item]):
         flipped_too: bool = False,
         lost: float = 0.2,
         box: Grid = MODEL_BOX,
+        mix: Mix | None = None,
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
         self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in anatomies]
         self.bank, self.seed, self.start = list(bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
+        self.mix = mix or Mix()
         self._kept: OrderedDict[int, Item] = OrderedDict()
 
     def item(self, index: int) -> Item:
@@ -96,14 +101,21 @@ class Stream(IterableDataset[Item]):
         head, params, known = self._drawn(number)
         sample = apply_sample(self.anatomies[head], params, box=self.box)
         pose = sample.to_atlas if known else np.full((4, 4), np.nan)
-        truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in ("t1w", "p", "lesion", "brain")}
-        return {"image": sample.image, "to_atlas": pose.astype(np.float32), **truth}
+        truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
+        image = sample.image if self.mix.mirror else np.repeat(sample.image[:1], 2, axis=0)
+        return {
+            "image": image,
+            "to_atlas": pose.astype(np.float32),
+            "real": np.zeros((), np.float32),
+            **truth,
+        }
 
     def _drawn(self, number: int) -> tuple[int, SampleParams, bool]:
         """Which anatomy, with which parameters, and whether its pose is told."""
         rng = np.random.default_rng([self.seed, number])
         head = int(rng.integers(len(self.anatomies)))
-        params = draw_sample(rng, self.anatomies[head], self.bank, spacing_mm=float(self.box.spacing_mm[0]))
+        spacing = float(self.box.spacing_mm[0])
+        params = self.mix.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
         return head, params, bool(rng.random() >= self.lost)
 
     def batches(self, size: int, *, device: str = "auto") -> Generator[Item, None, None]:
@@ -123,6 +135,8 @@ class Stream(IterableDataset[Item]):
             drawn = [self._drawn(n) for n in numbers]
             batch = heads.batch([d[0] for d in drawn], [d[1] for d in drawn], box=self.box)
             batch.pop("labels")
+            if not self.mix.mirror:
+                batch["image"][:, 1] = batch["image"][:, 0]
             batch["to_atlas"][[not d[2] for d in drawn]] = torch.nan
             yield batch
 
@@ -156,4 +170,5 @@ def _make(number: int) -> dict[str, npt.NDArray[np.float32]]:
 
 def _flipped(sample: Item) -> Item:
     across = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
-    return {k: across @ v @ across if k == "to_atlas" else v.flip(1) for k, v in sample.items()}
+    out = {k: v.flip(1) if v.ndim == 4 else v for k, v in sample.items()}
+    return {**out, "to_atlas": across @ sample["to_atlas"] @ across}

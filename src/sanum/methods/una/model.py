@@ -29,12 +29,15 @@ class Prediction:
         Logits.
     log_scale : Tensor
         log b, b the Laplace scale (expected absolute error) of `t1w`.
+    guess : Tensor
+        (B, 2, X, Y, Z): the scan and its mirror image as T1w-like images, before anything was learned.
     """
 
     t1w: torch.Tensor
     anomaly: torch.Tensor
     brain: torch.Tensor
     log_scale: torch.Tensor
+    guess: torch.Tensor
 
 
 def local_contrast(x: torch.Tensor) -> torch.Tensor:
@@ -172,4 +175,4 @@ class Una(nn.Module):
         rest, instead, logits, log_scale = fine.split([1, 1, 2, 1], dim=1)
         anomaly, brain = (LOGIT_GAIN * (logits + rough)).split(1, dim=1)
         t1w = (1 - instead.sigmoid()) * lookup(guess[:, :1], tables) + rest
-        return Prediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE))
+        return Prediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE), guess)

@@ -1,4 +1,4 @@
-"""Recipe `una-compact`: the model that ships.
+"""Recipes of UNA: `una-compact` (the model that ships, below), as published, at 1 mm, and the ablations.
 
 Paper     UNA, CVPR 2025 (arXiv 2501.13370); departures in README.md
 Command   sanum train una-compact --data ../shared/data -o runs/una-compact --compile
@@ -32,128 +32,62 @@ Noticed   The pose matters: registering the scan itself to the atlas, from where
           Earlier targets also held what a tight stripping had taken away from the input.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from ...learn.loop import LoopConfig, Progress, checkpoint_in, fit
-from ...learn.weights import WeightsError, load_weights, save_weights
-from ...synth.anatomy import Anatomy, ixi_pairs, prepare
+from ...learn.loop import LoopConfig
+from ...synth.anatomy import Anatomy
 from ...synth.average import atlas, average_anatomy
-from ...synth.stream import Stream
-from .loss import objective
+from ...synth.mix import Mix
+from ..recipe import Batch, Recipe
+from .loss import Weights, objective
 from .model import Una
-
-HELD_OUT_SUBJECTS = 8
-HELD_OUT_MASKS = range(90, 100)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the weights."""
+class UnaRecipe(Recipe):
+    """Recipe of the network `Una`; `weights` are those of the objective."""
 
-    widths: tuple[int, ...] = (32, 64, 128, 192)
-    seed: int = 1
-    workers: int = 1
-    flipped_too: bool = True  # two cores: each sample serves twice, once flipped
-    compile: bool = False  # torch.compile: needs a C++ compiler
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=30_000, warmup=200))
+    method: ClassVar[str] = "una"
+
+    weights: Weights = field(default_factory=Weights)
+
+    def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
+        """Make the network, with the averages of `anatomies`."""
+        average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
+        return Una(self.widths, average, torch.from_numpy(atlas(anatomies)))
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Objective of spec 4."""
+        return objective(model(batch["image"], batch["to_atlas"]), batch, self.weights)
+
+    def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Scan, truth, anatomy, anomaly and where it is."""
+        said = model(batch["image"], batch["to_atlas"])
+        return {
+            "scan": batch["image"][:, :1],
+            "healthy T1w": batch["t1w"],
+            "predicted": said.t1w * said.brain.sigmoid(),
+            "anomaly": said.anomaly.sigmoid(),
+            "lesion": batch["lesion"],
+        }
 
 
-def split_subjects(data: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
-    """Training and validation subjects: the last 8 in sorted order are never trained on."""
-    pairs = ixi_pairs(data / "ixi")
-    return pairs[:-HELD_OUT_SUBJECTS], pairs[-HELD_OUT_SUBJECTS:]
-
-
-def split_masks(data: Path) -> tuple[list[Path], list[Path]]:
-    """Training and validation lesion masks: stroke-090 to stroke-099 are never trained on."""
-    masks = sorted((data / "lesions").glob("*_mask.nii.gz"))
-    held = {f"stroke-{n:03d}_mask.nii.gz" for n in HELD_OUT_MASKS}
-    return [m for m in masks if m.name not in held], [m for m in masks if m.name in held]
-
-
-def train(
-    data: Path,
-    folder: Path,
-    recipe: Recipe | None = None,
-    *,
-    resume: bool = False,
-    start_from: Path | None = None,
-    device: str = "cpu",
-    on_prepare: Callable[[int, int], None] | None = None,
-    on_step: Callable[[Progress], None] | None = None,
-    stop_after: int | None = None,
-) -> Path:
-    """Train and write `una-compact.safetensors` into `folder`; returns its path.
-
-    Parameters
-    ----------
-    start_from : Path, optional
-        Weights to begin with (a new schedule, a new optimizer); the atlas is that of `data`.
-
-    Raises
-    ------
-    ValueError
-        Too few subjects; `start_from` is not weights of this network.
-    """
-    recipe = recipe or Recipe()
-    begin = None if start_from is None or resume else load_weights(start_from)[0]
-    checkpoint_in(folder, resume=resume)  # before the anatomies are prepared, which takes minutes
-    pairs, bank = split_subjects(data)[0], split_masks(data)[0]
-    if not pairs:
-        raise ValueError(
-            f"too few subjects under {data / 'ixi'}: the last {HELD_OUT_SUBJECTS} are held out, so at least "
-            f"{HELD_OUT_SUBJECTS + 1} are needed"
-        )
-    bank = bank + 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
-    anatomies: list[Anatomy] = []
-    for n, pair in enumerate(pairs):
-        anatomies.append(prepare(*pair, folder.parent / "cache"))
-        if on_prepare:
-            on_prepare(n + 1, len(pairs))
-    average = torch.from_numpy(average_anatomy(anatomies, seed=recipe.seed))
-    aligned = torch.from_numpy(atlas(anatomies))
-    torch.manual_seed(recipe.seed)  # initial weights only; samples have generators of their own
-    model = Una(recipe.widths, average, aligned).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    if begin is not None:
-        start_at(model, begin, start_from)
-    if recipe.compile:
-        model.net.compile()
-
-    def batches(start: int) -> Iterator[dict[str, torch.Tensor]]:
-        stream = Stream(anatomies, bank, seed=recipe.seed, start=start, flipped_too=recipe.flipped_too)
-        items = stream.made_by(recipe.workers) if recipe.workers else iter(stream)
-        try:
-            for item in items:
-                yield {name: x[None] for name, x in item.items()}
-        finally:
-            items.close()
-
-    def step(net: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
-        batch = {k: v.to(device) for k, v in batch.items()}
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
-            prediction = net(batch["image"], batch["to_atlas"])
-        return objective(prediction, batch)
-
-    weights = fit(
-        model, batches, step, recipe.loop, folder, resume=resume, on_step=on_step, stop_after=stop_after
+COMPACT = UnaRecipe("una-compact", weights=Weights(lambda_p=3.0, lambda_c=0.05))
+# a twentieth of the work of una-compact: minutes, for comparisons of one recipe with another
+_SMALL = replace(COMPACT, widths=(16, 32, 64), weights=Weights(), loop=LoopConfig(steps=2_000, warmup=100))
+RECIPES = {
+    r.name: r
+    for r in (
+        COMPACT,
+        replace(_SMALL, name="una-small"),
+        replace(_SMALL, name="una-small-no-fluid", mix=Mix(fluid=False)),
+        replace(_SMALL, name="una-small-noise-only", mix=Mix(bank=False)),
+        replace(_SMALL, name="una-small-no-mirror", mix=Mix(mirror=False)),
+        replace(_SMALL, name="una-small-no-contrast", weights=Weights(lambda_c=0.0)),
     )
-    path = folder / "una-compact.safetensors"
-    save_weights(path, weights, method="una", widths=recipe.widths, steps=recipe.loop.steps)
-    return path
-
-
-def start_at(model: Una, state: dict[str, torch.Tensor], path: Path | None) -> None:
-    """Give `model` the learned weights of `state`; it keeps its own atlas."""
-    own = dict(model.named_buffers())
-    try:
-        model.load_state_dict({**state, **own})
-    except RuntimeError as error:
-        raise WeightsError(
-            f"{path} does not fit the network una-compact ({str(error).splitlines()[-1].strip()}): "
-            "choose other weights to start from"
-        ) from error
+}

@@ -1,0 +1,67 @@
+"""What training samples are made of: how much is real, sick, moved by the fluid (spec 4 and 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .anatomy import Anatomy
+from .contrast import PRESETS, Preset
+from .corrupt import Level
+from .generator import SampleParams, draw_sample
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares and switches.
+
+    Parameters
+    ----------
+    real : float
+        Share of real T1w, which keep their own image but for the acquisition; the others are synthetic.
+    healthy : float
+        Share without an anomaly.
+    fluid : bool
+        Anomalies are moved by the fluid; without, masks and noise stay as they start.
+    bank : bool
+        Anomalies start from real lesion masks in one of two; without, from noise alone.
+    mirror : bool
+        The second channel is the mirror image; without, the scan once more.
+    presets : tuple of str
+        Modalities of the synthetic ones; none: all, as often as `contrast.PRESETS` says.
+    level : str, optional
+        Corruption of all samples; default mild, medium or severe.
+    """
+
+    real: float = 0.5
+    healthy: float = 0.15
+    fluid: bool = True
+    bank: bool = True
+    mirror: bool = True
+    presets: tuple[Preset, ...] = ()
+    level: Level | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("real", "healthy"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"mix.{name} is a share between 0 and 1, got {getattr(self, name)}")
+
+    def draw(
+        self, rng: np.random.Generator, anatomy: Anatomy, bank: Sequence[Path], *, spacing_mm: float
+    ) -> SampleParams:
+        """Parameters of one sample."""
+        params = draw_sample(
+            rng, anatomy, bank if self.bank else (), preset=self._preset(rng), level=self.level,
+            healthy=self.healthy, spacing_mm=spacing_mm,
+        )  # fmt: skip
+        if not self.fluid:
+            params = replace(params, shapes=tuple(replace(s, duration=0.0) for s in params.shapes))
+        return params
+
+    def _preset(self, rng: np.random.Generator) -> Preset:
+        if rng.random() < self.real:
+            return "t1w"
+        names = [p for p in self.presets or PRESETS if p != "t1w"]
+        shares = np.array([PRESETS[p] for p in names])
+        return names[int(rng.choice(len(names), p=shares / shares.sum()))] if names else "t1w"
