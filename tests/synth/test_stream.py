@@ -26,9 +26,9 @@ def test_an_item_is_a_function_of_seed_and_number(anatomy):
     one = Stream([anatomy], [], seed=3, lost=0).item(11)
     again = Stream([anatomy], [], seed=3, start=7, lost=0).item(11)
     other = Stream([anatomy], [], seed=4).item(11)
-    assert set(one) == {"image", "to_atlas", "t1w", "p", "lesion", "brain"}
+    assert set(one) == {"image", "to_atlas", "real", "t1w", "p", "lesion", "mirrored", "brain"}
     for name, x in one.items():
-        assert x.shape[0] == {"image": 2, "to_atlas": 4}.get(name, 1)
+        assert x.shape[:1] == {"image": (2,), "to_atlas": (4,), "real": ()}.get(name, (1,))
         assert x.dtype == torch.float32
         assert torch.equal(x, again[name])
     assert not torch.equal(one["image"], other["image"])

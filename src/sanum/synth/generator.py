@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -188,7 +188,21 @@ def _grown(anatomy: Anatomy, shape: ShapeParams) -> Array:
         return grow(anatomy, replace(shape, mask=None))
 
 
-def to_atlas(anatomy: Anatomy, geometry: GeometryParams) -> npt.NDArray[np.float64]:
+class Placed(Protocol):
+    """A head whose way to MNI space is known."""
+
+    @property
+    def to_mni(self) -> npt.NDArray[np.float64]:
+        """(4, 4) world map, subject mm → MNI mm."""
+        ...
+
+    @property
+    def centre_mm(self) -> npt.NDArray[np.float64]:
+        """World position of the middle of the brain."""
+        ...
+
+
+def to_atlas(anatomy: Placed, geometry: GeometryParams) -> npt.NDArray[np.float64]:
     """(4, 4): millimetres from the middle of the model's box → from the middle of the atlas's."""
     out = anatomy.to_mni @ to_subject(geometry, anatomy.centre_mm)
     out[:3, 3] -= ATLAS_GRID.centre_mm

@@ -19,7 +19,10 @@ class Mix:
     Parameters
     ----------
     real : float
-        Share of real T1w, which keep their own image but for the acquisition; the others are synthetic.
+        Share of real scans, which keep their own image but for the acquisition; the others are synthetic.
+    patients : float
+        Share of patients with their own lesions among the real scans, where the stream has any; the others
+        are healthy T1w with lesions of the fluid.
     healthy : float
         Share without an anomaly.
     fluid : bool
@@ -35,6 +38,7 @@ class Mix:
     """
 
     real: float = 0.5
+    patients: float = 0.5
     healthy: float = 0.15
     fluid: bool = True
     bank: bool = True
@@ -43,7 +47,7 @@ class Mix:
     level: Level | None = None
 
     def __post_init__(self) -> None:
-        for name in ("real", "healthy"):
+        for name in ("real", "patients", "healthy"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"mix.{name} is a share between 0 and 1, got {getattr(self, name)}")
 

@@ -6,6 +6,7 @@ making samples takes time from training.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -20,12 +21,23 @@ from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
 from .generator import MODEL_BOX, SampleParams, apply_sample
 from .mix import Mix
+from .patient import Patient, PatientParams, apply_patient, draw_patient
 from .workers import ahead_of_use, pool
 
 Item = dict[str, torch.Tensor]
 BLOCK = 16  # samples kept for their second use
 TRUTH = ("t1w", "p", "lesion", "mirrored", "brain")
 AHEAD = 6  # samples that other processes make before they are asked for
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What a sample is made from: an anatomy with its parameters, or a patient with theirs."""
+
+    head: int
+    params: SampleParams
+    known: bool  # whether the pose is told
+    patient: tuple[Patient, PatientParams] | None
 
 
 class Stream(IterableDataset[Item]):
@@ -47,13 +59,14 @@ class Stream(IterableDataset[Item]):
         lost: float = 0.2,
         box: Grid = MODEL_BOX,
         mix: Mix | None = None,
+        patients: Sequence[Patient] = (),
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
         self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in anatomies]
         self.bank, self.seed, self.start = list(bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
-        self.mix = mix or Mix()
+        self.mix, self.patients = mix or Mix(), list(patients)
         self._kept: OrderedDict[int, Item] = OrderedDict()
 
     def item(self, index: int) -> Item:
@@ -98,25 +111,28 @@ class Stream(IterableDataset[Item]):
 
     def sample(self, number: int) -> dict[str, npt.NDArray[np.float32]]:
         """Sample `number` as arrays."""
-        head, params, known = self._drawn(number)
-        sample = apply_sample(self.anatomies[head], params, box=self.box)
-        pose = sample.to_atlas if known else np.full((4, 4), np.nan)
+        drawn = self._drawn(number)
+        if drawn.patient is None:
+            sample = apply_sample(self.anatomies[drawn.head], drawn.params, box=self.box)
+        else:
+            sample = apply_patient(*drawn.patient, box=self.box)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
         image = sample.image if self.mix.mirror else np.repeat(sample.image[:1], 2, axis=0)
-        return {
-            "image": image,
-            "to_atlas": pose.astype(np.float32),
-            "real": np.zeros((), np.float32),
-            **truth,
-        }
+        pose = sample.to_atlas if drawn.known else np.full((4, 4), np.nan)
+        real = np.array(drawn.patient is not None, np.float32)
+        return {"image": image, "to_atlas": pose.astype(np.float32), "real": real, **truth}
 
-    def _drawn(self, number: int) -> tuple[int, SampleParams, bool]:
-        """Which anatomy, with which parameters, and whether its pose is told."""
+    def _drawn(self, number: int) -> _Drawn:
         rng = np.random.default_rng([self.seed, number])
         head = int(rng.integers(len(self.anatomies)))
         spacing = float(self.box.spacing_mm[0])
         params = self.mix.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
-        return head, params, bool(rng.random() >= self.lost)
+        known = bool(rng.random() >= self.lost)
+        patient = None
+        if self.patients and params.contrast.preset == "t1w" and rng.random() < self.mix.patients:
+            one = self.patients[int(rng.integers(len(self.patients)))]
+            patient = one, draw_patient(rng, one, spacing_mm=spacing)
+        return _Drawn(head, params, known, patient)
 
     def batches(self, size: int, *, device: str = "auto") -> Generator[Item, None, None]:
         """Batches of samples start, start+1, …, each used once, made on a device.
@@ -127,17 +143,16 @@ class Stream(IterableDataset[Item]):
             device = "cuda" if torch.cuda.is_available() else "cpu"
         heads = None if device == "cpu" else OnDevice(self.anatomies, device)
         for first in count(self.start, size):
-            numbers = range(first, first + size)
-            if heads is None:
-                items = [_tensors(self.sample(n)) for n in numbers]
-                yield {name: torch.stack([i[name] for i in items]) for name in items[0]}
+            drawn = [self._drawn(n) for n in range(first, first + size)]
+            if heads is None or any(d.patient for d in drawn):
+                items = [_tensors(self.sample(n)) for n in range(first, first + size)]
+                yield {name: torch.stack([i[name] for i in items]).to(device) for name in items[0]}
                 continue
-            drawn = [self._drawn(n) for n in numbers]
-            batch = heads.batch([d[0] for d in drawn], [d[1] for d in drawn], box=self.box)
+            batch = heads.batch([d.head for d in drawn], [d.params for d in drawn], box=self.box)
             batch.pop("labels")
             if not self.mix.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]
-            batch["to_atlas"][[not d[2] for d in drawn]] = torch.nan
+            batch["to_atlas"][[not d.known for d in drawn]] = torch.nan
             yield batch
 
     def __iter__(self) -> Generator[Item, None, None]:
@@ -154,7 +169,7 @@ class Stream(IterableDataset[Item]):
 
 
 def _tensors(sample: dict[str, npt.NDArray[np.float32]]) -> Item:
-    return {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in sample.items()}
+    return {name: torch.from_numpy(np.require(x, requirements="C")) for name, x in sample.items()}
 
 
 _STREAM: list[Stream] = []  # of a process that makes samples
