@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 
 import sanum
-from sanum.composition import COMPOSITIONS, compose, matched, seam
-from sanum.reconstruction import require_t1w
+from sanum.composition import COMPOSITIONS, TITLES, compose, matched, seam
+from sanum.reconstruction import Reconstruction, require_t1w
 from sanum.scan import Scan, ScanError
 from sanum.space.grid import apply_affine, box_around
 
@@ -87,3 +87,17 @@ def test_only_a_t1w_can_be_kept():
     with pytest.raises(ValueError, match="keep-all"):
         sanum.reconstruct(scan, compose="keep-all")
     assert COMPOSITIONS == ("anatomy", "keep-healthy", "keep-lesion")
+
+
+@pytest.mark.parametrize("kind", COMPOSITIONS)
+def test_the_report_says_what_its_anatomy_shows(parts, kind):
+    scan, anatomy, anomaly, brain = parts
+    shown = compose(kind, *parts)
+    mask = scan_of(SICK)
+    result = Reconstruction(
+        scan, shown, anomaly, mask, anatomy, brain, "T1w", provenance={"composition": kind}
+    )  # fmt: skip
+    told = " ".join(result.report().split())
+    for other in COMPOSITIONS:
+        title = TITLES[other]
+        assert (f"the input; {title[0].lower()}{title[1:]};" in told) == (other == kind)

@@ -12,11 +12,17 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from .fluid.flow import distance_within
+from .report.inputs import PREDICTED
 from .scan import Scan
 
 Array = npt.NDArray[np.float32]
 Compose = Literal["anatomy", "keep-healthy", "keep-lesion"]
 COMPOSITIONS: tuple[str, ...] = get_args(Compose)
+TITLES: dict[str, str] = {  # of the report's column
+    "anatomy": PREDICTED,
+    "keep-healthy": "Own tissue, anomaly replaced",
+    "keep-lesion": "Healthy anatomy, lesion put back",
+}
 SHADING_MM = 20.0  # σ over which the scan's shading is taken to be constant
 BLUR_MM, RIM_MM, ROUNDS = 4.0, 6.0, 3
 BRIGHTEST = 1.25  # that brain tissue is in a T1w with white matter at 1

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from . import __version__
-from .composition import COMPOSITIONS, Compose
+from .composition import COMPOSITIONS, TITLES, Compose
 from .composition import compose as composed
 from .methods import registry
 from .methods.registry import Maps, Predictor
@@ -94,6 +94,7 @@ class Reconstruction:
                 self.scan.path.name if self.scan.path else "scan",
                 self.scan, self.anatomy, self.anomaly, self.anomaly_mask, self.uncertainty, self.brain,
                 self.contrast, self.warnings, self.provenance,
+                TITLES[self.provenance.get("composition", "anatomy")],
             )
         )  # fmt: skip
 

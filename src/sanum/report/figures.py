@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from ..scan.scan import Scan
-from .inputs import require_one_grid
+from .inputs import PREDICTED, require_one_grid
 from .places import brain_centre_mm, largest_component_centre_mm
 from .planes import PLANES, Convention, Plane, View, describe_point, ras_voxels, tilt_deg, view_through
 
@@ -50,6 +50,7 @@ def montage(
     brain: Scan,
     point_mm: npt.ArrayLike,
     contrast: str | None = None,
+    title: str = PREDICTED,
     convention: Convention = "radiological",
 ) -> Figure:
     """Draw axial, coronal and sagittal planes (rows) of four maps (columns) through one point.
@@ -67,6 +68,8 @@ def montage(
         World point (RAS+, mm) where the planes cross.
     contrast : str or None
         Name of the input's contrast, for its title and window.
+    title : str
+        Of the anatomy's column.
     convention : {"radiological", "neurological"}
         Radiological: the patient's right is on the left of the picture. Neurological: the other way round.
 
@@ -110,7 +113,7 @@ def montage(
     _scale_bar(panels[0][0])
 
     shown_as = f"Input: {_short(contrast)}" if contrast else "Input"
-    titles = (shown_as, "Healthy anatomy (predicted)", "Anomaly over input", "Uncertainty")
+    titles = (shown_as, title, "Anomaly over input", "Uncertainty")
     for ax, title in zip(panels[0], titles, strict=True):
         ax.set_title(title, color=TEXT, fontsize=11, pad=8, parse_math=False)
     unit = "intensity (HU)" if _is_ct(contrast) else "intensity (unit of the file)"

@@ -17,7 +17,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 UNKNOWN = "not available"
 
 CAPTION = (
-    "From left to right: the input; the anatomy predicted as healthy; the anomaly probability over the "
+    "From left to right: the input; {title}; the anomaly probability over the "
     "input, with the outline of the anomaly mask; the uncertainty. Radiological convention: the patient's "
     "right (R) is on the left of the picture."
 )
@@ -152,18 +152,20 @@ def _view(inputs: ReportInputs, point_mm: npt.NDArray[np.float64], title: str, p
         brain=inputs.brain,
         point_mm=point_mm,
         contrast=inputs.contrast,
+        title=inputs.title,
     )
+    title_inside = inputs.title[0].lower() + inputs.title[1:]
     data = base64.b64encode(to_png(figure)).decode("ascii")
     alt = (
         f"Axial, coronal and sagittal planes through {place} ({describe_point(point_mm)} of the origin): "
-        "input, predicted healthy anatomy, anomaly probability over the input, uncertainty. "
+        f"input, {title_inside}, anomaly probability over the input, uncertainty. "
         "Radiological convention, the patient's right is on the left."
     )
     return f"""<section>
 <h2>{title}</h2>
 <figure>
 <img alt="{_text(alt)}" src="data:image/png;base64,{data}">
-<figcaption>{_text(CAPTION)}</figcaption>
+<figcaption>{_text(CAPTION.format(title=title_inside))}</figcaption>
 </figure>
 </section>
 """

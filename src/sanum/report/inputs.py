@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from ..scan.scan import Scan
 
+PREDICTED = "Healthy anatomy (predicted)"
+
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
@@ -33,6 +35,8 @@ class ReportInputs:
     provenance : dict of str to str
         Shown in this order. Known keys get a readable label: version, weights, weights_sha256, date, device,
         seconds, input, input_sha256. Other keys are shown as they are.
+    title : str
+        What the column of `anatomy` is called: what it shows, if that is not just what was predicted.
     """
 
     name: str
@@ -45,6 +49,7 @@ class ReportInputs:
     contrast: str | None
     warnings: tuple[str, ...]
     provenance: dict[str, str]
+    title: str = PREDICTED
 
     def __post_init__(self) -> None:
         require_one_grid(
