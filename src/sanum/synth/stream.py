@@ -18,7 +18,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..space.grid import Grid
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
-from .generator import MODEL_BOX, SampleParams, apply_sample
+from .generator import MODEL_BOX, SampleParams, ViewParams, apply_sample
 from .mix import Mix
 from .workers import ahead_of_use, pool
 
@@ -33,7 +33,8 @@ class Stream(IterableDataset[Item]):
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
     which is NaN in a share `lost`: a scan whose pose is not known yet; float32. On `box`, default the
-    model's.
+    model's. If `mix` says so, also views (V, X, Y, Z), other scans of the same head, and sick (2, X, Y, Z),
+    the T1w and the FLAIR with the anomaly.
     """
 
     def __init__(
@@ -98,25 +99,31 @@ class Stream(IterableDataset[Item]):
 
     def sample(self, number: int) -> dict[str, npt.NDArray[np.float32]]:
         """Sample `number` as arrays."""
-        head, params, known = self._drawn(number)
-        sample = apply_sample(self.anatomies[head], params, box=self.box)
+        head, params, known, views = self._drawn(number)
+        sample = apply_sample(
+            self.anatomies[head], params, box=self.box, views=views, with_sick=self.mix.sick
+        )
         pose = sample.to_atlas if known else np.full((4, 4), np.nan)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
         image = sample.image if self.mix.mirror else np.repeat(sample.image[:1], 2, axis=0)
-        return {
+        more = {"views": sample.views} if views else {}
+        if sample.sick is not None:
+            more["sick"] = sample.sick
+        return more | {
             "image": image,
             "to_atlas": pose.astype(np.float32),
             "real": np.zeros((), np.float32),
             **truth,
         }
 
-    def _drawn(self, number: int) -> tuple[int, SampleParams, bool]:
-        """Which anatomy, with which parameters, and whether its pose is told."""
+    def _drawn(self, number: int) -> tuple[int, SampleParams, bool, tuple[ViewParams, ...]]:
+        """Which anatomy, with which parameters, whether its pose is told, and its other scans."""
         rng = np.random.default_rng([self.seed, number])
         head = int(rng.integers(len(self.anatomies)))
         spacing = float(self.box.spacing_mm[0])
         params = self.mix.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
-        return head, params, bool(rng.random() >= self.lost)
+        known = bool(rng.random() >= self.lost)
+        return head, params, known, self.mix.draw_views(rng, self.anatomies[head], spacing_mm=spacing)
 
     def batches(self, size: int, *, device: str = "auto") -> Generator[Item, None, None]:
         """Batches of samples start, start+1, …, each used once, made on a device.
@@ -133,7 +140,10 @@ class Stream(IterableDataset[Item]):
                 yield {name: torch.stack([i[name] for i in items]) for name in items[0]}
                 continue
             drawn = [self._drawn(n) for n in numbers]
-            batch = heads.batch([d[0] for d in drawn], [d[1] for d in drawn], box=self.box)
+            batch = heads.batch(
+                [d[0] for d in drawn], [d[1] for d in drawn], box=self.box,
+                views=[d[3] for d in drawn], with_sick=self.mix.sick,
+            )  # fmt: skip
             batch.pop("labels")
             if not self.mix.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]
