@@ -57,7 +57,7 @@ def test_on_a_device_as_on_the_cpu(anatomy, monkeypatch):
     batch = next(stream.batches(2, device="as on a GPU"))
     items = [stream.item(n) for n in range(2)]
     assert set(batch) == set(items[0])
-    for name in ("views", "sick"):
+    for name, error in (("views", 0.04), ("sick", 0.005)):  # textures differ; another modality is 0.2 off
         wanted = torch.stack([i[name] for i in items])
         assert batch[name].shape == wanted.shape
-        assert float((batch[name] - wanted).abs().mean()) < 0.02  # textures differ
+        assert float((batch[name] - wanted).abs().mean()) < error
