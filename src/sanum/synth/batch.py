@@ -91,12 +91,12 @@ class OnDevice:
         scheme = SCHEMES[anatomy.scheme]
         (t1w, soft, *anomalies), labels = self._posed(number, params, box)
         every = np.arange(1 + max(scheme.known), dtype=np.int16)
-        groups = torch.from_numpy(scheme.group_of(every)).to(device)
+        groups = torch.from_numpy(scheme.group_of(every)).to(device)[labels]
         shown = _shown(soft, params, spacing)
         seen = torch.from_numpy(field_of_view(box.shape, params.corruption, spacing)).to(device)
 
         def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> torch.Tensor:
-            image = _recoloured(t1w, soft, groups[labels], anatomy.tissue_means, contrast, spacing)
+            image = _recoloured(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
             (_, grey, white), ct = contrast.tissue, contrast.preset == "ct"
             for p, look in zip(anomalies, looks, strict=True):
                 image = _with_look(image, p, shift_of(white, grey, look, ct=ct), look, spacing)
