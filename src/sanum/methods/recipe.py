@@ -79,3 +79,9 @@ class Recipe:
             "shape": self.shape,
             "spacing_mm": self.spacing_mm,
         }
+
+
+def budget_of(recipe: Recipe) -> dict[str, Any]:
+    """What decides how much a training costs; a rival that is compared with `recipe` gets the same."""
+    names = ("widths", "shape", "spacing_mm", "seed", "batch_size", "flipped_too", "loop")
+    return {name: getattr(recipe, name) for name in names}

@@ -1,6 +1,7 @@
 """Methods by name: each gives a predictor that turns a conformed pair into maps."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,9 +23,10 @@ class Maps:
     t1w : array
         Healthy T1w, white matter near 1.
     anomaly, brain : array
-        Probabilities.
+        Probabilities. A method without a head for them gives as `anomaly` how the scan differs from `t1w`, a
+        score in [0, 1] that means something for a T1w (`predict.difference`), and 0 or 1 as `brain`.
     uncertainty : array
-        Expected absolute error of `t1w`.
+        Expected absolute error of `t1w`; NaN if the method does not tell.
     warnings : tuple of str
         What the user should know about how they came about.
     """
@@ -54,23 +56,55 @@ class Predictor(Protocol):
         ...
 
 
+METHODS = ("una", "synthsr", "brain-id", "pepsi")
+BASELINES = ("input", "mean")
+
+
 def recipes() -> dict[str, "Recipe"]:
     """Every recipe by its name."""
+    from .brain_id.recipe import RECIPES as BRAIN_ID
+    from .pepsi.recipe import RECIPES as PEPSI
+    from .synthsr.recipe import RECIPES as SYNTHSR
     from .una.recipe import RECIPES as UNA
 
-    return {**UNA}
+    return {**UNA, **SYNTHSR, **BRAIN_ID, **PEPSI}
 
 
 def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None) -> Predictor:
-    """Predictor of a method with its shipped weights, or those of a file.
+    """Predictor of a method with its shipped weights, or those of a file; or a baseline, which has none.
+
+    Only "una" ships weights.
 
     Raises
     ------
     ValueError
-        Unknown method; weights that are missing, damaged, or of another version.
+        Unknown method; weights that are missing, damaged, of another method or version, or not wanted.
     """
-    if name != "una":
-        raise ValueError(f'unknown method "{name}": known is una')
-    from .una.predict import UnaPredictor
+    if name in BASELINES:
+        return _baseline(name, device, weights)
+    if name == "mirror":
+        raise ValueError(
+            '"mirror" must be told the true lesion, so it is no predictor: call baselines.filled_by_mirror'
+        )
+    if name not in METHODS:
+        raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
+    if name == "una":
+        from .una.predict import UnaPredictor
 
-    return UnaPredictor(device=device, weights=weights)
+        return UnaPredictor(device=device, weights=weights)
+    if weights is None:
+        raise ValueError(
+            f"{name} ships no weights: make them with sanum train {name} --data DATA -o OUT, "
+            "and name the file that it writes"
+        )
+    folder = import_module(f".{name.replace('-', '_')}.predict", __package__)
+    predictor: Predictor = folder.predictor(weights=weights, device=device)
+    return predictor
+
+
+def _baseline(name: str, device: str, weights: Path | None) -> Predictor:
+    if weights is not None:
+        raise ValueError(f'"{name}" takes no weights, got {weights}: leave them out')
+    from .baselines import InputPredictor, MeanPredictor
+
+    return InputPredictor(device=device) if name == "input" else MeanPredictor(device=device)

@@ -37,7 +37,7 @@ from .corrupt import (
     wave,
     with_ghosts,
 )
-from .generator import MODEL_BOX, SampleParams, to_atlas
+from .generator import MODEL_BOX, SampleParams, ViewParams, targets_with_anomaly, to_atlas
 from .geometry import alignment, mirror_in_model, pose_map
 from .labels import SCHEMES
 
@@ -61,27 +61,52 @@ class OnDevice:
         ]
 
     def batch(
-        self, numbers: Sequence[int], params: Sequence[SampleParams], *, box: Grid = MODEL_BOX
+        self,
+        numbers: Sequence[int],
+        params: Sequence[SampleParams],
+        *,
+        box: Grid = MODEL_BOX,
+        views: Sequence[Sequence[ViewParams]] | None = None,
+        with_sick: bool = False,
     ) -> dict[str, torch.Tensor]:
         """Samples of the anatomies `numbers`, one on top of the other; keys and shapes as of `Stream`."""
-        made = [self.sample(n, p, box=box) for n, p in zip(numbers, params, strict=True)]
+        views = views or [()] * len(numbers)
+        made = [
+            self.sample(n, p, box=box, views=v, with_sick=with_sick)
+            for n, p, v in zip(numbers, params, views, strict=True)
+        ]
         return {name: torch.stack([m[name] for m in made]) for name in made[0]}
 
-    def sample(self, number: int, params: SampleParams, *, box: Grid = MODEL_BOX) -> dict[str, torch.Tensor]:
+    def sample(
+        self,
+        number: int,
+        params: SampleParams,
+        *,
+        box: Grid = MODEL_BOX,
+        views: Sequence[ViewParams] = (),
+        with_sick: bool = False,
+    ) -> dict[str, torch.Tensor]:
         """One sample; see `apply_sample`."""
         anatomy, device, spacing = self.anatomies[number], self.device, float(box.spacing_mm[0])
-        scheme, ct = SCHEMES[anatomy.scheme], params.contrast.preset == "ct"
+        scheme = SCHEMES[anatomy.scheme]
         (t1w, soft, *anomalies), labels = self._posed(number, params, box)
         every = np.arange(1 + max(scheme.known), dtype=np.int16)
-        groups = torch.from_numpy(scheme.group_of(every)).to(device)
-        image = _recoloured(t1w, soft, groups[labels], anatomy.tissue_means, params.contrast, spacing)
-        _, grey, white = params.contrast.tissue
-        for p, look in zip(anomalies, params.looks, strict=True):
-            image = _with_look(image, p, shift_of(white, grey, look, ct=ct), look, spacing)
+        groups = torch.from_numpy(scheme.group_of(every)).to(device)[labels]
         shown = _shown(soft, params, spacing)
         seen = torch.from_numpy(field_of_view(box.shape, params.corruption, spacing)).to(device)
-        image = _corrupted(image * shown, params.corruption, spacing) * seen
-        image = image.clamp(0, 1) if ct else _scaled(image)
+
+        def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> torch.Tensor:
+            image = _recoloured(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
+            (_, grey, white), ct = contrast.tissue, contrast.preset == "ct"
+            for p, look in zip(anomalies, looks, strict=True):
+                image = _with_look(image, p, shift_of(white, grey, look, ct=ct), look, spacing)
+            return image
+
+        def acquired(view: ViewParams) -> torch.Tensor:
+            shot = _corrupted(sick(view.contrast) * shown, view.corruption, spacing) * seen
+            return shot.clamp(0, 1) if view.contrast.preset == "ct" else _scaled(shot)
+
+        image, *others = (acquired(v) for v in (ViewParams(params.contrast, params.corruption), *views))
         across = mirror_in_model(params.geometry, anatomy.mirror, anatomy.centre_mm)
         to_voxel = np.linalg.inv(box.affine) @ across @ box.affine
         brain = (soft > 0.5) & seen & (shown > 0)
@@ -93,7 +118,11 @@ class OnDevice:
         if params.geometry.flip:
             labels = torch.from_numpy(scheme.swapped(every)).to(device)[labels]
         pose = alignment(params.misaligned) @ to_atlas(anatomy, params.geometry)
-        return {
+        more = {"views": torch.stack(others)} if others else {}
+        if with_sick:
+            contrasts, looks = targets_with_anomaly(anatomy, params)
+            more["sick"] = torch.stack([sick(c, looks) * brain for c in contrasts])
+        return more | {
             "image": torch.stack([image, sample_affine(image[None], to_voxel, box.shape)[0]]),
             "to_atlas": torch.from_numpy(pose.astype(np.float32)).to(device),
             "t1w": (t1w * brain)[None],

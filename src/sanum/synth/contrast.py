@@ -115,6 +115,13 @@ def own_contrast(t1_means: npt.ArrayLike) -> ContrastParams:
     return ContrastParams("t1w", (fluid, grey, white), (0.0,) * 9, head, 1.0, 1.0, (0.0,) * 4, 1.0, 0)
 
 
+def typical_flair() -> ContrastParams:
+    """The FLAIR in the middle of what is drawn, without texture, nothing shown outside of the brain."""
+    tissue = tuple(sum(r) / 2 for r in _RANGES["flair"])
+    nothing = (0.0,) * HEAD_KNOTS.size
+    return ContrastParams("flair", tissue, (0.0,) * 9, nothing, 0.15, 0.045, (0.0,) * 4, 1.0, 0)  # type: ignore[arg-type]
+
+
 def apply_contrast(
     t1w: Array,
     brain: Array,

@@ -24,7 +24,15 @@ from .anomaly import (
     draw_shape,
     grow,
 )
-from .contrast import ContrastParams, Preset, apply_contrast, draw_contrast, draw_preset
+from .contrast import (
+    ContrastParams,
+    Preset,
+    apply_contrast,
+    draw_contrast,
+    draw_preset,
+    own_contrast,
+    typical_flair,
+)
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
 from .geometry import (
     AlignmentError,
@@ -59,6 +67,17 @@ class SampleParams:
     misaligned: AlignmentError  # by this much is the atlas off
 
 
+@dataclass(frozen=True)
+class ViewParams:
+    """Another scan of a sample's head, with the same anomaly: its modality and its acquisition.
+
+    Its field of view is that of the sample.
+    """
+
+    contrast: ContrastParams
+    corruption: CorruptionParams
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One sample on a box around the brain.
@@ -81,6 +100,11 @@ class Sample:
     to_atlas : (4, 4) float64
         Millimetres from the middle of the model's box → from the middle of the atlas's, as a registration
         would find it.
+    views : (V, X, Y, Z) float32
+        Other scans of the same head.
+    sick : (2, X, Y, Z) float32
+        T1w and FLAIR inside the brain with the anomaly, darker in one and brighter in the other; None unless
+        asked for.
     """
 
     image: Array
@@ -92,6 +116,8 @@ class Sample:
     mirrored: npt.NDArray[np.bool_]
     labels: Labels
     to_atlas: npt.NDArray[np.float64]
+    views: Array
+    sick: Array | None
 
 
 def draw_sample(
@@ -126,7 +152,13 @@ def draw_sample(
 
 
 def apply_sample(
-    anatomy: Anatomy, params: SampleParams, *, box: Grid = MODEL_BOX, with_healthy: bool = False
+    anatomy: Anatomy,
+    params: SampleParams,
+    *,
+    box: Grid = MODEL_BOX,
+    with_healthy: bool = False,
+    views: Sequence[ViewParams] = (),
+    with_sick: bool = False,
 ) -> Sample:
     """Make the sample of these parameters; deterministic.
 
@@ -137,29 +169,41 @@ def apply_sample(
         model's, 80×96×80 voxels of 2 mm.
     with_healthy : bool
         Also make the scan without the anomaly.
+    views : sequence of ViewParams
+        Also make these scans of the same head.
+    with_sick : bool
+        Also make the T1w and the FLAIR with the anomaly.
     """
     spacing = float(box.spacing_mm[0])
     (t1w, soft, *anomalies), labels = _posed(anatomy, params, box)
-    tissue, ct = params.contrast.tissue, params.contrast.preset == "ct"
     scheme = SCHEMES[anatomy.scheme]
-    image = apply_contrast(t1w, soft, scheme.group_of(labels), anatomy.tissue_means, params.contrast, spacing)
-    sick = image
-    for p, look in zip(anomalies, params.looks, strict=True):
-        sick = apply_look(sick, p, tissue[2], tissue[1], look, ct=ct, spacing_mm=spacing)
+    groups = scheme.group_of(labels)
     shown = _shown(soft, params, spacing)
     seen = field_of_view(box.shape, params.corruption, spacing)
-    shots = [
-        apply_corruption(x * shown, params.corruption, spacing) * seen
-        for x in ((sick, image) if with_healthy else (sick,))
-    ]
-    scaled, *healthy = (np.clip(x, 0, 1) if ct else scale_intensity(x) for x in shots)
+
+    def healthy(contrast: ContrastParams) -> Array:
+        return apply_contrast(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
+
+    def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> Array:
+        image, (_, grey, white) = healthy(contrast), contrast.tissue
+        for p, look in zip(anomalies, looks, strict=True):
+            image = apply_look(image, p, white, grey, look, ct=contrast.preset == "ct", spacing_mm=spacing)
+        return image
+
+    def acquired(image: Array, view: ViewParams) -> Array:
+        shot = apply_corruption(image * shown, view.corruption, spacing) * seen
+        return np.clip(shot, 0, 1) if view.contrast.preset == "ct" else scale_intensity(shot)
+
+    own = ViewParams(params.contrast, params.corruption)
+    scaled, *others = (acquired(sick(v.contrast), v) for v in (own, *views))
+    contrasts, looks = targets_with_anomaly(anatomy, params)
     across = mirror_in_model(params.geometry, anatomy.mirror, anatomy.centre_mm)
     brain = (soft > 0.5) & seen & (shown > 0)  # what a tight stripping took away cannot be known
     lesions = [p > LESION_FRACTION * max(float(p.max()), 1e-3) for p in anomalies]
     lesion = np.any(lesions, axis=0) & brain if lesions else np.zeros(box.shape, bool)
     return Sample(
         image=np.stack([scaled, mirror(scaled, box, across)]),
-        healthy_input=healthy[0] if with_healthy else None,
+        healthy_input=acquired(healthy(own.contrast), own) if with_healthy else None,
         t1w=(t1w * brain).astype(np.float32),
         p=np.max(anomalies, axis=0) * brain if anomalies else np.zeros(box.shape, np.float32),
         lesion=lesion,
@@ -167,7 +211,17 @@ def apply_sample(
         mirrored=mirror(lesion.astype(np.float32), box, across) > 0.5,
         labels=(scheme.swapped(labels) if params.geometry.flip else labels) * seen,
         to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
+        views=np.stack(others) if others else np.empty((0, *box.shape), np.float32),
+        sick=np.stack([sick(c, looks) * brain for c in contrasts]) if with_sick else None,
     )
+
+
+def targets_with_anomaly(
+    anatomy: Anatomy, params: SampleParams
+) -> tuple[tuple[ContrastParams, ContrastParams], tuple[LookParams, ...]]:
+    """Contrasts of the T1w and the FLAIR that show the anomaly, and its looks: by the sign rule."""
+    looks = tuple(replace(look, against_rule=False) for look in params.looks)
+    return (own_contrast(anatomy.tissue_means), typical_flair()), looks
 
 
 def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[npt.NDArray[np.float32], Labels]:

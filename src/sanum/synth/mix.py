@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from .anatomy import Anatomy
-from .contrast import PRESETS, Preset
-from .corrupt import Level
-from .generator import SampleParams, draw_sample
+from .contrast import PRESETS, Preset, draw_contrast
+from .corrupt import Level, draw_corruption
+from .generator import SampleParams, ViewParams, draw_sample
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Mix:
         Modalities of the synthetic ones; none: all, as often as `contrast.PRESETS` says.
     level : str, optional
         Corruption of all samples; default mild, medium or severe.
+    views : tuple of str
+        Each sample has so many other scans of the same head, of these levels of corruption.
+    sick : bool
+        Each sample has the T1w and the FLAIR with the anomaly as well.
     """
 
     real: float = 0.5
@@ -45,6 +49,8 @@ class Mix:
     mirror: bool = True
     presets: tuple[Preset, ...] = ()
     level: Level | None = None
+    views: tuple[Level, ...] = ()
+    sick: bool = False
 
     def __post_init__(self) -> None:
         for name in ("real", "patients", "healthy"):
@@ -62,6 +68,18 @@ class Mix:
         if not self.fluid:
             params = replace(params, shapes=tuple(replace(s, duration=0.0) for s in params.shapes))
         return params
+
+    def draw_views(
+        self, rng: np.random.Generator, anatomy: Anatomy, *, spacing_mm: float
+    ) -> tuple[ViewParams, ...]:
+        """Parameters of the other scans of one head, each of its own modality."""
+        return tuple(
+            ViewParams(
+                draw_contrast(rng, self._preset(rng), anatomy.tissue_means),
+                draw_corruption(rng, level, spacing_mm),
+            )
+            for level in self.views
+        )
 
     def _preset(self, rng: np.random.Generator) -> Preset:
         if rng.random() < self.real:

@@ -170,6 +170,8 @@ def apply_patient(patient: Patient, params: PatientParams, *, box: Grid) -> Samp
         mirrored=mirror(lesion.astype(np.float32), box, across) > 0.5,
         labels=labels,
         to_atlas=alignment(params.misaligned) @ to_atlas(patient, params.geometry),
+        views=np.empty((0, *box.shape), np.float32),
+        sick=None,
     )
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..space.grid import Grid
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
-from .generator import MODEL_BOX, SampleParams, apply_sample
+from .generator import MODEL_BOX, SampleParams, ViewParams, apply_sample
 from .mix import Mix
 from .patient import Patient, PatientParams, apply_patient, draw_patient
 from .workers import ahead_of_use, pool
@@ -37,6 +37,7 @@ class _Drawn:
     head: int
     params: SampleParams
     known: bool  # whether the pose is told
+    views: tuple[ViewParams, ...]
     patient: tuple[Patient, PatientParams] | None
 
 
@@ -45,7 +46,8 @@ class Stream(IterableDataset[Item]):
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
     which is NaN in a share `lost`: a scan whose pose is not known yet; float32. On `box`, default the
-    model's.
+    model's. If `mix` says so, also views (V, X, Y, Z), other scans of the same head, and sick (2, X, Y, Z),
+    the T1w and the FLAIR with the anomaly.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Stream(IterableDataset[Item]):
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
+        if patients and mix and (mix.views or mix.sick):
+            raise ValueError("patients have no other views and no healthy tissue behind: leave them out")
         self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in anatomies]
         self.bank, self.seed, self.start = list(bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
@@ -113,14 +117,20 @@ class Stream(IterableDataset[Item]):
         """Sample `number` as arrays."""
         drawn = self._drawn(number)
         if drawn.patient is None:
-            sample = apply_sample(self.anatomies[drawn.head], drawn.params, box=self.box)
+            sample = apply_sample(
+                self.anatomies[drawn.head], drawn.params, box=self.box, views=drawn.views,
+                with_sick=self.mix.sick,
+            )  # fmt: skip
         else:
             sample = apply_patient(*drawn.patient, box=self.box)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
         image = sample.image if self.mix.mirror else np.repeat(sample.image[:1], 2, axis=0)
         pose = sample.to_atlas if drawn.known else np.full((4, 4), np.nan)
         real = np.array(drawn.patient is not None, np.float32)
-        return {"image": image, "to_atlas": pose.astype(np.float32), "real": real, **truth}
+        more = {"views": sample.views} if drawn.views else {}
+        if sample.sick is not None:
+            more["sick"] = sample.sick
+        return more | {"image": image, "to_atlas": pose.astype(np.float32), "real": real, **truth}
 
     def _drawn(self, number: int) -> _Drawn:
         rng = np.random.default_rng([self.seed, number])
@@ -128,11 +138,12 @@ class Stream(IterableDataset[Item]):
         spacing = float(self.box.spacing_mm[0])
         params = self.mix.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
         known = bool(rng.random() >= self.lost)
+        views = self.mix.draw_views(rng, self.anatomies[head], spacing_mm=spacing)
         patient = None
         if self.patients and params.contrast.preset == "t1w" and rng.random() < self.mix.patients:
             one = self.patients[int(rng.integers(len(self.patients)))]
             patient = one, draw_patient(rng, one, spacing_mm=spacing)
-        return _Drawn(head, params, known, patient)
+        return _Drawn(head, params, known, views, patient)
 
     def batches(self, size: int, *, device: str = "auto") -> Generator[Item, None, None]:
         """Batches of samples start, start+1, …, each used once, made on a device.
@@ -148,7 +159,10 @@ class Stream(IterableDataset[Item]):
                 items = [_tensors(self.sample(n)) for n in range(first, first + size)]
                 yield {name: torch.stack([i[name] for i in items]).to(device) for name in items[0]}
                 continue
-            batch = heads.batch([d.head for d in drawn], [d.params for d in drawn], box=self.box)
+            batch = heads.batch(
+                [d.head for d in drawn], [d.params for d in drawn], box=self.box,
+                views=[d.views for d in drawn], with_sick=self.mix.sick,
+            )  # fmt: skip
             batch.pop("labels")
             if not self.mix.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]

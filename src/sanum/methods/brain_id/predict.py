@@ -1,0 +1,18 @@
+"""Brain-ID as a predictor: the T1w of the task's layer."""
+
+from pathlib import Path
+
+import torch
+
+from ..predict import RivalPredictor
+from .model import BrainId
+
+
+def predictor(*, weights: Path, device: str = "cpu") -> RivalPredictor:
+    """Load the weights of a file; see `RivalPredictor`."""
+    return RivalPredictor("brain-id", BrainId, read, weights=weights, device=device)
+
+
+def read(net: torch.nn.Module, scan: torch.Tensor) -> tuple[torch.Tensor, None]:
+    """T1w; no anomaly."""
+    return net(scan)[1], None

@@ -1,0 +1,31 @@
+"""Feature maps of every voxel: the two heads of a `UNet` added up, fine detail and what varies slowly."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .unet import UNet
+
+
+class FeatureNet(nn.Module):
+    """(B, 1, X, Y, Z) → (B, count, X, Y, Z) float32, whatever the precision inside.
+
+    Parameters
+    ----------
+    count : int
+        Features of a voxel.
+    widths : sequence of int
+        See `UNet`; X, Y, Z are multiples of 2^len(widths).
+    """
+
+    def __init__(self, count: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.net = UNet(1, count, count, widths, coarse_level=min(1, len(widths) - 2))
+
+    def forward(self, scan: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        fine, coarse = self.net(scan)
+        with torch.autocast(scan.device.type, enabled=False):
+            return fine.float() + F.interpolate(coarse.float(), size=scan.shape[2:], mode="trilinear")

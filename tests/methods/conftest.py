@@ -1,0 +1,64 @@
+"""The made-up head of the generator's tests, and training on one sample of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import torch
+
+from sanum.learn.weights import save_weights
+from sanum.methods.recipe import Recipe
+from sanum.space.grid import box_around
+from sanum.synth.stream import Stream
+
+_spec = spec_from_file_location("synth_phantom", Path(__file__).parents[1] / "synth" / "conftest.py")
+_phantom = module_from_spec(_spec)
+_spec.loader.exec_module(_phantom)
+anatomy = _phantom.anatomy
+
+TINY = {"widths": (4, 8), "shape": (24, 28, 24), "spacing_mm": 7.0}
+
+
+def item_of(recipe: Recipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
+    """Sample `number` of a recipe."""
+    box = box_around((0, 0, 0), recipe.shape, recipe.spacing_mm)
+    return Stream([anatomy], [], seed=1, box=box, mix=recipe.mix).item(number)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[Recipe], Recipe]:
+    """Make a recipe small enough for a test."""
+    return lambda recipe: replace(recipe, **TINY)
+
+
+@pytest.fixture(scope="session")
+def sample(anatomy) -> Callable[..., dict[str, torch.Tensor]]:
+    """Make one sample of a recipe."""
+    return lambda recipe, number=0: item_of(recipe, anatomy, number)
+
+
+@pytest.fixture(scope="session")
+def overfit(anatomy, tmp_path_factory) -> Callable[[Recipe], tuple[list[float], torch.nn.Module, Path]]:
+    """Train a recipe on one sample; gives the losses, the network and its saved weights."""
+
+    def run(recipe: Recipe, steps: int = 20) -> tuple[list[float], torch.nn.Module, Path]:
+        torch.manual_seed(0)
+        batch = {name: x[None] for name, x in item_of(recipe, anatomy).items()}
+        model = recipe.build([anatomy])
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        losses = []
+        for _ in range(steps):
+            loss, terms = recipe.loss(model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            assert all(p.grad is not None for p in model.parameters())  # several devices wait for each
+            optimizer.step()
+            assert sum(float(t) for t in terms.values()) == pytest.approx(loss.item(), rel=1e-5)
+            losses.append(loss.item())
+        path = tmp_path_factory.mktemp("weights") / f"{recipe.name}.safetensors"
+        save_weights(path, model.state_dict(), **recipe.describe(), steps=steps)
+        return losses, model.eval(), path
+
+    return run

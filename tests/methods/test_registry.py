@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sanum.learn.weights import WeightsError, save_weights
+from sanum.methods import registry
+from sanum.methods.registry import METHODS, recipes
+
+RIVALS = [name for name in METHODS if name != "una"]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, overfit):
+    """Weights of every rival after two steps, with its network."""
+    made = {}
+    for name in RIVALS:
+        _, model, path = overfit(tiny(recipes()[name]), steps=2)
+        made[name] = model, path
+    return made
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_saved_weights_predict_as_the_network(name, trained, tiny, sample):
+    model, path = trained[name]
+    predictor = registry.load(name, weights=path)
+    assert (predictor.shape, predictor.spacing_mm) == ((24, 28, 24), 7.0)
+    assert (predictor.weights_name, predictor.device) == (path.name, "cpu")
+    recipe = tiny(recipes()[name])
+    item = sample(recipe)
+    pair = item["image"].numpy()
+    maps = predictor(pair, quick=True)
+    for x in (maps.t1w, maps.anomaly, maps.brain, maps.uncertainty):
+        assert (x.shape, x.dtype) == ((24, 28, 24), np.float32)
+    title = "T1w" if name == "pepsi" else "predicted"
+    own = recipe.show(model, {k: x[None] for k, x in item.items()})[title].detach()[0, 0].numpy()
+    np.testing.assert_allclose(maps.t1w, own, atol=0.02)  # weights are kept in half precision
+    assert np.isnan(maps.uncertainty).all()
+    assert maps.anomaly.min() >= 0
+    assert maps.anomaly.max() <= 1
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_flipped_scan_gives_flipped_maps(name, trained, tiny, sample):
+    predictor = registry.load(name, weights=trained[name][1])
+    pair = sample(tiny(recipes()[name]))["image"].numpy()
+    here, there = predictor(pair), predictor(pair[:, ::-1])
+    np.testing.assert_allclose(there.t1w[::-1], here.t1w, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_weights_of_another_method_are_refused(name, trained):
+    other = RIVALS[RIVALS.index(name) - 1]
+    with pytest.raises(WeightsError, match=f"{other}.safetensors holds weights of {other}, expected {name}"):
+        registry.load(name, weights=trained[other][1])
+    with pytest.raises(WeightsError, match=f"holds weights of {name}, expected una"):
+        registry.load("una", weights=trained[name][1])
+
+
+def test_weights_of_another_network_are_refused(trained, tmp_path):
+    model, _ = trained["synthsr"]
+    description = {"method": "synthsr", "shape": (24, 28, 24), "spacing_mm": 7.0}
+    path = tmp_path / "other.safetensors"
+    for widths in ({"widths": (8, 8)}, {"widths": 3}, {}):
+        save_weights(path, model.state_dict(), **description, **widths)
+        with pytest.raises(WeightsError, match=r"other\.safetensors does not fit the network synthsr"):
+            registry.load("synthsr", weights=path)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_rivals_ship_no_weights(name):
+    with pytest.raises(ValueError, match=f"{name} ships no weights: make them with sanum train {name} "):
+        registry.load(name)
+
+
+def test_what_is_not_there_is_told():
+    with pytest.raises(ValueError, match=r'unknown method "vae": known are una, synthsr, .*, input, mean'):
+        registry.load("vae")
+    with pytest.raises(ValueError, match="told the true lesion"):
+        registry.load("mirror")
+    with pytest.raises(ValueError, match='"mean" takes no weights'):
+        registry.load("mean", weights=Path("some.safetensors"))
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_has_the_budget_of_una(name):
+    known = recipes()
+    for rival, una in ((name, "una-compact"), (f"{name}-small", "una-small")):
+        assert known[rival].name == rival
+        assert known[rival].method == name
+        for what in ("widths", "shape", "spacing_mm", "batch_size", "loop", "seed"):
+            assert getattr(known[rival], what) == getattr(known[una], what)
