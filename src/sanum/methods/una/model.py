@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ...nets.plain import PlainUNet
 from ...nets.unet import UNet
 from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from .guess import first_guess
@@ -123,6 +124,8 @@ class Una(nn.Module):
         The same of aligned anatomies, 2 mm voxels, for a scan whose pose is. Both are kept with the weights.
     spacing_mm : float
         Of the voxels that the network sees.
+    plain : bool
+        A U-Net of full resolution, as published, in the place of ours.
     """
 
     average: torch.Tensor
@@ -134,10 +137,12 @@ class Una(nn.Module):
         average: torch.Tensor | None = None,
         atlas: torch.Tensor | None = None,
         spacing_mm: float = MODEL_SPACING_MM,
+        plain: bool = False,
     ) -> None:
         super().__init__()
         self.widths, self.spacing_mm = tuple(widths), spacing_mm
-        self.net = UNet(8, 5, KNOTS + 2, widths, coarse_level=min(1, len(self.widths) - 2))
+        kind, quarter = (PlainUNet, 2) if plain else (UNet, 1)  # the level of a quarter of the resolution
+        self.net = kind(8, 5, KNOTS + 2, widths, coarse_level=min(quarter, len(self.widths) - 2))
         average = torch.ones(2, *AVERAGE_SHAPE) if average is None else average
         self.register_buffer("average", F.interpolate(average[None], AVERAGE_SHAPE, mode="trilinear"))
         self.register_buffer(
@@ -149,7 +154,8 @@ class Una(nn.Module):
     def _start_at_the_guess(self) -> None:
         # at first Î = G, and no anomaly: the network learns where that is wrong
         logit = -2.0 / LOGIT_GAIN
-        fine = torch.tensor([0.0, -3.0, logit, logit, -2.0]).repeat_interleave(8)
+        fine = torch.tensor([0.0, -3.0, logit, logit, -2.0])
+        fine = fine.repeat_interleave(self.net.fine.out_channels // len(fine))
         coarse = torch.cat([torch.linspace(0, TOP, KNOTS), torch.zeros(2)])
         for head, bias in ((self.net.fine, fine), (self.net.coarse, coarse)):
             head.weight.mul_(0.5)

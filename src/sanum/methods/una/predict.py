@@ -60,8 +60,11 @@ class UnaPredictor:
             # weights from before boxes differed do not say theirs
             self.shape = box_shape(description.get("shape", MODEL_SHAPE))
             self.spacing_mm = float(description.get("spacing_mm", MODEL_SPACING_MM))
-            self.net = Una(description["widths"], spacing_mm=self.spacing_mm)
+            self.mirror = bool(description.get("mirror", True))
+            plain = bool(description.get("plain", False))
+            self.net = Una(description["widths"], spacing_mm=self.spacing_mm, plain=plain)
             self.net.load_state_dict(state)
+            require_box(self.shape, self.spacing_mm, self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
@@ -83,7 +86,8 @@ class UnaPredictor:
         `covered` (X, Y, Z): where the scan was taken, default everywhere.
         `quick`: one pass, in which the pose is not known.
         """
-        x = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))[None].to(self.device)
+        seen = pair if self.mirror else pair[[0, 0]]  # as in training
+        x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None].to(self.device)
         maps = self._maps(x, None)
         if quick:
             return Maps(*maps.cpu().numpy())
@@ -155,6 +159,14 @@ def box_shape(size: Sequence[int]) -> tuple[int, int, int]:
     """Three numbers of voxels; ValueError if it is not that."""
     x, y, z = (int(n) for n in size)
     return x, y, z
+
+
+def require_box(shape: tuple[int, int, int], spacing_mm: float, multiple: int) -> None:
+    """Raise `ValueError` if a box is none that a network can look at."""
+    if not 0 < spacing_mm < np.inf:
+        raise ValueError(f"voxels of {spacing_mm} mm")
+    if any(n <= 0 or n % multiple for n in shape):
+        raise ValueError(f"a box of {shape} voxels, expected multiples of {multiple}")
 
 
 def shipped_sha256() -> str:
