@@ -66,7 +66,9 @@ def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
     grid = box_around((4, -8, 2), (70, 80, 60), 1.5)
     x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (4, -8, 2)
     voxels = 1 - 0.5 * ((np.abs(x) / (20, 30, 20)) ** 2).sum(-1).clip(0, 1)
-    result = reconstruct(Scan(voxels, grid.affine), predictor=UnaPredictor(weights=tmp_path / "w.safetensors"))
+    result = reconstruct(
+        Scan(voxels, grid.affine), predictor=UnaPredictor(weights=tmp_path / "w.safetensors")
+    )
     assert result.brain.grid.same_as(grid)
     volume = result.brain.voxels.sum() * grid.voxel_volume_ml
     assert volume == pytest.approx(64**3 / 1000, rel=0.05)
