@@ -100,7 +100,8 @@ class UnaRecipe(Recipe):
 
 
 COMPACT = UnaRecipe("una-compact", weights=Weights(lambda_p=3.0, lambda_c=0.05))
-# published: 64 maps that double on each of 5 levels, 160³ at 1 mm, about 14 days on one A100; not run here
+# published: 64 maps that double on each of 5 levels, 160³ at 1 mm, batch 4; a rate of 1e-4 for 300,000 steps,
+# then 1e-5 for 100,000; half synthetic, half real; about 14 days on one A100. Not run here
 PUBLISHED = UnaRecipe(
     "una",
     widths=(64, 128, 256, 512, 1024),
@@ -112,7 +113,7 @@ PUBLISHED = UnaRecipe(
     flipped_too=False,
     loop=LoopConfig(steps=400_000, learning_rate=1e-4, warmup=0),
 )
-# eight times the voxels of una-compact, for a GPU; not run here as a whole
+# eight times the voxels of una-compact, for a GPU and subjects of 1 mm; not run here
 FINE = replace(COMPACT, name="una-1mm", shape=(160, 192, 160), spacing_mm=1.0, workers=4, flipped_too=False)
 # a hundredth of the work of una-compact: minutes, for comparisons of one recipe with another
 _SMALL = replace(
