@@ -8,6 +8,7 @@ import pytest
 
 from sanum.methods.registry import Maps
 from sanum.scan import Scan, write
+from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from sanum.space.grid import Grid, apply_affine, box_around
 
 PHANTOM_CENTRE_MM = (6.0, -10.0, 4.0)
@@ -57,6 +58,8 @@ class PhantomPredictor:
     weights_name = "none"
     weights_sha256 = "0" * 64
     device = "cpu"
+    shape = MODEL_SHAPE
+    spacing_mm = MODEL_SPACING_MM
 
     def __call__(self, pair: np.ndarray, *, covered: np.ndarray | None = None, quick: bool = False) -> Maps:
         image = pair[0]

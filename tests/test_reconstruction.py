@@ -141,6 +141,7 @@ class TestFinding:
     def test_what_a_network_imagines_in_the_dark_does_not_count(self, phantom):
         class Dreamer:
             weights_name, weights_sha256, device = "dream", "0", "cpu"
+            shape, spacing_mm = MODEL_SHAPE, 2.0
 
             def __call__(self, pair, *, quick=False):
                 yes = np.ones(pair.shape[1:], np.float32)
@@ -320,6 +321,7 @@ def test_thick_slices_are_told(phantom):
     assert coverage_warnings(phantom) == ()
     thick = Scan(np.zeros((3, 3, 3)), np.diag([1, 1, 5.5, 1]))
     assert coverage_warnings(thick) == ("slices of 5.5 mm: between them the results are interpolated",)
+    assert coverage_warnings(thick, 4.0) == ()
 
 
 class TestDevice:
@@ -530,6 +532,17 @@ class TestReconstructThePhantom:
         np.testing.assert_allclose(result.scan.grid.spacing_mm, 1)
         assert all(i.grid.same_as(covering(scan.grid, 1.0)) for i in result.outputs().values())
         assert result.contrast == "PDw"
+
+    @pytest.mark.parametrize(("shape", "spacing"), [((40, 48, 40), 4.0), ((56, 64, 56), 3.0)])
+    def test_in_the_box_of_the_method(self, phantom, phantom_predictor, shape, spacing):
+        phantom_predictor.shape, phantom_predictor.spacing_mm = shape, spacing
+        result = reconstruct(phantom, predictor=phantom_predictor)
+        assert all(image.grid.same_as(phantom.grid) for image in result.outputs().values())
+        volume = result.brain.voxels.sum() * phantom.grid.voxel_volume_ml
+        assert volume == pytest.approx(BRAIN_ML, rel=0.1)
+        lesion = apply_affine(phantom.affine, np.argwhere(result.anomaly_mask.voxels).mean(0))
+        np.testing.assert_allclose(lesion, (40, -6, 10), atol=3)
+        assert result.warnings == ()
 
     def test_warnings_of_the_reader_are_kept(self, phantom, phantom_predictor):
         result = reconstruct(phantom.warn("mind this"), predictor=phantom_predictor)

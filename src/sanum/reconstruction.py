@@ -38,6 +38,8 @@ LEAST_SYMMETRY = (
 )
 _EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
+_EDGE_CM2 = 8.0  # of brain at the edge of the box: more is not chance
+_BORDER_MM, _REACH_MM = 2.0, 6.0  # how far a border is unsure; how far a stripping may leave off
 Space = Literal["input", "1mm"]
 OnStep = Callable[[str], None]
 
@@ -208,7 +210,7 @@ def reconstruct(
     predictor = predictor or registry.load(device=resolve_device(device))
     tell("find the brain")
     centre = find_brain(scan, predictor)
-    conformed = conform(scan, centre)
+    conformed = conform(scan, centre, predictor.shape, predictor.spacing_mm)
     tell("mirror")
     across = find_mirror(conformed.image, conformed.grid)
     require_symmetry(scan, conformed, across)
@@ -239,7 +241,7 @@ def reconstruct(
     return replace(
         result,
         contrast=contrast,
-        warnings=(*scan.warnings, *coverage_warnings(scan), *warnings),
+        warnings=(*scan.warnings, *coverage_warnings(scan, predictor.spacing_mm), *warnings),
         provenance=provenance,
     )
 
@@ -314,7 +316,7 @@ def shown_ml(mask: npt.NDArray[np.bool_], conformed: Conformed) -> float:
 def require_symmetry(scan: Scan, conformed: Conformed, across: npt.NDArray[np.float64]) -> None:
     """Raise `ScanError` if the scan does not resemble its mirror image, as every head does."""
     both = conformed.covered & (mirror(conformed.covered.astype(np.float32), conformed.grid, across) > 0.99)
-    if both.sum() < 1000:  # a slab of one side
+    if both.sum() * conformed.grid.voxel_volume_ml < 8:  # a slab of one side
         return
     here = conformed.image[both]
     there = mirror(conformed.image, conformed.grid, across)[both]
@@ -357,7 +359,7 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
 def _brain_near(
     scan: Scan, guess: npt.NDArray[np.float64], predictor: Predictor
 ) -> tuple[npt.NDArray[np.float64], float]:
-    seen = conform(scan, guess)
+    seen = conform(scan, guess, predictor.shape, predictor.spacing_mm)
     if not seen.image.any():
         return guess, 0.0
     pair = pair_with_mirror(seen, reflection((1, 0, 0), guess))
@@ -373,17 +375,17 @@ def pair_with_mirror(conformed: Conformed, across: npt.NDArray[np.float64]) -> n
 
 def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
     """One brain without holes, nothing outside of it or of the scan; warnings for what looks wrong."""
-    covered = conformed.covered
+    covered, spacing = conformed.covered, float(conformed.grid.spacing_mm[0])
     found = ndimage.binary_fill_holes(largest_part((maps.brain > 0.5) & covered))
-    brain = with_stripped_border(found, conformed.image) & covered
+    brain = with_stripped_border(found, conformed.image, spacing) & covered
     warnings = list(maps.warnings)
     border = sum(int(np.take(brain, i, axis=a).sum()) for a in range(3) for i in (0, -1))
-    if border > 200:
+    if border * spacing**2 / 100 > _EDGE_CM2:
         warnings.append(
             "the brain reaches the edge of the model's box: parts of it may be missing from the results"
         )
     inside = brain.astype(np.float32)
-    near = ndimage.binary_dilation(brain) & covered
+    near = ndimage.binary_dilation(brain, iterations=_voxels(_BORDER_MM, spacing)) & covered
     sure = np.where(brain & ~found, 1, maps.brain) * near  # the expected value where the border is unsure
     if (mean := float(maps.uncertainty[brain].mean()) if brain.any() else 0.0) > 0.15:
         warnings.append(
@@ -395,7 +397,7 @@ def tidy(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
 
 
 def with_stripped_border(
-    brain: npt.NDArray[np.bool_], image: npt.NDArray[np.float32]
+    brain: npt.NDArray[np.bool_], image: npt.NDArray[np.float32], spacing_mm: float = MODEL_SPACING_MM
 ) -> npt.NDArray[np.bool_]:
     """`brain` up to the border of what is shown, if the scan is skull-stripped: somebody has drawn it.
 
@@ -403,11 +405,17 @@ def with_stripped_border(
     """
     if not brain.any():
         return brain
-    shown = ndimage.binary_opening(image > 0.3 * float(np.median(image[brain])))  # interpolation blurs edges
-    reach = ndimage.binary_dilation(brain, iterations=3)
+    bright = image > 0.3 * float(np.median(image[brain]))
+    shown = ndimage.binary_opening(bright, iterations=_voxels(_BORDER_MM, spacing_mm))  # edges are blurred
+    reach = ndimage.binary_dilation(brain, iterations=_voxels(_REACH_MM, spacing_mm))
     if (shown & ~reach).sum() > 0.01 * brain.sum():
         return brain
     return ndimage.binary_fill_holes(largest_part(brain | (shown & reach)))
+
+
+def _voxels(mm: float, spacing_mm: float) -> int:
+    """A distance in voxels, at least one."""
+    return max(1, round(mm / spacing_mm))
 
 
 def largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -478,10 +486,10 @@ def guess_contrast(image: npt.NDArray[np.float32], maps: Maps) -> str | None:
     return "FLAIR-like (guessed)" if grey > white and grey > fluid else None
 
 
-def coverage_warnings(scan: Scan) -> tuple[str, ...]:
-    """What the geometry of the input means for the results."""
+def coverage_warnings(scan: Scan, spacing_mm: float = MODEL_SPACING_MM) -> tuple[str, ...]:
+    """What the geometry of the input means for the results of a model of voxels of `spacing_mm`."""
     thickest = float(scan.grid.spacing_mm.max())
-    if thickest > 2 * MODEL_SPACING_MM:
+    if thickest > 2 * spacing_mm:
         return (f"slices of {thickest:.1f} mm: between them the results are interpolated",)
     return ()
 

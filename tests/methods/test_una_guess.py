@@ -81,3 +81,12 @@ def test_beyond_the_brains_intensities_the_guess_goes_no_further(anatomy):
     guess = first_guess(torch.stack([scan, torch.full_like(scan, 1.4)])[None], average)[0]
     assert guess[1].min() == guess[1].max()
     assert guess[1, 0, 0, 0].item() == pytest.approx(guess[0].max().item(), abs=0.05)
+
+
+def test_eight_voxels_of_1_mm_count_as_one_of_2_mm(anatomy):
+    t1w, average = anatomy
+    scan = torch.stack([1 - 0.7 * t1w, t1w])[None]
+    scan[0, 0, 0, 0, 0] = 0.9  # alone in its bin
+    finer = [torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest") for x in (scan, average)]
+    found = first_guess(*finer, spacing_mm=1.0)
+    torch.testing.assert_close(found[:, :, ::2, ::2, ::2], first_guess(scan, average), atol=1e-4, rtol=0)

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sanum.methods.una.guess import first_guess
-from sanum.methods.una.model import LOG_SCALE_RANGE, TOP, Una, features, lookup, read_atlas
+from sanum.methods.una.model import (
+    LOG_SCALE_RANGE,
+    TOP,
+    Una,
+    features,
+    local_contrast,
+    lookup,
+    read_atlas,
+)
 from sanum.space.grid import box_around
 from sanum.space.resample import sample_affine
 
@@ -57,28 +66,49 @@ def test_the_average_anatomy_is_kept_with_the_weights():
     assert torch.equal(again.average, state["average"])
 
 
-def test_the_atlas_is_read_where_the_pose_says():
+@pytest.mark.parametrize("spacing", [1.0, 2.0, 4.0])
+def test_the_atlas_is_read_where_the_pose_says(spacing):
     rng = np.random.default_rng(0)
     atlas = torch.from_numpy(rng.random((2, 20, 24, 18)).astype(np.float32))
     pose = np.eye(4)
     pose[:3, :3] += rng.normal(0, 0.1, (3, 3))
     pose[:3, 3] = [3.0, -5.0, 2.5]
-    box, of_atlas = box_around((0, 0, 0), (16, 12, 14), 2.0), box_around((0, 0, 0), (20, 24, 18), 2.0)
+    box, of_atlas = box_around((0, 0, 0), (16, 12, 14), spacing), box_around((0, 0, 0), (20, 24, 18), 2.0)
     expected = sample_affine(atlas, np.linalg.inv(of_atlas.affine) @ pose @ box.affine, box.shape)
-    found = read_atlas(atlas, torch.from_numpy(np.stack([pose, pose])), box.shape)
+    found = read_atlas(atlas, torch.from_numpy(np.stack([pose, pose])), box.shape, spacing)
     torch.testing.assert_close(found, expected.expand(2, -1, -1, -1, -1), atol=1e-4, rtol=0)
 
 
 def test_an_unknown_pose_gets_the_average():
     g = torch.Generator().manual_seed(2)
     average, atlas = torch.rand(2, 40, 48, 40, generator=g), torch.rand(2, 80, 96, 80, generator=g)
-    net = Una((8, 16), average, atlas)
+    net = Una((8, 16), average, atlas, spacing_mm=4.0)
     poses = torch.stack([torch.eye(4), torch.full((4, 4), torch.nan)])
     prior = net.prior(poses, 2, (40, 48, 40))
-    torch.testing.assert_close(prior[0], atlas[:, 20:60, 24:72, 20:60], atol=1e-5, rtol=0)
+    torch.testing.assert_close(prior[0], F.avg_pool3d(atlas, 2), atol=1e-5, rtol=0)  # between 8 voxels
     torch.testing.assert_close(prior[1], average)
     torch.testing.assert_close(net.prior(None, 1, (40, 48, 40))[0], average)
     assert torch.isfinite(net(pair(2), poses).t1w).all()
+
+
+def test_the_average_keeps_its_size_in_a_box_of_another_extent():
+    average = torch.rand(2, 40, 48, 40, generator=torch.Generator().manual_seed(2))
+    whole = F.interpolate(average[None], size=(80, 96, 80), mode="trilinear")
+    prior = Una((8, 16), average).prior(None, 1, (84, 40, 80))
+    torch.testing.assert_close(prior[:, :, 2:82], whole[:, :, :, 28:68])
+    assert not prior[:, :, :2].any()
+    assert not prior[:, :, 82:].any()
+
+
+def test_local_contrast_compares_with_the_same_millimetres():
+    def peak(spacing):
+        x = (torch.arange(round(160 / spacing)) + 0.5) * spacing - 80
+        blob = torch.exp(-(x**2) / (2 * 15.0**2))
+        image = (blob[:, None, None] * blob[:, None] * blob)[None, None]
+        return local_contrast(image, spacing).max().item()
+
+    assert peak(1.0) == pytest.approx(peak(2.0), rel=0.1)
+    assert peak(4.0) == pytest.approx(peak(2.0), rel=0.15)
 
 
 def test_scale_stays_in_its_range():

@@ -39,11 +39,16 @@ class Maps:
 
 
 class Predictor(Protocol):
-    """A loaded method."""
+    """A loaded method.
+
+    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain.
+    """
 
     weights_name: str
     weights_sha256: str
     device: str
+    shape: tuple[int, int, int]
+    spacing_mm: float
 
     def __call__(
         self, pair: Array, *, covered: npt.NDArray[np.bool_] | None = None, quick: bool = False

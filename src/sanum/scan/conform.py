@@ -9,7 +9,7 @@ from ..space.grid import Grid, box_around
 from ..space.resample import resample
 from .scan import Scan
 
-MODEL_SHAPE = (80, 96, 80)
+MODEL_SHAPE = (80, 96, 80)  # of the weights that ship; others say theirs
 MODEL_SPACING_MM = 2.0
 CT_WINDOW_HU = (0.0, 80.0)
 
@@ -32,9 +32,14 @@ class Conformed:
     grid: Grid
 
 
-def conform(scan: Scan, centre_mm: npt.ArrayLike, shape: tuple[int, int, int] = MODEL_SHAPE) -> Conformed:
-    """Scan on an RAS box of 2 mm voxels around `centre_mm`, intensities by `scale_intensity`."""
-    grid = box_around(centre_mm, shape, MODEL_SPACING_MM)
+def conform(
+    scan: Scan,
+    centre_mm: npt.ArrayLike,
+    shape: tuple[int, int, int] = MODEL_SHAPE,
+    spacing_mm: float = MODEL_SPACING_MM,
+) -> Conformed:
+    """Scan on an isotropic RAS box around `centre_mm`, intensities by `scale_intensity`."""
+    grid = box_around(centre_mm, shape, spacing_mm)
     voxels = np.asarray(scan.voxels, dtype=np.float32)
     if scan.contrast == "CT":
         voxels = np.clip(voxels, CT_WINDOW_HU[0], CT_WINDOW_HU[1])  # before blurring: bone must not bleed

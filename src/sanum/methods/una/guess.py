@@ -13,13 +13,17 @@ intensity mapping by joint histograms, here with an average anatomy in the place
 
 import torch
 
+from ...scan.conform import MODEL_SPACING_MM
+
 BINS = 24
 FINE_BINS, TOP, TAIL = 240, 1.5, 0.005  # the bins span the brain's intensities but for 0.5 % at each end
 MEAN, SPREAD = 0.83, 0.20  # of a T1w brain whose white matter is 1
 EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 
 
-def first_guess(pair: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+def first_guess(
+    pair: torch.Tensor, prior: torch.Tensor, spacing_mm: float = MODEL_SPACING_MM
+) -> torch.Tensor:
     """T1w-like images (B, 2, X, Y, Z) of the scan and its mirror image.
 
     Parameters
@@ -29,6 +33,7 @@ def first_guess(pair: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
     prior : (B, 2, X, Y, Z)
         T̄ (white matter near 1) and P̄ in the same box.
     """
+    little = (MODEL_SPACING_MM / spacing_mm) ** 3  # 8 mm³ in voxels: an empty bin says the mean
     guesses = []
     for scan, (mean, share) in zip(pair.float(), prior, strict=True):
         weight = share**4 * (scan[0] > EMPTY)
@@ -40,9 +45,9 @@ def first_guess(pair: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         votes = torch.cat([(weight * (1 - f[0])).flatten(), (weight * f[0]).flatten()])
         count = votes.new_zeros(BINS).index_add_(0, bins, votes)
         total = votes.new_zeros(BINS).index_add_(0, bins, votes * mean.flatten().repeat(2))
-        curve = (total + MEAN) / (count + 1)  # an empty bin says the mean
+        curve = (total + little * MEAN) / (count + little)
         guess = curve[k] * (1 - f) + curve[k + 1] * f
-        all_of_it = weight.sum().clamp_min(1)
+        all_of_it = weight.sum().clamp_min(little)
         middle = (weight * guess[0]).sum() / all_of_it
         spread = ((weight * (guess[0] - middle) ** 2).sum() / all_of_it).sqrt().clamp_min(0.005)
         guesses.append((MEAN + SPREAD * (guess - middle) / spread) * (scan > EMPTY))

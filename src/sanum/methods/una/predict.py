@@ -1,5 +1,6 @@
 """UNA as a predictor: a first look, the pose that it tells, and again with the atlas in that pose."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +10,17 @@ import torch
 from scipy import ndimage
 
 from ...learn.weights import WeightsError, load_weights, sha256
-from ...scan.conform import MODEL_SPACING_MM
+from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ...space.grid import apply_affine, box_around
 from ...space.register import refine_affine, register_affine
+from ...space.resample import resample
 from ..registry import Maps
-from .model import Una
+from .model import ATLAS_SPACING_MM, Una
 
 SHIPPED = Path(__file__).parent / "weights" / "una-compact.safetensors"
 SHIPPED_SHA256 = SHIPPED.with_suffix(".sha256")
 POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
+POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples are tuned to it
 LEAST_FOR_POSE_ML = 150.0
 STRETCH = (0.6, 1.6)  # a brain is no smaller or larger than this, against the atlas
 RIM = 3  # voxels of 2 mm around the brain, whose border tells the pose as well
@@ -54,8 +57,14 @@ class UnaPredictor:
                 f"{path.name} holds weights of {description.get('method')}, expected una: choose another file"
             )
         try:
-            self.net = Una(description["widths"])
+            # weights from before boxes differed do not say theirs
+            self.shape = box_shape(description.get("shape", MODEL_SHAPE))
+            self.spacing_mm = float(description.get("spacing_mm", MODEL_SPACING_MM))
+            self.mirror = bool(description.get("mirror", True))
+            plain = bool(description.get("plain", False))
+            self.net = Una(description["widths"], spacing_mm=self.spacing_mm, plain=plain)
             self.net.load_state_dict(state)
+            require_box(self.shape, self.spacing_mm, self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
@@ -77,7 +86,8 @@ class UnaPredictor:
         `covered` (X, Y, Z): where the scan was taken, default everywhere.
         `quick`: one pass, in which the pose is not known.
         """
-        x = torch.from_numpy(np.ascontiguousarray(pair, dtype=np.float32))[None].to(self.device)
+        seen = pair if self.mirror else pair[[0, 0]]  # as in training
+        x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None].to(self.device)
         maps = self._maps(x, None)
         if quick:
             return Maps(*maps.cpu().numpy())
@@ -105,11 +115,17 @@ class UnaPredictor:
         """
         t1w, _, share, _ = maps
         seen = np.ones(scan.shape, bool) if covered is None else covered
+        box = box_around((0, 0, 0), self.shape, self.spacing_mm)
+        if self.spacing_mm != POSE_SPACING_MM:
+            size = [round(n * self.spacing_mm / POSE_SPACING_MM) for n in self.shape]
+            there = box_around((0, 0, 0), box_shape(size), POSE_SPACING_MM)
+            t1w, share, scan = (resample(x, box, there) for x in (t1w, share, scan))
+            seen, box = resample(seen, box, there) > 0.5, there
         brain = (share > 0.5) & seen
-        if brain.sum() * MODEL_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
+        if brain.sum() * POSE_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
             return None
         mean, reach = self.net.atlas[0].cpu().numpy()
-        box, atlas = (box_around((0, 0, 0), v.shape, MODEL_SPACING_MM) for v in (scan, mean))
+        atlas = box_around((0, 0, 0), mean.shape, ATLAS_SPACING_MM)
         template = mean * (reach > 0.5)
         try:
             found = register_affine(
@@ -139,6 +155,20 @@ class UnaPredictor:
         )
 
 
+def box_shape(size: Sequence[int]) -> tuple[int, int, int]:
+    """Three numbers of voxels; ValueError if it is not that."""
+    x, y, z = (int(n) for n in size)
+    return x, y, z
+
+
+def require_box(shape: tuple[int, int, int], spacing_mm: float, multiple: int) -> None:
+    """Raise `ValueError` if a box is none that a network can look at."""
+    if not 0 < spacing_mm < np.inf:
+        raise ValueError(f"voxels of {spacing_mm} mm")
+    if any(n <= 0 or n % multiple for n in shape):
+        raise ValueError(f"a box of {shape} voxels, expected multiples of {multiple}")
+
+
 def shipped_sha256() -> str:
     """SHA-256 that the shipped weights must have; WeightsError if it did not come with them."""
     try:
@@ -156,9 +186,9 @@ def like_a_brain(pose: Affine) -> bool:
 
 
 def is_cut(brain: npt.NDArray[np.bool_], covered: npt.NDArray[np.bool_]) -> bool:
-    """Whether the field of view ends inside the brain (both (X, Y, Z)): a slab, or a part of a head."""
+    """Whether the field of view ends inside the brain (both (X, Y, Z) of 2 mm): a slab, or part of a head."""
     at_the_end = brain & covered & ndimage.binary_dilation(~covered)
-    return bool(at_the_end.sum() * MODEL_SPACING_MM**2 / 100 > CUT_CM2)
+    return bool(at_the_end.sum() * POSE_SPACING_MM**2 / 100 > CUT_CM2)
 
 
 def fast_bfloat16(device: str) -> bool:

@@ -32,14 +32,16 @@ Noticed   The pose matters: registering the scan itself to the atlas, from where
           Earlier targets also held what a tight stripping had taken away from the input.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from ...learn.loop import LoopConfig
+from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ...synth.anatomy import Anatomy
 from ...synth.average import atlas, average_anatomy
 from ...synth.mix import Mix
@@ -50,16 +52,25 @@ from .model import Una
 
 @dataclass(frozen=True)
 class UnaRecipe(Recipe):
-    """Recipe of the network `Una`; `weights` are those of the objective."""
+    """Recipe of the network `Una`.
+
+    Parameters
+    ----------
+    weights : Weights
+        Of the terms of the objective.
+    plain : bool
+        The published kind of network, see `Una`.
+    """
 
     method: ClassVar[str] = "una"
 
     weights: Weights = field(default_factory=Weights)
+    plain: bool = False
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
         """Make the network, with the averages of `anatomies`."""
         average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
-        return Una(self.widths, average, torch.from_numpy(atlas(anatomies)))
+        return Una(self.widths, average, torch.from_numpy(atlas(anatomies)), self.spacing_mm, self.plain)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Objective of spec 4."""
@@ -76,14 +87,49 @@ class UnaRecipe(Recipe):
             "lesion": batch["lesion"],
         }
 
+    def describe(self) -> dict[str, Any]:
+        """As of any recipe, but `shape` is that of the box to predict in, which holds a whole head."""
+        multiple = 2 ** len(self.widths)
+        head = (math.ceil(n * MODEL_SPACING_MM / self.spacing_mm / multiple) * multiple for n in MODEL_SHAPE)
+        return {
+            **super().describe(),
+            "shape": tuple(max(pair) for pair in zip(self.shape, head, strict=True)),
+            "plain": self.plain,
+            "mirror": self.mix.mirror,
+        }
+
 
 COMPACT = UnaRecipe("una-compact", weights=Weights(lambda_p=3.0, lambda_c=0.05))
-# a twentieth of the work of una-compact: minutes, for comparisons of one recipe with another
-_SMALL = replace(COMPACT, widths=(16, 32, 64), weights=Weights(), loop=LoopConfig(steps=2_000, warmup=100))
+# published: 64 maps that double on each of 5 levels, 160³ at 1 mm, batch 4; a rate of 1e-4 for 300,000 steps,
+# then 1e-5 for 100,000; half synthetic, half real; about 14 days on one A100. Not run here
+PUBLISHED = UnaRecipe(
+    "una",
+    widths=(64, 128, 256, 512, 1024),
+    plain=True,
+    shape=(160, 160, 160),
+    spacing_mm=1.0,
+    batch_size=4,
+    workers=8,
+    flipped_too=False,
+    loop=LoopConfig(steps=400_000, learning_rate=1e-4, warmup=0),
+)
+# eight times the voxels of una-compact, for a GPU and subjects of 1 mm; not run here
+FINE = replace(COMPACT, name="una-1mm", shape=(160, 192, 160), spacing_mm=1.0, workers=4, flipped_too=False)
+# a hundredth of the work of una-compact: minutes, for comparisons of one recipe with another
+_SMALL = replace(
+    COMPACT,
+    widths=(16, 32, 64),
+    shape=(40, 48, 40),
+    spacing_mm=4.0,
+    weights=Weights(),
+    loop=LoopConfig(steps=2_000, warmup=100),
+)
 RECIPES = {
     r.name: r
     for r in (
         COMPACT,
+        PUBLISHED,
+        FINE,
         replace(_SMALL, name="una-small"),
         replace(_SMALL, name="una-small-no-fluid", mix=Mix(fluid=False)),
         replace(_SMALL, name="una-small-noise-only", mix=Mix(bank=False)),
