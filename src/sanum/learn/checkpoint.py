@@ -32,7 +32,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """State of a run of `recipe`, a flat table of plain values; never unpickles anything but tensors and such.
+    """State of a run of `recipe`, a flat table of plain values; unpickles nothing but such and tensors.
 
     Raises
     ------

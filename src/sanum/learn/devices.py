@@ -52,7 +52,9 @@ def open_devices(device: str = "cpu", count: int | None = None, precision: Preci
     if "TORCHELASTIC_RUN_ID" in os.environ:
         here, nodes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
         if count not in (None, here):
-            raise ValueError(f"--devices is {count}, but torchrun started {here} processes: leave out --devices")
+            raise ValueError(
+                f"--devices is {count}, but torchrun started {here} processes: leave out --devices"
+            )
         count = here
     elif int(os.environ.get("LOCAL_RANK", 0)):
         threading.Thread(target=_follow_the_parent, args=(os.getppid(),), daemon=True).start()
@@ -74,9 +76,10 @@ def open_devices(device: str = "cpu", count: int | None = None, precision: Preci
         accelerator=kind,
         devices=[int(index)] if index else count,
         num_nodes=nodes,
-        # buffers are the same everywhere from the start: nothing learns them
-        strategy=DDPStrategy(timeout=PATIENCE, broadcast_buffers=False) if count * nodes > 1 else "auto",
-        plugins=[AsGiven("bf16-mixed" if precision == "bf16" else "16-mixed", kind)] if precision != "32" else [],
+        strategy=DDPStrategy(timeout=PATIENCE) if count * nodes > 1 else "auto",
+        plugins=[AsGiven("bf16-mixed" if precision == "bf16" else "16-mixed", kind)]
+        if precision != "32"
+        else [],
     )
 
 
@@ -102,8 +105,8 @@ def share_size(batch: int, parts: int, world: int) -> int:
     """
     if batch % (parts * world):
         raise ValueError(
-            f"batch_size {batch} cannot be shared out evenly over {world} processes and {parts} micro-batches: "
-            f"make it a multiple of {parts * world}"
+            f"batch_size {batch} cannot be shared out evenly over {world} processes "
+            f"and {parts} micro-batches: make it a multiple of {parts * world}"
         )
     return batch // (parts * world)
 

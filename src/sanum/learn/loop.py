@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,7 @@ def fit(
     fabric: "Fabric",
     model: nn.Module,
     loss: Loss,
-    batches: Callable[[int], Iterator[Batch]],
+    batches: Callable[[int], Generator[Batch, None, None]],
     config: LoopConfig,
     folder: Path,
     *,
@@ -93,7 +93,8 @@ def fit(
     Raises
     ------
     TrainingStopped
-        On SIGTERM or SIGINT, `stop_after`, or a step gone wrong (`watch`), which is not taken.
+        On SIGTERM or SIGINT, `stop_after`, or a step gone wrong (`watch`), which is not taken: the state is
+        that before it, but for what a forward pass itself changes (batch norm, which no method here has).
     FileExistsError, FileNotFoundError
         When `resume` does not fit what is in the folder.
     ValueError
@@ -103,7 +104,8 @@ def fit(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
-    state = load_checkpoint(checkpoint, recipe or {}) if resume else {"step": 0, "recent": (), "logs": {}}
+    new: dict[str, Any] = {"step": 0, "recent": (), "logs": {}}
+    state = load_checkpoint(checkpoint, recipe or {}) if resume else new
     scaler = getattr(fabric.strategy.precision, "scaler", None)
     start, watch = state["step"], Watch(state["recent"], scaled=scaler is not None)
     if resume:
@@ -112,7 +114,8 @@ def fit(
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["scaler"])
-    objective, stepper = fabric.setup(_Objective(torch.compile(model) if compiled else model, loss), optimizer)
+    asked: Any = torch.compile(model) if compiled else model
+    objective, stepper = fabric.setup(_Objective(asked, loss), optimizer)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     if resume:
         average = {k: v.to(average[k].device) for k, v in state["average"].items()}
@@ -139,7 +142,11 @@ def fit(
 
     pace = _Pace()
     model.train()
-    with _Interruption() as interrupted, closing(batches(start)) as source, closing(logs) if logs else nullcontext():  # type: ignore[type-var]
+    with (
+        _Interruption() as interrupted,
+        closing(batches(start)) as source,
+        closing(logs) if logs else nullcontext(),
+    ):
         for step in range(start, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(step, config)
@@ -154,16 +161,18 @@ def fit(
             done = step + 1
             stopping = interrupted.is_set() or (stop_after is not None and done - start >= stop_after)
             told = torch.cat([torch.stack(parts).mean(0), parts[0].new_tensor([stopping])])
-            *means, stopping = fabric.all_reduce(told, reduce_op="mean").tolist()  # all stop if one does
+            told = fabric.strategy.all_reduce(told, reduce_op="mean")
+            *means, stopping = told.tolist()  # all stop if one does
             values = dict(zip(["loss", *terms], means, strict=True))
-            norm = fabric.clip_gradients(
+            norm: Any = fabric.clip_gradients(
                 objective, stepper, max_norm=config.clip, error_if_nonfinite=False
-            ).item()
+            )
+            norm = norm.item()
             if trouble := watch.trouble(values["loss"], norm):
                 save(step)
                 raise TrainingStopped(
-                    f"step {done} went wrong: {trouble}; the state before it is saved in {checkpoint}, go on with "
-                    "--resume, with a lower loop.learning_rate or loop.clip if it goes wrong again"
+                    f"step {done} went wrong: {trouble}; the state before it is saved in {checkpoint}, go on "
+                    "with --resume, with a lower loop.learning_rate or loop.clip if it goes wrong again"
                 )
             stepper.step()
             _average(average, model, min(config.ema, (1 + step) / (10 + step)))
@@ -177,7 +186,12 @@ def fit(
                 on_step(now)
             if done % config.save_every == 0 or done == config.steps or stopping:
                 save(done)
-            if logs and draw and config.sheet_every and (done % config.sheet_every == 0 or done == config.steps):
+            if (
+                logs
+                and draw
+                and config.sheet_every
+                and (done % config.sheet_every == 0 or done == config.steps)
+            ):
                 with fabric.autocast():
                     logs.sheet(done, _drawn(draw, model, average))
             if stopping and done < config.steps:
@@ -186,7 +200,7 @@ def fit(
 
 
 class _Objective(nn.Module):
-    """Network and loss as one module: so the gradients of a batch are shared once, however often it is asked."""
+    """Network and loss as one module: its gradients are shared once, however often the network is asked."""
 
     def __init__(self, model: nn.Module, loss: Loss) -> None:
         super().__init__()

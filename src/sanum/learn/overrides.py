@@ -31,7 +31,7 @@ def override(config: T, settings: Sequence[str]) -> T:
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     """Every value of nested dataclasses by its dotted key."""
-    out = {}
+    out: dict[str, Any] = {}
     for name, value in ((f.name, getattr(config, f.name)) for f in fields(config)):
         if is_dataclass(value):
             out |= flat(value, f"{prefix}{name}.")

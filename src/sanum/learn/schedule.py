@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 LEAST = {
-    "steps": 1, "warmup": 0, "step_at": 0, "accumulate": 1, "save_every": 1, "sheet_every": 0, "learning_rate": 0,
-    "step_factor": 0, "weight_decay": 0, "clip": 0, "ema": 0,
+    "steps": 1, "accumulate": 1, "save_every": 1, "sheet_every": 0, "warmup": 0, "learning_rate": 0,
+    "step_at": 0, "step_factor": 0, "weight_decay": 0, "clip": 0, "ema": 0,
 }  # fmt: skip
 
 

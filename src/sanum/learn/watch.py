@@ -37,6 +37,8 @@ class Watch:
         ):
             usual = median(map(abs, past))
             if len(past) >= FEWEST and abs(value) > far * usual > 0:
-                return f"its {name} is {value:.3g}, more than {far:.0f} times the {usual:.3g} of the last steps"
+                return (
+                    f"its {name} is {value:.3g}, more than {far:.0f} times the {usual:.3g} of the last steps"
+                )
         self.recent.append([loss, norm])
         return None

@@ -68,7 +68,9 @@ class Recipe:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not self.widths or min(self.widths) < 1 or not self.spacing_mm > 0:
-            raise ValueError(f"widths and spacing_mm must be above 0, got {self.widths} and {self.spacing_mm}")
+            raise ValueError(
+                f"widths and spacing_mm must be above 0, got {self.widths} and {self.spacing_mm}"
+            )
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
         """Make the network with its initial weights; it may keep averages of the training `anatomies`."""

@@ -1,8 +1,9 @@
 """Train any recipe on a folder of data, on any number of devices."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from ..learn.loop import Progress, fit
 from ..learn.overrides import flat
 from ..learn.weights import WeightsError, load_weights, save_weights
 from ..report.sheet import contact_sheet
-from ..space.grid import box_around
+from ..space.grid import Grid, box_around
 from ..synth.anatomy import Anatomy, prepare
 from ..synth.contrast import Preset
 from ..synth.stream import Item, Stream
@@ -98,8 +99,13 @@ def train(
         start_at(model, begin, start_from)
     require_memory(recipe, model, anatomies, samples=size, fabric=fabric)
 
-    def batches(start: int) -> Iterator[Batch]:
-        layout = {"batch": recipe.batch_size, "parts": parts, "rank": fabric.global_rank, "world": fabric.world_size}
+    def batches(start: int) -> Generator[Batch, None, None]:
+        layout = {
+            "batch": recipe.batch_size,
+            "parts": parts,
+            "rank": fabric.global_rank,
+            "world": fabric.world_size,
+        }
         shares = (share(step, part=part, **layout) for step in count(start) for part in range(parts))
         stream = Stream(
             anatomies, bank, seed=recipe.seed, flipped_too=recipe.flipped_too, box=box_of(recipe),
@@ -116,15 +122,15 @@ def train(
     weights = fit(
         fabric, model, recipe.loss, batches, recipe.loop, folder,
         batch_size=recipe.batch_size, recipe=flat(recipe), compiled=recipe.compile, resume=resume,
-        on_step=on_step, draw=drawing(recipe, data, folder.parent / "cache") if fabric.is_global_zero else None,
-        stop_after=stop_after,
+        on_step=on_step, stop_after=stop_after,
+        draw=drawing(recipe, data, folder.parent / "cache") if fabric.is_global_zero else None,
     )  # fmt: skip
     if fabric.is_global_zero:
         save_weights(path, weights, **recipe.describe(), steps=recipe.loop.steps)
     return path
 
 
-def box_of(recipe: Recipe):
+def box_of(recipe: Recipe) -> Grid:
     """Box of the samples, its middle at the origin."""
     return box_around((0, 0, 0), recipe.shape, recipe.spacing_mm)
 
@@ -133,14 +139,16 @@ def start_at(model: nn.Module, state: dict[str, torch.Tensor], path: Path | None
     """Give `model` the learned weights of `state`; it keeps its own buffers, such as an atlas."""
     state = {**state, **dict(model.named_buffers())}
     if difference := misfit(state, model.state_dict()):
-        raise WeightsError(f"{path} does not fit the network: {difference}; choose other weights to start from")
+        raise WeightsError(
+            f"{path} does not fit the network: {difference}; choose other weights to start from"
+        )
     model.load_state_dict(state)
 
 
 def require_memory(
     recipe: Recipe, model: nn.Module, anatomies: Sequence[Anatomy], *, samples: int, fabric: "Fabric"
 ) -> None:
-    """Raise ValueError if a step of `samples` at a time needs more memory than is free; a box that fits is told."""
+    """Raise ValueError, with a box that fits, if a step of `samples` at a time needs more than is free."""
     free = memory.available(fabric.device)
     if free is None:
         return
@@ -149,13 +157,17 @@ def require_memory(
     multiple = 2 ** len(recipe.widths)
     edge = max(multiple, LEAST_EDGE)
     item = Stream(
-        anatomies[:1], [], seed=recipe.seed, box=box_of(replace(recipe, shape=(2 * edge,) * 3)), mix=recipe.mix
+        anatomies[:1],
+        [],
+        seed=recipe.seed,
+        box=box_of(replace(recipe, shape=(2 * edge,) * 3)),
+        mix=recipe.mix,
     ).item(0)
     large = {name: x[None] for name, x in item.items()}
     small = {k: x[..., :edge, :edge, :edge] if x.ndim == 5 else x for k, x in large.items()}
     half = fabric.strategy.precision.precision != "32-true"
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        kept = [memory.kept_by_autograd(model, lambda b=b: recipe.loss(model, b)[0]) for b in (small, large)]
+        kept = [memory.kept_by_autograd(model, partial(recipe.loss, model, b)) for b in (small, large)]
     per_voxel = (kept[1] - kept[0]) / (7 * edge**3)
     parameters = sum(p.numel() for p in model.parameters())
 
@@ -165,21 +177,17 @@ def require_memory(
     if needed(recipe.shape) <= free:
         return
     fits = memory.largest_shape(recipe.shape, multiple, lambda shape: needed(shape) <= free)
+    instead = "choose narrower widths"
+    if fits:
+        instead = f"--set shape={','.join(map(str, fits))} needs {needed(fits) / 1e9:.1f} GB"
     raise ValueError(
-        f"a training step needs {needed(recipe.shape) / 1e9:.1f} GB, but {max(free, 0) / 1e9:.1f} GB are free on "
-        f"{fabric.device}: "
-        + (
-            f"--set shape={','.join(map(str, fits))} needs {needed(fits) / 1e9:.1f} GB"
-            if fits
-            else "choose narrower widths"
-        )
+        f"a training step needs {needed(recipe.shape) / 1e9:.1f} GB, but {max(free, 0) / 1e9:.1f} GB "
+        f"are free on {fabric.device}: {instead}"
     )
 
 
-def drawing(
-    recipe: Recipe, data: Path, cache: Path
-) -> Callable[[nn.Module], npt.NDArray[np.uint8]] | None:
-    """Function that draws the sheet of validation samples, always the same; None if the recipe wants none."""
+def drawing(recipe: Recipe, data: Path, cache: Path) -> Callable[[nn.Module], npt.NDArray[np.uint8]] | None:
+    """Function that draws the sheet of validation samples, always the same; None if none is wanted."""
     if not recipe.loop.sheet_every:
         return None
     pairs, masks = split_subjects(data)[1], split_masks(data)[1]
@@ -196,6 +204,8 @@ def drawing(
             shown = recipe.show(model, {k: v[None].to(device) for k, v in item.items()})
             rows[name] = {title: x[0, 0].float().cpu().numpy() for title, x in shown.items()}
         most = [int(item["lesion"].sum(dim=(0, 1, 2)).argmax()) for item in items.values()]
-        return contact_sheet(rows, at=most, title=f"{recipe.name}: held-out subjects, where the lesion is largest")
+        return contact_sheet(
+            rows, at=most, title=f"{recipe.name}: held-out subjects, where the lesion is largest"
+        )
 
     return draw

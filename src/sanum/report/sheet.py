@@ -56,6 +56,8 @@ def contact_sheet(
                             va="center")  # fmt: skip
         figure.text(LEFT_INCHES / 2 / full_width, (bottom + cell / 2) / full_height, name, color=TEXT, size=9,
                     rotation=90, ha="center", va="center")  # fmt: skip
-    figure.text(LEFT_INCHES / full_width, BOTTOM_INCHES / 2 / full_height, title, color=QUIET, size=8, va="center")
+    figure.text(
+        LEFT_INCHES / full_width, BOTTOM_INCHES / 2 / full_height, title, color=QUIET, size=8, va="center"
+    )
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
