@@ -80,5 +80,5 @@ def _by(x: torch.Tensor) -> str:
 
 def remove_partials(folder: Path) -> None:
     """Remove what a run that was killed while saving has left in `folder`."""
-    for partial in folder.glob(".*.tmp"):
+    for partial in (*folder.glob(".*.tmp"), *folder.glob("sheets/.*.tmp")):
         partial.unlink()

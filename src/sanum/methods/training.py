@@ -23,6 +23,7 @@ from ..report.sheet import contact_sheet
 from ..space.grid import Grid, box_around
 from ..synth.anatomy import Anatomy, prepare
 from ..synth.contrast import Preset
+from ..synth.mix import Mix
 from ..synth.stream import Item, Stream
 from .recipe import Batch, Recipe
 from .split import require_data, split_masks, split_subjects
@@ -30,7 +31,7 @@ from .split import require_data, split_masks, split_subjects
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-SHEET: tuple[Preset, ...] = ("t1w", "t2w", "flair", "ct")  # each of another held-out subject
+SHEET: dict[str, Preset] = {"T1w": "t1w", "T2w": "t2w", "FLAIR": "flair", "CT": "ct"}  # a subject each
 SHEET_SEED = 7
 LEAST_EDGE = 16  # voxels; networks blur over some
 WORKER_BYTES = 700_000_000  # of a process that makes samples (docs/generator.md)
@@ -192,10 +193,11 @@ def drawing(recipe: Recipe, data: Path, cache: Path) -> Callable[[nn.Module], np
         return None
     pairs, masks = split_subjects(data)[1], split_masks(data)[1]
     items: dict[str, Item] = {}
-    for n, preset in enumerate(SHEET):
-        mix = replace(recipe.mix, healthy=0.0, real=float(preset == "t1w"), presets=(preset,), level="mild")
+    for n, (name, preset) in enumerate(SHEET.items()):
+        real, mirror = float(preset == "t1w"), recipe.mix.mirror
+        mix = Mix(real=real, healthy=0.0, presets=(preset,), level="mild", mirror=mirror)
         anatomy = prepare(*pairs[n], cache)
-        items[preset] = Stream([anatomy], masks, seed=SHEET_SEED, lost=0, box=box_of(recipe), mix=mix).item(n)
+        items[name] = Stream([anatomy], masks, seed=SHEET_SEED, lost=0, box=box_of(recipe), mix=mix).item(n)
 
     def draw(model: nn.Module) -> npt.NDArray[np.uint8]:
         device = next(model.parameters()).device
@@ -204,8 +206,7 @@ def drawing(recipe: Recipe, data: Path, cache: Path) -> Callable[[nn.Module], np
             shown = recipe.show(model, {k: v[None].to(device) for k, v in item.items()})
             rows[name] = {title: x[0, 0].float().cpu().numpy() for title, x in shown.items()}
         most = [int(item["lesion"].sum(dim=(0, 1, 2)).argmax()) for item in items.values()]
-        return contact_sheet(
-            rows, at=most, title=f"{recipe.name}: held-out subjects, where the lesion is largest"
-        )
+        title = f"{recipe.name}: held-out subjects, at most lesion; their right is on the left; white is 1.2"
+        return contact_sheet(rows, at=most, title=title)
 
     return draw
