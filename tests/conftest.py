@@ -83,3 +83,39 @@ def icbm152_2mm() -> Scan:
     image = nib.as_closest_canonical(load_mni152_template(resolution=2))
     voxels = np.asarray(image.dataobj, dtype=np.float32)
     return Scan(np.where(voxels > 0.05 * voxels.max(), voxels, 0), image.affine, "T1w")  # spline ringing
+
+
+def _ellipsoid(x: np.ndarray, radii: tuple, centre: tuple = (0, 0, 0)) -> np.ndarray:
+    return (((x - centre) / radii) ** 2).sum(-1) < 1
+
+
+@pytest.fixture(scope="session")
+def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine made-up subjects, all alike, eight of them held out, and a lesion mask, as in shared/data."""
+    import nibabel as nib
+
+    fluid, cortex, white, caudate = 51, 120, 81, 36  # DLMUSE numbers
+    root = tmp_path_factory.mktemp("training-data")
+    grid = box_around((2, -8, 4), (48, 56, 48), 4.0)
+    x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (2, -12, 6)
+    head, brain = _ellipsoid(x, (76, 92, 78)), _ellipsoid(x, (62, 78, 62))
+    labels = np.where(brain, cortex, 0)
+    labels[_ellipsoid(x, (50, 66, 50))] = white
+    labels[_ellipsoid(x, (9, 14, 9), (24, 4, 4)) | _ellipsoid(x, (9, 14, 9), (-24, 4, 4))] = caudate
+    labels[_ellipsoid(x, (8, 26, 14))] = fluid
+    t1w = 100.0 * head
+    for label, value in ((cortex, 130), (white, 200), (caudate, 150), (fluid, 40)):
+        t1w[labels == label] = value
+    t1w += np.random.default_rng(0).normal(0, 3, t1w.shape) * head
+    for n in range(9):
+        anat = root / "ixi" / f"sub-{n}" / "anat"
+        dseg = root / "ixi" / "derivatives" / "dlmuse" / f"sub-{n}" / "anat"
+        anat.mkdir(parents=True)
+        dseg.mkdir(parents=True)
+        first = anat / f"sub-{n}_T1w.nii.gz"
+        nib.save(nib.Nifti1Image(np.clip(t1w, 0, 255).astype(np.uint8), grid.affine), first)
+        nib.save(nib.Nifti1Image(labels.astype(np.uint8), grid.affine), dseg / f"sub-{n}_dseg.nii.gz")
+    (root / "lesions").mkdir()
+    lesion = _ellipsoid(x, (14, 14, 14), (30, 0, 10)).astype(np.uint8)
+    nib.save(nib.Nifti1Image(lesion, grid.affine), root / "lesions" / "stroke-000_mask.nii.gz")
+    return root

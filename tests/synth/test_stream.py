@@ -105,6 +105,19 @@ def test_other_processes_make_the_same_items(anatomy, monkeypatch):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_any_items_in_any_order(anatomy, monkeypatch, workers):
+    """A process of several takes its share; each sample of it twice where both uses are in the share."""
+    monkeypatch.setattr(module, "BLOCK", 2)
+    stream = Stream([anatomy], [], seed=3, flipped_too=True)
+    numbers = [1, 3, 5, 4]
+    made = stream.made_by(workers, numbers)
+    for number, item in zip(numbers, made, strict=True):
+        wanted = Stream([anatomy], [], seed=3, flipped_too=True).item(number)
+        assert all(torch.equal(item[k].nan_to_num(), wanted[k].nan_to_num()) for k in wanted)
+    assert not multiprocessing.active_children()
+
+
 def test_any_box(anatomy):
     item = Stream([anatomy], [], seed=1, box=box_around((0, 0, 0), (24, 28, 20), 7.0)).item(0)
     assert item["image"].shape == (2, 24, 28, 20)

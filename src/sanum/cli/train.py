@@ -1,7 +1,7 @@
 """`sanum train`: make the weights of a recipe."""
 
+import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,28 +15,43 @@ from .threads import use_threads
 if TYPE_CHECKING:
     from ..learn.loop import Progress as Now
 
-EXAMPLE = "Example:  sanum train una-compact --data ../shared/data -o runs/una-compact"
+EXAMPLE = (
+    "Example:  sanum train una-compact --data ../shared/data -o runs/una-compact "
+    "--set loop.steps=100 --set widths=16,32,64"
+)
+PRECISIONS = ("auto", "32", "bf16", "fp16")
 
 
 def command(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as una-compact.")],
     data: Annotated[Path, typer.Option(help="Folder with ixi/ and lesions/.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, log and weights.")],
-    steps: Annotated[int | None, typer.Option(help="Training steps; default the recipe's.", min=1)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, logs and weights.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Another value in the recipe, as key=value; repeatable.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Short for --set loop.steps=…", min=1)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUTPUT.")] = False,
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Weights to begin with, as of an earlier training.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Other samples, other initial weights.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=…", min=0)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
+    devices: Annotated[
+        int | None, typer.Option(help="Processes on this machine; default 1, or as torchrun says.", min=1)
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="auto (bf16 where it is native, else 32), 32, bf16 or fp16.")
+    ] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads of each process; 0: all.", min=0)] = 0,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network first: faster steps; needs a C++ compiler.")
+        bool, typer.Option("--compile", help="Short for --set compile=true; needs a C++ compiler.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
+    from ..learn.devices import first_process
     from ..learn.loop import TrainingStopped
+    from ..learn.overrides import override
     from ..methods.registry import recipes
     from ..methods.training import train
     from ..reconstruction import resolve_device
@@ -45,14 +60,18 @@ def command(
     if recipe not in known:
         complain(f'unknown recipe "{recipe}": known are {", ".join(known)}')
         raise typer.Exit(2)
+    if precision not in PRECISIONS:
+        complain(f'unknown precision "{precision}": known are {", ".join(PRECISIONS)}')
+        raise typer.Exit(2)
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # or Fabric divides the cores by the processes
     use_threads(threads)
-    plan = replace(known[recipe], compile=compiled)
-    if seed is not None:
-        plan = replace(plan, seed=seed)
-    if steps:
-        plan = replace(plan, loop=replace(plan.loop, steps=steps))
-    shown = _Shown(quiet)
+    short = {"loop.steps": steps, "seed": seed, "compile": compiled or None}
+    shown = _Shown(quiet or not first_process())
     try:
+        plan = override(
+            known[recipe], [f"{k}={v}" for k, v in short.items() if v is not None] + (settings or [])
+        )
         path = train(
             plan,
             data,
@@ -60,18 +79,24 @@ def command(
             resume=resume,
             start_from=start_from,
             device=resolve_device(device),
+            devices=devices,
+            precision=precision,  # type: ignore[arg-type]  # checked above
+            on_note=complain,
             on_prepare=shown.prepared,
             on_step=shown.stepped,
         )
     except TrainingStopped as stopped:
-        complain(str(stopped))
-        raise typer.Exit(1) from None
-    except (ValueError, OSError) as error:
+        if first_process():  # the others stop with it, and are not to be taken for broken
+            complain(str(stopped))
+            raise typer.Exit(1) from None
+        return
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
     finally:
         shown.bar.stop()
-    typer.echo(str(path))
+    if first_process():
+        typer.echo(str(path))
 
 
 class _Shown:
@@ -91,14 +116,17 @@ class _Shown:
         self._line(f"prepared {done} of {total} anatomies")
 
     def stepped(self, now: "Now") -> None:
-        text = f"loss {now.values['loss']:.3f}"
+        loss, speed = now.values["loss"], now.samples_per_second
+        text = f"loss {loss:.3f}, {speed:.2f} samples/s, {now.waiting:.0%} waiting for data"
         self.bar.update(self.task, description=text, completed=now.step, total=now.steps)
-        self._line(
-            f"step {now.step}/{now.steps}, {text}, "
-            f"{now.seconds_per_step:.2f} s/step, {now.seconds_left / 60:.0f} min left"
-        )
+        self._line(f"step {now.step}/{now.steps}, {text}, {_duration(now.seconds_left)} left")
 
     def _line(self, text: str) -> None:
         if self.lines and time.monotonic() - self.told > 60:
             self.told = time.monotonic()
             complain(text)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -1,61 +1,44 @@
-"""One straight training loop: AdamW, warm-up and cosine decay, EMA, checkpoints that survive a kill."""
+"""One straight training loop on any number of devices: AdamW, EMA, checkpoints that survive a kill."""
 
-import csv
-import math
-import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from .files import replace_whole
+from .checkpoint import checkpoint_in, load_checkpoint, misfit, remove_partials, save_checkpoint
+from .logs import Logs
+from .schedule import LoopConfig, rate_at
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Batch = dict[str, torch.Tensor]
-StepFunction = Callable[[nn.Module, Batch], tuple[torch.Tensor, dict[str, float]]]
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How long and how fast.
-
-    Parameters
-    ----------
-    steps : int
-    learning_rate : float
-        Peak of AdamW's rate.
-    warmup : int
-        Steps of linear rise.
-    weight_decay : float
-    clip : float
-        Largest norm of the gradient.
-    ema : float
-        Decay of the running mean of the weights, reached gradually.
-    save_every : int
-        Steps between checkpoints.
-    """
-
-    steps: int = 6000
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 1e-2
-    clip: float = 5.0
-    ema: float = 0.998
-    save_every: int = 100
+Loss = Callable[[nn.Module, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+Draw = Callable[[nn.Module], npt.NDArray[np.uint8]]
+PACE_STEPS = 50  # that speed is told of
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller may show after a step."""
+    """What a caller may show after a step; speed and `waiting`, a share of time, are of the last 50."""
 
     step: int
     steps: int
     values: dict[str, float]
     seconds_per_step: float
+    samples_per_second: float
+    waiting: float
 
     @property
     def seconds_left(self) -> float:
@@ -67,126 +50,164 @@ class TrainingStopped(RuntimeError):
     """The loop stopped before its last step; the checkpoint is saved."""
 
 
-def rate_at(step: int, config: LoopConfig) -> float:
-    """Learning rate of a step: linear rise, then half a cosine down to 1 % of the peak."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
-
-
-def checkpoint_in(folder: Path, *, resume: bool) -> Path:
-    """Where the checkpoint of `folder` is; raises FileExistsError or FileNotFoundError as `fit` does."""
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise FileExistsError(f"{checkpoint} exists: pass --resume to go on, or choose another folder")
-    if resume and not checkpoint.exists():
-        raise FileNotFoundError(f"nothing to resume: {checkpoint} is missing; leave out --resume")
-    return checkpoint
-
-
 def fit(
+    fabric: "Fabric",
     model: nn.Module,
-    stream: Callable[[int], Iterable[Batch]],
-    step_function: StepFunction,
+    loss: Loss,
+    batches: Callable[[int], Generator[Batch, None, None]],
     config: LoopConfig,
     folder: Path,
     *,
+    batch_size: int = 1,
+    recipe: Mapping[str, Any] | None = None,
+    compiled: bool = False,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
+    draw: Draw | None = None,
     stop_after: int | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Train `model`; returns the averaged (EMA) weights.
+    """Train `model`; returns the averaged (EMA) weights. Every process of a launched `fabric` calls it.
 
     Parameters
     ----------
-    stream : function
-        Batches from item number n on: a resumed run goes on where it stopped.
+    loss : function
+        Mean over the samples of a batch, and what it consists of, detached.
+    batches : function
+        Micro-batches of this process from step n on, `config.accumulate` a step, without end: a resumed run
+        goes on where it stopped.
     folder : Path
-        Gets `checkpoint.pt` (model, average, optimizer, step) and `log.csv`.
+        Gets `checkpoint.pt`, `log.csv`, `tensorboard/` and `sheets/`, from the first process.
+    batch_size : int
+        Samples of a step, over all processes; told as speed.
+    recipe : dict, optional
+        Plain values by name; a run is resumed only by the same.
+    compiled : bool
+        Run the network through torch.compile.
     resume : bool
         Go on from the checkpoint; without it, an existing checkpoint is an error.
+    draw : function, optional
+        Makes the sheet of validation images from the network, which then has the averaged weights.
     stop_after : int, optional
         Save and stop after this many steps of this call.
 
     Raises
     ------
     TrainingStopped
-        On SIGTERM or SIGINT, `stop_after`, or a loss that is not finite.
+        On SIGTERM or SIGINT, `stop_after`, or a step gone wrong (`watch`), which is not taken: the state is
+        that before it, but for what a forward pass itself changes (batch norm, which no method here has).
     FileExistsError, FileNotFoundError
         When `resume` does not fit what is in the folder.
     ValueError
-        The checkpoint is damaged, or of another network.
+        The checkpoint is damaged, of another recipe or of another network.
     """
-    checkpoint = checkpoint_in(folder, resume=resume)
+    checkpoint, first = checkpoint_in(folder, resume=resume), fabric.is_global_zero
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
-    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    start = 0
+    new: dict[str, Any] = {"step": 0, "recent": (), "logs": {}}
+    state = load_checkpoint(checkpoint, recipe or {}) if resume else new
+    scaler = getattr(fabric.strategy.precision, "scaler", None)
+    start, watch = state["step"], Watch(state["recent"], scaled=scaler is not None)
     if resume:
-        try:
-            state = torch.load(checkpoint, weights_only=True)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            average, start = state["average"], int(state["step"])
-        except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{checkpoint} is damaged or of another network; remove it and start again without --resume"
-            ) from error
+        if difference := misfit(state["model"], model.state_dict()):
+            raise ValueError(f"{checkpoint} is of another network: {difference}; choose another folder")
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        fabric.strategy.precision.load_state_dict(state["scaler"])
+    asked: Any = torch.compile(model) if compiled else model
+    objective, stepper = fabric.setup(_Objective(asked, loss), optimizer)
+    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    if resume:
+        average = {k: v.to(average[k].device) for k, v in state["average"].items()}
+    logs = None
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(folder)
+        logs = Logs(folder, state["logs"])
 
     def save(step: int) -> None:
-        state = {
-            "model": model.state_dict(),
-            "average": average,
-            "optimizer": optimizer.state_dict(),
-            "step": step,
-            "config": asdict(config),
-        }
-        replace_whole(checkpoint, lambda p: torch.save(state, p))
+        if logs:
+            now = {
+                "step": step,
+                "model": model.state_dict(),
+                "average": average,
+                "optimizer": optimizer.state_dict(),
+                "scaler": fabric.strategy.precision.state_dict(),
+                "recent": list(watch.recent),
+                "logs": logs.marks(),
+                "recipe": dict(recipe or {}),
+            }
+            save_checkpoint(checkpoint, now)
+        fabric.barrier()
 
-    folder.mkdir(parents=True, exist_ok=True)
+    pace = _Pace()
     model.train()
-    done, began = start, time.monotonic()
-    with _Interruption() as interrupted, (folder / "log.csv").open("a", newline="") as log:
-        for step, batch in zip(range(start, config.steps), _numbered(stream(start)), strict=False):
+    with (
+        _Interruption() as interrupted,
+        closing(batches(start)) as source,
+        closing(logs) if logs else nullcontext(),
+    ):
+        for step in range(start, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(step, config)
-            loss, values = step_function(model, batch)
-            if not torch.isfinite(loss):
+            stepper.zero_grad(set_to_none=True)
+            parts = []
+            for part in range(config.accumulate):
+                batch = fabric.to_device(pace.wait_for(source))
+                with fabric.no_backward_sync(objective, enabled=part + 1 < config.accumulate):
+                    value, terms = objective(batch)
+                    fabric.backward(value / config.accumulate)
+                parts.append(torch.stack([value.detach(), *terms.values()]).float())
+            done = step + 1
+            stopping = interrupted.is_set() or (stop_after is not None and done - start >= stop_after)
+            told = torch.cat([torch.stack(parts).mean(0), parts[0].new_tensor([stopping])])
+            told = fabric.strategy.all_reduce(told, reduce_op="mean")
+            *means, stopping = told.tolist()  # all stop if one does
+            values = dict(zip(["loss", *terms], means, strict=True))
+            norm: Any = fabric.clip_gradients(
+                objective, stepper, max_norm=config.clip, error_if_nonfinite=False
+            )
+            norm = norm.item()
+            if trouble := watch.trouble(values["loss"], norm):
                 save(step)
                 raise TrainingStopped(
-                    f"the loss of step {step} is {loss.item()}; the state before it is saved in {checkpoint}"
+                    f"step {done} went wrong: {trouble}; the state before it is saved in {checkpoint}, go on "
+                    "with --resume, with a lower loop.learning_rate or loop.clip if it goes wrong again"
                 )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
+            stepper.step()
             _average(average, model, min(config.ema, (1 + step) / (10 + step)))
-            done = step + 1
-            _log(log, done, {"loss": loss.item(), **values})
-            if on_step:
-                on_step(
-                    Progress(
-                        done,
-                        config.steps,
-                        {"loss": loss.item(), **values},
-                        (time.monotonic() - began) / (done - start),
-                    )
-                )
-            stopping = interrupted.is_set() or (stop_after is not None and done - start >= stop_after)
+            pace.lap()
+            seconds = pace.seconds_per_step
+            now = Progress(done, config.steps, values, seconds, batch_size / seconds, pace.waiting)
+            if logs:
+                speed = {"samples_per_s": now.samples_per_second, "waiting": now.waiting}
+                logs.row(done, {**values, "rate": rate_at(step, config), "gradient_norm": norm, **speed})
+            if on_step and first:
+                on_step(now)
             if done % config.save_every == 0 or done == config.steps or stopping:
                 save(done)
+            if (
+                logs
+                and draw
+                and config.sheet_every
+                and (done % config.sheet_every == 0 or done == config.steps)
+            ):
+                with fabric.autocast():
+                    logs.sheet(done, _drawn(draw, model, average))
             if stopping and done < config.steps:
                 raise TrainingStopped(f"stopped after step {done} of {config.steps}; go on with --resume")
-        if done < config.steps:
-            save(done)
-            raise TrainingStopped(f"the stream ended after step {done} of {config.steps}")
     return average
 
 
-def _numbered(batches: Iterable[Batch]) -> Iterator[Batch]:
-    return iter(batches)
+class _Objective(nn.Module):
+    """Network and loss as one module: its gradients are shared once, however often the network is asked."""
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return self.loss(self.model, batch)
 
 
 @torch.no_grad()
@@ -198,12 +219,45 @@ def _average(average: dict[str, torch.Tensor], model: nn.Module, decay: float) -
             average[name].copy_(value)
 
 
-def _log(handle, step: int, values: dict[str, float]) -> None:
-    writer = csv.writer(handle)
-    if handle.tell() == 0:
-        writer.writerow(["step", *values])
-    writer.writerow([step, *(f"{v:.5g}" for v in values.values())])
-    handle.flush()
+@torch.no_grad()
+def _drawn(draw: Draw, model: nn.Module, average: dict[str, torch.Tensor]) -> npt.NDArray[np.uint8]:
+    """Draw with the averaged weights; the model's own come back to the last bit."""
+    own = {k: v.clone() for k, v in model.state_dict().items()}
+    model.load_state_dict(average)
+    model.eval()
+    try:
+        return draw(model)
+    finally:
+        model.load_state_dict(own)
+        model.train()
+
+
+@dataclass
+class _Pace:
+    """How long the last steps took, and how much of that was waiting for data."""
+
+    laps: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=PACE_STEPS))
+    began: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+
+    def wait_for(self, source: Iterator[Batch]) -> Batch:
+        began = time.monotonic()
+        batch = next(source)
+        self.waited += time.monotonic() - began
+        return batch
+
+    def lap(self) -> None:
+        now = time.monotonic()
+        self.laps.append((now - self.began, self.waited))
+        self.began, self.waited = now, 0.0
+
+    @property
+    def seconds_per_step(self) -> float:
+        return sum(s for s, _ in self.laps) / len(self.laps)
+
+    @property
+    def waiting(self) -> float:
+        return sum(w for _, w in self.laps) / sum(s for s, _ in self.laps)
 
 
 class _Interruption:

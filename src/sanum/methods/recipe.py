@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from ..learn.loop import LoopConfig
+from ..learn.schedule import LoopConfig
 from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ..synth.anatomy import Anatomy
 from ..synth.mix import Mix
@@ -57,6 +57,20 @@ class Recipe:
     flipped_too: bool = True
     compile: bool = False
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=30_000, warmup=200))
+
+    def __post_init__(self) -> None:
+        multiple = 2 ** len(self.widths)
+        if any(n < multiple or n % multiple for n in self.shape):
+            raise ValueError(
+                f"shape must be in multiples of {multiple} for {len(self.widths)} widths, got {self.shape}"
+            )
+        for name, least in (("batch_size", 1), ("workers", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.widths or min(self.widths) < 1 or not self.spacing_mm > 0:
+            raise ValueError(
+                f"widths and spacing_mm must be above 0, got {self.widths} and {self.spacing_mm}"
+            )
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
         """Make the network with its initial weights; it may keep averages of the training `anatomies`."""

@@ -238,16 +238,36 @@ def _mni_mask(path: Path) -> tuple[npt.NDArray[np.float16], Grid]:
 
 
 def ixi_pairs(root: Path) -> list[tuple[Path, Path]]:
-    """T1w and parcellation of every subject under a BIDS root with `derivatives/dlmuse`, sorted."""
-    pairs = []
-    for t1w in sorted(root.glob("sub-*/anat/*_T1w.nii.gz")):
-        name = t1w.name.split("_")[0]
-        found = sorted((root / "derivatives" / "dlmuse" / name).glob("**/*_dseg.nii.gz"))
-        if found:
-            pairs.append((t1w, found[0]))
+    """T1w and parcellation of every subject under a BIDS root with `derivatives/dlmuse`, sorted.
+
+    Raises
+    ------
+    ValueError
+        No subject has both, or more than half of the T1w have no parcellation.
+    """
+    found = _subjects(root)
+    pairs = [(t1w, labels) for t1w, labels in found if labels]
     if not pairs:
         raise ValueError(f"no sub-*/anat/*_T1w.nii.gz with a parcellation under {root}")
+    if 2 * len(pairs) < len(found):
+        raise ValueError(
+            f"{len(found) - len(pairs)} of {len(found)} subjects under {root} have no parcellation in "
+            f"derivatives/dlmuse, such as {without_labels(root)[0]}: add them, or take the subjects out"
+        )
     return pairs
+
+
+def without_labels(root: Path) -> list[str]:
+    """Names of the subjects that `ixi_pairs` leaves out."""
+    return [t1w.name.split("_")[0] for t1w, labels in _subjects(root) if labels is None]
+
+
+def _subjects(root: Path) -> list[tuple[Path, Path | None]]:
+    found: list[tuple[Path, Path | None]] = []
+    for t1w in sorted(root.glob("sub-*/anat/*_T1w.nii.gz")):
+        folder = root / "derivatives" / "dlmuse" / t1w.name.split("_")[0]
+        found.append((t1w, min(folder.glob("**/*_dseg.nii.gz"), default=None)))
+    return found
 
 
 def describe(anatomy: Anatomy) -> str:

@@ -21,8 +21,10 @@ class Mix:
     real : float
         Share of real scans, which keep their own image but for the acquisition; the others are synthetic.
     patients : float
-        Share of patients with their own lesions among the real scans, where the stream has any; the others
-        are healthy T1w with lesions of the fluid.
+        Share of patients with their own lesions among the real scans; the others are healthy T1w with lesions
+        of the fluid.
+    leave_out : tuple of str
+        Patients who are not trained on, as sub-ms1: those that will be tested.
     healthy : float
         Share without an anomaly.
     fluid : bool
@@ -42,7 +44,8 @@ class Mix:
     """
 
     real: float = 0.5
-    patients: float = 0.5
+    patients: float = 0.0
+    leave_out: tuple[str, ...] = ()
     healthy: float = 0.15
     fluid: bool = True
     bank: bool = True

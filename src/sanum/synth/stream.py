@@ -5,9 +5,9 @@ making samples takes time from training.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, tee
 from pathlib import Path
 
 import numba
@@ -77,13 +77,20 @@ class Stream(IterableDataset[Item]):
         """Item number `index`: sample `index`, or with `flipped_too` one of BLOCK samples used twice."""
         return self._item(index, lambda number: _tensors(self.sample(number)))
 
-    def made_by(self, workers: int) -> Generator[Item, None, None]:
-        """As iterating, the samples made ahead of use by `workers` processes; close it to stop them."""
+    def made_by(self, workers: int, items: Iterable[int] | None = None) -> Generator[Item, None, None]:
+        """Items by their numbers, default as iterating; close it to stop what makes them.
+
+        The samples are made ahead of use by `workers` processes; 0: as they are asked for.
+        """
         self._kept.clear()  # as `_to_make` begins
+        own, others = tee(count(self.start) if items is None else items)
+        if not workers:
+            yield from map(self.item, own)
+            return
         with pool(workers, _begin, self) as processes:
-            made = ahead_of_use(processes, _make, self._to_make(), AHEAD)
+            made = ahead_of_use(processes, _make, self._to_make(others), max(AHEAD, 2 * workers))
             try:
-                for index in count(self.start):
+                for index in own:
                     yield self._item(index, lambda _: _tensors(next(made)))
             finally:
                 processes.shutdown(wait=True, cancel_futures=True)
@@ -105,10 +112,10 @@ class Stream(IterableDataset[Item]):
         block, place = divmod(index, 2 * BLOCK)
         return block * BLOCK + place % BLOCK
 
-    def _to_make(self) -> Iterator[int]:
+    def _to_make(self, items: Iterable[int]) -> Iterator[int]:
         """Samples in the order in which `_item` asks for them."""
         kept: deque[int] = deque(maxlen=BLOCK)
-        for number in map(self._number, count(self.start)):
+        for number in map(self._number, items):
             if number not in kept:
                 kept.append(number)
                 yield number

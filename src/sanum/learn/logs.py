@@ -1,0 +1,64 @@
+"""What a run leaves to be read: `log.csv`, and the same for TensorBoard.
+
+A checkpoint remembers how long the files were; a resumed run cuts them there, so that no step is told twice.
+"""
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .files import replace_whole
+
+
+class Logs:
+    """Logs in `folder`, cut to `marks` first: bytes by file name, as `marks()` gave them.
+
+    Close it.
+    """
+
+    def __init__(self, folder: Path, marks: Mapping[str, int]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder = folder
+        for path in self._files():
+            size = marks.get(path.relative_to(folder).as_posix())
+            if size is None:
+                path.unlink()
+            elif path.stat().st_size > size:
+                os.truncate(path, size)
+        self._table = (folder / "log.csv").open("a", newline="")
+        self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def _files(self) -> list[Path]:
+        return [*self.folder.glob("log.csv"), *self.folder.glob("tensorboard/events*")]
+
+    def row(self, step: int, values: Mapping[str, float]) -> None:
+        """Tell the values of a step; nine digits give every float32 back."""
+        writer = csv.writer(self._table)
+        if self._table.tell() == 0:
+            writer.writerow(["step", *values])
+        writer.writerow([step, *(f"{v:.9g}" for v in values.values())])
+        self._table.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def sheet(self, step: int, picture: npt.NDArray[np.uint8]) -> None:
+        """Keep a picture (height, width, 3)."""
+        path = self.folder / "sheets" / f"step-{step:07d}.png"
+        replace_whole(path, lambda p: Image.fromarray(picture).save(p, format="PNG"))
+        self._board.add_image("sheet", picture, step, dataformats="HWC")
+
+    def marks(self) -> dict[str, int]:
+        """How long the files are now."""
+        self._board.flush()
+        return {p.relative_to(self.folder).as_posix(): p.stat().st_size for p in self._files()}
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._table.close()
+        self._board.close()

@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from sanum.learn.checkpoint import load_checkpoint, misfit, remove_partials, save_checkpoint
+
+RECIPE = {"widths": (8, 16), "workers": 1, "loop.steps": 10, "mix.real": 0.5, "mix.level": None}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    save_checkpoint(tmp_path / "checkpoint.pt", {"step": 3, "recipe": RECIPE})
+    return tmp_path / "checkpoint.pt"
+
+
+def test_the_same_recipe_goes_on(checkpoint):
+    assert load_checkpoint(checkpoint, RECIPE) == {"step": 3, "recipe": RECIPE}
+
+
+def test_what_may_change_under_way(checkpoint):
+    assert load_checkpoint(checkpoint, RECIPE | {"workers": 4, "loop.steps": 20})["step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"widths": (8, 32)}, "widths was 8,16 and is now 8,32"),
+        (
+            {"mix.real": 1.0, "mix.level": "mild"},
+            "mix.real was 0.5 and is now 1.0; mix.level was None and is now mild",
+        ),
+        ({"new": 1}, "new was missing and is now 1"),
+    ],
+)
+def test_another_recipe_is_named(checkpoint, change, named):
+    with pytest.raises(ValueError, match="is of another recipe: ") as told:
+        load_checkpoint(checkpoint, RECIPE | change)
+    assert named in str(told.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04half"])
+def test_a_damaged_one(tmp_path, content):
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged; remove it"):
+        load_checkpoint(tmp_path / "checkpoint.pt", RECIPE)
+
+
+class Trap:
+    def __reduce__(self):
+        return (print, ("unpickled",))
+
+
+def test_nothing_else_is_unpickled(tmp_path, capsys):
+    torch.save({"step": 1, "recipe": Trap()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match="damaged"):
+        load_checkpoint(tmp_path / "checkpoint.pt", RECIPE)
+    assert capsys.readouterr().out == ""
+
+
+def test_misfit_names_the_first_difference():
+    own = {"a": torch.zeros(2, 3), "b": torch.zeros(())}
+    assert misfit(dict(own), own) is None
+    assert misfit({"a": torch.zeros(2, 4), "b": own["b"]}, own) == "a is 2×4 in it and 2×3 in this network"
+    assert misfit({"a": own["a"]}, own) == "b is missing in it"
+    assert misfit({**own, "c": own["a"]}, own) == "this network has no c"
+
+
+def test_only_what_a_kill_left_is_removed(tmp_path):
+    for name in (".checkpoint.pt.12.tmp", "checkpoint.pt", "mine.tmp", ".hidden"):
+        (tmp_path / name).touch()
+    remove_partials(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", "checkpoint.pt", "mine.tmp"]
