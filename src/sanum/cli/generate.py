@@ -1,7 +1,8 @@
 """`sanum generate`: a data set of scans with known anomalies."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -9,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .messages import complain
 from .threads import use_threads
+
+if TYPE_CHECKING:
+    from ..synth.dataset import Source
 
 EXAMPLE = (
     "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
@@ -42,6 +46,21 @@ def command(
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
     ] = False,
+    test_set: Annotated[
+        bool,
+        typer.Option(
+            "--test-set",
+            help="SOURCE is the folder that training takes (ixi/, lesions/): a set from what no training "
+            "saw, each subject in turn, always with an anomaly.",
+        ),
+    ] = False,
+    as_scanned: Annotated[
+        bool, typer.Option("--as-scanned", help="Each subject in its own pose, whole head.")
+    ] = False,
+    healthy: Annotated[
+        float | None,
+        typer.Option(help="Share without an anomaly; default 0.15, in a test set 0.", min=0, max=1),
+    ] = None,
     replay: Annotated[
         Path | None, typer.Option(help="JSON of a generated scan: make that one again, bit by bit.")
     ] = None,
@@ -64,11 +83,18 @@ def command(
     use_threads(threads)
     place = Source(source, lesions, output / ".cache", ignore_unknown)
     shape = (size,) * 3 if size else tuple(round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
+    if healthy is None:
+        healthy = 0.0 if test_set else 0.15
     try:
+        if test_set:
+            place = _held_out(source, place)
         if replay is not None:
             typer.echo(str(again(replay, place, output)))
             return
-        settings = Settings(seed, preset, level, shape, spacing, published_geometry)  # type: ignore[arg-type]
+        settings = Settings(
+            seed, preset, level, shape, spacing, published_geometry,  # type: ignore[arg-type]
+            healthy=healthy, in_turn=test_set, as_scanned=as_scanned,
+        )  # fmt: skip
         shown = _Shown(count, quiet)
         with shown.bar:
             generate(
@@ -79,6 +105,15 @@ def command(
         complain(str(error))
         raise typer.Exit(2) from None
     typer.echo(str(output))
+
+
+def _held_out(data: Path, place: "Source") -> "Source":
+    """Heads and lesion masks of the data folder that no training sees."""
+    from ..methods.split import split_masks, split_subjects
+
+    heads, masks = split_subjects(data)[1], split_masks(data)[1]
+    only = (*(t1w for t1w, _ in heads), *masks)
+    return replace(place, root=data / "ixi", lesions=data / "lesions", only=only)
 
 
 class _Shown:
