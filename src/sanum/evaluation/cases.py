@@ -2,12 +2,17 @@
 
 import hashlib
 import re
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
 from ..methods.split import HELD_OUT_SUBJECTS
-from ..scan import ScanError, read
+from ..scan import Scan, ScanError, read
 from ..scan.names import EXTENSIONS, contrast_of
 from ..synth.anatomy import ixi_pairs
 from ..synth.dataset import truth_files
@@ -182,11 +187,20 @@ def _misfits(case: Case) -> list[str]:
     if len(case.files) == 1:
         return []  # nothing to belong to
     try:
-        grids = [read(f).grid for f in case.files]
+        own, *others = (read(case.scan).grid, *(read_known(f).grid for f in case.files[1:]))
     except ScanError as error:
         return [str(error)]
     return [
-        f"{file.name} {grid.shape} is not on the grid of {case.scan.name} {grids[0].shape}"
-        for file, grid in zip(case.files[1:], grids[1:], strict=True)
-        if not grid.same_as(grids[0])
+        f"{file.name} {grid.shape} is not on the grid of {case.scan.name} {own.shape}"
+        for file, grid in zip(case.files[1:], others, strict=True)
+        if not grid.same_as(own)
     ]
+
+
+def read_known(path: Path) -> Scan:
+    """A mask or a truth: `scan.read` refuses what shows no head, and a mask may be empty."""
+    try:
+        image = nib.load(path)
+        return Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine)  # type: ignore[attr-defined]
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+        raise ScanError(f"{path.name} cannot be read: {error}") from error

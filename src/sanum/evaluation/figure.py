@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 
+from ..measure.statistics import FEWEST_SUBJECTS
 from ..report.figures import BACKGROUND, CONTOUR, DPI, FRAME, GREY, OVERLAY, OVERLAY_ALPHA, QUIET, TEXT
 from .example import Example, load_example
 from .published import RECONSTRUCTION
@@ -20,7 +21,7 @@ from .store import Row
 from .summary import Summary, summaries
 from .tables import TITLES
 
-WIDTH, EXAMPLE_HEIGHT, MOST_EXAMPLES, MARGIN_MM = 10.5, 2.45, 8, 8.0
+WIDTH, EXAMPLE_HEIGHT, MOST_EXAMPLES, MARGIN_MM = 10.5, 2.25, 8, 8.0
 COLUMNS = ("input", "healthy anatomy", "truth", "anomaly over input", "true lesion")
 DOTS = {
     "psnr_f": "PSNR F, dB",
@@ -181,7 +182,11 @@ def _handles(methods: Sequence[str], *, paper: bool) -> list[Line2D]:
         for n, m in enumerate(methods)
     ]
     diamond = Line2D([], [], marker="D", linewidth=0, color=QUIET, markerfacecolor=BACKGROUND, label=PAPER)
-    return [*dots, *([diamond] if paper else [])]
+    few = Line2D(
+        [], [], marker="o", linewidth=0, color=QUIET, markerfacecolor=BACKGROUND,
+        label=f"hollow: fewer than {FEWEST_SUBJECTS} subjects, no interval",
+    )  # fmt: skip
+    return [*dots, *([diamond] if paper else []), few]
 
 
 def _input(data: str, contrast: str) -> str:

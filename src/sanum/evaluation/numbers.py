@@ -10,8 +10,8 @@ from ..measure.calibration import coverage, expected_calibration_error
 from ..measure.metrics import Errors, dice, errors, errors_inside, match_intensity
 from ..measure.overlap import average_precision, count_lesions, dice_curve, soft_dice
 from ..reconstruction import Reconstruction
-from ..scan import Scan, read
-from .cases import Case
+from ..scan import Scan
+from .cases import Case, read_known
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -22,9 +22,11 @@ CURVE = np.linspace(0.05, 0.95, 19)
 """Thresholds of the difference map of which one is chosen on other subjects."""
 FINE = np.linspace(0.01, 0.99, 99)
 """Thresholds of which the oracle takes the best."""
-_ERRORS = tuple(f"{m}_{p}" for m in ("l1", "psnr", "ssim") for p in ("f", "h", "d"))
+_WHOLE = tuple(f"{m}_{p}" for m in ("l1", "psnr", "ssim") for p in ("f", "h", "d"))
+OF_ANATOMY = (*_WHOLE, *(f"brain_{n}" for n in _WHOLE))
+"""Names of the numbers that tell of the anatomy, composed or not."""
 NUMBERS = (
-    *_ERRORS, *(f"brain_{n}" for n in _ERRORS), "dice", "dice_soft", "dice_oracle", "lesion_f1",
+    *OF_ANATOMY, "dice", "dice_soft", "dice_oracle", "lesion_f1",
     "average_precision", "ece", "difference_dice_soft", "difference_dice_oracle", "difference_curve",
     *(f"coverage_{100 * q:.0f}" for q in COVERAGES), "dice_brain", "anomalous_percent", "true_ml", "found_ml",
 )  # fmt: skip
@@ -43,8 +45,8 @@ class Known:
 
 def known(case: Case) -> Known:
     """Read what is known of a case."""
-    truth = np.asarray(read(case.truth).voxels, dtype=np.float32) if case.truth else None
-    lesion, brain = (np.asarray(read(f).voxels) > 0.5 if f else None for f in (case.lesion, case.brain))
+    truth = np.asarray(read_known(case.truth).voxels) if case.truth else None
+    lesion, brain = (np.asarray(read_known(f).voxels) > 0.5 if f else None for f in (case.lesion, case.brain))
     return Known(truth, lesion, brain)
 
 

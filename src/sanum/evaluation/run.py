@@ -12,7 +12,7 @@ from ..reconstruction import Reconstruction, reconstruct
 from ..scan import Scan, ScanError, read
 from .cases import Case
 from .example import example_of, example_path, save_example
-from .numbers import Known, known, likeness, numbers_of
+from .numbers import OF_ANATOMY, Known, known, likeness, numbers_of
 from .store import COLUMNS, PAIR_COLUMNS, Row, Store
 
 OnCase = Callable[[int, int, str], None]
@@ -49,7 +49,7 @@ def measure(
     methods : mapping of str to Predictor
         By the name that the tables show.
     compositions : sequence of str
-        Measured too, of T1w alone, as methods of their own: "una, keep-healthy".
+        Measured too, of T1w with a truth alone, as methods of their own: "una, keep-healthy".
     on_case : function, optional
         Told how many of how many are done, and which.
 
@@ -122,7 +122,7 @@ def _rows(case: Case, known_by: Row, digest: str, compositions: Sequence[Compose
     """What names the rows of a case, by composition."""
     row = {"data": case.data, "case": case.name, "subject": case.subject, "input": case.contrast}
     row |= {**known_by, "digest": digest}
-    kept = compositions if case.contrast.lower() == "t1w" else ()
+    kept = compositions if case.truth and case.contrast.lower() == "t1w" else ()
     return {"anatomy": row, **{k: {**row, "method": f"{row['method']}, {k}"} for k in kept}}
 
 
@@ -139,5 +139,8 @@ def _measured(
     out: list[dict[str, object]] = []
     for kind, row in missing.items():
         anatomy = composed(kind, result.scan, result.anatomy, result.anomaly, result.brain)
-        out.append({**row, **numbers_of(case, facts, replace(result, anatomy=anatomy))})
+        numbers = numbers_of(case, facts, replace(result, anatomy=anatomy))
+        if kind != "anatomy":  # anomaly and uncertainty are the method's, and stand in its own row
+            numbers = {n: x for n, x in numbers.items() if n in OF_ANATOMY}
+        out.append({**row, **numbers})
     return out

@@ -45,7 +45,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Test:
+class Comparison:
     """Wilcoxon's test of two methods on the same samples; `adjusted`: Holm, over the methods compared."""
 
     data: str
@@ -74,7 +74,7 @@ def summaries(rows: Sequence[Row]) -> list[Summary]:
     return out
 
 
-def tests(rows: Sequence[Row], reference: str) -> list[Test]:
+def comparisons(rows: Sequence[Row], reference: str) -> list[Comparison]:
     """Every method against `reference`, by data set, contrast and number."""
     groups, out = _groups(rows), []
     for data, contrast, method in groups:
@@ -93,7 +93,9 @@ def tests(rows: Sequence[Row], reference: str) -> list[Test]:
                     found.append((key[2], difference, paired_test(one, other, subjects)))
             adjusted = iter(holm([p for *_, p in found if p is not None]))
             out += [
-                Test(data, contrast, number, reference, other, d, p, None if p is None else next(adjusted))
+                Comparison(
+                    data, contrast, number, reference, other, d, p, None if p is None else next(adjusted)
+                )
                 for other, d, p in found
             ]
     return out
@@ -124,4 +126,4 @@ def _groups(rows: Sequence[Row]) -> dict[Key, list[Row]]:
 
 
 def _column(rows: Sequence[Row], number: str) -> tuple[list[float], list[str]]:
-    return [float(r[number] or "nan") for r in rows], [r["subject"] for r in rows]
+    return [float(r.get(number) or "nan") for r in rows], [r["subject"] for r in rows]

@@ -10,7 +10,7 @@ from ..measure.statistics import FEWEST_SUBJECTS, Mean, mean_over_subjects
 from .numbers import COVERAGES, HEAD_MM
 from .published import DIFFERENCE_DICE, RECONSTRUCTION
 from .store import Row
-from .summary import ON_OTHERS, Summary, Test, summaries, tests, with_thresholds_of_others
+from .summary import ON_OTHERS, Comparison, Summary, comparisons, summaries
 
 TITLES = {"t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PD", "pdw": "PD", "dwi": "DWI", "ct": "CT"}
 _PARTS = {"f": "F", "h": "H", "d": "D"}
@@ -35,12 +35,11 @@ _VOLUME = " × ".join(f"{mm:.0f}" for mm in HEAD_MM)
 
 def as_json(rows: Sequence[Row], pairs: Sequence[Row], reference: str) -> str:
     """All that the Markdown says, for machines; an interval that is not given is null."""
-    rows = with_thresholds_of_others(rows)
     told = {
         "version": __version__,
         "interval": f"95 %, BCa bootstrap over subjects; null below {FEWEST_SUBJECTS} subjects",
         "rows": [asdict(s) for s in summaries(rows)],
-        "tests": [asdict(t) for t in tests(rows, reference)],
+        "tests": [asdict(t) for t in comparisons(rows, reference)],
         "same_patient": pairs,
         "published": RECONSTRUCTION,
     }
@@ -49,7 +48,6 @@ def as_json(rows: Sequence[Row], pairs: Sequence[Row], reference: str) -> str:
 
 def as_markdown(rows: Sequence[Row], pairs: Sequence[Row], reference: str) -> str:
     """Every table for which there are numbers."""
-    rows = with_thresholds_of_others(rows)
     found = summaries(rows)
     parts = [
         "# Evaluation",
@@ -77,15 +75,15 @@ def as_markdown(rows: Sequence[Row], pairs: Sequence[Row], reference: str) -> st
         _table(
             "Difference map |input − reconstruction|",
             "Input matched by a gain and an offset over the predicted brain; divided by the 99.5th "
-            "percentile there. Dice at the threshold that is best on the other subjects. The paper, simulated lesions, "
-            "T1w: "
+            "percentile there. Dice at the threshold that is best on the other subjects. The paper, "
+            "simulated lesions, T1w: "
             + "; ".join(f"{k} {v}" for k, v in DIFFERENCE_DICE.items()) + ".",
             found, _DIFFERENCE,
         ),
         _table("Uncertainty and brain mask", "", found, _SURE),
         _healthy(found),
         _pairs(pairs),
-        _tests(tests(rows, reference)),
+        _comparisons(comparisons(rows, reference)),
         _one_by_one(rows, found),
         _failed(rows),
     ]  # fmt: skip
@@ -147,7 +145,7 @@ def _pairs(pairs: Sequence[Row]) -> str:
     return _markdown("One patient, several contrasts", text, heads, lines)
 
 
-def _tests(found: Sequence[Test]) -> str:
+def _comparisons(found: Sequence[Comparison]) -> str:
     lines = [
         [t.data, _title(t.contrast), t.number, f"{t.one} − {t.other}", _mean(t.difference, t.number),
          _p(t.p), _p(t.adjusted)]

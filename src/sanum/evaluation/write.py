@@ -6,6 +6,7 @@ from ..report.figures import to_png
 from ..scan.write import atomic_path
 from .figure import figure
 from .store import COLUMNS, PAIR_COLUMNS, Store
+from .summary import with_thresholds_of_others
 from .tables import as_json, as_markdown
 
 
@@ -14,7 +15,7 @@ def write_results(folder: Path, reference: str) -> list[Path]:
 
     Every other method is tested against `reference`, and the examples are its own.
     """
-    rows = list(Store(folder / "cases.csv", COLUMNS).rows.values())
+    rows = with_thresholds_of_others(list(Store(folder / "cases.csv", COLUMNS).rows.values()))
     pairs = list(Store(folder / "pairs.csv", PAIR_COLUMNS).rows.values())
     told = {
         "tables.md": as_markdown(rows, pairs, reference).encode(),

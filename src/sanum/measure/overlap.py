@@ -24,7 +24,7 @@ def soft_dice(p: Array, truth: Mask) -> float:
 
 def dice_curve(p: Array, truth: Mask, thresholds: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Dice of `p > t` with `truth` for each threshold t; nan where both are empty."""
-    t = np.asarray(thresholds, dtype=np.float64)
+    t = np.asarray(thresholds, dtype=p.dtype)
     every, hit = np.sort(p, axis=None), np.sort(p[truth])
     found = every.size - np.searchsorted(every, t, "right")
     right = hit.size - np.searchsorted(hit, t, "right")
