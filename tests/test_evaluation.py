@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -188,6 +189,9 @@ class TestNumbers:
         assert found["coverage_50"] < found["coverage_80"] < found["coverage_95"]
         assert found["dice_brain"] > 0.9
         assert "anomalous_percent" not in found
+        unsure = result.uncertainty.with_voxels(np.full(result.uncertainty.voxels.shape, np.nan))
+        untold = numbers_of(case, known(case), replace(result, uncertainty=unsure))
+        assert untold == {k: v for k, v in found.items() if not k.startswith("coverage")}
 
     def test_alike(self, phantom):
         other = phantom.with_voxels(phantom.voxels * np.float32(0.9))

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from ..reconstruction import Reconstruction
 from ..report.planes import ras_voxels
 from ..scan.write import atomic_path
-from .cases import Case
 from .numbers import Known
 
 Slice = npt.NDArray[np.float32]
@@ -39,9 +38,9 @@ class Example:
     spacing_mm: Slice
 
 
-def example_path(folder: Path, case: Case) -> Path:
+def example_path(folder: Path, data: str, case: str) -> Path:
     """Where the slice of a case is kept."""
-    return folder / "examples" / f"{case.data}_{case.name}.npz"
+    return folder / "examples" / f"{data}_{case}.npz"
 
 
 def example_of(result: Reconstruction, facts: Known) -> Example:

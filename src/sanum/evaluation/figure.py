@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from ..measure.statistics import FEWEST_SUBJECTS
 from ..report.figures import BACKGROUND, CONTOUR, DPI, FRAME, GREY, OVERLAY, OVERLAY_ALPHA, QUIET, TEXT
-from .example import Example, load_example
+from .example import Example, example_path, load_example
 from .published import RECONSTRUCTION
 from .store import Row
 from .summary import Summary, summaries
@@ -90,7 +90,7 @@ def typical(rows: Sequence[Row], method: str, folder: Path) -> list[tuple[Row, E
             if ranked:
                 ranked.sort(key=lambda r: r["case"] if number == "case" else float(r[number]))
                 row = ranked[(len(ranked) - 1) // 2]
-                path = folder / "examples" / f"{row['data']}_{row['case']}.npz"
+                path = example_path(folder, row["data"], row["case"])
                 out += [(row, load_example(path))] if path.exists() else []
                 break
     return out

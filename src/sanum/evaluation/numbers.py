@@ -61,14 +61,15 @@ def numbers_of(case: Case, facts: Known, result: Reconstruction) -> Numbers:
         lesion = facts.lesion if facts.lesion is not None else np.zeros(brain.shape, bool)
         out |= _errors(result.anatomy, anatomy, facts.truth, lesion, brain)
         scale = np.asarray(result.uncertainty.voxels)[brain]
-        shares = coverage((anatomy - facts.truth)[brain], scale, COVERAGES)
-        out |= {f"coverage_{100 * q:.0f}": share for q, share in zip(COVERAGES, shares, strict=True)}
+        if np.isfinite(scale).all():  # some methods do not tell
+            shares = coverage((anatomy - facts.truth)[brain], scale, COVERAGES)
+            out |= {f"coverage_{100 * q:.0f}": share for q, share in zip(COVERAGES, shares, strict=True)}
     if facts.brain is not None:
         out["dice_brain"] = dice(seen, facts.brain)
     ml = result.scan.grid.voxel_volume_ml
     if case.healthy:
         out["anomalous_percent"] = 100 * float(found.sum()) / max(int(seen.sum()), 1)
-    elif facts.lesion is not None:
+    elif facts.lesion is not None and facts.lesion.any():
         out |= _detection(result, facts.lesion, facts.brain if facts.brain is not None else seen)
         out |= {"true_ml": float(facts.lesion.sum() * ml), "found_ml": float(found.sum() * ml)}
         if case.contrast.lower() == "t1w":
@@ -148,8 +149,6 @@ def difference_map(scan: Array, anatomy: Array, brain: Mask) -> Array:
 
 
 def _difference(scan: Array, anatomy: Array, brain: Mask, lesion: Mask) -> Numbers:
-    if not lesion.any():
-        return {}
     d = difference_map(scan, anatomy, brain)
     return {
         "difference_dice_soft": soft_dice(d, lesion),

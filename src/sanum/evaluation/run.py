@@ -12,7 +12,7 @@ from ..reconstruction import Reconstruction, reconstruct
 from ..scan import Scan, ScanError, read
 from .cases import Case
 from .example import example_of, example_path, save_example
-from .numbers import OF_ANATOMY, Known, known, likeness, numbers_of
+from .numbers import OF_ANATOMY, Known, Numbers, known, likeness, numbers_of
 from .store import COLUMNS, PAIR_COLUMNS, Row, Store
 
 OnCase = Callable[[int, int, str], None]
@@ -64,39 +64,88 @@ def measure(
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise ValueError(f"{'/'.join(twice)} is there twice: give the data sets different names")
     rows, pairs = Store(folder / "cases.csv", COLUMNS), Store(folder / "pairs.csv", PAIR_COLUMNS)
-    done, measured, failed = 0, 0, []
-    heads = list(_heads(cases))
+    heads, told = list(_heads(cases)), 0
+    measured: list[str] = []
+    failed: list[str] = []
     for method, predictor in methods.items():
-        first = method == next(iter(methods))
+        picture = folder if method == next(iter(methods)) else None
         for head in heads:
-            known_by = {"method": method, "weights": predictor.weights_sha256[:12]}
-            digests = {case.name: case.digest() for case in head}
-            alike = [(a, b, _pair(a, b, known_by, digests)) for a, b in combinations(head, 2)]
-            alike = [(a, b, row) for a, b, row in alike if not pairs.has(row)]
-            anatomies: dict[str, Scan] = {}
+            one = _Head(head, method, predictor, rows, pairs)
             for case in head:
-                wanted = _rows(case, known_by, digests[case.name], compositions)
-                missing = {kind: row for kind, row in wanted.items() if not rows.has(row)}
-                if missing or any(case in (a, b) for a, b, _ in alike):
-                    measured += 1
-                    try:
-                        result = reconstruct(case.scan, predictor=predictor)
-                    except ScanError as error:
-                        failed.append(f"{method}: {error}")
-                        rows.put({**row, "failed": str(error)} for row in missing.values())
-                    else:
-                        anatomies[case.name] = result.anatomy
-                        facts = known(case)
-                        if first:
-                            save_example(example_of(result, facts), example_path(folder, case))
-                        rows.put(_measured(case, facts, result, missing))
-                done += 1
+                if one.lacks(case, compositions):
+                    measured.append(case.name)
+                    failed += one.measure(case, compositions, picture)
+                told += 1
                 if on_case:
-                    on_case(done, len(cases) * len(methods), f"{case.data}/{case.name}, {method}")
-            shown = [x for x in alike if x[0].name in anatomies and x[1].name in anatomies]
-            if shown:
-                pairs.put({**row, **likeness(anatomies[a.name], anatomies[b.name])} for a, b, row in shown)
-    return Outcome(measured, tuple(failed))
+                    on_case(told, len(cases) * len(methods), f"{case.data}/{case.name}, {method}")
+            one.compare()
+    return Outcome(len(measured), tuple(failed))
+
+
+class _Head:
+    """Cases of one head in one place, by one method."""
+
+    def __init__(
+        self, cases: Sequence[Case], method: str, predictor: Predictor, rows: Store, pairs: Store
+    ) -> None:
+        self.method, self.predictor, self.rows, self.pairs = method, predictor, rows, pairs
+        self.digests = {case.name: case.digest() for case in cases}
+        self.anatomies: dict[str, Scan] = {}
+        self.alike = [
+            (a, b) for a, b in combinations(cases, 2) if not pairs.has(self._pair(a, b))
+        ]  # whose likeness is not there
+
+    def lacks(self, case: Case, compositions: Sequence[Compose]) -> bool:
+        """Tell whether some number of a case is not there yet."""
+        return bool(self._missing(case, compositions)) or any(case in pair for pair in self.alike)
+
+    def measure(self, case: Case, compositions: Sequence[Compose], picture: Path | None) -> list[str]:
+        """Reconstruct and measure one case; returns why it failed, if it did."""
+        missing = self._missing(case, compositions)
+        try:
+            result = reconstruct(case.scan, predictor=self.predictor)
+        except ScanError as error:
+            self.rows.put({**row, "failed": str(error)} for row in missing.values())
+            return [f"{self.method}: {error}"]
+        facts = known(case)
+        self.anatomies[case.name] = result.anatomy
+        if picture:
+            save_example(example_of(result, facts), example_path(picture, case.data, case.name))
+        self.rows.put({**row, **_numbers(case, facts, result, kind)} for kind, row in missing.items())
+        return []
+
+    def compare(self) -> None:
+        """Measure how alike the anatomies of this run are."""
+        there = [(a, b) for a, b in self.alike if {a.name, b.name} <= set(self.anatomies)]
+        if there:
+            self.pairs.put(
+                {**self._pair(a, b), **likeness(self.anatomies[a.name], self.anatomies[b.name])}
+                for a, b in there
+            )
+
+    def _missing(self, case: Case, compositions: Sequence[Compose]) -> dict[Compose, Row]:
+        """What names the rows of a case that are not there yet, by composition."""
+        kept = compositions if case.truth and case.contrast.lower() == "t1w" else ()
+        names: dict[Compose, str] = {"anatomy": self.method, **{k: f"{self.method}, {k}" for k in kept}}
+        rows = {kind: self._row(case, name) for kind, name in names.items()}
+        return {kind: row for kind, row in rows.items() if not self.rows.has(row)}
+
+    def _row(self, case: Case, method: str) -> Row:
+        return {
+            "data": case.data, "case": case.name, "subject": case.subject, "input": case.contrast,
+            "method": method, "weights": self._weights, "digest": self.digests[case.name],
+        }  # fmt: skip
+
+    def _pair(self, one: Case, other: Case) -> Row:
+        return {
+            "data": one.data, "case": f"{one.aligned}: {one.contrast} and {other.contrast}",
+            "subject": one.subject, "method": self.method, "weights": self._weights,
+            "digest": self.digests[one.name] + self.digests[other.name],
+        }  # fmt: skip
+
+    @property
+    def _weights(self) -> str:
+        return self.predictor.weights_sha256[:12]
 
 
 def _heads(cases: Sequence[Case]) -> Iterator[list[Case]]:
@@ -118,29 +167,10 @@ def _on_one_grid(one: Case, other: Case) -> bool:
         return False
 
 
-def _rows(case: Case, known_by: Row, digest: str, compositions: Sequence[Compose]) -> dict[Compose, Row]:
-    """What names the rows of a case, by composition."""
-    row = {"data": case.data, "case": case.name, "subject": case.subject, "input": case.contrast}
-    row |= {**known_by, "digest": digest}
-    kept = compositions if case.truth and case.contrast.lower() == "t1w" else ()
-    return {"anatomy": row, **{k: {**row, "method": f"{row['method']}, {k}"} for k in kept}}
-
-
-def _pair(one: Case, other: Case, known_by: Row, digests: Mapping[str, str]) -> Row:
-    return {
-        "data": one.data, "case": f"{one.aligned}: {one.contrast} and {other.contrast}",
-        "subject": one.subject, "digest": digests[one.name] + digests[other.name], **known_by,
-    }  # fmt: skip
-
-
-def _measured(
-    case: Case, facts: Known, result: Reconstruction, missing: Mapping[Compose, Row]
-) -> list[dict[str, object]]:
-    out: list[dict[str, object]] = []
-    for kind, row in missing.items():
-        anatomy = composed(kind, result.scan, result.anatomy, result.anomaly, result.brain)
-        numbers = numbers_of(case, facts, replace(result, anatomy=anatomy))
-        if kind != "anatomy":  # anomaly and uncertainty are the method's, and stand in its own row
-            numbers = {n: x for n, x in numbers.items() if n in OF_ANATOMY}
-        out.append({**row, **numbers})
-    return out
+def _numbers(case: Case, facts: Known, result: Reconstruction, kind: Compose) -> Numbers:
+    if kind == "anatomy":
+        return numbers_of(case, facts, result)
+    anatomy = composed(kind, result.scan, result.anatomy, result.anomaly, result.brain)
+    numbers = numbers_of(case, facts, replace(result, anatomy=anatomy))
+    # anomaly and uncertainty are the method's, and stand in its own row
+    return {n: x for n, x in numbers.items() if n in OF_ANATOMY}
