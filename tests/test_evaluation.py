@@ -97,11 +97,12 @@ class TestCases:
         assert not find_cases(bids)[2].healthy
 
     def test_another_space_is_another_place(self, bids, phantom, tmp_path):
-        anat = tmp_path / "set" / "sub-1" / "anat"
-        for name in ("T1w", "space-X_T1w", "space-X_desc-tumour_dseg"):
-            write(phantom, anat / f"sub-1_{name}.nii.gz")
-        lesions = {c.name: c.lesion and c.lesion.name for c in find_cases(tmp_path / "set")}
-        assert lesions == {"sub-1_T1w": None, "sub-1_space-X_T1w": "sub-1_space-X_desc-tumour_dseg.nii.gz"}
+        anat = tmp_path / "set" / "sub-stroke" / "anat"
+        for name in ("T1w", "desc-brain_mask", "space-X_T1w", "space-X_desc-tumour_dseg"):
+            write(phantom, anat / f"sub-stroke_{name}.nii.gz")
+        here, there = find_cases(tmp_path / "set")
+        assert (here.lesion, here.brain.name) == (None, "sub-stroke_desc-brain_mask.nii.gz")
+        assert (there.lesion.name, there.brain) == ("sub-stroke_space-X_desc-tumour_dseg.nii.gz", None)
 
     def test_what_does_not_match_is_listed_all_of_it(self, phantom, tmp_path):
         voxels = np.asarray(phantom.voxels)

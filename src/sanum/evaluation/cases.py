@@ -59,8 +59,8 @@ class Case:
         return tuple(f for f in (self.scan, self.truth, self.lesion, self.brain) if f)
 
     def digest(self) -> str:
-        """Start of the SHA-256 of all files."""
-        whole = hashlib.sha256()
+        """Start of the SHA-256 of all that is known."""
+        whole = hashlib.sha256(b"healthy" if self.healthy else b"")
         for file in self.files:
             whole.update(file.read_bytes())
         return whole.hexdigest()[:12]
@@ -88,7 +88,7 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
     Raises
     ------
     ValueError
-        No such folder; no scans in it.
+        No such folder; no scans in it; `held_out` of a generated one.
     Mismatch
         A truth that is missing, a choice of several, other grids: all of them are listed.
     """
@@ -96,7 +96,12 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
         raise ValueError(f"{folder} is not a folder: expected a data set in the shape of BIDS")
     made = (folder / "settings.json").exists()
     cases, problems = _generated(folder) if made else _bids(folder, healthy)
-    if held_out and not made:
+    if held_out and made:
+        raise ValueError(
+            f"{folder} is generated: make it of held-out subjects with sanum generate --test-set, and leave "
+            "--held-out out"
+        )
+    if held_out:
         kept = {t1w.name.split("_")[0] for t1w, _ in ixi_pairs(folder)[-HELD_OUT_SUBJECTS:]}
         cases = [c for c in cases if c.subject in kept]
     if not cases and not problems:
@@ -123,7 +128,7 @@ def chosen(cases: list[Case], *, only: str | None = None, per_subject: int | Non
 
 
 def _generated(folder: Path) -> tuple[list[Case], list[str]]:
-    cases, problems = [], []
+    cases, problems, data = [], [], folder.resolve().name
     for record_path in sorted(folder.glob("sub-*/anat/sub-*.json")):
         name, scan = record_path.parts[-3], record_path.with_suffix(".nii.gz")
         files = truth_files(folder, name)
@@ -133,15 +138,13 @@ def _generated(folder: Path) -> tuple[list[Case], list[str]]:
         record = from_json(record_path.read_text())
         subject = re.split(r"[_./]", record.anatomy)[0]
         params = record.params
-        cases.append(
-            Case(folder.name, name, subject, params.contrast.preset, name, scan, *files, not params.shapes)
-        )
+        cases.append(Case(data, name, subject, params.contrast.preset, name, scan, *files, not params.shapes))
     return cases, problems
 
 
 def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
     roots = [folder, *sorted(p for p in folder.glob("derivatives/*") if p.is_dir())]
-    cases, problems = [], []
+    cases, problems, data = [], [], folder.resolve().name
     for path in sorted(p for e in EXTENSIONS for p in folder.glob(f"sub-*/**/anat/sub-*{e}")):
         entities, contrast = _entities(path), contrast_of(path)
         if contrast is None or entities.get("desc") == "healthy":
@@ -150,7 +153,7 @@ def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
         near = [f for root in roots for f in sorted((root / inside).glob("sub-*.nii*")) if f != path]
         near = [f for f in near if _place(_entities(f)) == _place(entities)]
         named = {
-            "lesion": [f for f in near if _is_mask(f) and _SICK.search(f.name)],
+            "lesion": [f for f in near if _is_mask(f) and _SICK.search(_told(f))],
             "brain": [f for f in near if _is_mask(f) and _entities(f).get("desc") == "brain"],
             "healthy T1w": [f for f in near if f.name.split(".")[0].endswith("_desc-healthy_T1w")],
         }
@@ -161,7 +164,7 @@ def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
         stem = path.name.removesuffix("".join(path.suffixes[-2:]))
         cases.append(
             Case(
-                folder.name, stem, entities["sub"], contrast, stem.rpartition("_")[0], path, truth, lesion,
+                data, stem, entities["sub"], contrast, stem.rpartition("_")[0], path, truth, lesion,
                 brain, healthy and lesion is None,
             )
         )  # fmt: skip
@@ -176,6 +179,11 @@ def _entities(path: Path) -> dict[str, str]:
 
 def _place(entities: dict[str, str]) -> tuple[str | None, ...]:
     return tuple(entities.get(k) for k in ("sub", "ses", "space"))
+
+
+def _told(path: Path) -> str:
+    """Name without the subject, who may be called sub-stroke2."""
+    return path.name.partition("_")[2]
 
 
 def _is_mask(path: Path) -> bool:

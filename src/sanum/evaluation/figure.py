@@ -170,6 +170,8 @@ def _dots(
         if paper is not None:
             ax.plot([paper], [n], "D", color=QUIET, markerfacecolor=BACKGROUND, markersize=5.5, zorder=1)
     ax.set_ylim(len(inputs) - 0.5, -0.5)
+    if number == "dice":
+        ax.set_xlim(-0.02, 1.02)
     ax.grid(axis="x", color=FRAME, linewidth=0.6)
     ax.tick_params(colors=TEXT, labelsize=8.5, length=0)
     for spine in ax.spines.values():
