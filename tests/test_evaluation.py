@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sanum.evaluation import Mismatch, chosen, find_cases, measure, write_results
+from sanum.evaluation import Mismatch, chosen, find_cases, measure, worth_measuring, write_results
 from sanum.evaluation.figure import typical
 from sanum.evaluation.numbers import CURVE, difference_map, in_head, known, likeness, numbers_of
 from sanum.evaluation.store import COLUMNS, Store
@@ -133,6 +133,9 @@ class TestCases:
 
     def test_a_choice(self, bids):
         cases = find_cases(bids)
+        assert worth_measuring(cases) == cases[:2]
+        unknown = [replace(c, truth=None, lesion=None) for c in cases]
+        assert worth_measuring(unknown) == unknown[:2]  # of one head in one place
         assert [c.name for c in chosen(cases, only="sub-2")] == ["sub-2_T1w"]
         assert [c.name for c in chosen(cases, only="T2w")] == ["sub-1_desc-brain_T2w"]
         twice = [*cases, *cases]

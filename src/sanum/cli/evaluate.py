@@ -55,22 +55,28 @@ def command(
 
     Exit code: 0 all done, 1 some case could not be reconstructed (told in the tables), 2 wrong use.
     """
-    from ..evaluation import chosen, find_cases, measure, write_results
+    from ..evaluation import chosen, find_cases, measure, worth_measuring, write_results
     from ..scan import ScanError
 
     try:
         methods = _load(method or ["una"], device, threads)
         cases = [c for d in data for c in find_cases(d, healthy=healthy, held_out=held_out)]
-        cases = _worth_measuring(chosen(cases, only=only, per_subject=per_subject))
+        cases = chosen(cases, only=only, per_subject=per_subject)
+        known = worth_measuring(cases)
+        _tell_left_out(cases, known)
         shown = _Shown(quiet)
         with shown.bar:
             done = measure(
-                cases, methods, output, compositions=[c.value for c in compose or [] if c.value != "anatomy"],
+                known, methods, output, compositions=[c.value for c in compose or [] if c.value != "anatomy"],
                 on_case=shown,
             )  # fmt: skip
         paths = write_results(output, next(iter(methods)))
     except (ValueError, OSError, ScanError) as error:
         complain(str(error))
+        raise typer.Exit(2) from None
+    except (MemoryError, RuntimeError) as error:  # torch's lack of memory is a RuntimeError
+        reason = str(error).splitlines()[0] if str(error) else "not enough memory"
+        complain(f"{reason}; close other programs or try --device cpu; started again, the run goes on")
         raise typer.Exit(2) from None
     for failure in done.failed:
         complain(failure)
@@ -97,12 +103,8 @@ def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor"]
     return methods
 
 
-def _worth_measuring(cases: list["Case"]) -> list["Case"]:
-    """Leave out, and tell, the cases of which nothing is known and that have no aligned partner."""
-    from collections import Counter
-
-    partners = Counter((c.data, c.aligned) for c in cases)
-    known = [c for c in cases if c.healthy or c.truth or c.lesion or partners[c.data, c.aligned] > 1]
+def _tell_left_out(cases: list["Case"], known: list["Case"]) -> None:
+    """Name the cases that cannot be measured; ValueError if no other is left."""
     if idle := [c.name for c in cases if c not in known]:
         complain(
             f"left out, for there is no truth, no lesion mask and no aligned partner: {', '.join(idle)} "
@@ -110,7 +112,6 @@ def _worth_measuring(cases: list["Case"]) -> list["Case"]:
         )
     if not known:
         raise ValueError("nothing to measure: no case is left")
-    return known
 
 
 class _Shown:

@@ -148,6 +148,11 @@ class _Head:
         return self.predictor.weights_sha256[:12]
 
 
+def worth_measuring(cases: Sequence[Case]) -> list[Case]:
+    """Cases of which something is known, or beside which stands another scan of that head in that place."""
+    return [c for head in _heads(cases) for c in head if c.healthy or c.truth or c.lesion or len(head) > 1]
+
+
 def _heads(cases: Sequence[Case]) -> Iterator[list[Case]]:
     """Cases that show one head in one place, together."""
     groups: dict[tuple[str, ...], list[Case]] = {}
