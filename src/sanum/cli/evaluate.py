@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..evaluation import Case
     from ..methods.registry import Predictor
 
-EXAMPLE = "Example:  sanum evaluate tests/t1w tests/flair -o measured --method una --compose keep-healthy"
+EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
 
 
 def command(

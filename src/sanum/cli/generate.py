@@ -13,12 +13,14 @@ from .threads import use_threads
 
 if TYPE_CHECKING:
     from ..synth.dataset import Source
+    from ..synth.generator import Skull
 
 EXAMPLE = (
     "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
 )
 PRESETS = ("t1w", "t2w", "flair", "pd", "dwi", "ct", "free")
 FIELD_OF_VIEW_MM = (160, 192, 160)
+SKULLS: dict[str, "Skull"] = {"whole": "on", "stripped": "off"}
 LEVELS = ("none", "mild", "medium", "severe")
 
 
@@ -55,8 +57,9 @@ def command(
         ),
     ] = False,
     as_scanned: Annotated[
-        bool, typer.Option("--as-scanned", help="Each subject in its own pose, whole head.")
-    ] = False,
+        str | None,
+        typer.Option(help=f"{' or '.join(SKULLS)}: each subject in its own pose, so; default: drawn."),
+    ] = None,
     healthy: Annotated[
         float | None,
         typer.Option(help="Share without an anomaly; default 0.15, in a test set 0.", min=0, max=1),
@@ -72,7 +75,9 @@ def command(
 
     Started again, it goes on where it was interrupted; any number of workers gives the same files.
     """
-    for name, value, known in (("preset", preset, PRESETS), ("level", level, LEVELS)):
+    for name, value, known in (
+        ("preset", preset, PRESETS), ("level", level, LEVELS), ("as-scanned", as_scanned, SKULLS),
+    ):  # fmt: skip
         if value is not None and value not in known:
             complain(f'unknown {name} "{value}": known are {", ".join(known)}')
             raise typer.Exit(2)
@@ -93,7 +98,7 @@ def command(
             return
         settings = Settings(
             seed, preset, level, shape, spacing, published_geometry,  # type: ignore[arg-type]
-            healthy=healthy, in_turn=test_set, as_scanned=as_scanned,
+            healthy=healthy, in_turn=test_set, as_scanned=SKULLS[as_scanned] if as_scanned else None,
         )  # fmt: skip
         shown = _Shown(count, quiet)
         with shown.bar:
@@ -111,6 +116,8 @@ def _held_out(data: Path, place: "Source") -> "Source":
     """Heads and lesion masks of the data folder that no training sees."""
     from ..methods.split import split_masks, split_subjects
 
+    if place.lesions is not None:
+        raise ValueError(f"--test-set takes the lesion masks of {data / 'lesions'}: leave --lesions out")
     heads, masks = split_subjects(data)[1], split_masks(data)[1]
     only = (*(t1w for t1w, _ in heads), *masks)
     return replace(place, root=data / "ixi", lesions=data / "lesions", only=only)

@@ -8,7 +8,7 @@ from .generator import SampleParams, Skull
 from .geometry import identity_geometry
 
 
-def as_scanned(params: SampleParams, anatomy: Anatomy, skull: Skull = "on") -> SampleParams:
+def as_scanned(params: SampleParams, anatomy: Anatomy, skull: Skull) -> SampleParams:
     """The same lesion in the subject's own pose, whole head or stripped; a T1w keeps its own contrast too.
 
     Corruption stays as drawn: level "none" leaves a T1w in which only the lesion is made.

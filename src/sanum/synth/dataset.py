@@ -25,7 +25,7 @@ from .anatomy import Anatomy, Target, at_spacing, ixi_pairs, prepare
 from .as_scanned import as_scanned
 from .contrast import Preset
 from .corrupt import Level
-from .generator import Sample, SampleParams, apply_sample, draw_sample
+from .generator import Sample, SampleParams, Skull, apply_sample, draw_sample
 from .record import FORMAT, Record, RecordError, from_json, to_json
 from .workers import pool, submit
 
@@ -109,7 +109,7 @@ class Settings:
     """What decides the samples of a run, beside its source.
 
     `healthy`: share without an anomaly. `in_turn`: subjects one after the other instead of drawn.
-    `as_scanned`: each in its own pose, whole head.
+    `as_scanned`: each in its own pose, skull "on" or "off".
     """
 
     seed: int
@@ -120,7 +120,7 @@ class Settings:
     published_geometry: bool = False
     healthy: float = 0.15
     in_turn: bool = False
-    as_scanned: bool = False
+    as_scanned: Skull | None = None
 
 
 def generate(
@@ -171,7 +171,7 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
         published_geometry=settings.published_geometry, spacing_mm=settings.spacing_mm,
     )  # fmt: skip
     if settings.as_scanned:
-        params = as_scanned(params, anatomy)
+        params = as_scanned(params, anatomy, settings.as_scanned)
     shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
     masks = {Path(s.mask).name: _digest(Path(s.mask)) for s in params.shapes if s.mask}
     record = Record(
