@@ -24,8 +24,8 @@ lint: $(READY)
 
 check: lint test  ## linters and tests
 
-bench: $(READY)  ## accuracy, speed and memory of the shipped model (needs the data folder)
-	$(BIN)/python bench/first_model.py --data ../shared/data
+bench: $(READY)  ## speed and memory of the shipped model (needs the data folder)
+	$(BIN)/python bench/inference.py --data ../shared/data
 
 clean:
 	rm -rf .venv demo build dist

@@ -112,7 +112,7 @@ def test_make_demo(tmp_path, monkeypatch, capfd):
 
 
 def test_make_bench_has_its_help():
-    words = [sys.executable, ROOT / "bench" / "first_model.py", "--help"]
+    words = [sys.executable, ROOT / "bench" / "inference.py", "--help"]
     assert "--data" in subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 

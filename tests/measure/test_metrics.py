@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sanum.measure import metrics
-from sanum.measure.metrics import dice, errors, match_intensity, mean_error_inside
+from sanum.measure.metrics import dice, errors, errors_inside, match_intensity, mean_error_inside
 
 SHAPE = (16, 18, 20)
 
@@ -65,6 +65,24 @@ def test_error_inside_knows_only_the_inside():
     where = np.arange(8).reshape(2, 2, 2) < 2
     assert mean_error_inside(image, truth, where) == 2
     assert np.isnan(mean_error_inside(image, truth, where & ~where))
+
+
+def test_errors_inside_average_over_the_part_alone(truth):
+    part = np.zeros(SHAPE, bool)
+    part[:4] = True
+    image = truth + np.where(part, 0.2, 0.7).astype(np.float32)
+    found = errors_inside(image, truth, {"part": part, "rest": ~part, "none": part & ~part})
+    assert found["part"].l1 == pytest.approx(0.2, rel=1e-5)
+    assert found["part"].psnr == pytest.approx(10 * np.log10(1 / 0.04), abs=1e-4)
+    assert found["rest"].psnr == pytest.approx(10 * np.log10(1 / 0.49), abs=1e-4)
+    assert found["part"].ssim > found["rest"].ssim
+    assert np.isnan([found["none"].l1, found["none"].psnr, found["none"].ssim]).all()
+
+
+def test_ssim_inside_of_constants_is_the_ratio_of_the_means():
+    a, b = np.full(SHAPE, 0.5, np.float32), np.full(SHAPE, 1.0, np.float32)
+    found = errors_inside(a, b, {"all": np.ones(SHAPE, bool)})["all"]
+    assert found.ssim == pytest.approx((2 * 0.5 + 1e-4) / (0.5**2 + 1 + 1e-4), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from sanum.cli.main import app
+from sanum.evaluation import find_cases
 from sanum.scan import ScanError
 from sanum.synth import dataset
 from sanum.synth.dataset import Settings, Source, generate, replay
+from sanum.synth.geometry import identity_geometry
 from sanum.synth.record import FORMAT, RecordError, from_json, to_json
 
 COUNT = 3
@@ -265,3 +268,51 @@ class TestCommand:
         assert done.exit_code == 2
         assert "parcellation" in done.stderr
         assert not (tmp_path / "a").exists()
+
+
+def test_a_test_set_is_of_what_no_training_saw(source, lesion_mask, tmp_path):
+    (tmp_path / "lesions").mkdir()
+    (tmp_path / "ixi").symlink_to(source.root)
+    for name in ("stroke-000", "stroke-090"):
+        (tmp_path / "lesions" / f"{name}_mask.nii.gz").write_bytes(lesion_mask.read_bytes())
+    out = tmp_path / "t1w"
+    out.mkdir()
+    source.cache.mkdir(exist_ok=True)
+    (out / ".cache").symlink_to(source.cache)
+    words = ["generate", tmp_path, "--test-set", "--as-scanned", "stripped"]
+    words += ["--preset", "t1w", "--level", "none"]
+    ran = CliRunner().invoke(app, [*map(str, words), "-o", str(out), "-n", "3", "--quiet"])
+    assert ran.exit_code == 0, ran.output
+    mixed = CliRunner().invoke(app, [*map(str, words), "-o", str(out), "--lesions", str(out)])
+    assert "leave --lesions out" in mixed.output
+    cases = find_cases(out)
+    assert [c.subject for c in cases] == ["sub-07", "sub-08", "sub-07"]
+    assert not any(c.healthy for c in cases)
+    told = [from_json(p.read_text()) for p in records(out)]
+    assert {name for r in told for name, _ in r.masks} <= {"stroke-090_mask.nii.gz"}
+    for case, record in zip(cases, told, strict=True):
+        assert record.params.geometry == identity_geometry()
+        scan, truth, lesion, brain = (nib.load(f).get_fdata() for f in case.files)
+        assert not scan[ndimage.binary_dilation(brain > 0, iterations=2) == 0].any()
+        healthy = (brain > 0) & (lesion == 0)
+        gain = scan[healthy].mean() / truth[healthy].mean()
+        change = np.abs(scan - gain * truth)[healthy]
+        assert np.percentile(change, 98) < 0.01  # the T1w itself, but for the lesion's faint rim
+        assert np.abs(scan - gain * truth)[lesion > 0].mean() > 0.05
+
+
+def test_only_what_is_named_is_a_source(source):
+    first, mask = source.pairs()[0][0], source.bank()[0]
+    some = replace(source, only=(first, mask))
+    assert [pair[0] for pair in some.pairs()] == [first]
+    assert some.bank() == [mask]
+    with pytest.raises(ValueError, match="_mask"):
+        replace(source, only=(first,)).bank()
+
+
+def test_a_share_of_healthy_samples(source, tmp_path):
+    generate(source, tmp_path, Settings(seed=1, healthy=1.0), count=2)
+    assert all(c.healthy for c in find_cases(tmp_path))
+    next(tmp_path.glob("derivatives/sanum/sub-000001/anat/*healthy_T1w.nii.gz")).unlink()
+    with pytest.raises(ValueError, match="sub-000001 lacks sub-000001_desc-healthy_T1w"):
+        find_cases(tmp_path)

@@ -1,7 +1,8 @@
 """`sanum generate`: a data set of scans with known anomalies."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,11 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .messages import complain
 from .threads import use_threads
 
+if TYPE_CHECKING:
+    from ..synth.dataset import Source
+    from ..synth.generator import Skull
+
 EXAMPLE = (
     "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
 )
 PRESETS = ("t1w", "t2w", "flair", "pd", "dwi", "ct", "free")
 FIELD_OF_VIEW_MM = (160, 192, 160)
+SKULLS: dict[str, "Skull"] = {"whole": "on", "stripped": "off"}
 LEVELS = ("none", "mild", "medium", "severe")
 
 
@@ -42,6 +48,22 @@ def command(
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
     ] = False,
+    test_set: Annotated[
+        bool,
+        typer.Option(
+            "--test-set",
+            help="SOURCE is the folder that training takes (ixi/, lesions/): a set from what no training "
+            "saw, each subject in turn, always with an anomaly.",
+        ),
+    ] = False,
+    as_scanned: Annotated[
+        str | None,
+        typer.Option(help=f"{' or '.join(SKULLS)}: each subject in its own pose, so; default: drawn."),
+    ] = None,
+    healthy: Annotated[
+        float | None,
+        typer.Option(help="Share without an anomaly; default 0.15, in a test set 0.", min=0, max=1),
+    ] = None,
     replay: Annotated[
         Path | None, typer.Option(help="JSON of a generated scan: make that one again, bit by bit.")
     ] = None,
@@ -53,7 +75,9 @@ def command(
 
     Started again, it goes on where it was interrupted; any number of workers gives the same files.
     """
-    for name, value, known in (("preset", preset, PRESETS), ("level", level, LEVELS)):
+    for name, value, known in (
+        ("preset", preset, PRESETS), ("level", level, LEVELS), ("as-scanned", as_scanned, SKULLS),
+    ):  # fmt: skip
         if value is not None and value not in known:
             complain(f'unknown {name} "{value}": known are {", ".join(known)}')
             raise typer.Exit(2)
@@ -64,11 +88,18 @@ def command(
     use_threads(threads)
     place = Source(source, lesions, output / ".cache", ignore_unknown)
     shape = (size,) * 3 if size else tuple(round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
+    if healthy is None:
+        healthy = 0.0 if test_set else 0.15
     try:
+        if test_set:
+            place = _held_out(source, place)
         if replay is not None:
             typer.echo(str(again(replay, place, output)))
             return
-        settings = Settings(seed, preset, level, shape, spacing, published_geometry)  # type: ignore[arg-type]
+        settings = Settings(
+            seed, preset, level, shape, spacing, published_geometry,  # type: ignore[arg-type]
+            healthy=healthy, in_turn=test_set, as_scanned=SKULLS[as_scanned] if as_scanned else None,
+        )  # fmt: skip
         shown = _Shown(count, quiet)
         with shown.bar:
             generate(
@@ -79,6 +110,17 @@ def command(
         complain(str(error))
         raise typer.Exit(2) from None
     typer.echo(str(output))
+
+
+def _held_out(data: Path, place: "Source") -> "Source":
+    """Heads and lesion masks of the data folder that no training sees."""
+    from ..methods.split import split_masks, split_subjects
+
+    if place.lesions is not None:
+        raise ValueError(f"--test-set takes the lesion masks of {data / 'lesions'}: leave --lesions out")
+    heads, masks = split_subjects(data)[1], split_masks(data)[1]
+    only = (*(t1w for t1w, _ in heads), *masks)
+    return replace(place, root=data / "ixi", lesions=data / "lesions", only=only)
 
 
 class _Shown:

@@ -1,4 +1,4 @@
-"""Numbers from arrays: errors, overlaps, protocols (floor 1)."""
+"""Numbers from arrays: errors, overlaps, calibration, statistics (floor 1)."""
 
 from .metrics import Errors, dice, errors, match_intensity
 

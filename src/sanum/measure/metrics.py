@@ -1,5 +1,6 @@
 """How far an image is from the truth, over the whole, the healthy and the diseased part (spec 5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +44,35 @@ def errors(image: Array, truth: Array, where: Mask | None = None, *, data_range:
         raise ValueError(f"image and truth differ in shape: {image.shape} and {truth.shape}")
     shown = image if where is None else np.where(where, image, truth)
     difference = shown.astype(np.float64) - truth
-    mse = float(np.mean(difference**2))
-    psnr = 10 * np.log10(data_range**2 / mse) if mse > 0 else float("inf")
+    psnr = _psnr(np.mean(difference**2), data_range)
     ssim = structural_similarity(
         truth, shown, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    return Errors(float(np.abs(difference).mean()), float(psnr), float(ssim))
+    return Errors(float(np.abs(difference).mean()), psnr, float(ssim))
+
+
+def errors_inside(
+    image: Array, truth: Array, parts: Mapping[str, Mask], *, data_range: float = 1.0
+) -> dict[str, Errors]:
+    """Errors averaged over the voxels of each part alone; nan for an empty one.
+
+    SSIM is the mean over the part of the map of the whole images, so a voxel's neighbours count wherever
+    they lie.
+    """
+    _, similarity = structural_similarity(
+        truth, image, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        full=True,
+    )  # fmt: skip
+    return {
+        name: Errors(
+            mean_error_inside(image, truth, where),
+            _psnr(np.mean((image[where].astype(np.float64) - truth[where]) ** 2), data_range),
+            float(similarity[where].mean()),
+        )
+        if where.any()
+        else Errors(*[float("nan")] * 3)
+        for name, where in parts.items()
+    }
 
 
 def mean_error_inside(image: Array, truth: Array, where: Mask) -> float:
@@ -64,6 +88,10 @@ def dice(a: Mask, b: Mask) -> float:
     """
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else float("nan")
+
+
+def _psnr(mse: np.floating, data_range: float) -> float:
+    return float(10 * np.log10(data_range**2 / mse)) if mse > 0 else float("inf")
 
 
 def match_intensity(image: Array, truth: Array, where: Mask) -> Array:

@@ -22,9 +22,10 @@ from ..scan.scan import Scan
 from ..scan.write import atomic_path, write
 from ..space.grid import Grid, box_around
 from .anatomy import Anatomy, Target, at_spacing, ixi_pairs, prepare
+from .as_scanned import as_scanned
 from .contrast import Preset
 from .corrupt import Level
-from .generator import Sample, SampleParams, apply_sample, draw_sample
+from .generator import Sample, SampleParams, Skull, apply_sample, draw_sample
 from .record import FORMAT, Record, RecordError, from_json, to_json
 from .workers import pool, submit
 
@@ -57,15 +58,22 @@ class Source:
         Keeps prepared anatomies.
     ignore_unknown : bool
         Unknown labels go to their neighbours.
+    only : tuple of Path
+        Take these heads (by their T1w) and these masks alone; empty: all.
     """
 
     root: Path
     lesions: Path | None
     cache: Path
     ignore_unknown: bool = False
+    only: tuple[Path, ...] = ()
 
     def pairs(self) -> list[Pair]:
         """T1w, if there is one, and parcellation of each subject."""
+        found = self._all_pairs()
+        return [pair for pair in found if pair[0] in self.only] if self.only else found
+
+    def _all_pairs(self) -> list[Pair]:
         if not self.root.exists():
             raise ValueError(f"{self.root} does not exist")
         if self.root.is_file():
@@ -78,6 +86,8 @@ class Source:
         if self.lesions is None:
             return []
         masks = sorted(self.lesions.glob("*_mask.nii.gz"))
+        if self.only:
+            masks = [mask for mask in masks if mask in self.only]
         if not masks:
             raise ValueError(
                 f"no *_mask.nii.gz in {self.lesions}: choose another folder, or leave --lesions out"
@@ -96,7 +106,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the samples of a run, beside its source."""
+    """What decides the samples of a run, beside its source.
+
+    `healthy`: share without an anomaly. `in_turn`: subjects one after the other instead of drawn.
+    `as_scanned`: each in its own pose, skull "on" or "off".
+    """
 
     seed: int
     preset: Preset | None = None
@@ -104,6 +118,9 @@ class Settings:
     shape: tuple[int, int, int] = MODEL_SHAPE
     spacing_mm: float = MODEL_SPACING_MM
     published_geometry: bool = False
+    healthy: float = 0.15
+    in_turn: bool = False
+    as_scanned: Skull | None = None
 
 
 def generate(
@@ -129,7 +146,7 @@ def generate(
     _require_same(folder, now)
     missing = [i for i in range(count) if not _finished(folder, i)]
     done = count - len(missing)
-    needed = list({pairs[_choice(settings.seed, i, len(pairs))]: None for i in missing})
+    needed = list({pairs[_choice(settings, i, len(pairs))]: None for i in missing})
     for n, pair in enumerate(needed):  # before the workers, of which two might prepare the same one
         source.anatomy(pair, settings.spacing_mm)
         if on_prepare:
@@ -145,14 +162,16 @@ def generate(
 def make_one(source: Source, folder: Path, settings: Settings, index: int) -> None:
     """Draw, make and write one sample."""
     pairs, bank = source.pairs(), source.bank()
-    pair = pairs[_choice(settings.seed, index, len(pairs))]
+    pair = pairs[_choice(settings, index, len(pairs))]
     anatomy = source.anatomy(pair, settings.spacing_mm)
     rng = np.random.default_rng([settings.seed, index])
     rng.integers(len(pairs))  # the anatomy's draw
     params = draw_sample(
-        rng, anatomy, bank, preset=settings.preset, level=settings.level,
+        rng, anatomy, bank, preset=settings.preset, level=settings.level, healthy=settings.healthy,
         published_geometry=settings.published_geometry, spacing_mm=settings.spacing_mm,
     )  # fmt: skip
+    if settings.as_scanned:
+        params = as_scanned(params, anatomy, settings.as_scanned)
     shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
     masks = {Path(s.mask).name: _digest(Path(s.mask)) for s in params.shapes if s.mask}
     record = Record(
@@ -198,12 +217,13 @@ def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
     raw, truth = folder / name / "anat", folder / _DERIVATIVES / name / "anat"
     affine = _box(record).affine
     scan = raw / f"{name}_{SUFFIX[preset]}.nii.gz"
+    t1w, lesion, brain = truth_files(folder, name)
     volumes: dict[Path, npt.NDArray] = {
         scan: sample.image[0] * np.float32(_CT_WINDOW_HU if preset == "ct" else 1),
-        truth / f"{name}_desc-healthy_T1w.nii.gz": sample.t1w,
+        t1w: sample.t1w,
         truth / f"{name}_desc-anomaly_probseg.nii.gz": sample.p,
-        truth / f"{name}_desc-anomaly_mask.nii.gz": sample.lesion.astype(np.uint8),
-        truth / f"{name}_desc-brain_mask.nii.gz": sample.brain.astype(np.uint8),
+        lesion: sample.lesion.astype(np.uint8),
+        brain: sample.brain.astype(np.uint8),
         truth / f"{name}_desc-{record.labels}_dseg.nii.gz": sample.labels,
     }
     for path, voxels in volumes.items():
@@ -212,6 +232,13 @@ def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
     _write_text(truth / f"{name}_desc-healthy_T1w.json", json.dumps(told, indent=2) + "\n")
     _write_text(raw / f"{name}_{SUFFIX[preset]}.json", to_json(record))
     return scan
+
+
+def truth_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """Where the healthy T1w, the lesion and the brain mask of a sample ("sub-000007") are."""
+    stem = folder / _DERIVATIVES / name / "anat" / name
+    ends = ("desc-healthy_T1w", "desc-anomaly_mask", "desc-brain_mask")
+    return tuple(stem.with_name(f"{name}_{end}.nii.gz") for end in ends)  # type: ignore[return-value]
 
 
 def _box(record: Record) -> Grid:
@@ -292,8 +319,10 @@ def _subject(index: int) -> str:
     return f"sub-{index:06d}"
 
 
-def _choice(seed: int, index: int, count: int) -> int:
-    return int(np.random.default_rng([seed, index]).integers(count))
+def _choice(settings: Settings, index: int, count: int) -> int:
+    if settings.in_turn:
+        return index % count
+    return int(np.random.default_rng([settings.seed, index]).integers(count))
 
 
 def _digest(*files: Path | None) -> str:

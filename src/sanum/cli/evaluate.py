@@ -1,0 +1,133 @@
+"""`sanum evaluate`: methods measured on scans of which something is known."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .messages import complain
+from .reconstruct import Composition
+from .threads import use_threads
+
+if TYPE_CHECKING:
+    from ..evaluation import Case
+    from ..methods.registry import Predictor
+
+EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
+
+
+def command(
+    data: Annotated[
+        list[Path], typer.Argument(help="Data sets: made by sanum generate, or BIDS with masks.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for numbers, tables and figure.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME or NAME=WEIGHTS; may be given again. The first is what others are tested against."
+        ),
+    ] = None,
+    compose: Annotated[
+        list[Composition] | None, typer.Option(help="Measured too, of T1w; may be given again.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Cases whose data set, name or contrast contains this.")
+    ] = None,
+    per_subject: Annotated[
+        int | None, typer.Option(help="At most so many cases per subject and contrast.", min=1)
+    ] = None,
+    healthy: Annotated[
+        bool, typer.Option("--healthy", help="Scans without a lesion mask are of healthy people.")
+    ] = False,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Only the subjects that no training saw.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Measure methods on DATA..., file in and results out: cases.csv, tables.md, tables.json, figure.png.
+
+    Started again, it goes on where it was interrupted, and adds methods and data sets to what is there.
+
+    Exit code: 0 all done, 1 some case could not be reconstructed (told in the tables), 2 wrong use.
+    """
+    from ..evaluation import chosen, find_cases, measure, worth_measuring, write_results
+    from ..scan import ScanError
+
+    try:
+        methods = _load(method or ["una"], device, threads)
+        cases = [c for d in data for c in find_cases(d, healthy=healthy, held_out=held_out)]
+        cases = chosen(cases, only=only, per_subject=per_subject)
+        known = worth_measuring(cases)
+        _tell_left_out(cases, known)
+        shown = _Shown(quiet)
+        with shown.bar:
+            done = measure(
+                known, methods, output, compositions=[c.value for c in compose or [] if c.value != "anatomy"],
+                on_case=shown,
+            )  # fmt: skip
+        paths = write_results(output, next(iter(methods)))
+    except (ValueError, OSError, ScanError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    except (MemoryError, RuntimeError) as error:  # torch's lack of memory is a RuntimeError
+        reason = str(error).splitlines()[0] if str(error) else "not enough memory"
+        complain(f"{reason}; close other programs or try --device cpu; started again, the run goes on")
+        raise typer.Exit(2) from None
+    for failure in done.failed:
+        complain(failure)
+    for path in paths:
+        typer.echo(str(path))
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor"]:
+    """Methods by the name that the tables show: with weights of one's own, "una (no-fluid)"."""
+    from ..methods import registry
+    from ..reconstruction import resolve_device
+
+    use_threads(threads)
+    methods = {}
+    for given in names:
+        name, _, weights = given.partition("=")
+        shown = f"{name} ({Path(weights).stem})" if weights else name
+        if shown in methods:
+            raise ValueError(f'"{shown}" is given twice: give the weights files different names')
+        where = Path(weights) if weights else None
+        methods[shown] = registry.load(name, device=resolve_device(device), weights=where)
+    return methods
+
+
+def _tell_left_out(cases: list["Case"], known: list["Case"]) -> None:
+    """Name the cases that cannot be measured; ValueError if no other is left."""
+    if idle := [c.name for c in cases if c not in known]:
+        complain(
+            f"left out, for there is no truth, no lesion mask and no aligned partner: {', '.join(idle)} "
+            "(--healthy says that scans without a mask are of healthy people)"
+        )
+    if not known:
+        raise ValueError("nothing to measure: no case is left")
+
+
+class _Shown:
+    """Progress on stderr: a bar on a terminal, a line a minute elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        console = Console(stderr=True)
+        self.lines = not quiet and not console.is_terminal
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
+        self.task = self.bar.add_task("reading", total=None)
+        self.told = 0.0
+
+    def __call__(self, done: int, count: int, what: str) -> None:
+        """Tell that `done` of `count` are measured."""
+        self.bar.update(self.task, description=what, completed=done, total=count)
+        if self.lines and (done == count or time.monotonic() - self.told > 60):
+            self.told = time.monotonic()
+            complain(f"{done} of {count} cases, {what}")

@@ -1,0 +1,214 @@
+"""What is measured: scans with what is known of them, found in a generated or any BIDS data set."""
+
+import hashlib
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
+from ..methods.split import HELD_OUT_SUBJECTS
+from ..scan import Scan, ScanError, read
+from ..scan.names import EXTENSIONS, contrast_of
+from ..synth.anatomy import ixi_pairs
+from ..synth.dataset import truth_files
+from ..synth.record import from_json
+
+_SICK = re.compile(r"lesion|tumou?r|stroke|infarct", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan.
+
+    Parameters
+    ----------
+    data, name : str
+        Data set; scan, unique in it.
+    subject : str
+        Whose head it is; several scans of one count as one in the statistics.
+    contrast : str
+        BIDS suffix, or the preset of a generated one.
+    aligned : str
+        Scans of one such name and grid show one head in one place.
+    scan : Path
+    truth, lesion, brain : Path or None
+        Healthy T1w (white matter 1, outside the brain 0); masks. All on the scan's grid.
+    healthy : bool
+        Known to have no anomaly.
+    """
+
+    data: str
+    name: str
+    subject: str
+    contrast: str
+    aligned: str
+    scan: Path
+    truth: Path | None = None
+    lesion: Path | None = None
+    brain: Path | None = None
+    healthy: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All there are, the scan first."""
+        return tuple(f for f in (self.scan, self.truth, self.lesion, self.brain) if f)
+
+    def digest(self) -> str:
+        """Start of the SHA-256 of all that is known."""
+        whole = hashlib.sha256(b"healthy" if self.healthy else b"")
+        for file in self.files:
+            whole.update(file.read_bytes())
+        return whole.hexdigest()[:12]
+
+
+class Mismatch(ValueError):
+    """Scans and what should be their truth do not belong together."""
+
+
+def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -> list[Case]:
+    """Cases of a data set, sorted.
+
+    Parameters
+    ----------
+    folder : Path
+        Made by `sanum generate`, or BIDS: `sub-*/…/anat/*_T1w.nii.gz` and other contrasts; lesions
+        (`*_desc-lesion_mask`, `*_desc-tumour_dseg`, any with "lesion", "tumour", "stroke" in its entities),
+        `*_desc-brain_mask` and `*_desc-healthy_T1w` lie beside the scans or under `derivatives/*/`. One
+        belongs to the scans of its subject, session and space.
+    healthy : bool
+        Scans without a lesion mask are of healthy people.
+    held_out : bool
+        Only the subjects that no training saw (`methods/split.py`).
+
+    Raises
+    ------
+    ValueError
+        No such folder; no scans in it; `held_out` of a generated one.
+    Mismatch
+        A truth that is missing, a choice of several, other grids: all of them are listed.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder: expected a data set in the shape of BIDS")
+    made = (folder / "settings.json").exists()
+    cases, problems = _generated(folder) if made else _bids(folder, healthy)
+    if held_out and made:
+        raise ValueError(
+            f"{folder} is generated: make it of held-out subjects with sanum generate --test-set, and leave "
+            "--held-out out"
+        )
+    if held_out:
+        kept = {t1w.name.split("_")[0] for t1w, _ in ixi_pairs(folder)[-HELD_OUT_SUBJECTS:]}
+        cases = [c for c in cases if c.subject in kept]
+    if not cases and not problems:
+        raise ValueError(f"no sub-*/anat/*_T1w.nii.gz (or other contrast) under {folder}")
+    for case in cases:
+        problems += _misfits(case)
+    if problems:
+        raise Mismatch(f"{len(problems)} of the files in {folder} do not match: {'; '.join(problems)}")
+    return cases
+
+
+def chosen(cases: list[Case], *, only: str | None = None, per_subject: int | None = None) -> list[Case]:
+    """Cases whose data set, name or contrast contains `only`; at most so many per subject and contrast."""
+    if only:
+        cases = [c for c in cases if only in f"{c.data}/{c.name} {c.contrast}"]
+    seen: Counter[tuple[str, str, str]] = Counter()
+    out = []
+    for case in cases:
+        key = case.data, case.subject, case.contrast
+        seen[key] += 1
+        if per_subject is None or seen[key] <= per_subject:
+            out.append(case)
+    return out
+
+
+def _generated(folder: Path) -> tuple[list[Case], list[str]]:
+    cases, problems, data = [], [], folder.resolve().name
+    for record_path in sorted(folder.glob("sub-*/anat/sub-*.json")):
+        name, scan = record_path.parts[-3], record_path.with_suffix(".nii.gz")
+        files = truth_files(folder, name)
+        if missing := [f.name for f in (scan, *files) if not f.exists()]:
+            problems.append(f"{name} lacks {', '.join(missing)}")
+            continue
+        record = from_json(record_path.read_text())
+        subject = re.split(r"[_./]", record.anatomy)[0]
+        params = record.params
+        cases.append(Case(data, name, subject, params.contrast.preset, name, scan, *files, not params.shapes))
+    return cases, problems
+
+
+def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
+    roots = [folder, *sorted(p for p in folder.glob("derivatives/*") if p.is_dir())]
+    cases, problems, data = [], [], folder.resolve().name
+    for path in sorted(p for e in EXTENSIONS for p in folder.glob(f"sub-*/**/anat/sub-*{e}")):
+        entities, contrast = _entities(path), contrast_of(path)
+        if contrast is None or entities.get("desc") == "healthy":
+            continue
+        inside = path.relative_to(folder).parent
+        near = [f for root in roots for f in sorted((root / inside).glob("sub-*.nii*")) if f != path]
+        near = [f for f in near if _place(_entities(f)) == _place(entities)]
+        named = {
+            "lesion": [f for f in near if _is_mask(f) and _SICK.search(_told(f))],
+            "brain": [f for f in near if _is_mask(f) and _entities(f).get("desc") == "brain"],
+            "healthy T1w": [f for f in near if f.name.split(".")[0].endswith("_desc-healthy_T1w")],
+        }
+        if several := [f"{len(v)} files for its {k}" for k, v in named.items() if len(v) > 1]:
+            problems.append(f"{path.name} has {', '.join(several)}")
+            continue
+        lesion, brain, truth = (v[0] if v else None for v in named.values())
+        stem = path.name.removesuffix("".join(path.suffixes[-2:]))
+        cases.append(
+            Case(
+                data, stem, entities["sub"], contrast, stem.rpartition("_")[0], path, truth, lesion,
+                brain, healthy and lesion is None,
+            )
+        )  # fmt: skip
+    return cases, problems
+
+
+def _entities(path: Path) -> dict[str, str]:
+    parts = path.name.split(".")[0].split("_")
+    found = dict(p.split("-", 1) for p in parts if "-" in p)
+    return {**found, "sub": parts[0]}
+
+
+def _place(entities: dict[str, str]) -> tuple[str | None, ...]:
+    return tuple(entities.get(k) for k in ("sub", "ses", "space"))
+
+
+def _told(path: Path) -> str:
+    """Name without the subject, who may be called sub-stroke2."""
+    return path.name.partition("_")[2]
+
+
+def _is_mask(path: Path) -> bool:
+    return path.name.split(".")[0].endswith(("_mask", "_dseg", "_roi"))
+
+
+def _misfits(case: Case) -> list[str]:
+    """One sentence for each file that is not on the scan's grid, or cannot be read."""
+    if len(case.files) == 1:
+        return []  # nothing to belong to
+    try:
+        own, *others = (read(case.scan).grid, *(read_known(f).grid for f in case.files[1:]))
+    except ScanError as error:
+        return [str(error)]
+    return [
+        f"{file.name} {grid.shape} is not on the grid of {case.scan.name} {own.shape}"
+        for file, grid in zip(case.files[1:], others, strict=True)
+        if not grid.same_as(own)
+    ]
+
+
+def read_known(path: Path) -> Scan:
+    """A mask or a truth: `scan.read` refuses what shows no head, and a mask may be empty."""
+    try:
+        image = nib.load(path)
+        return Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine)  # type: ignore[attr-defined]
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+        raise ScanError(f"{path.name} cannot be read: {error}") from error

@@ -1,0 +1,17 @@
+"""A drawn sample put back into the pose in which its subject was scanned, for test sets."""
+
+from dataclasses import replace
+
+from .anatomy import Anatomy
+from .contrast import own_contrast
+from .generator import SampleParams, Skull
+from .geometry import identity_geometry
+
+
+def as_scanned(params: SampleParams, anatomy: Anatomy, skull: Skull) -> SampleParams:
+    """The same lesion in the subject's own pose, whole head or stripped; a T1w keeps its own contrast too.
+
+    Corruption stays as drawn: level "none" leaves a T1w in which only the lesion is made.
+    """
+    contrast = own_contrast(anatomy.tissue_means) if params.contrast.preset == "t1w" else params.contrast
+    return replace(params, geometry=identity_geometry(), contrast=contrast, skull=skull, skull_erosion=0)

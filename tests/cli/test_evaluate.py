@@ -1,0 +1,79 @@
+import json
+
+import numpy as np
+import pytest
+
+from sanum.methods import registry
+from sanum.scan import write
+
+
+@pytest.fixture
+def people(phantom, tmp_path):
+    """One with a lesion, one of whom nothing is known."""
+    root = tmp_path / "people"
+    lesion = (np.asarray(phantom.voxels) > 1.2).astype(np.uint8)
+    write(phantom, root / "sub-1" / "anat" / "sub-1_T1w.nii.gz")
+    write(phantom.with_voxels(lesion), root / "sub-1" / "anat" / "sub-1_desc-lesion_mask.nii.gz")
+    write(phantom, root / "sub-2" / "anat" / "sub-2_T1w.nii.gz")
+    return root
+
+
+@pytest.fixture
+def known(monkeypatch, phantom_predictor):
+    """Every method is the one that knows the phantom; how each was asked for."""
+    asked = []
+
+    def load(name, *, device, weights):
+        asked.append((name, device, weights and weights.name))
+        if name == "nobody":
+            raise ValueError('unknown method "nobody": known is una')
+        return phantom_predictor
+
+    monkeypatch.setattr(registry, "load", load)
+    return asked
+
+
+def test_tables_of_two_methods(sanum, people, known, tmp_path):
+    out = tmp_path / "out"
+    words = ["evaluate", people, "-o", out, "--method", "una", "--method", "synthsr=w.safetensors"]
+    ran = sanum(*words, "--device", "cpu")
+    assert ran.code == 0, ran
+    assert ran.out.splitlines() == [
+        str(out / n) for n in ("cases.csv", "tables.md", "tables.json", "figure.png")
+    ]
+    assert known == [("una", "cpu", None), ("synthsr", "cpu", "w.safetensors")]
+    lines = ran.err.splitlines()
+    assert lines[0].startswith(
+        "sanum: left out, for there is no truth, no lesion mask and no aligned partner: sub-2_T1w"
+    )
+    assert lines[-1] == "sanum: 2 of 2 cases, people/sub-1_T1w, synthsr (w)"
+    told = json.loads((out / "tables.json").read_text())
+    assert [r["method"] for r in told["rows"]] == ["synthsr (w)", "una"]
+    assert {(c["one"], c["other"]) for c in told["tests"]} == {("una", "synthsr (w)")}
+    assert "| people | T1w | una | 1 of 1 subject, no interval |" in (out / "tables.md").read_text()
+
+
+def test_what_is_refused(sanum, people, known, phantom, tmp_path):
+    out = tmp_path / "out"
+    assert "is not a folder" in sanum("evaluate", tmp_path / "none", "-o", out).refused()
+    assert "no sub-*/anat" in sanum("evaluate", tmp_path / "people" / "sub-1", "-o", out).refused()
+    assert "unknown method" in sanum("evaluate", people, "-o", out, "--method", "nobody").refused()
+    assert (
+        "given twice" in sanum("evaluate", people, "-o", out, "--method", "una", "--method", "una").refused()
+    )
+    assert "no case is left" in sanum("evaluate", people, "-o", out, "--only", "sub-9").refused()
+    mask = people / "sub-2" / "anat" / "sub-2_desc-lesion_mask.nii.gz"
+    write(type(phantom)(phantom.voxels[2:], phantom.affine), mask)
+    told = sanum("evaluate", people, "-o", out).refused()
+    assert "1 of the files in" in told
+    assert "sub-2_desc-lesion_mask.nii.gz (48, 60, 50) is not on the grid of sub-2_T1w.nii.gz" in told
+    assert not out.exists()
+
+
+def test_a_case_that_fails_is_told_and_gives_exit_code_1(sanum, people, known, phantom, tmp_path):
+    noise = np.random.default_rng(0).random(phantom.voxels.shape).astype(np.float32)
+    write(phantom.with_voxels(noise), people / "sub-2" / "anat" / "sub-2_T1w.nii.gz", overwrite=True)
+    ran = sanum("evaluate", people, "-o", tmp_path / "out", "--healthy", "--device", "cpu", "-q")
+    assert ran.code == 1
+    assert "sub-2_T1w.nii.gz" in ran.err
+    assert "1 failed" in (tmp_path / "out" / "tables.md").read_text()
