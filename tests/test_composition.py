@@ -1,5 +1,7 @@
 """Own tissue, replaced anomaly, soft seam."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -78,12 +80,16 @@ def test_without_an_anomaly_the_scan_stays(parts):
 
 
 def test_only_a_t1w_can_be_kept():
-    scan = scan_of(TRUTH)
+    scan, steps = scan_of(TRUTH), []
     for contrast in ("T1w", "T1w-like (guessed)"):
         require_t1w(scan, contrast, "keep-healthy")
     for contrast in ("FLAIR", "CT", None):
         with pytest.raises(ScanError, match="needs a T1w"):
             require_t1w(scan, contrast, "keep-healthy")
+    flair = replace(scan, contrast="FLAIR")
+    with pytest.raises(ScanError, match="keep-lesion needs a T1w, but this scan is FLAIR"):
+        sanum.reconstruct(flair, compose="keep-lesion", on_step=steps.append)
+    assert steps == ["read"]  # and no step of the work
     with pytest.raises(ValueError, match="keep-all"):
         sanum.reconstruct(scan, compose="keep-all")
     assert COMPOSITIONS == ("anatomy", "keep-healthy", "keep-lesion")

@@ -206,6 +206,8 @@ def reconstruct(
     began = time.monotonic()
     tell("read")
     scan = read(source, volume=volume)
+    if compose != "anatomy" and scan.contrast:
+        require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
     tell("load the model")
     predictor = predictor or registry.load(device=resolve_device(device))
     tell("find the brain")
