@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import sanum
+from sanum import reconstruction
 from sanum.methods.registry import Maps
 from sanum.reconstruction import (
     Reconstruction,
@@ -26,6 +27,7 @@ from sanum.reconstruction import (
     reconstruct,
     require_symmetry,
     resolve_device,
+    thinned,
     tidy,
     to_scan_grid,
 )
@@ -33,6 +35,7 @@ from sanum.scan import Scan, ScanError, read, write
 from sanum.scan.conform import MODEL_SHAPE, Conformed, conform, scale_intensity
 from sanum.space.grid import Grid, apply_affine, box_around, covering
 from sanum.space.mirror import mirror, reflection
+from sanum.space.resample import resample
 
 CENTRE_MM = np.array([6.0, -10.0, 4.0])  # of the phantom of conftest.py
 BRAIN_ML = 4 / 3 * np.pi * 6.2 * 7.8 * 6.2
@@ -286,6 +289,28 @@ class TestBackToTheScan:
         assert result.anomaly.voxels.min() >= 0
         assert result.anomaly.voxels.max() <= 1
         assert result.anatomy.voxels.min() >= 0  # a cubic spline overshoots
+
+    def test_only_the_brain_s_part_is_looked_at(self):
+        model = box_around(CENTRE_MM, MODEL_SHAPE, 2.0)
+        brain = (np.linalg.norm(points(model) - CENTRE_MM, axis=-1) < 40).astype(np.float32)
+        grid = oblique()
+        result = to_scan_grid(
+            Maps(brain, brain, brain, brain), model, Scan(np.zeros(grid.shape), grid.affine)
+        )
+        whole = resample(brain, model, grid)  # of every voxel of the scan
+        np.testing.assert_allclose(result.uncertainty.voxels, whole * result.brain.voxels, atol=1e-5)
+        np.testing.assert_array_equal(result.brain.voxels, whole > 0.5)
+
+    def test_a_large_scan_is_thinned_once(self, phantom, monkeypatch):
+        assert thinned(phantom, 9.0) is phantom  # few voxels
+        monkeypatch.setattr(reconstruction, "_LARGE", 1000)
+        assert thinned(phantom, 3.5) is phantom  # 3 mm are not much finer
+        coarse = thinned(phantom, 6.0)
+        np.testing.assert_allclose(coarse.grid.spacing_mm, 6)
+        assert coarse.voxels.sum() * 8 == pytest.approx(phantom.voxels.sum(), rel=0.01)
+        bone = phantom.with_voxels(np.where(phantom.voxels > 0.5, 3000.0, 0.0)).voxels
+        ct = thinned(Scan(bone, phantom.affine, "CT"), 6.0)
+        assert 70 < ct.voxels.max() <= 80.001
 
     def test_on_another_grid(self, phantom):
         fine = on_grid(phantom, covering(phantom.grid, 2.0))

@@ -24,10 +24,10 @@ from .composition import compose as composed
 from .methods import registry
 from .methods.registry import Maps, Predictor
 from .scan import Scan, ScanError, read, write
-from .scan.conform import MODEL_SPACING_MM, Conformed, conform
+from .scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM, Conformed, conform
 from .scan.names import output_name, shown, stem_of
 from .scan.write import reason_of
-from .space.grid import Grid, apply_affine, covering, middle_of
+from .space.grid import Grid, Slices, apply_affine, at_spacing, box_of, covering, middle_of
 from .space.mirror import find_mirror, mirror, reflection
 from .space.resample import resample
 
@@ -39,6 +39,8 @@ LEAST_SYMMETRY = (
 _EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
 _EDGE_CM2 = 8.0  # of brain at the edge of the box: more is not chance
+_LARGE = 64_000_000  # voxels of a scan: 256 MB as float32
+_MARGIN_MM = 4.0  # around the brain in which results are computed
 _BORDER_MM, _REACH_MM = 2.0, 6.0  # how far a border is unsure; how far a stripping may leave off
 Space = Literal["input", "1mm"]
 OnStep = Callable[[str], None]
@@ -211,8 +213,9 @@ def reconstruct(
     tell("load the model")
     predictor = predictor or registry.load(device=resolve_device(device))
     tell("find the brain")
-    centre = find_brain(scan, predictor)
-    conformed = conform(scan, centre, predictor.shape, predictor.spacing_mm)
+    seen = thinned(scan, predictor.spacing_mm / 2)
+    centre = find_brain(seen, predictor)
+    conformed = conform(seen, centre, predictor.shape, predictor.spacing_mm)
     tell("mirror")
     across = find_mirror(conformed.image, conformed.grid)
     require_symmetry(scan, conformed, across)
@@ -427,38 +430,46 @@ def largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
-    """Maps of the model grid on the scan's grid."""
+    """Maps of the model grid on the scan's grid; only the brain's part of it is computed and takes memory."""
+    box = box_of((maps.t1w > 0) | (maps.brain > 0), grid, scan.grid, _MARGIN_MM)
+    there = scan.grid.part(box)
 
     def back(x: npt.NDArray[np.float32], order: int) -> npt.NDArray[np.float32]:
-        return resample(x, grid, scan.grid, order=order)
+        return resample(x, grid, there, order=order) if 0 not in there.shape else np.empty(there.shape, "f4")
 
-    shown = drawn_inside(np.asarray(scan.voxels))
+    def whole(part: npt.NDArray[Any]) -> Scan:
+        voxels = np.zeros(scan.grid.shape, np.uint8 if part.dtype == bool else np.float32)
+        voxels[box] = part
+        return replace(scan, voxels=voxels, warnings=(), contrast=None)
+
+    shown = drawn_inside(np.asarray(scan.voxels), box)
     brain = largest_part((back(maps.brain, 1) > 0.5) & shown)
     anatomy = np.clip(back(maps.t1w, 3), 0, None) * shown
     anatomy[anatomy < 0.01] = 0
     anomaly = np.clip(back(maps.anomaly, 1), 0, 1) * brain
     anomaly[anomaly < 1e-3] = 0
-    geometry = replace(scan, warnings=(), contrast=None)
     return Reconstruction(
         scan=scan,
-        anatomy=replace(geometry, voxels=anatomy, contrast="T1w"),
-        anomaly=replace(geometry, voxels=anomaly),
-        anomaly_mask=replace(geometry, voxels=(anomaly > ANOMALY_THRESHOLD).astype(np.uint8)),
-        uncertainty=replace(geometry, voxels=back(maps.uncertainty, 1) * brain),
-        brain=replace(geometry, voxels=brain.astype(np.uint8)),
+        anatomy=replace(whole(anatomy), contrast="T1w"),
+        anomaly=whole(anomaly),
+        anomaly_mask=whole(anomaly > ANOMALY_THRESHOLD),
+        uncertainty=whole(back(maps.uncertainty, 1) * brain),
+        brain=whole(brain),
         contrast=None,
     )
 
 
-def drawn_inside(voxels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def drawn_inside(voxels: npt.NDArray[Any], box: Slices | None = None) -> npt.NDArray[np.bool_]:
     """Where a scan with an exactly constant background shows something: somebody has drawn this border.
 
     Gaps of up to 4 voxels are closed and holes filled. Everywhere if the eight corners differ, or all is one.
+    Looked at inside `box` alone, if it is given.
     """
     corners = voxels[:: voxels.shape[0] - 1, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1]
-    seen = voxels != corners.flat[0]
+    part = voxels if box is None else voxels[box]
+    seen = part != corners.flat[0]
     if (corners != corners.flat[0]).any() or not seen.any():
-        return np.ones(voxels.shape, bool)
+        return np.ones(part.shape, bool)
     closed = ndimage.binary_closing(np.pad(seen, 2), iterations=2)
     return np.asarray(ndimage.binary_fill_holes(closed))[2:-2, 2:-2, 2:-2]
 
@@ -469,6 +480,16 @@ def on_grid(scan: Scan, grid: Grid) -> Scan:
     return replace(
         scan, voxels=resample(voxels, scan.grid, grid, fill=float(voxels.min())), affine=grid.affine
     )
+
+
+def thinned(scan: Scan, spacing_mm: float) -> Scan:
+    """A large scan on voxels no finer than `spacing_mm`: it is blurred once, and not with each look."""
+    finest = scan.grid.spacing_mm
+    if scan.voxels.size < _LARGE or (finest > 0.8 * spacing_mm).all():
+        return scan
+    if scan.contrast == "CT":  # bone must not bleed
+        scan = scan.with_voxels(np.clip(np.asarray(scan.voxels, dtype=np.float32), *CT_WINDOW_HU))
+    return on_grid(scan, at_spacing(scan.grid, np.maximum(finest, spacing_mm)))
 
 
 def guess_contrast(image: npt.NDArray[np.float32], maps: Maps) -> str | None:

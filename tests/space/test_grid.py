@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from sanum.space.grid import Grid, apply_affine, box_around, covering, middle_of
+from sanum.space.grid import Grid, apply_affine, at_spacing, box_around, box_of, covering, middle_of
 
 
 def oblique(seed=0):
@@ -91,3 +92,58 @@ def test_a_stray_voxel_hardly_moves_the_middle():
     mask[5:16, 5:16, 5:16] = True
     mask[59, 10, 10] = True
     np.testing.assert_allclose(middle_of(mask, np.eye(4)), [10, 10, 10], atol=0.5)
+
+
+def tilted():
+    """A tilted grid."""
+    turn = Rotation.from_euler("zyx", [12, -7, 4], degrees=True).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([1.5, 1.0, 3.0])
+    affine[:3, 3] = (-30, -20, -45)
+    return Grid((40, 50, 30), affine)
+
+
+def test_a_part_puts_its_voxels_where_they_were():
+    grid = tilted()
+    part = grid.part((slice(3, 20), slice(0, 50), slice(7, 8)))
+    assert part.shape == (17, 50, 1)
+    np.testing.assert_allclose(
+        apply_affine(part.affine, (2, 4, 0)), apply_affine(grid.affine, (5, 4, 7)), atol=1e-9
+    )
+
+
+def test_the_box_of_a_mask_holds_its_voxels_with_a_margin_and_little_more():
+    model, scan = box_around((0, 0, 0), (20, 24, 20), 4.0), tilted()
+    mask = np.zeros(model.shape, bool)
+    mask[9:12, 10:14, 8:11] = True
+    box = box_of(mask, model, scan, 3.0)
+    where = apply_affine(
+        np.linalg.inv(model.affine) @ scan.affine, np.moveaxis(np.indices(scan.shape), 0, -1)
+    )
+    near = np.zeros(scan.shape, bool)
+    for voxel in np.argwhere(mask):
+        near |= (np.abs(where - voxel) * 4.0 <= 2 + 3.0 / np.sqrt(3)).all(-1)
+    inside = np.zeros(scan.shape, bool)
+    inside[box] = True
+    assert near.any()
+    assert not (near & ~inside).any()
+    assert inside.sum() < 0.4 * inside.size
+
+
+def test_a_mask_outside_of_the_grid_or_empty_has_an_empty_box():
+    model, scan = box_around((500, 0, 0), (20, 24, 20), 4.0), tilted()
+    for mask in (np.ones(model.shape, bool), np.zeros(model.shape, bool)):
+        box = box_of(mask, model, scan, 3.0)
+        assert np.zeros(scan.shape)[box].size == 0
+        assert scan.part(box).shape == (0, 0, 0)
+
+
+def test_other_spacing_same_box_same_axes():
+    grid = tilted()
+    coarse = at_spacing(grid, (3.0, 3.0, 3.0))
+    np.testing.assert_allclose(coarse.spacing_mm, 3.0, rtol=1e-9)
+    first = (-0.5, -0.5, -0.5)  # the corner of the first voxel stays where it was
+    np.testing.assert_allclose(
+        apply_affine(coarse.affine, first), apply_affine(grid.affine, first), atol=1e-9
+    )
+    assert coarse.shape == (20, 17, 30)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Affine = npt.NDArray[np.float64]
+Slices = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,14 @@ class Grid:
         """Volume of one voxel in millilitres."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
+    def part(self, box: Slices) -> "Grid":
+        """The grid of a box of its voxels (slices with start and stop, no step)."""
+        affine = self.affine.copy()
+        affine[:3, 3] = apply_affine(self.affine, [s.start for s in box])
+        return Grid(
+            (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start), affine
+        )
+
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids put every voxel at the same place."""
         return self.shape == other.shape and bool(np.abs(self.affine - other.affine).max() <= tolerance_mm)
@@ -81,6 +90,33 @@ def covering(grid: Grid, spacing_mm: float) -> Grid:
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = low
     return Grid(tuple(int(n) for n in shape), affine)  # type: ignore[arg-type]
+
+
+def at_spacing(grid: Grid, spacing_mm: npt.ArrayLike) -> Grid:
+    """Grid of the same axes and about the same box, with voxels of `spacing_mm`: one for all axes, or each."""
+    ratio = grid.spacing_mm / np.asarray(spacing_mm, dtype=np.float64)
+    shape = tuple(max(4, round(n * r)) for n, r in zip(grid.shape, ratio, strict=True))
+    affine = grid.affine @ np.diag([*(1 / ratio), 1.0])
+    affine[:3, 3] = apply_affine(grid.affine, 0.5 / ratio - 0.5)
+    return Grid(shape, affine)
+
+
+def box_of(mask: npt.NDArray[np.bool_], grid: Grid, target: Grid, margin_mm: float) -> Slices:
+    """Box of the voxels of `target` in which a mask on `grid` lies, and `margin_mm` more on each side.
+
+    Empty (0 voxels at the start of each axis) where it lies outside of `target`, or nowhere.
+    """
+    if not mask.any():
+        return (slice(0, 0),) * 3
+    ends = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {a})))[[0, -1]] for a in range(3)]
+    corners = np.array([[a, b, c] for a in ends[0] for b in ends[1] for c in ends[2]])
+    there = apply_affine(np.linalg.inv(target.affine) @ grid.affine, corners)
+    margin = (margin_mm + float(grid.spacing_mm.max())) / target.spacing_mm
+    low = np.clip(np.floor(there.min(0) - margin), 0, target.shape).astype(int)
+    high = np.clip(np.ceil(there.max(0) + margin) + 1, 0, target.shape).astype(int)
+    if (low >= high).any():
+        return (slice(0, 0),) * 3
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
 
 
 def middle_of(mask: npt.NDArray[np.bool_], affine: npt.ArrayLike) -> npt.NDArray[np.float64]:

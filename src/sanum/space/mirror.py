@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage, optimize
 
-from .grid import Grid, apply_affine
+from .grid import Grid, apply_affine, at_spacing
 from .resample import resample, sample_affine
 
 Affine = npt.NDArray[np.float64]
@@ -41,14 +41,14 @@ def find_mirror(voxels: npt.NDArray, grid: Grid) -> Affine:
     voxels : (X, Y, Z) array
         A head or a brain, any contrast, on `grid`; left and right along world x within ±20°.
     """
-    x = resample(voxels, grid, coarse := _at_spacing(grid, 4.0))
+    x = resample(voxels, grid, coarse := at_spacing(grid, 4.0))
     weight = np.clip(x - np.percentile(x, 5), 0, None)
     centre = _centroid(weight, coarse)
     score = _Score(x, coarse, centre)
     starts = product((-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0), (-12.0, 0.0, 12.0))
     ranked = sorted(starts, key=score)
     best = min((_descend(score, s) for s in ranked[:3]), key=lambda r: r[1])[0]
-    fine = _at_spacing(grid, 3.0)
+    fine = at_spacing(grid, 3.0)
     best = _descend(_Score(resample(voxels, grid, fine), fine, centre), best, step=0.6, evaluations=40)[0]
     return _plane(best, centre)
 
@@ -97,14 +97,6 @@ def _descend(
         options={"initial_simplex": simplex, "xatol": 0.05, "fatol": 1e-5, "maxfev": evaluations},
     )
     return found.x, float(found.fun)
-
-
-def _at_spacing(grid: Grid, spacing_mm: float) -> Grid:
-    ratio = grid.spacing_mm / spacing_mm
-    shape = tuple(max(4, round(n * r)) for n, r in zip(grid.shape, ratio, strict=True))
-    affine = grid.affine @ np.diag([*(1 / ratio), 1.0])
-    affine[:3, 3] = apply_affine(grid.affine, 0.5 / ratio - 0.5)
-    return Grid(shape, affine)
 
 
 def _centroid(weight: npt.NDArray, grid: Grid) -> npt.NDArray[np.float64]:
