@@ -93,7 +93,7 @@ def covering(grid: Grid, spacing_mm: float) -> Grid:
 
 
 def at_spacing(grid: Grid, spacing_mm: npt.ArrayLike) -> Grid:
-    """Grid of the same axes and about the same box, with voxels of `spacing_mm`: one for all axes, or each."""
+    """Grid of the same axes and about the same box; `spacing_mm` of its voxels is one number or three."""
     ratio = grid.spacing_mm / np.asarray(spacing_mm, dtype=np.float64)
     shape = tuple(max(4, round(n * r)) for n, r in zip(grid.shape, ratio, strict=True))
     affine = grid.affine @ np.diag([*(1 / ratio), 1.0])
