@@ -1,8 +1,7 @@
 """The pages under docs/ do what they say: their blocks run, the site builds strictly, and nothing is loaded.
 
-A block without a title runs, in the order of its page, in one folder. One that "needs the data folder"
-runs where that is. Any other title ("takes hours") is for blocks that are not run: their sanum commands are
-parsed.
+Python blocks run; so do the commands of the tutorial and of the how-tos, in the order of their page, in one
+folder. Blocks with a title ("takes hours") do not run, nor do the commands of other pages: these are parsed.
 """
 
 import os
@@ -30,15 +29,18 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 BLOCK = re.compile(r'^```(bash|python)(?: title="([^"\n]+)")?\n(.*?)^```', re.MULTILINE | re.DOTALL)
-DATA = "needs the data folder"
 
 
-def blocks(page):
-    return [match.groups() for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+def blocks(page, *, run):
+    """Kind and text of the blocks that run, or that do not."""
+    for kind, title, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        shown_only = kind == "bash" and page.parent == DOCS and page.stem != "tutorial"
+        if run is not bool(title or shown_only):
+            yield kind, text
 
 
 def lines(text):
-    return [line for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+    return [line for line in text.replace("\\\n", " ").splitlines() if shlex.split(line, comments=True)]
 
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).parent / "synth" / "conftest.py")
@@ -65,58 +67,40 @@ def here(source, phantom_predictor, tmp_path, monkeypatch):
 
 def words_of(line):
     """Words as a shell makes them, wildcards and all."""
-    found = [sorted(map(str, Path().glob(w))) if "*" in w else [w] for w in shlex.split(line)]
+    found = [sorted(map(str, Path().glob(w))) if "*" in w else [w] for w in shlex.split(line, comments=True)]
     assert all(found), f"nothing matches in: {line}"
     return [word for words in found for word in words]
 
 
-def run(kind, text, page, monkeypatch, capfd):
-    if kind == "python":
-        exec(compile(text, page.name, "exec"), {})
-        return
-    for line in lines(text):
-        assert line.startswith("sanum "), f"{page.name} has a command that no test knows how to run: {line}"
-        monkeypatch.setattr("sys.argv", words_of(line))
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capfd.readouterr()
-        assert left.value.code == 0, (line, err)
-        assert out, f"{line} printed nothing"
-
-
-def with_blocks(wanted):
-    return [p for p in PAGES if any(wanted(title) for _, title, _ in blocks(p))]
-
-
-@pytest.mark.parametrize("page", with_blocks(lambda title: title is None), ids=lambda p: p.stem)
-def test_the_blocks_run(page, here, monkeypatch, capfd):
-    for kind, title, text in blocks(page):
-        if title is None:
-            run(kind, text, page, monkeypatch, capfd)
-
-
-@pytest.mark.parametrize("page", with_blocks(lambda title: title == DATA), ids=lambda p: p.stem)
-def test_the_blocks_that_need_the_data_run(page, here, shared_data, monkeypatch, capfd):
-    (here.parent / "shared").mkdir()
-    (here.parent / "shared" / "data").symlink_to(shared_data)
-    for kind, title, text in blocks(page):
-        if title == DATA:
-            run(kind, text, page, monkeypatch, capfd)
+@pytest.mark.parametrize("page", [p for p in PAGES if [*blocks(p, run=True)]], ids=lambda p: p.stem)
+@pytest.mark.usefixtures("here")
+def test_the_blocks_run(page, monkeypatch, capfd):
+    for kind, text in blocks(page, run=True):
+        if kind == "python":
+            exec(compile(text, page.name, "exec"), {})
+            continue
+        for line in lines(text):
+            assert line.startswith("sanum "), f"a command that no test knows how to run: {line}"
+            monkeypatch.setattr("sys.argv", words_of(line))
+            with pytest.raises(SystemExit) as left:
+                main()
+            out, err = capfd.readouterr()
+            assert left.value.code == 0, (line, err)
+            assert out, f"{line} printed nothing"
 
 
 OTHERS = [
-    line
+    line[line.index("sanum ") :]
     for page in PAGES
-    for kind, title, text in blocks(page)
-    if kind == "bash" and title not in (None, DATA)
+    for kind, text in blocks(page, run=False)
     for line in lines(text)
-    if "sanum " in line and "pip " not in line
+    if kind == "bash" and "sanum " in line
 ]
 
 
 @pytest.mark.parametrize("line", OTHERS)
 def test_the_other_commands_are_well_formed(line):
-    name, *words = shlex.split(line[line.index("sanum ") :])[1:]
+    name, *words = shlex.split(line, comments=True)[1:]
     assert typer.main.get_command(app).commands[name].make_context(name, words)
 
 
@@ -132,7 +116,7 @@ def test_the_tutorial_shows_what_the_demo_prints():
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
 def test_links_lead_to_files_of_the_repository(page):
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / link).exists() or (DOCS / link).name in ("CHANGELOG.md",), link
+        assert (page.parent / link).exists(), link
 
 
 class Seen(HTMLParser):
