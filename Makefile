@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -27,5 +27,9 @@ check: lint test  ## linters and tests
 bench: $(READY)  ## speed and memory of the shipped model (needs the data folder)
 	$(BIN)/python bench/inference.py --data ../shared/data
 
+docs: $(READY)  ## the site, from docs/ and the docstrings, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html, or for its search: $(BIN)/python -m http.server -d site"
+
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv demo build dist site

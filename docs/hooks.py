@@ -1,0 +1,50 @@
+"""What `mkdocs build` does beside Markdown: MathML, the commands' help, pages that live with the code."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import typer
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File, Files
+from typer.cli import get_docs_for_click
+
+from sanum.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+UNA = "src/sanum/methods/una/"
+ELSEWHERE = {"una/README.md": UNA, "una/MODEL_CARD.md": UNA, "CHANGELOG.md": ""}
+"""Pages of the site that are kept where their subject is, and the folder of each."""
+
+_MATHS = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+def on_files(files: Files, config) -> Files:
+    """Add the pages that are kept elsewhere."""
+    for page, folder in ELSEWHERE.items():
+        files.append(File.generated(config, page, abs_src_path=str(ROOT / folder / Path(page).name)))
+    return files
+
+
+def on_page_markdown(markdown: str, page, **_) -> str:
+    """Let links lead to those pages; put the commands' help where its mark is."""
+    markdown = re.sub(rf"\]\(\.\./((?:\.\./)*){UNA}", r"](\1una/", markdown)
+    return markdown.replace("<!-- commands -->", commands()) if "<!-- commands -->" in markdown else markdown
+
+
+def on_page_content(html: str, **_) -> str:
+    """LaTeX, as `pymdownx.arithmatex` leaves it, to MathML, which browsers draw without a script."""
+    return _MATHS.sub(lambda m: mathml(unescape(m[2]), "block" if m[1] == "div" else "inline"), html)
+
+
+def mathml(latex: str, display: str) -> str:
+    """MathML of `latex`; what stands over a letter is an accent, near it."""
+    return convert(latex, display=display).replace("<mover><mi>", '<mover accent="true"><mi>')
+
+
+def commands() -> str:
+    """The help of all commands, as Markdown with sections."""
+    command = typer.main.get_command(app)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sanum")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    return "\n".join(f"## {s}" for s in sections).replace("Example:  ", "Example: ")

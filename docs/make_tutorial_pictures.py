@@ -1,0 +1,60 @@
+"""Pictures of the tutorial: `python docs/make_tutorial_pictures.py demo/icbm152_T1w_report.html [CHROMIUM]`.
+
+Takes the report of `sanum demo` and a Chromium browser; writes `docs/img/tutorial-*.jpg`.
+"""
+
+import argparse
+import base64
+import io
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+IMAGES = Path(__file__).parent / "img"
+WIDTH, HEIGHT = 1120, 1390  # of the page, down to the end of the first figure
+ROW = (0.0, 0.0, 1.0, 0.355)  # of the figure: titles and the axial planes
+
+
+def save(image: Image.Image, name: str, width: int) -> None:
+    """Write a picture of this width."""
+    size = (width, round(width * image.height / image.width))
+    image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(IMAGES / name, quality=82, optimize=True)
+
+
+def page(report: Path, browser: str) -> Image.Image:
+    """What a browser shows of the upper part of the report."""
+    with tempfile.TemporaryDirectory() as folder:
+        shot = Path(folder) / "shot.png"
+        subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+             f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={shot}", report.resolve().as_uri()],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return Image.open(io.BytesIO(shot.read_bytes()))
+
+
+def axial_row(report: Path) -> Image.Image:
+    """The first row of the report's first figure, which goes through the lesion."""
+    data = re.search(r'src="data:image/png;base64,([^"]+)"', report.read_text(encoding="utf-8"))
+    if data is None:
+        raise SystemExit(f"{report} has no figure: expected a report of sanum demo")
+    figure = Image.open(io.BytesIO(base64.b64decode(data[1])))
+    return figure.crop(tuple(round(f * n) for f, n in zip(ROW, 2 * figure.size, strict=True)))
+
+
+def main() -> None:
+    """Write both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path)
+    parser.add_argument("browser", nargs="?", default="chromium")
+    options = parser.parse_args()
+    save(page(options.report, options.browser), "tutorial-report.jpg", 900)
+    save(axial_row(options.report), "tutorial-lesion.jpg", 1200)
+
+
+if __name__ == "__main__":
+    main()
