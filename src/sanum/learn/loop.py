@@ -108,17 +108,17 @@ def fit(
     state = load_checkpoint(checkpoint, recipe or {}) if resume else new
     scaler = getattr(fabric.strategy.precision, "scaler", None)
     start, watch = state["step"], Watch(state["recent"], scaled=scaler is not None)
-    if resume:
-        if difference := misfit(state["model"], model.state_dict()):
-            raise ValueError(f"{checkpoint} is of another network: {difference}; choose another folder")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        fabric.strategy.precision.load_state_dict(state["scaler"])
+    if resume and (difference := misfit(state["model"], model.state_dict())):
+        raise ValueError(f"{checkpoint} is of another network: {difference}; choose another folder")
     asked: Any = torch.compile(model) if compiled else model
     objective, stepper = fabric.setup(_Objective(asked, loss), optimizer)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     if resume:
-        average = {k: v.to(average[k].device) for k, v in state["average"].items()}
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        fabric.strategy.precision.load_state_dict(state["scaler"])
+        for name, value in state["average"].items():
+            average[name].copy_(value)
     logs = None
     if first:
         folder.mkdir(parents=True, exist_ok=True)
@@ -186,12 +186,8 @@ def fit(
                 on_step(now)
             if done % config.save_every == 0 or done == config.steps or stopping:
                 save(done)
-            if (
-                logs
-                and draw
-                and config.sheet_every
-                and (done % config.sheet_every == 0 or done == config.steps)
-            ):
+            due = config.sheet_every and (done % config.sheet_every == 0 or done == config.steps)
+            if logs and draw and due:
                 with fabric.autocast():
                     logs.sheet(done, _drawn(draw, model, average))
             if stopping and done < config.steps:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..learn import memory
-from ..learn.checkpoint import checkpoint_in, misfit
+from ..learn.checkpoint import checkpoint_in, load_checkpoint, misfit
 from ..learn.devices import Precision, open_devices, share, share_size
 from ..learn.loop import Progress, fit
 from ..learn.overrides import flat
@@ -76,8 +76,10 @@ def train(
     """
     begin = None if start_from is None or resume else load_weights(start_from)[0]
     path = folder / f"{recipe.name}.safetensors"
-    checkpoint_in(folder, resume=resume)  # before the anatomies are prepared, which takes minutes
-    if path.exists() and not resume:
+    checkpoint = checkpoint_in(folder, resume=resume)  # all this before anatomies are prepared: minutes
+    if resume:
+        load_checkpoint(checkpoint, flat(recipe))
+    elif path.exists():
         raise FileExistsError(f"{path} exists: choose another folder, or remove it")
     skipped = require_data(data, masks=recipe.mix.bank)
     fabric = open_devices(device, devices, precision)
@@ -103,13 +105,10 @@ def train(
     require_memory(recipe, model, anatomies, samples=size, fabric=fabric)
 
     def batches(start: int) -> Generator[Batch, None, None]:
-        layout = {
-            "batch": recipe.batch_size,
-            "parts": parts,
-            "rank": fabric.global_rank,
-            "world": fabric.world_size,
-        }
-        shares = (share(step, part=part, **layout) for step in count(start) for part in range(parts))
+        mine = partial(
+            share, batch=recipe.batch_size, parts=parts, rank=fabric.global_rank, world=fabric.world_size
+        )
+        shares = (mine(step, part=part) for step in count(start) for part in range(parts))
         stream = Stream(
             anatomies, bank, seed=recipe.seed, flipped_too=recipe.flipped_too, box=box_of(recipe),
             mix=recipe.mix, patients=patients,
