@@ -16,6 +16,7 @@ UNA = "src/sanum/methods/una/"
 ELSEWHERE = {"una/README.md": UNA, "una/MODEL_CARD.md": UNA, "CHANGELOG.md": ""}
 """Pages of the site that are kept where their subject is, and the folder of each."""
 
+COMMANDS = "<!-- commands -->"
 _MATHS = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -26,10 +27,10 @@ def on_files(files: Files, config) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page, **_) -> str:
+def on_page_markdown(markdown: str, **_) -> str:
     """Let links lead to those pages; put the commands' help where its mark is."""
     markdown = re.sub(rf"\]\(\.\./((?:\.\./)*){UNA}", r"](\1una/", markdown)
-    return markdown.replace("<!-- commands -->", commands()) if "<!-- commands -->" in markdown else markdown
+    return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 
 
 def on_page_content(html: str, **_) -> str:
@@ -47,4 +48,4 @@ def commands() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sanum")
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
-    return "\n".join(f"## {s}" for s in sections).replace("Example:  ", "Example: ")
+    return "\n".join(f"## {s}" for s in sections)
