@@ -38,8 +38,11 @@ def conform(
     shape: tuple[int, int, int] = MODEL_SHAPE,
     spacing_mm: float = MODEL_SPACING_MM,
 ) -> Conformed:
-    """Scan on an isotropic RAS box around `centre_mm`, intensities by `scale_intensity`."""
-    grid = box_around(centre_mm, shape, spacing_mm)
+    """Scan on an isotropic RAS box around `centre_mm`, intensities by `scale_intensity`.
+
+    The box moves by up to half a voxel to where its voxels are the scan's own, if they may be.
+    """
+    grid = on_lattice(box_around(centre_mm, shape, spacing_mm), scan.grid)
     voxels = np.asarray(scan.voxels, dtype=np.float32)
     if scan.contrast == "CT":
         voxels = np.clip(voxels, CT_WINDOW_HU[0], CT_WINDOW_HU[1])  # before blurring: bone must not bleed
@@ -47,6 +50,21 @@ def conform(
     image = resample(voxels, scan.grid, grid, fill=low)
     covered = resample(np.ones(scan.voxels.shape, np.float32), scan.grid, grid, antialias=False) > 0.5
     return Conformed(scale_intensity(image, ct=scan.contrast == "CT") * covered, covered, grid)
+
+
+def on_lattice(box: Grid, scan: Grid) -> Grid:
+    """`box` moved so that its first voxel is one of `scan`: fewer values lie between voxels, and are blurred.
+
+    By up to half a voxel of the scan, along those of its axes that are an axis of the box and no coarser.
+    """
+    to_index = np.linalg.inv(scan.affine) @ box.affine
+    step = to_index[:3, :3]
+    alone = (np.abs(step) > 1e-3 * np.abs(step).max()).sum(axis=1) == 1
+    usable = alone & (np.abs(step).max(axis=1) > 0.99)
+    off = np.where(usable, np.rint(to_index[:3, 3]) - to_index[:3, 3], 0)
+    affine = box.affine.copy()
+    affine[:3, 3] += scan.affine[:3, :3] @ off
+    return Grid(box.shape, affine)
 
 
 def scale_intensity(image: npt.NDArray[np.float32], *, ct: bool = False) -> npt.NDArray[np.float32]:
