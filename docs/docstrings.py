@@ -1,13 +1,18 @@
-"""Parameters in the reference: with their own defaults, and types as they are written.
+"""Docstrings in the reference: own defaults, types as they are written, doctests as code.
 
 griffe gives all parameters that a docstring names on one line the default of the first, and reads a type as
-an expression of Python, so that `"keep-healthy"` became `keep - healthy`.
+an expression of Python, so that `"keep-healthy"` became `keep - healthy`. A doctest outside of a section of
+examples would be a quotation to Markdown.
 """
+
+import re
 
 import griffe
 
+DOCTEST = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 
-class Parameters(griffe.Extension):
+
+class Docstrings(griffe.Extension):
     """Mends what was read from every docstring."""
 
     def on_package(self, *, pkg: griffe.Module, **_) -> None:
@@ -16,7 +21,7 @@ class Parameters(griffe.Extension):
 
 
 def mend(found: griffe.Object) -> None:
-    """Correct the parameters of a docstring, and of all that the object holds."""
+    """Correct the docstring of an object, and of all that it holds."""
     if found.docstring is not None:
         found.docstring.parser = "numpy"
         found.docstring.parser_options = {"warn_missing_types": False, "warn_unknown_params": False}
@@ -28,6 +33,8 @@ def mend(found: griffe.Object) -> None:
                     if said.annotation and str(parameter.annotation) != said.annotation:
                         parameter.annotation = said.annotation
                     parameter.value = default_of(parameter.name, found)
+            elif section.kind is griffe.DocstringSectionKind.text:
+                section.value = DOCTEST.sub(r"```python\n\g<0>\n```", section.value)
     for member in found.members.values():
         if not member.is_alias:
             mend(member)

@@ -147,7 +147,7 @@ class Seen(HTMLParser):
 def site(tmp_path_factory):
     """What `make docs` builds: every file of its folder by path."""
     folder = tmp_path_factory.mktemp("site")
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert built.returncode == 0, built.stdout + built.stderr
@@ -202,4 +202,5 @@ def test_the_reference_has_defaults_and_types_as_written(site):
     pages = {p.stem: p.read_text(encoding="utf-8") for p in site if p.parent.name == "reference"}
     text = {name: re.sub(r"<[^>]+>|\s", "", unescape(page)) for name, page in pages.items()}
     assert "lambda_c(float,default:2.0)" in text["una"]
+    assert not [name for name, page in pages.items() if "<blockquote>" in page]  # doctests are code
     assert 'compose("anatomy","keep-healthy"or"keep-lesion",default:\'anatomy\')' in text["sanum"]
