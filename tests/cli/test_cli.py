@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sanum.cli import main as entry
-from sanum.reconstruction import output_names
+from sanum.reconstruction import output_names, record_name
 from sanum.scan import read, write
 
 COMMANDS = ("reconstruct", "demo", "train", "info")
@@ -20,6 +20,10 @@ COMMANDS = ("reconstruct", "demo", "train", "info")
 
 def left_in(folder):
     return sorted(p.name for p in folder.iterdir())
+
+
+def files_of(stem):
+    return sorted([*output_names(stem), record_name(stem), "run.json"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -70,7 +74,7 @@ class TestReconstruct:
     def test_one_scan(self, sanum, phantom_file, tmp_path):
         ran = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--device", "cpu")
         assert ran.code == 0
-        assert left_in(tmp_path / "out") == sorted([*output_names("scan"), "run.json"])
+        assert left_in(tmp_path / "out") == files_of("scan")
         report, anomaly, brain = ran.out.rstrip("\n").split("\t")
         assert report == str(tmp_path / "out" / "scan_report.html")
         assert re.fullmatch(r"anomaly \d+\.\d mL", anomaly)
@@ -98,9 +102,9 @@ class TestReconstruct:
         assert len(errors) == 3
         assert "sub-2_T1w.nii.gz is constant" in errors[0]
         assert "gone.nii does not exist" in errors[1]
-        assert errors[2] == f"sanum: 2 of 4 scans failed: {flat}, {tmp_path / 'gone.nii'}"
-        names = [*output_names("sub-1_acq-T1w"), *output_names("sub-3_acq-T1w"), "run.json"]
-        assert left_in(out) == sorted(names)
+        assert errors[2] == f"sanum: 2 of 4 scans failed: see {out / 'failed.tsv'}"
+        tables = {"volumes.tsv", "qc.tsv", "failed.tsv", ".sanum"}
+        assert set(left_in(out)) == {*files_of("sub-1_acq-T1w"), *files_of("sub-3_acq-T1w"), *tables}
 
         run = json.loads((out / "run.json").read_text())
         assert set(run) >= {"version", "weights_sha256", "device", "seconds", "peak_memory_mb", "scans"}
@@ -120,7 +124,7 @@ class TestReconstruct:
         assert ran.code == 1
         assert ran.out == ""
         assert len(ran.err.splitlines()) == 3
-        assert not (tmp_path / "out").exists()
+        assert (tmp_path / "out" / "failed.tsv").read_text().count("does not exist") == 2
 
     def test_overwrite(self, sanum, phantom_file, tmp_path):
         (tmp_path / "scan_report.html").write_text("old")
@@ -177,7 +181,7 @@ def test_the_real_thing_in_a_process_of_its_own(icbm152_2mm, tmp_path, clean):
     assert "Traceback" not in ran.stderr
     assert ran.stdout.startswith(str(tmp_path / "out" / "sub-1_acq-T1w_report.html"))
     assert ran.stderr.startswith("sub-1_T1w.nii.gz: done in ")
-    assert left_in(tmp_path / "out") == sorted([*output_names("sub-1_acq-T1w"), "run.json"])
+    assert left_in(tmp_path / "out") == files_of("sub-1_acq-T1w")
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["scans"][0]["contrast"] == "T1w"
     assert run["weights"] == "una-compact.safetensors"

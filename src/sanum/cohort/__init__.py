@@ -1,0 +1,17 @@
+"""Many scans: what is to be done, what is finished, doing it, and the tables of all."""
+
+from .inputs import Item, expand, shard_of, slurm_shard
+from .run import Outcome, Settings, run
+from .tables import write_summary, write_tables
+
+__all__ = [
+    "Item",
+    "Outcome",
+    "Settings",
+    "expand",
+    "run",
+    "shard_of",
+    "slurm_shard",
+    "write_summary",
+    "write_tables",
+]
