@@ -44,5 +44,5 @@ def cohort(tmp_path):
 @pytest.fixture
 def fast(monkeypatch, phantom_predictor):
     """`run` without the network's part."""
-    monkeypatch.setattr("sanum.cohort.run.reconstruct", at_once)
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
     return phantom_predictor

@@ -51,8 +51,8 @@ def test_a_scan_that_is_named_twice_is_done_once(tmp_path, monkeypatch):
 def test_a_folder_is_searched_and_mirrored(tmp_path):
     touch(
         tmp_path,
-        "b/x.nii.gz", "b/notes.txt", "b/x_mask.nii.gz", "b/x_dseg.mgz", "a/z/y.NRRD", ".hidden/x.nii", "top.mha",
-        "out/earlier.nii", "made/x_desc-anatomy_T1w.nii.gz", "made/x_desc-anomaly_probseg.nii.gz",
+        "b/x.nii.gz", "b/notes.txt", "b/x_mask.nii.gz", "b/x_dseg.mgz", "a/z/y.NRRD", ".hidden/x.nii",
+        "top.mha", "out/earlier.nii", "made/x_desc-anatomy_T1w.nii.gz", "made/x_desc-anomaly_probseg.nii.gz",
     )  # fmt: skip
     dicom(tmp_path / "c" / "series")
     assert places(expand([tmp_path], tmp_path / "out"), tmp_path) == [
@@ -100,7 +100,7 @@ def test_a_list_of_paths(tmp_path, header):
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ScanError, match="list.tsv cannot be read"):
+    with pytest.raises(ScanError, match=r"list\.tsv cannot be read"):
         expand([tmp_path / "list.tsv"], tmp_path / "out")
 
 

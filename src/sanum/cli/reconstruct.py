@@ -19,7 +19,7 @@ from .threads import use_threads
 
 if TYPE_CHECKING:
     from ..cohort import Item, Outcome, Settings
-    from ..cohort.run import State
+    from ..cohort.work import State
     from ..methods.registry import Predictor
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
@@ -229,6 +229,7 @@ class _Run:
     def _summary(self) -> dict[str, Any]:
         from .. import __version__
 
+        place = {item: n for n, item in enumerate(self.items)}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
             1 if sys.platform == "darwin" else 1 / 1024
         )
@@ -239,7 +240,7 @@ class _Run:
             "device": self.predictor.device,
             "seconds": round(time.monotonic() - self.began, 1),
             "peak_memory_mb": round(peak / 2**20),
-            "scans": [_entry(outcome) for outcome in self.outcomes],
+            "scans": [_entry(outcome) for outcome in sorted(self.outcomes, key=lambda o: place[o.item])],
         }
 
 

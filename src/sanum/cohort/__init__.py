@@ -1,8 +1,8 @@
 """Many scans: what is to be done, what is finished, doing it, and the tables of all."""
 
 from .inputs import Item, expand, shard_of, slurm_shard
-from .run import Outcome, Settings, run
 from .tables import write_summary, write_tables
+from .work import Outcome, Settings, run
 
 __all__ = [
     "Item",

@@ -17,7 +17,7 @@ from ..scan.write import reason_of
 from . import lock
 from .cells import to_cell
 from .record import Record, read_record
-from .run import STATE
+from .work import STATE
 
 _VOLUMES = ("path", "results", "brain_ml", "anomaly_ml")
 _QC = ("path", "results", "contrast", "mean_uncertainty", "warnings", "report")

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -82,12 +83,21 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class _Taken:
-    """A scan that is locked and read, and later its result."""
+    """A scan that is locked and read."""
 
     item: Item
     scan: Scan
     described: Input
     overwrite: bool
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What became of it, to be written."""
+
+    taken: _Taken
+    result: Reconstruction
     seconds: float
 
 
@@ -110,63 +120,60 @@ def run(
     name : str
         Of the run, in its locks; processes of one name take over from each other.
     """
-    work = _Work(output, predictor, settings, name or uuid.uuid4().hex)
-    reader, writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
-    try:
-        yield from _overlapped(work, items, reader, writer, on_step or (lambda *_: None))
-    finally:
-        reader.shutdown(wait=True, cancel_futures=True)
-        writer.shutdown(wait=True)
-        work.release_all()
+    work, busy = _Work(output, predictor, settings, name or uuid.uuid4().hex), list[Item]()
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+
+        def overlapped(items: Iterable[Item]) -> Iterator[Outcome]:
+            taken = _ahead(reader, work.take, items)
+            made = (work.compute(t, on_step) if isinstance(t, _Taken) else t for t in taken)
+            return _behind(writer, work.write, made)
+
+        try:
+            for outcome in overlapped(items):
+                if outcome.state == "busy":
+                    busy.append(outcome.item)
+                else:
+                    yield outcome
+                if outcome.last:
+                    return
+            yield from overlapped(busy)
+        finally:
+            reader.shutdown(wait=True, cancel_futures=True)
+            writer.shutdown(wait=True)
+            work.release_all()
 
 
-def _overlapped(
-    work: "_Work",
-    items: Iterable[Item],
-    reader: ThreadPoolExecutor,
-    writer: ThreadPoolExecutor,
-    on_step: Callable[[Item, str], None],
+def _ahead(
+    reader: ThreadPoolExecutor, take: Callable[[Item], _Taken | Outcome], items: Iterable[Item]
+) -> Iterator[_Taken | Outcome]:
+    """Take every item, always the next one while the caller has this one."""
+    now: Future[_Taken | Outcome] | None = None
+    for item in items:
+        now, then = reader.submit(take, item), now
+        if then is not None:
+            yield then.result()
+    if now is not None:
+        yield now.result()
+
+
+def _behind(
+    writer: ThreadPoolExecutor, write: Callable[["_Made"], Outcome], many: Iterable["_Made | Outcome"]
 ) -> Iterator[Outcome]:
-    queue, again = iter(items), list[Item]()
-    behind: Future[Outcome] | None = None
-
-    def next_read() -> Future[_Taken | Outcome] | None:
-        item = next(queue, None)
-        return None if item is None else reader.submit(work.take, item)
-
-    ahead, second = next_read(), False
-    while True:
-        if ahead is None and again and not second:  # once more what others had
-            queue, second = iter(again), True
-            ahead = next_read()
-        if ahead is None:
-            break
-        taken = ahead.result()
-        ahead = next_read()
-        made: Outcome | tuple[_Taken, Reconstruction]
-        if isinstance(taken, Outcome) and taken.state == "busy" and not second:
-            again.append(taken.item)
-            continue
-        made = taken if isinstance(taken, Outcome) else work.compute(taken, on_step)
-        del taken
-        if behind is not None and (isinstance(made, tuple) or behind.done()):
-            yield (ended := behind.result())
-            behind = None
-            if ended.last:
-                return
-        if isinstance(made, tuple):
-            behind = writer.submit(work.write, *made)
-        else:
+    """Write everything that was made, always one while the caller makes the next."""
+    writing: Future[Outcome] | None = None
+    for made in many:
+        if isinstance(made, Outcome):
             yield made
-            if made.last:
-                break
-        del made
-    if behind is not None:
-        yield behind.result()
+            continue
+        if writing is not None:
+            yield writing.result()
+        writing = writer.submit(write, made)
+    if writing is not None:
+        yield writing.result()
 
 
 class _CannotLock(ScanError):
-    """Nothing can be written into the output folder."""
+    """Nothing can be written where the results should go."""
 
 
 class _Work:
@@ -186,8 +193,7 @@ class _Work:
         began = time.monotonic()
         folder, how = self.output / item.place, self.settings
         try:
-            check_free(item.stem, folder, overwrite=True)  # before minutes of work, not after
-            if not self._lock(item):
+            if not self._lock(item):  # before minutes of work, not after
                 return Outcome(item, "busy")
             settle(folder, item.stem, last=record_name(item.stem))
             record = read_record(folder / record_name(item.stem))
@@ -204,32 +210,29 @@ class _Work:
         except Exception as error:  # noqa: BLE001 a night's work does not end with one scan; it is told
             return self._failed(item, error, began, writing=isinstance(error, _CannotLock))
 
-    def compute(
-        self, taken: _Taken, on_step: Callable[[Item, str], None]
-    ) -> tuple[_Taken, Reconstruction] | Outcome:
+    def compute(self, taken: _Taken, on_step: Callable[[Item, str], None] | None) -> _Made | Outcome:
         """Reconstruct a scan that is in memory."""
-        began, how = time.monotonic(), self.settings
+        began, how = time.monotonic() - taken.seconds, self.settings
         try:
             result = reconstruct(
                 taken.scan, space=how.space, compose=how.compose, predictor=self.predictor,
-                on_step=lambda step: on_step(taken.item, step),
+                on_step=(lambda step: on_step(taken.item, step)) if on_step else None,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 as above
-            return self._failed(taken.item, error, began - taken.seconds)
+            return self._failed(taken.item, error, began)
         told = {key: value for key, value in result.provenance.items() if key not in _TIMES}
-        result = replace(result, provenance=told)
-        return replace(taken, scan=result.scan, seconds=taken.seconds + time.monotonic() - began), result
+        return _Made(taken, replace(result, provenance=told), time.monotonic() - began)
 
-    def write(self, taken: _Taken, result: Reconstruction) -> Outcome:
+    def write(self, made: _Made) -> Outcome:
         """Write what was computed, its record last."""
-        began, item, report = time.monotonic(), taken.item, self.settings.report
+        began, item, report = time.monotonic() - made.seconds, made.taken.item, self.settings.report
         try:
-            record = make_record(result, item.path, taken.described, self.decides, report=report)
+            record = make_record(made.result, item.path, made.taken.described, self.decides, report=report)
             folder = self.output / item.place
-            result.save(folder, overwrite=taken.overwrite, report=report, record=record)
+            made.result.save(folder, overwrite=made.taken.overwrite, report=report, record=record)
         except Exception as error:  # noqa: BLE001 as above
-            return self._failed(item, error, began - taken.seconds, writing=True)
-        return self._end(item, Outcome(item, "done", record, "", taken.seconds + time.monotonic() - began))
+            return self._failed(item, error, began, writing=True)
+        return self._end(item, Outcome(item, "done", record, seconds=time.monotonic() - began))
 
     def release_all(self) -> None:
         """Release the locks of scans that were not brought to an end."""
@@ -237,7 +240,10 @@ class _Work:
             self._release(item)
 
     def _failed(self, item: Item, error: Exception, began: float, *, writing: bool = False) -> Outcome:
-        last = writing and isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_MORE
+        nearest = next(p for p in (self.output.absolute(), *self.output.absolute().parents) if p.exists())
+        last = writing and (
+            getattr(error.__cause__, "errno", None) in _NO_MORE or not os.access(nearest, os.W_OK)
+        )
         outcome = Outcome(item, "failed", {}, _sentence(item, error), time.monotonic() - began, last)
         return self._end(item, outcome)
 
@@ -256,7 +262,10 @@ class _Work:
 
     def _lock(self, item: Item) -> bool:
         try:
+            check_free(item.stem, self.output / item.place, overwrite=True)
             mine = lock.acquire(self._lock_path(item), self.name)
+        except ScanError as error:
+            raise _CannotLock(str(error)) from error
         except OSError as error:
             raise _CannotLock(f"cannot write to {shown(self.output)}: {reason_of(error)}") from error
         if mine:
