@@ -13,7 +13,7 @@ from sanum.cohort.work import STATE, _key
 from sanum.reconstruction import output_names, record_name
 from sanum.scan import read, write
 
-from .conftest import at_once, small_scan
+from .stand_in import at_once, small_scan
 
 
 def states(outcomes):

@@ -16,7 +16,7 @@ from typing import Literal
 from ..composition import Compose
 from ..methods.registry import Predictor
 from ..reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
-from ..scan import Scan, ScanError, atomic_path
+from ..scan import Scan, ScanError
 from ..scan.names import shown
 from ..scan.write import reason_of, settle
 from . import lock
@@ -250,12 +250,16 @@ class _Work:
     def _end(self, item: Item, outcome: Outcome) -> Outcome:
         """Note a failure, or that it is one no more, and unlock."""
         note = self.output / STATE / f"{_key(item)}.failed.json"
-        if outcome.state != "failed":
-            note.unlink(missing_ok=True)
-        elif self.settings.keep_failures:
-            with suppress(ScanError), atomic_path(note, overwrite=True) as temporary:
-                told = {"path": str(item.path.absolute()), "reason": outcome.reason}
-                temporary.write_text(json.dumps(told) + "\n", encoding="utf-8")
+        part = note.with_suffix(".part")  # a name that the next run finds, if this one is killed
+        with suppress(OSError):
+            if outcome.state != "failed":
+                note.unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
+            elif self.settings.keep_failures:
+                told = {"path": os.path.abspath(item.path), "reason": outcome.reason}
+                part.parent.mkdir(parents=True, exist_ok=True)
+                part.write_text(json.dumps(told) + "\n", encoding="utf-8")
+                part.replace(note)
         if item in self.held:
             self._release(item)
         return outcome
