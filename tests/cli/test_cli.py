@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import io
 import json
 import os
 import re
@@ -157,6 +158,92 @@ class TestReconstruct:
         sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out").refused()
         assert "scan.nii.gz could not be reconstructed: not enough memory" in sentence
         assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def four(monkeypatch, quick, tmp_path):
+    """A folder of four scans, the second of them broken; the network's part takes no time."""
+    from tests.cohort.stand_in import at_once, make_cohort
+
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    make_cohort(tmp_path / "in", 4, 1)
+    return tmp_path / "in"
+
+
+class TestCohort:
+    def test_a_folder_again_and_again(self, sanum, four, tmp_path):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        first, second = sanum(*words), sanum(*words)
+        assert first.code == second.code == 1
+        assert first.out == second.out
+        assert first.out.count("\n") == 3
+        lines = first.err.splitlines()
+        assert (
+            sum(
+                bool(re.fullmatch(r"\[\d/4\] sub-00\d_T1w.nii.gz: done in .* s(, \d+ s left)?", x))
+                for x in lines
+            )
+            == 3
+        )
+        assert "sanum: sub-001_T1w.nii.gz is empty" in first.err
+        assert lines[-1] == f"sanum: 1 of 4 scans failed: see {tmp_path / 'out' / 'failed.tsv'}"
+        assert second.err.count(": finished before\n") == 3
+        run = json.loads((tmp_path / "out" / "run.json").read_text())
+        assert [scan["state"] for scan in run["scans"]] == ["finished", "failed", "finished", "finished"]
+
+    def test_all_finished_is_a_success(self, sanum, four, tmp_path):
+        (four / "sub-001/anat/sub-001_T1w.nii.gz").unlink()
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report", "--quiet")
+        assert [sanum(*words).code for _ in range(2)] == [0, 0]
+
+    def test_one_scan_again(self, sanum, four, tmp_path):
+        words = ("reconstruct", four / "sub-000/anat/sub-000_T1w.nii.gz", "-o", tmp_path / "out")
+        first, second = sanum(*words), sanum(*words)
+        assert (second.code, second.out) == (0, first.out)
+        assert second.err == "sub-000_T1w.nii.gz: finished before\n"
+        assert left_in(tmp_path / "out") == files_of("sub-000_acq-T1w")
+        assert "made otherwise (space input, not 1mm)" in sanum(*words, "--space", "1mm").refused()
+
+    def test_paths_on_standard_input(self, sanum, four, tmp_path, monkeypatch):
+        paths = sorted(four.rglob("*.nii.gz"))[2:]
+        text = "".join(f"{path}\n" for path in paths).encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        ran = sanum("reconstruct", "-", "-o", tmp_path / "out", "--no-report")
+        assert (ran.code, ran.out.count("\n")) == (0, 2)
+
+    def test_shards_and_slurm(self, sanum, four, tmp_path, monkeypatch):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report", "--shard")
+        assert sanum(*words, "1/2").out.count("\n") == 2
+        for name, value in {"ID": 8, "MIN": 7, "MAX": 8, "COUNT": 2}.items():
+            monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+        ran = sanum(*words, "auto")
+        assert (ran.code, ran.out.count("\n")) == (1, 1)
+        assert {"run-1of2.json", "run-2of2.json"} < set(left_in(tmp_path / "out"))
+        assert (tmp_path / "out" / "volumes.tsv").read_text().count("\n") == 4
+        ran = sanum(*words[:-1])
+        assert ran.err.startswith("sanum: note: this is task 2 of 2 of a SLURM array and takes all scans")
+
+    @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "auto"])
+    def test_a_shard_that_is_none(self, sanum, four, tmp_path, shard):
+        assert "--shard" in sanum("reconstruct", four, "-o", tmp_path / "out", "--shard", shard).refused()
+
+    def test_sigterm_ends_after_whole_files(self, sanum, four, tmp_path, monkeypatch):
+        from tests.cohort.stand_in import at_once
+
+        def terminated(scan, **how):
+            if "sub-002" in scan.path.name:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return at_once(scan, **how)
+
+        monkeypatch.setattr("sanum.cohort.work.reconstruct", terminated)
+        ran = sanum("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        assert ran.code == 130
+        assert ran.err.endswith("sanum: interrupted; files that were finished are whole\n")
+        assert sorted(p.name for p in (tmp_path / "out").rglob("*_record.json")) == [
+            "sub-000_acq-T1w_record.json"
+        ]
+        assert not list((tmp_path / "out").rglob("*.lock"))
+        assert (tmp_path / "out" / "volumes.tsv").read_text().count("\n") == 2
 
 
 def test_threads_are_set(sanum, monkeypatch, tmp_path, phantom_file):
