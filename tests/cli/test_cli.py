@@ -163,7 +163,7 @@ class TestReconstruct:
 @pytest.fixture
 def four(monkeypatch, quick, tmp_path):
     """A folder of four scans, the second of them broken; the network's part takes no time."""
-    from tests.cohort.stand_in import at_once, make_cohort
+    from ..cohort.stand_in import at_once, make_cohort
 
     monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
     make_cohort(tmp_path / "in", 4, 1)
@@ -228,7 +228,7 @@ class TestCohort:
         assert "--shard" in sanum("reconstruct", four, "-o", tmp_path / "out", "--shard", shard).refused()
 
     def test_sigterm_ends_after_whole_files(self, sanum, four, tmp_path, monkeypatch):
-        from tests.cohort.stand_in import at_once
+        from ..cohort.stand_in import at_once
 
         def terminated(scan, **how):
             if "sub-002" in scan.path.name:
