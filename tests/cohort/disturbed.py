@@ -89,8 +89,8 @@ def try_it(folder: Path, count: int, broken: int, kills: int) -> dict:
 
     operations = int((folder / "whole.count").read_text())
     out, told["killed"], told["wrong"] = folder / "killed", 0, []
-    for _ in range(kills):
-        before = rng.randint(1, max(operations // 4, 1))
+    while told["killed"] < kills:
+        before = rng.randint(1, operations // 6)
         told["killed"] += wait(start(scans, out, folder / "killed.log", before)) == -signal.SIGKILL
         told["wrong"] += differing(out, right)
     told["killed_code"] = wait(start(scans, out, folder / "killed.log"))

@@ -1,12 +1,13 @@
 """`sanum reconstruct`: the main job for one scan or many."""
 
+import importlib.util
 import os
 import resource
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,7 @@ from .messages import Progress, complain, steady_stderr
 from .threads import use_threads
 
 if TYPE_CHECKING:
-    from ..cohort import Item, Outcome, Settings
+    from ..cohort import Item, Outcome
     from ..cohort.work import State
     from ..methods.registry import Predictor
 
@@ -38,6 +39,13 @@ class Composition(StrEnum):
     anatomy = "anatomy"
     keep_healthy = "keep-healthy"
     keep_lesion = "keep-lesion"
+
+
+class Executor(StrEnum):
+    """Who does the work."""
+
+    here = "here"
+    dask = "dask"
 
 
 def command(
@@ -71,6 +79,13 @@ def command(
     shard: Annotated[
         str | None, typer.Option(help="Part i/n of the scans, from 1; auto: of a SLURM array's task.")
     ] = None,
+    executor: Annotated[
+        Executor, typer.Option(help="This process, or the workers of Dask (pip install 'sanum[cluster]').")
+    ] = Executor.here,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler; default: --workers of this machine.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Dask processes on this machine.", min=1)] = 2,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the HTML reports.")] = True,
     overwrite: Annotated[
         bool,
@@ -85,7 +100,7 @@ def command(
     Started again, it does what is not finished. Exit code: 0 all done, 1 some of several scans failed, 2
     wrong use or a single scan that failed.
     """
-    from ..cohort import Settings, expand
+    from ..cohort import ClusterError, Settings, expand, run, run_on_dask, shard_of
     from ..scan import ScanError
 
     try:
@@ -93,14 +108,31 @@ def command(
         items = expand(scans, output, stdin)
         part = _part(shard, len(items))
         predictor = _load(device, threads, weights)
+        if executor is Executor.dask:
+            _require_dask()
+        elif scheduler is not None:
+            raise ValueError("--scheduler goes with --executor dask")
     except (ScanError, ValueError, OSError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
     settings = Settings(
         space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=len(items) > 1
     )
-    with steady_stderr(), _terminated_as_interrupted():
-        _Run(items, part, output, predictor, settings, quiet=quiet).all()
+    jobs = shard_of(items, *part)
+    with steady_stderr(), _terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
+        if executor is Executor.dask:
+            how = (device, threads or _share(workers), weights and weights.absolute())
+            work = run_on_dask(jobs, output, _load, how, settings, scheduler=scheduler, workers=workers)
+        else:
+            work = run(
+                jobs, output, predictor, settings,
+                on_step=lambda item, step: progress.step(item.path.name, step),
+            )  # fmt: skip
+        try:
+            _Run(jobs, part, output, predictor, single=len(items) == 1).all(work, progress)
+        except ClusterError as error:
+            complain(str(error))
+            raise typer.Exit(2) from None
 
 
 def _load(device: str, threads: int, weights: Path | None) -> "Predictor":
@@ -109,6 +141,16 @@ def _load(device: str, threads: int, weights: Path | None) -> "Predictor":
 
     use_threads(threads)
     return registry.load(device=resolve_device(device), weights=weights)
+
+
+def _require_dask() -> None:
+    if importlib.util.find_spec("distributed") is None:
+        raise ValueError("--executor dask needs Dask: pip install 'sanum[cluster]'")
+
+
+def _share(workers: int) -> int:
+    """CPU threads of each of so many processes on this machine."""
+    return max((os.cpu_count() or 1) // workers, 1)
 
 
 def _part(shard: str | None, count: int) -> tuple[int, int]:
@@ -151,30 +193,24 @@ class _Run:
     """One run of the command: its scans, what it prints of them, and the files about all of them."""
 
     def __init__(
-        self, items: "list[Item]", part: tuple[int, int], output: Path, predictor: "Predictor",
-        settings: "Settings", *, quiet: bool,
-    ) -> None:  # fmt: skip
-        from ..cohort import shard_of
+        self,
+        items: "list[Item]",
+        part: tuple[int, int],
+        output: Path,
+        predictor: "Predictor",
+        *,
+        single: bool,
+    ) -> None:
+        self.items, self.part, self.output, self.predictor = items, part, output, predictor
+        self.single, self.began, self.outcomes = single, time.monotonic(), list["Outcome"]()
 
-        self.single, self.part = len(items) == 1, part
-        self.items = shard_of(items, *part)
-        self.output, self.predictor, self.settings, self.quiet = output, predictor, settings, quiet
-        self.began, self.outcomes = time.monotonic(), list["Outcome"]()
-
-    def all(self) -> None:
+    def all(self, work: "Generator[Outcome]", progress: Progress) -> None:
         """Do every scan; `typer.Exit` with the code if anything failed."""
-        from ..cohort import run
-
         try:
-            with Progress(len(self.items), quiet=self.quiet) as progress:
-                work = run(
-                    self.items, self.output, self.predictor, self.settings,
-                    on_step=lambda item, step: progress.step(item.path.name, step),
-                )  # fmt: skip
-                with closing(work):
-                    for outcome in work:
-                        self.outcomes.append(outcome)
-                        self._tell(outcome, progress)
+            with closing(work):
+                for outcome in work:
+                    self.outcomes.append(outcome)
+                    self._tell(outcome, progress)
         finally:
             files_are_whole = self._write_files()
         states = Counter(outcome.state for outcome in self.outcomes)
