@@ -123,6 +123,8 @@ class Reconstruction:
                     write(scan, hidden / name)
                 if report:
                     (hidden / page).write_text(self.report(), encoding="utf-8")
+                else:
+                    (folder / page).unlink(missing_ok=True)  # of other images
                 if record is not None:
                     (hidden / last).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
                 names = [*self.outputs(), *[page] * report, *[last] * (record is not None)]

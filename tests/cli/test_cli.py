@@ -196,6 +196,13 @@ class TestCohort:
         words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report", "--quiet")
         assert [sanum(*words).code for _ in range(2)] == [0, 0]
 
+    def test_one_scan_that_is_mended_joins_the_tables(self, sanum, four, tmp_path):
+        sanum("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        mended = four / "sub-001/anat/sub-001_T1w.nii.gz"
+        mended.write_bytes((four / "sub-000/anat/sub-000_T1w.nii.gz").read_bytes())
+        sanum("reconstruct", mended, "-o", tmp_path / "out")
+        assert str(mended) in (tmp_path / "out" / "volumes.tsv").read_text()
+
     def test_one_scan_again(self, sanum, four, tmp_path):
         words = ("reconstruct", four / "sub-000/anat/sub-000_T1w.nii.gz", "-o", tmp_path / "out")
         first, second = sanum(*words), sanum(*words)
@@ -222,6 +229,10 @@ class TestCohort:
         assert (tmp_path / "out" / "volumes.tsv").read_text().count("\n") == 4
         ran = sanum(*words[:-1])
         assert ran.err.startswith("sanum: note: this is task 2 of 2 of a SLURM array and takes all scans")
+
+    def test_a_scheduler_of_nobody(self, sanum, four, tmp_path):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--scheduler", "tcp://head:8786")
+        assert sanum(*words).refused() == "--scheduler goes with --executor dask"
 
     @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "auto"])
     def test_a_shard_that_is_none(self, sanum, four, tmp_path, shard):

@@ -104,6 +104,11 @@ def test_a_list_that_is_not_there_is_refused(tmp_path):
         expand([tmp_path / "list.tsv"], tmp_path / "out")
 
 
+def test_a_list_without_paths_is_refused(tmp_path):
+    with pytest.raises(ScanError, match="nothing to do"):
+        expand([Path("-")], tmp_path / "out", b"\n")
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
 def test_paths_on_standard_input(tmp_path, end):
     named = [b"/d/a.nii", b"/d/\xff b.nii"]

@@ -255,7 +255,7 @@ class _Run:
         name = "run.json" if parts == 1 else f"run-{number}of{parts}.json"
         try:
             write_summary(self.output, name, self._summary())
-            if not self.single:
+            if not self.single or (self.output / "volumes.tsv").exists():
                 write_tables(self.output)
         except ScanError as error:
             complain(str(error))

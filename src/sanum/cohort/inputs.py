@@ -55,7 +55,7 @@ def expand(given: Iterable[Path], output: Path, read_stdin: bytes = b"") -> list
     Raises
     ------
     ScanError
-        A folder without scans, a list that cannot be read, or two scans whose results would have one name.
+        A folder or list without scans, a list that cannot be read, or two scans whose results would clash.
     """
     named: list[Path] = []
     items: list[Item] = []
@@ -66,9 +66,10 @@ def expand(given: Iterable[Path], output: Path, read_stdin: bytes = b"") -> list
             else:
                 named.append(path)
     unique = {_absolute(item.path): item for item in [*_placed(named), *items]}
-    by_path = list(unique.values())
-    _refuse_collisions(by_path)
-    return by_path
+    if not unique:
+        raise ScanError("nothing to do: expected paths in the list or on standard input, and there are none")
+    _refuse_collisions(unique.values())
+    return list(unique.values())
 
 
 def shard_of(items: list[Item], number: int, count: int) -> list[Item]:
@@ -151,7 +152,7 @@ def _placed(paths: list[Path]) -> list[Item]:
     return [Item(path, folder_name(_absolute(path).parent.relative_to(above))) for path in paths]
 
 
-def _refuse_collisions(items: list[Item]) -> None:
+def _refuse_collisions(items: Iterable[Item]) -> None:
     seen: dict[Path, Item] = {}
     for item in items:
         other = seen.setdefault(item.place / item.stem, item)

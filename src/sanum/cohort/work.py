@@ -196,7 +196,12 @@ class _Work:
             if not self._lock(item):  # before minutes of work, not after
                 return Outcome(item, "busy")
             settle(folder, item.stem, last=record_name(item.stem))
-            record = read_record(folder / record_name(item.stem))
+            there = folder / record_name(item.stem)
+            record = read_record(there)
+            if record is None and there.exists() and not how.overwrite:
+                raise ScanError(
+                    f"{shown(there)} exists and is no record of sanum: pass --overwrite to replace it"
+                )
             if (
                 record
                 and not how.overwrite

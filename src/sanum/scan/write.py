@@ -156,9 +156,10 @@ def settle(folder: Path, name: str, *, last: str) -> None:
         shutil.rmtree(part)
     if not ready.is_dir():
         return
-    if (ready / last).exists():
+    waiting = sorted(ready.iterdir(), key=lambda path: path.name == last)
+    if waiting:  # so the new `last`, if there is one, has not moved: this is the old one
         (folder / last).unlink(missing_ok=True)
-    for path in sorted(ready.iterdir(), key=lambda path: path.name == last):
+    for path in waiting:
         path.replace(folder / path.name)
     ready.rmdir()
 
