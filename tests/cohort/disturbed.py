@@ -2,9 +2,9 @@
 
 python tests/cohort/disturbed.py FOLDER SCANS BROKEN KILLS
 
-The parent has imported everything; each run of the command line is a fork of it. A run is killed by itself,
-just before one of its operations on files, which is drawn among all that an undisturbed run makes. After each
-kill every file under a final name is compared with the undisturbed run's. Prints what happened as JSON.
+The parent has imported everything; each run of the command line is a fork of it. Every other run is killed at
+a random time, the others just before one of their operations on files, drawn among all of a sixth of an
+undisturbed run. After each kill every file under a final name is compared with the undisturbed run's. Prints what happened as JSON.
 """
 
 import json
@@ -90,8 +90,14 @@ def try_it(folder: Path, count: int, broken: int, kills: int) -> dict:
     operations = int((folder / "whole.count").read_text())
     out, told["killed"], told["wrong"] = folder / "killed", 0, []
     while told["killed"] < kills:
-        before = rng.randint(1, operations // 6)
-        told["killed"] += wait(start(scans, out, folder / "killed.log", before)) == -signal.SIGKILL
+        by_time = told["killed"] % 2 == 1
+        process = start(
+            scans, out, folder / "killed.log", None if by_time else rng.randint(1, operations // 6)
+        )
+        if by_time:
+            time.sleep(rng.uniform(0, told["seconds"] / 6))
+            os.kill(process, signal.SIGKILL)
+        told["killed"] += wait(process) == -signal.SIGKILL
         told["wrong"] += differing(out, right)
     told["killed_code"] = wait(start(scans, out, folder / "killed.log"))
     told["killed_same"] = files(out) == right

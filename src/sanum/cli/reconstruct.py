@@ -238,7 +238,7 @@ class _Run:
         n, reached = len(self.items), len(self.outcomes)
         if reached < n:
             complain(
-                f"stopped after {reached} of {n} scans, since nothing more can be written; then run it again"
+                f"stopped after {reached} of {n} scans, for nothing more can be written: run it again when it can"
             )
         if states["failed"]:
             complain(f"{states['failed']} of {n} scans failed: see {self.output / 'failed.tsv'}")

@@ -4,7 +4,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Generator, Hashable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -81,7 +81,8 @@ def run_on_dask(
 def _one(
     item: Item, output: Path, load: Load, how: tuple[Hashable, ...], settings: Settings, name: str
 ) -> Outcome:
-    return next(run([item], output, _loaded(load, how), settings, name=name))
+    with closing(run([item], output, _loaded(load, how), settings, name=name)) as work:
+        return next(work)
 
 
 @lru_cache(maxsize=1)
