@@ -4,7 +4,8 @@ python tests/cohort/disturbed.py FOLDER SCANS BROKEN KILLS
 
 The parent has imported everything; each run of the command line is a fork of it. Every other run is killed at
 a random time, the others just before one of their operations on files, drawn among all of a sixth of an
-undisturbed run. After each kill every file under a final name is compared with the undisturbed run's. Prints what happened as JSON.
+undisturbed run. After each kill every file under a final name is compared with the undisturbed run's. Prints
+what happened as JSON.
 """
 
 import json

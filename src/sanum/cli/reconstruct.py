@@ -238,7 +238,7 @@ class _Run:
         n, reached = len(self.items), len(self.outcomes)
         if reached < n:
             complain(
-                f"stopped after {reached} of {n} scans, for nothing more can be written: run it again when it can"
+                f"stopped after {reached} of {n} scans, nothing more can be written: make room, run it again"
             )
         if states["failed"]:
             complain(f"{states['failed']} of {n} scans failed: see {self.output / 'failed.tsv'}")
