@@ -136,4 +136,6 @@ def test_slurm_arrays():
     assert [slurm(k, 0, 3, 4) for k in range(4)] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert [slurm(k, 10, 20, 3) for k in (10, 15, 20)] == [(1, 3), (2, 3), (3, 3)]
     with pytest.raises(ValueError, match="gaps"):
-        slurm(3, 1, 7, 3)
+        slurm(3, 1, 8, 3)
+    with pytest.raises(ValueError, match="not set as expected"):
+        slurm_shard({"SLURM_ARRAY_TASK_ID": "3"})

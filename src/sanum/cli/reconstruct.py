@@ -157,15 +157,14 @@ def _part(shard: str | None, count: int) -> tuple[int, int]:
     """Which part of the scans, from 1, of how many; ValueError for what is none."""
     from ..cohort import slurm_shard
 
-    slurm = slurm_shard(os.environ)
     if shard is None:
-        if slurm and slurm[1] > 1 and count > 1:
+        if count > 1 and os.environ.get("SLURM_ARRAY_TASK_COUNT", "1") != "1":
             complain(
-                f"note: this is task {slurm[0]} of {slurm[1]} of a SLURM array and takes all scans; "
-                "pass --shard auto to take its part"
+                "note: this task of a SLURM array takes all scans; pass --shard auto to take its part of them"
             )
         return 1, 1
     if shard == "auto":
+        slurm = slurm_shard(os.environ)
         if slurm is None:
             raise ValueError("--shard auto needs a SLURM array (sbatch --array=1-n): pass --shard i/n")
         return slurm
@@ -220,16 +219,16 @@ class _Run:
             raise typer.Exit(2 if self.single else 1)
 
     def _tell(self, outcome: "Outcome", progress: Progress) -> None:
+        from ..scan.names import shown
+
         name = outcome.item.path.name
         told = {"finished": "finished before", "busy": "left to another run that has it"}.get(outcome.state)
         progress.ended(name, told, outcome.seconds if outcome.state == "done" else None)
         if outcome.reason:
             complain(outcome.reason)
         if record := outcome.record:
-            typer.echo(
-                f"{self.output / outcome.item.place / record['outputs'][-1]}\t"
-                f"anomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL"
-            )
+            result = shown(self.output / outcome.item.place / record["outputs"][-1])
+            typer.echo(f"{result}\tanomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL")
             if outcome.state == "done":
                 for warning in record["warnings"]:
                     complain(f"{name}: {warning}")

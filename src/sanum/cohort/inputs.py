@@ -83,13 +83,14 @@ def slurm_shard(environment: Mapping[str, str]) -> tuple[int, int] | None:
     Raises
     ------
     ValueError
-        The array's numbers have gaps, so that no part of the work can be told from them.
+        The array's numbers have gaps or are not all told, so that no part of the work follows from them.
     """
     if "SLURM_ARRAY_TASK_ID" not in environment:
         return None
-    task, first, last, count = (
-        int(environment[f"SLURM_ARRAY_TASK_{name}"]) for name in ("ID", "MIN", "MAX", "COUNT")
-    )
+    told = [environment.get(f"SLURM_ARRAY_TASK_{name}", "") for name in ("ID", "MIN", "MAX", "COUNT")]
+    if not all(number.isdecimal() for number in told):
+        raise ValueError("the SLURM array's MIN, MAX and COUNT are not set as expected: pass --shard i/n")
+    task, first, last, count = map(int, told)
     step = (last - first) // (count - 1) if count > 1 else 1
     if (task - first) % step or first + (count - 1) * step != last:
         raise ValueError("the SLURM array has gaps: expected --array=1-n, or pass --shard i/n")
