@@ -11,7 +11,7 @@ import typer
 
 from sanum import demo
 from sanum.cli.main import app, main
-from sanum.reconstruction import on_grid, output_names
+from sanum.reconstruction import on_grid, output_names, record_name
 from sanum.scan import read, write
 from sanum.space.grid import covering
 
@@ -81,7 +81,11 @@ def test_the_commands(here, monkeypatch, capfd):
             typer.main.get_command(app).commands["train"].make_context("train", shlex.split(line)[2:])
         elif line.startswith("sanum "):
             assert run(line, monkeypatch, capfd), f"{line} printed nothing"
-    assert {p.name for p in (here / "out").iterdir()} == {*output_names("scan"), "run.json"}
+    assert {p.name for p in (here / "out").iterdir()} == {
+        *output_names("scan"),
+        record_name("scan"),
+        "run.json",
+    }
 
 
 @pytest.mark.usefixtures("here")

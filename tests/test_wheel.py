@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sanum.learn.weights import sha256
-from sanum.reconstruction import output_names
+from sanum.reconstruction import output_names, record_name
 from sanum.scan import write
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +56,10 @@ def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.startswith(str(tmp_path / "site" / "sanum"))  # not the checkout
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {*output_names("scan"), "run.json"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        *output_names("scan"),
+        record_name("scan"),
+        "run.json",
+    }
     weights = tmp_path / "site" / "sanum" / "methods" / "una" / "weights" / "una-compact.safetensors"
     assert sha256(weights) in (tmp_path / "out" / "run.json").read_text()

@@ -4,9 +4,8 @@ read → conform → find the brain → pair with the mirror image → predict �
 Each step is a function that can be called by itself.
 """
 
+import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,7 @@ from .methods.registry import Maps, Predictor
 from .scan import Scan, ScanError, read, write
 from .scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM, Conformed, conform
 from .scan.names import output_name, shown, stem_of
-from .scan.write import reason_of
+from .scan.write import reason_of, together
 from .space.grid import Grid, Slices, apply_affine, at_spacing, box_of, covering, middle_of
 from .space.mirror import find_mirror, mirror, reflection
 from .space.resample import resample
@@ -102,8 +101,17 @@ class Reconstruction:
             )
         )  # fmt: skip
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write all images and the report into `folder`: all of them whole, or none.
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        report: bool = True,
+        record: dict[str, Any] | None = None,
+    ) -> list[Path]:
+        """Write all images, the report if wanted, and `record` if given into `folder`: all whole, or none.
+
+        The record, a JSON file, says that the others are whole: it comes last.
 
         Raises
         ------
@@ -111,28 +119,34 @@ class Reconstruction:
             Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full.
         """
         folder = Path(folder)
-        images = self.outputs()
-        page = output_names(self.name)[-1]
+        page, last = output_names(self.name)[-1], record_name(self.name)
         check_free(self.name, folder, overwrite=overwrite)
-        hidden: Path | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            hidden = Path(tempfile.mkdtemp(prefix=".sanum-", dir=folder))
-            for name, scan in images.items():
-                write(scan, hidden / name)
-            (hidden / page).write_text(self.report(), encoding="utf-8")
-            for name in (*images, page):
-                (hidden / name).replace(folder / name)
+            with together(folder, self.name, last=last) as hidden:
+                for name, scan in self.outputs().items():
+                    write(scan, hidden / name)
+                if report:
+                    (hidden / page).write_text(self.report(), encoding="utf-8")
+                else:
+                    (folder / page).unlink(missing_ok=True)  # of other images
+                if record is not None:
+                    (hidden / last).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+                names = [*self.outputs(), *[page] * report, *[last] * (record is not None)]
         except OSError as error:
             raise ScanError(f"cannot write to {shown(folder)}: {reason_of(error)}") from error
         except ScanError as error:  # of `write`, which knows only the hidden folder
             if not isinstance(error.__cause__, OSError):
                 raise
-            raise ScanError(f"cannot write to {shown(folder)}: {reason_of(error.__cause__)}") from error
-        finally:
-            if hidden is not None:
-                shutil.rmtree(hidden, ignore_errors=True)
-        return [folder / name for name in (*images, page)]
+            raise ScanError(
+                f"cannot write to {shown(folder)}: {reason_of(error.__cause__)}"
+            ) from error.__cause__
+        return [folder / name for name in names]
+
+
+def record_name(name: str) -> str:
+    """Name of the file that says how the results of a scan of this stem were made."""
+    return output_name(name, None, "record", ".json")
 
 
 def output_names(name: str) -> list[str]:

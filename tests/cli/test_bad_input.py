@@ -78,7 +78,7 @@ def _(path):
     path.write_text("hello\n" * 50)
 
 
-@bad("empty-folder", "holds no DICOM images")
+@bad("empty-folder", "holds no scans: expected .nii.gz")
 def _(path):
     path.mkdir()
 
@@ -288,7 +288,7 @@ class TestOutput:
         assert left_in(tiny_disk) == []
 
     def test_colliding_names(self, sanum, phantom_file, tmp_path):
-        other = tmp_path / "scan.mgz"
+        other = phantom_file.with_name("scan.mgz")
         sentence = sanum("reconstruct", phantom_file, other, "-o", tmp_path / "out").refused()
         assert sentence.startswith(f"{phantom_file} and {other} would give outputs of the same name")
         assert left_in(tmp_path) == []

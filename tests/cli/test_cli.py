@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import io
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from sanum.cli import main as entry
-from sanum.reconstruction import output_names
+from sanum.reconstruction import output_names, record_name
 from sanum.scan import read, write
 
 COMMANDS = ("reconstruct", "demo", "train", "info")
@@ -20,6 +21,10 @@ COMMANDS = ("reconstruct", "demo", "train", "info")
 
 def left_in(folder):
     return sorted(p.name for p in folder.iterdir())
+
+
+def files_of(stem):
+    return sorted([*output_names(stem), record_name(stem), "run.json"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -70,7 +75,7 @@ class TestReconstruct:
     def test_one_scan(self, sanum, phantom_file, tmp_path):
         ran = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--device", "cpu")
         assert ran.code == 0
-        assert left_in(tmp_path / "out") == sorted([*output_names("scan"), "run.json"])
+        assert left_in(tmp_path / "out") == files_of("scan")
         report, anomaly, brain = ran.out.rstrip("\n").split("\t")
         assert report == str(tmp_path / "out" / "scan_report.html")
         assert re.fullmatch(r"anomaly \d+\.\d mL", anomaly)
@@ -98,9 +103,9 @@ class TestReconstruct:
         assert len(errors) == 3
         assert "sub-2_T1w.nii.gz is constant" in errors[0]
         assert "gone.nii does not exist" in errors[1]
-        assert errors[2] == f"sanum: 2 of 4 scans failed: {flat}, {tmp_path / 'gone.nii'}"
-        names = [*output_names("sub-1_acq-T1w"), *output_names("sub-3_acq-T1w"), "run.json"]
-        assert left_in(out) == sorted(names)
+        assert errors[2] == f"sanum: 2 of 4 scans failed: see {out / 'failed.tsv'}"
+        tables = {"volumes.tsv", "qc.tsv", "failed.tsv", ".sanum"}
+        assert set(left_in(out)) == {*files_of("sub-1_acq-T1w"), *files_of("sub-3_acq-T1w"), *tables}
 
         run = json.loads((out / "run.json").read_text())
         assert set(run) >= {"version", "weights_sha256", "device", "seconds", "peak_memory_mb", "scans"}
@@ -120,7 +125,7 @@ class TestReconstruct:
         assert ran.code == 1
         assert ran.out == ""
         assert len(ran.err.splitlines()) == 3
-        assert not (tmp_path / "out").exists()
+        assert (tmp_path / "out" / "failed.tsv").read_text().count("does not exist") == 2
 
     def test_overwrite(self, sanum, phantom_file, tmp_path):
         (tmp_path / "scan_report.html").write_text("old")
@@ -155,6 +160,103 @@ class TestReconstruct:
         assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def four(monkeypatch, quick, tmp_path):
+    """A folder of four scans, the second of them broken; the network's part takes no time."""
+    from ..cohort.stand_in import at_once, make_cohort
+
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    make_cohort(tmp_path / "in", 4, 1)
+    return tmp_path / "in"
+
+
+class TestCohort:
+    def test_a_folder_again_and_again(self, sanum, four, tmp_path):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        first, second = sanum(*words), sanum(*words)
+        assert first.code == second.code == 1
+        assert first.out == second.out
+        assert first.out.count("\n") == 3
+        lines = first.err.splitlines()
+        assert (
+            sum(
+                bool(re.fullmatch(r"\[\d/4\] sub-00\d_T1w.nii.gz: done in .* s(, \d+ s left)?", x))
+                for x in lines
+            )
+            == 3
+        )
+        assert "sanum: sub-001_T1w.nii.gz is empty" in first.err
+        assert lines[-1] == f"sanum: 1 of 4 scans failed: see {tmp_path / 'out' / 'failed.tsv'}"
+        assert second.err.count(": finished before\n") == 3
+        run = json.loads((tmp_path / "out" / "run.json").read_text())
+        assert [scan["state"] for scan in run["scans"]] == ["finished", "failed", "finished", "finished"]
+
+    def test_all_finished_is_a_success(self, sanum, four, tmp_path):
+        (four / "sub-001/anat/sub-001_T1w.nii.gz").unlink()
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report", "--quiet")
+        assert [sanum(*words).code for _ in range(2)] == [0, 0]
+
+    def test_one_scan_that_is_mended_joins_the_tables(self, sanum, four, tmp_path):
+        sanum("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        mended = four / "sub-001/anat/sub-001_T1w.nii.gz"
+        mended.write_bytes((four / "sub-000/anat/sub-000_T1w.nii.gz").read_bytes())
+        sanum("reconstruct", mended, "-o", tmp_path / "out")
+        assert str(mended) in (tmp_path / "out" / "volumes.tsv").read_text()
+
+    def test_one_scan_again(self, sanum, four, tmp_path):
+        words = ("reconstruct", four / "sub-000/anat/sub-000_T1w.nii.gz", "-o", tmp_path / "out")
+        first, second = sanum(*words), sanum(*words)
+        assert (second.code, second.out) == (0, first.out)
+        assert second.err == "sub-000_T1w.nii.gz: finished before\n"
+        assert left_in(tmp_path / "out") == files_of("sub-000_acq-T1w")
+        assert "made otherwise (space input, not 1mm)" in sanum(*words, "--space", "1mm").refused()
+
+    def test_paths_on_standard_input(self, sanum, four, tmp_path, monkeypatch):
+        paths = sorted(four.rglob("*.nii.gz"))[2:]
+        text = "".join(f"{path}\n" for path in paths).encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        ran = sanum("reconstruct", "-", "-o", tmp_path / "out", "--no-report")
+        assert (ran.code, ran.out.count("\n")) == (0, 2)
+
+    def test_shards_and_slurm(self, sanum, four, tmp_path, monkeypatch):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report", "--shard")
+        assert sanum(*words, "1/2").out.count("\n") == 2
+        for name, value in {"ID": 8, "MIN": 7, "MAX": 8, "COUNT": 2}.items():
+            monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+        ran = sanum(*words, "auto")
+        assert (ran.code, ran.out.count("\n")) == (1, 1)
+        assert {"run-1of2.json", "run-2of2.json"} < set(left_in(tmp_path / "out"))
+        assert (tmp_path / "out" / "volumes.tsv").read_text().count("\n") == 4
+        ran = sanum(*words[:-1])
+        assert ran.err.startswith("sanum: note: this task of a SLURM array takes all scans")
+
+    def test_a_scheduler_of_nobody(self, sanum, four, tmp_path):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--scheduler", "tcp://head:8786")
+        assert sanum(*words).refused() == "--scheduler goes with --executor dask"
+
+    @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "auto"])
+    def test_a_shard_that_is_none(self, sanum, four, tmp_path, shard):
+        assert "--shard" in sanum("reconstruct", four, "-o", tmp_path / "out", "--shard", shard).refused()
+
+    def test_sigterm_ends_after_whole_files(self, sanum, four, tmp_path, monkeypatch):
+        from ..cohort.stand_in import at_once
+
+        def terminated(scan, **how):
+            if "sub-002" in scan.path.name:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return at_once(scan, **how)
+
+        monkeypatch.setattr("sanum.cohort.work.reconstruct", terminated)
+        ran = sanum("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        assert ran.code == 130
+        assert ran.err.endswith("sanum: interrupted; files that were finished are whole\n")
+        assert sorted(p.name for p in (tmp_path / "out").rglob("*_record.json")) == [
+            "sub-000_acq-T1w_record.json"
+        ]
+        assert not list((tmp_path / "out").rglob("*.lock"))
+        assert (tmp_path / "out" / "volumes.tsv").read_text().count("\n") == 2
+
+
 def test_threads_are_set(sanum, monkeypatch, tmp_path, phantom_file):
     asked = []
     monkeypatch.setattr("torch.set_num_threads", asked.append)
@@ -177,7 +279,7 @@ def test_the_real_thing_in_a_process_of_its_own(icbm152_2mm, tmp_path, clean):
     assert "Traceback" not in ran.stderr
     assert ran.stdout.startswith(str(tmp_path / "out" / "sub-1_acq-T1w_report.html"))
     assert ran.stderr.startswith("sub-1_T1w.nii.gz: done in ")
-    assert left_in(tmp_path / "out") == sorted([*output_names("sub-1_acq-T1w"), "run.json"])
+    assert left_in(tmp_path / "out") == files_of("sub-1_acq-T1w")
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["scans"][0]["contrast"] == "T1w"
     assert run["weights"] == "una-compact.safetensors"

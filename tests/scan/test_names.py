@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanum.scan.names import collisions, contrast_in_words, contrast_of, output_name, shown, stem_of
+from sanum.scan.names import contrast_in_words, contrast_of, folder_name, output_name, shown, stem_of
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,17 @@ def test_output_names():
 
 
 def test_contrasts_of_one_session_do_not_collide():
-    session = [f"sub-1_{suffix}.nii.gz" for suffix in ("T1w", "T2w", "FLAIR")]
-    assert collisions(session) == []
+    assert len({stem_of(f"sub-1_{suffix}.nii.gz") for suffix in ("T1w", "T2w", "FLAIR")}) == 3
 
 
-def test_collisions_are_grouped_in_order():
-    paths = ["b/scan.nii", "sub-1_T1w.nii", "a/scan.nii.gz", "sub-1_desc-brain_T1w.mgz", "other.nii"]
-    groups = [["b/scan.nii", "a/scan.nii.gz"], ["sub-1_T1w.nii", "sub-1_desc-brain_T1w.mgz"]]
-    assert collisions(paths) == [[Path(p) for p in group] for group in groups]
+@given(st.lists(st.text(alphabet=string.printable + "ä\udc80.\\", min_size=1), max_size=4))
+def test_folders_are_mirrored_and_stay_inside(parts):
+    names = [p.replace("/", "_") for p in parts]
+    mirrored = folder_name(Path(*names))
+    assert not mirrored.is_absolute()
+    assert not {"..", "/", "\\"} & set(mirrored.parts)
+    assert all(part.isprintable() and len(part.encode()) <= 150 for part in mirrored.parts)
+    assert folder_name(Path("sub-1/ses-2/a b")) == Path("sub-1/ses-2/a b")
 
 
 @pytest.mark.parametrize(

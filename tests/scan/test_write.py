@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sanum.scan import Scan, ScanError, atomic_path, read, write
+from sanum.scan.write import settle, together
 
 
 @pytest.fixture
@@ -218,3 +219,47 @@ def test_other_errors_pass_through_and_leave_nothing(tmp_path, error):
     with pytest.raises(error):
         fail_halfway()
     assert left_in(tmp_path) == []
+
+
+def put_together(folder, *names):
+    with together(folder, "x", last="x.json") as hidden:
+        for name in names:
+            if name == "fails":
+                raise KeyboardInterrupt
+            (hidden / name).write_text(f"new {name}")
+            assert name not in left_in(folder)
+
+
+class TestTogether:
+    def test_all_or_none(self, tmp_path):
+        with pytest.raises(KeyboardInterrupt):
+            put_together(tmp_path, "a", "fails")
+        assert left_in(tmp_path) == []
+        put_together(tmp_path, "a", "b", "x.json")
+        assert left_in(tmp_path) == ["a", "b", "x.json"]
+
+    def test_what_was_said_of_files_that_are_replaced_goes(self, tmp_path):
+        (tmp_path / "x.json").write_text("old")
+        put_together(tmp_path, "a")
+        assert left_in(tmp_path) == ["a"]
+
+    @pytest.mark.parametrize("moved", range(4))
+    def test_a_run_that_was_killed_while_files_moved_is_finished(self, tmp_path, moved):
+        ready = tmp_path / ".sanum-x.ready"
+        ready.mkdir()
+        (tmp_path / "a").write_text("old")
+        if not moved:
+            (tmp_path / "x.json").write_text("old")
+        for n, name in enumerate(("a", "b", "x.json")):
+            ((tmp_path if n < moved else ready) / name).write_text(f"new {name}")
+        settle(tmp_path, "x", last="x.json")
+        assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {
+            name: f"new {name}" for name in ("a", "b", "x.json")
+        }
+
+    def test_what_was_not_complete_goes(self, tmp_path):
+        (tmp_path / ".sanum-x.part").mkdir()
+        (tmp_path / ".sanum-x.part" / "a").write_text("half")
+        (tmp_path / ".sanum-y.part").mkdir()  # somebody else's
+        settle(tmp_path, "x", last="x.json")
+        assert left_in(tmp_path) == [".sanum-y.part"]

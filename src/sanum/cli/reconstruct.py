@@ -1,21 +1,27 @@
 """`sanum reconstruct`: the main job for one scan or many."""
 
-import json
+import importlib.util
+import os
 import resource
+import signal
 import sys
 import time
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .messages import Steps, complain
+from .messages import Progress, complain, steady_stderr
 from .threads import use_threads
 
 if TYPE_CHECKING:
+    from ..cohort import Item, Outcome
+    from ..cohort.work import State
     from ..methods.registry import Predictor
-    from ..reconstruction import Reconstruction
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
@@ -35,9 +41,21 @@ class Composition(StrEnum):
     keep_lesion = "keep-lesion"
 
 
+class Executor(StrEnum):
+    """Who does the work."""
+
+    here = "here"
+    dask = "dask"
+
+
 def command(
     scans: Annotated[
-        list[Path], typer.Argument(metavar="SCAN...", help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder.")
+        list[Path],
+        typer.Argument(
+            metavar="SCAN...",
+            help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder; a folder of scans (searched), "
+            "a list of paths (.tsv), or - for paths on standard input.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if missing.")],
     space: Annotated[
@@ -58,39 +76,63 @@ def command(
     weights: Annotated[
         Path | None, typer.Option(help="Weights of your own training instead of the shipped ones.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="Part i/n of the scans, from 1; auto: of a SLURM array's task.")
+    ] = None,
+    executor: Annotated[
+        Executor, typer.Option(help="This process, or the workers of Dask (pip install 'sanum[cluster]').")
+    ] = Executor.here,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler; default: --workers of this machine.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Dask processes on this machine.", min=1)] = 2,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the HTML reports.")] = True,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace results that exist; without it, finished scans are kept."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")
     ] = False,
 ) -> None:
     """Reconstruct the healthy anatomy behind SCAN..., with an anomaly map and an uncertainty map.
 
-    Exit code: 0 all done, 1 some of several scans failed, 2 wrong use or a single scan that failed.
+    Started again, it does what is not finished. Exit code: 0 all done, 1 some of several scans failed, 2
+    wrong use or a single scan that failed.
     """
-    from ..scan.names import collisions
+    from ..cohort import ClusterError, Settings, expand, run, run_on_dask, shard_of
+    from ..scan import ScanError
 
-    if clash := collisions(scans):
-        complain(
-            f"{clash[0][0]} and {clash[0][1]} would give outputs of the same name; "
-            "run them into different folders"
-        )
-        raise typer.Exit(2)
     try:
+        stdin = sys.stdin.buffer.read() if Path("-") in scans else b""
+        items = expand(scans, output, stdin)
+        part = _part(shard, len(items))
         predictor = _load(device, threads, weights)
-    except (ValueError, OSError) as error:
+        if executor is Executor.dask:
+            _require_dask()
+        elif scheduler is not None:
+            raise ValueError("--scheduler goes with --executor dask")
+    except (ScanError, ValueError, OSError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    run = _Run(output, predictor)
-    for number, path in enumerate(scans):
-        label = path.name if len(scans) == 1 else f"[{number + 1}/{len(scans)}] {path.name}"
-        how = {"space": space.value, "volume": volume, "compose": compose.value}
-        run.one(path, label, how, overwrite=overwrite, quiet=quiet)
-    run.write_summary(quiet)
-    failed = [e for e in run.entries if e["error"]]
-    if len(scans) > 1 and failed:
-        complain(f"{len(failed)} of {len(scans)} scans failed: " + ", ".join(e["input"] for e in failed))
-    if failed:
-        raise typer.Exit(2 if len(scans) == 1 else 1)
+    settings = Settings(
+        space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=len(items) > 1
+    )
+    jobs = shard_of(items, *part)
+    with steady_stderr(), _terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
+        if executor is Executor.dask:
+            how = (device, threads or _share(workers), weights and weights.absolute())
+            work = run_on_dask(jobs, output, _load, how, settings, scheduler=scheduler, workers=workers)
+        else:
+            work = run(
+                jobs, output, predictor, settings,
+                on_step=lambda item, step: progress.step(item.path.name, step),
+            )  # fmt: skip
+        try:
+            _Run(jobs, part, output, predictor, single=len(items) == 1).all(work, progress)
+        except ClusterError as error:
+            complain(str(error))
+            raise typer.Exit(2) from None
 
 
 def _load(device: str, threads: int, weights: Path | None) -> "Predictor":
@@ -101,76 +143,151 @@ def _load(device: str, threads: int, weights: Path | None) -> "Predictor":
     return registry.load(device=resolve_device(device), weights=weights)
 
 
-class _Run:
-    """One run of the command: its scans, and what `run.json` says of them."""
+def _require_dask() -> None:
+    if importlib.util.find_spec("distributed") is None:
+        raise ValueError("--executor dask needs Dask: pip install 'sanum[cluster]'")
 
-    def __init__(self, output: Path, predictor: "Predictor") -> None:
-        self.output, self.predictor, self.began = output, predictor, time.monotonic()
-        self.entries: list[dict[str, Any]] = []
 
-    def one(self, path: Path, label: str, how: dict[str, Any], *, overwrite: bool, quiet: bool) -> None:
-        """Reconstruct one scan; a failure is noted and told, and the next scan goes on."""
-        from ..reconstruction import check_free, reconstruct
-        from ..scan import ScanError
-        from ..scan.names import stem_of
+def _share(workers: int) -> int:
+    """CPU threads of each of so many processes on this machine."""
+    return max((os.cpu_count() or 1) // workers, 1)
 
-        began = time.monotonic()
-        entry: dict[str, Any] = {"input": str(path), "outputs": [], "warnings": [], "error": None}
-        try:
-            check_free(stem_of(path), self.output, overwrite=overwrite)  # before minutes of work, not after
-            with Steps(label, quiet=quiet) as tell:
-                result = reconstruct(path, predictor=self.predictor, on_step=tell, **how)
-                tell("write")
-                entry["outputs"] = [p.name for p in result.save(self.output, overwrite=overwrite)]
-            entry |= {"warnings": list(result.warnings), "contrast": result.contrast, **_volumes(result)}
-            _print_result(self.output / entry["outputs"][-1], entry)
-        except ScanError as error:
-            entry["error"] = str(error)
-        except (MemoryError, RuntimeError) as error:  # torch's lack of memory is a RuntimeError
-            reason = str(error).splitlines()[0] if str(error) else "not enough memory"
-            entry["error"] = (
-                f"{path.name} could not be reconstructed: {reason}; close other programs or try --device cpu"
+
+def _part(shard: str | None, count: int) -> tuple[int, int]:
+    """Which part of the scans, from 1, of how many; ValueError for what is none."""
+    from ..cohort import slurm_shard
+
+    if shard is None:
+        if count > 1 and os.environ.get("SLURM_ARRAY_TASK_COUNT", "1") != "1":
+            complain(
+                "note: this task of a SLURM array takes all scans; pass --shard auto to take its part of them"
             )
-        if entry["error"]:
-            complain(entry["error"])
-        entry["seconds"] = round(time.monotonic() - began, 1)
-        for warning in entry["warnings"]:
-            complain(f"{path.name}: {warning}")
-        self.entries.append(entry)
+        return 1, 1
+    if shard == "auto":
+        slurm = slurm_shard(os.environ)
+        if slurm is None:
+            raise ValueError("--shard auto needs a SLURM array (sbatch --array=1-n): pass --shard i/n")
+        return slurm
+    number, _, parts = shard.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise ValueError(f'--shard is i/n with i from 1 to n, or auto, not "{shard}"')
+    return int(number), int(parts)
 
-    def write_summary(self, quiet: bool) -> None:
-        """`run.json` beside the outputs (if any scan was written)."""
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, which clusters send before they kill, end the run as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Run:
+    """One run of the command: its scans, what it prints of them, and the files about all of them."""
+
+    def __init__(
+        self,
+        items: "list[Item]",
+        part: tuple[int, int],
+        output: Path,
+        predictor: "Predictor",
+        *,
+        single: bool,
+    ) -> None:
+        self.items, self.part, self.output, self.predictor = items, part, output, predictor
+        self.single, self.began, self.outcomes = single, time.monotonic(), list["Outcome"]()
+
+    def all(self, work: "Generator[Outcome]", progress: Progress) -> None:
+        """Do every scan; `typer.Exit` with the code if anything failed."""
+        try:
+            with closing(work):
+                for outcome in work:
+                    self.outcomes.append(outcome)
+                    self._tell(outcome, progress)
+        finally:
+            files_are_whole = self._write_files()
+        states = Counter(outcome.state for outcome in self.outcomes)
+        if not self.single:
+            self._tell_all(states)
+        if states["failed"] or not files_are_whole:
+            raise typer.Exit(2 if self.single else 1)
+
+    def _tell(self, outcome: "Outcome", progress: Progress) -> None:
+        from ..scan.names import shown
+
+        name = outcome.item.path.name
+        told = {"finished": "finished before", "busy": "left to another run that has it"}.get(outcome.state)
+        progress.ended(name, told, outcome.seconds if outcome.state == "done" else None)
+        if outcome.reason:
+            complain(outcome.reason)
+        if record := outcome.record:
+            result = shown(self.output / outcome.item.place / record["outputs"][-1])
+            typer.echo(f"{result}\tanomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL")
+            if outcome.state == "done":
+                for warning in record["warnings"]:
+                    complain(f"{name}: {warning}")
+
+    def _tell_all(self, states: "Counter[State]") -> None:
+        n, reached = len(self.items), len(self.outcomes)
+        if reached < n:
+            complain(
+                f"stopped after {reached} of {n} scans, nothing more can be written: make room, run it again"
+            )
+        if states["failed"]:
+            complain(f"{states['failed']} of {n} scans failed: see {self.output / 'failed.tsv'}")
+
+    def _write_files(self) -> bool:
+        """Write `run.json` and, of several scans, the tables; returns whether that went well."""
+        from ..cohort import write_summary, write_tables
+        from ..scan import ScanError
+
+        done = [outcome for outcome in self.outcomes if outcome.state == "done"]
+        if not self.outcomes or (self.single and not done):
+            return True
+        number, parts = self.part
+        name = "run.json" if parts == 1 else f"run-{number}of{parts}.json"
+        try:
+            write_summary(self.output, name, self._summary())
+            if not self.single or (self.output / "volumes.tsv").exists():
+                write_tables(self.output)
+        except ScanError as error:
+            complain(str(error))
+            return False
+        return True
+
+    def _summary(self) -> dict[str, Any]:
         from .. import __version__
-        from ..scan import ScanError, atomic_path
 
-        if all(e["error"] for e in self.entries):
-            return
+        place = {item: n for n, item in enumerate(self.items)}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
             1 if sys.platform == "darwin" else 1 / 1024
         )
-        summary = {
+        return {
             "version": __version__,
             "weights": self.predictor.weights_name,
             "weights_sha256": self.predictor.weights_sha256,
             "device": self.predictor.device,
             "seconds": round(time.monotonic() - self.began, 1),
             "peak_memory_mb": round(peak / 2**20),
-            "scans": self.entries,
+            "scans": [_entry(outcome) for outcome in sorted(self.outcomes, key=lambda o: place[o.item])],
         }
-        try:
-            with atomic_path(self.output / "run.json", overwrite=True) as temporary:
-                temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        except ScanError as error:
-            complain(str(error))
-            raise typer.Exit(2 if len(self.entries) == 1 else 1) from None
 
 
-def _volumes(result: "Reconstruction") -> dict[str, float]:
-    from ..report import key_numbers
-
-    numbers = key_numbers(result.anomaly_mask, result.brain, result.uncertainty)
-    return {"anomaly_ml": round(numbers.anomaly_ml, 2), "brain_ml": round(numbers.brain_ml, 1)}
-
-
-def _print_result(report: Path, entry: dict[str, Any]) -> None:
-    typer.echo(f"{report}\tanomaly {entry['anomaly_ml']:.1f} mL\tbrain {entry['brain_ml']:.0f} mL")
+def _entry(outcome: "Outcome") -> dict[str, Any]:
+    """What `run.json` says of a scan."""
+    record = outcome.record
+    return {
+        "input": str(outcome.item.path),
+        "state": outcome.state,
+        "error": outcome.reason or None,
+        "seconds": round(outcome.seconds, 1),
+        "outputs": [str(outcome.item.place / name) for name in record.get("outputs", [])],
+        "warnings": record.get("warnings", []),
+        **{key: record[key] for key in ("contrast", "anomaly_ml", "brain_ml") if key in record},
+    }

@@ -15,7 +15,7 @@ from .checks import check_shape, usable_scan
 from .dicom_pixels import DAMAGED, read_pixels
 from .errors import ScanError
 from .itk import LPS_TO_RAS
-from .names import contrast_in_words, contrast_of, shown
+from .names import EXTENSIONS, contrast_in_words, contrast_of, shown
 from .scan import Scan
 
 UNEVEN = 0.05
@@ -24,6 +24,7 @@ UNEVEN = 0.05
 TILTED = 0.01
 """Sideways part of the way from slice to slice above which the volume counts as sheared (gantry tilt)."""
 
+_PREAMBLE = 128  # bytes before a DICOM file's mark
 _GEOMETRY = {
     "Columns": 1,
     "Rows": 1,
@@ -79,6 +80,22 @@ def read_dicom(folder: Path) -> Scan:
         voxels = read_pixels([one.path for one in slices], size)
         contrast = _contrast(slices[0].header, folder)
     return usable_scan(voxels, affine, contrast=contrast, path=folder, what=what, warnings=warnings)
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether DICOM files lie in `folder` itself (told by their content, DICOMDIR aside)."""
+    try:
+        paths = sorted(folder.iterdir())
+        return any(_is_dicom(path) for path in paths if not path.name.lower().endswith(EXTENSIONS))
+    except OSError:
+        return False
+
+
+def _is_dicom(path: Path) -> bool:
+    if path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
 
 
 def _headers(folder: Path, what: str) -> list[tuple[Path, Dataset]]:

@@ -119,6 +119,16 @@ def _text_header(path: Path) -> dict[str, str]:
     return fields
 
 
+def data_file(path: Path) -> Path:
+    """Where a NRRD or MetaImage header says that its voxels are: often the file itself."""
+    return _data_file(path, _text_header(path))
+
+
+def _data_file(path: Path, fields: dict[str, str]) -> Path:
+    name = fields.get("elementdatafile") or fields.get("datafile") or "LOCAL"
+    return path if name.upper() == "LOCAL" else path.parent / name
+
+
 def _has_orientation(fields: dict[str, str]) -> bool:
     if "objecttype" in fields or "ndims" in fields:
         return any(key in fields for key in ("transformmatrix", "rotation", "orientation"))
@@ -141,8 +151,7 @@ def _check_size_on_disk(path: Path, fields: dict[str, str], reader: sitk.ImageFi
     stored = (
         fields.get("encoding", "raw").lower() == "raw" and fields.get("compresseddata", "False") != "True"
     )
-    name = fields.get("elementdatafile") or fields.get("datafile") or "LOCAL"
-    data = path if name.upper() == "LOCAL" else path.parent / name
+    data = _data_file(path, fields)
     if not stored or not data.is_file():  # compressed, or a list of files: ITK finds out by itself
         return
     bits = sitk.GetPixelIDValueAsString(reader.GetPixelID())

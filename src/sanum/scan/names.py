@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -100,12 +99,13 @@ def output_name(path_or_stem: str | Path, desc: str | None, suffix: str, extensi
     return f"{stem_of(path_or_stem)}{entity}_{suffix}{extension}"
 
 
-def collisions(paths: Iterable[str | Path]) -> list[list[Path]]:
-    """List the groups of two or more inputs whose outputs would have the same names."""
-    groups: dict[str, list[Path]] = {}
-    for path in paths:
-        groups.setdefault(stem_of(path), []).append(Path(path))
-    return [group for group in groups.values() if len(group) > 1]
+def folder_name(relative: Path) -> Path:
+    r"""Folders of outputs that mirror those of inputs, without what could leave the output folder.
+
+    >>> folder_name(Path("sub-1/.../two\nlines")).as_posix()
+    'sub-1/scan/two-lines'
+    """
+    return Path(*(_shortened(_plain(part)) for part in relative.parts))
 
 
 def shown(path: str | Path) -> str:
@@ -121,6 +121,10 @@ def _bare_name(path: str | Path) -> str:
     name = path.name
     while (ending := next((e for e in EXTENSIONS if name.lower().endswith(e)), None)) is not None:
         name = name[: -len(ending)]
+    return _plain(name)
+
+
+def _plain(name: str) -> str:
     name = "".join("-" if c in _HOSTILE or not c.isprintable() else c for c in name)
     return name.lstrip(".") or "scan"
 

@@ -5,6 +5,7 @@ import errno
 import gzip
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,10 +116,62 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         _flush(path.parent, os.O_RDONLY)
 
 
+@contextmanager
+def together(folder: Path, name: str, *, last: str) -> Iterator[Path]:
+    """Give a hidden folder in `folder`, and on success put all its files in their places: all, or none.
+
+    Complete and on disk before the first of them moves; what a killed process did not move, `settle` does.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists.
+    name : str
+        Names what belongs together; used by one process at a time.
+    last : str
+        The file that says that the others are whole: its predecessor goes first, and it comes last.
+
+    Raises
+    ------
+    OSError
+        Nothing can be written there.
+    """
+    part, ready = _hidden(folder, name)
+    settle(folder, name, last=last)
+    try:
+        part.mkdir()
+        yield part
+        for path in (*part.iterdir(), part):
+            _flush(path, os.O_RDONLY)
+        part.rename(ready)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    settle(folder, name, last=last)
+
+
+def settle(folder: Path, name: str, *, last: str) -> None:
+    """Finish what `together` had begun to put in place, and remove what it had not, before it was killed."""
+    part, ready = _hidden(folder, name)
+    if part.is_dir():
+        shutil.rmtree(part)
+    if not ready.is_dir():
+        return
+    waiting = sorted(ready.iterdir(), key=lambda path: path.name == last)
+    if waiting:  # so the new `last`, if there is one, has not moved: this is the old one
+        (folder / last).unlink(missing_ok=True)
+    for path in waiting:
+        path.replace(folder / path.name)
+    ready.rmdir()
+
+
 def reason_of(error: OSError) -> str:
     """Why something could not be written, and what to do: the end of a sentence."""
     reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}; choose a folder you can write to")
     return f"{reason[0].lower()}{reason[1:]}"
+
+
+def _hidden(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f".sanum-{name}.part", folder / f".sanum-{name}.ready"
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

@@ -1,0 +1,20 @@
+"""Many scans: what is to be done, what is finished, doing it, and the tables of all."""
+
+from .cluster import ClusterError, run_on_dask
+from .inputs import Item, expand, shard_of, slurm_shard
+from .tables import write_summary, write_tables
+from .work import Outcome, Settings, run
+
+__all__ = [
+    "ClusterError",
+    "Item",
+    "Outcome",
+    "Settings",
+    "expand",
+    "run",
+    "run_on_dask",
+    "shard_of",
+    "slurm_shard",
+    "write_summary",
+    "write_tables",
+]

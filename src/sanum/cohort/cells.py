@@ -1,0 +1,36 @@
+"""Any path or sentence as one cell of a TSV file, and back."""
+
+import re
+
+_PLAIN = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_BACK = {written: plain for plain, written in _PLAIN.items()}
+
+
+def to_cell(text: str) -> str:
+    r"""`text` without tabs and line ends: `\t`, `\n`, `\r`, `\\`, and `\xNN` for other bytes.
+
+    >>> print(to_cell("a\tb\udcff"))
+    a\tb\xff
+    """
+    return "".join(
+        _PLAIN.get(c) or (c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in _bytes(c)))
+        for c in text
+    )
+
+
+def from_cell(cell: str) -> str:
+    r"""What `to_cell` was given.
+
+    >>> from_cell(to_cell("a\\b\tc\udcff\u2028")) == "a\\b\tc\udcff\u2028"
+    True
+    """
+    raw = re.split(r"(\\x[0-9a-f]{2}|\\[tnr\\])", cell)
+    parts = [
+        bytes.fromhex(p[2:]) if p.startswith("\\x") else _bytes(_BACK.get(p, p) if n % 2 else p)
+        for n, p in enumerate(raw)
+    ]
+    return b"".join(parts).decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,110 @@
+"""volumes.tsv, qc.tsv and failed.tsv: one line a scan, made anew from what lies in the output folder.
+
+So they hold whatever any run, restart or shard has done, and none of them can lose another's lines.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..scan import ScanError, atomic_path
+from ..scan.names import shown
+from ..scan.write import reason_of
+from . import lock
+from .cells import to_cell
+from .record import Record, read_record
+from .work import STATE
+
+_VOLUMES = ("path", "results", "brain_ml", "anomaly_ml")
+_QC = ("path", "results", "contrast", "mean_uncertainty", "warnings", "report")
+_FAILED = ("path", "reason")
+_RECORD = "_record.json"  # reconstruction.record_name
+_PATIENCE_S = 60.0
+
+
+def write_tables(output: Path) -> list[tuple[str, str]]:
+    """Write the three tables; returns the lines of failed.tsv.
+
+    Raises
+    ------
+    ScanError
+        They cannot be written.
+    """
+    with _alone(output):
+        records = sorted(_records(output), key=lambda found: os.fsencode(found[0]))
+        failed = sorted(_failures(output / STATE))
+        _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
+        _write(output / "qc.tsv", _QC, (_qc(*found) for found in records))
+        _write(output / "failed.tsv", _FAILED, failed)
+    return failed
+
+
+def write_summary(output: Path, name: str, summary: Record) -> None:
+    """Write what a run has to tell of itself into `output`, as JSON; `ScanError` if that cannot be."""
+    with _alone(output), atomic_path(output / name, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def _records(output: Path) -> Iterator[tuple[str, Record]]:
+    """Where every scan's results are (folder and stem below `output`), and their record."""
+    for place, folders, names in os.walk(output):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.endswith(_RECORD) and (record := read_record(Path(place) / name)):
+                results = Path(place, name.removesuffix(_RECORD)).relative_to(output)
+                yield results.as_posix(), record
+
+
+def _volumes(results: str, record: Record) -> tuple[str, ...]:
+    return record["input"]["path"], results, f"{record['brain_ml']:.1f}", f"{record['anomaly_ml']:.2f}"
+
+
+def _qc(results: str, record: Record) -> tuple[str, ...]:
+    uncertainty = record["mean_uncertainty"]
+    told = (
+        record["contrast"],
+        None if uncertainty is None else f"{uncertainty:.4f}",
+        " | ".join(record["warnings"]),
+        next((name for name in record["outputs"] if name.endswith(".html")), None),
+    )
+    return record["input"]["path"], results, *(cell or "n/a" for cell in told)
+
+
+def _failures(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in folder.glob("*.failed.json"):
+        with suppress(OSError, ValueError, KeyError):  # another run has just done that scan
+            note = json.loads(path.read_text(encoding="utf-8"))
+            yield note["path"], note["reason"]
+
+
+def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    lines = ["\t".join(to_cell(cell) for cell in row) + "\n" for row in [header, *rows]]
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Keep other runs from writing the same tables, and remove what a killed one left of them."""
+    path, run, began = output / STATE / "tables.lock", uuid.uuid4().hex, time.monotonic()
+    try:
+        while not lock.acquire(path, run):
+            if time.monotonic() - began > _PATIENCE_S:
+                raise ScanError(
+                    f"cannot write the tables in {shown(output)}: another run does not end with them"
+                )
+            time.sleep(0.05)
+    except OSError as error:
+        raise ScanError(f"cannot write to {shown(output)}: {reason_of(error)}") from error
+    try:
+        for left in (*output.glob(".sanum-*.tsv"), *output.glob(".sanum-*.json")):
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release(path)
+        with suppress(OSError):  # not empty
+            path.parent.rmdir()

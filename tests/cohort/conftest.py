@@ -1,0 +1,26 @@
+"""Cohorts of small scans."""
+
+import pytest
+
+from sanum.scan import write
+
+from .stand_in import at_once, small_scan
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """Write `count` scans sub-XX/anat/sub-XX_T1w.nii.gz into `tmp_path`/in; returns that folder."""
+
+    def make(count):
+        for n in range(1, count + 1):
+            write(small_scan(n), tmp_path / "in" / f"sub-{n:02d}" / "anat" / f"sub-{n:02d}_T1w.nii.gz")
+        return tmp_path / "in"
+
+    return make
+
+
+@pytest.fixture
+def fast(monkeypatch, phantom_predictor):
+    """`run` without the network's part."""
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    return phantom_predictor

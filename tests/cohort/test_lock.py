@@ -1,0 +1,113 @@
+"""Who may do a scan: locks of the living hold, those left behind do not."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sanum.cohort import lock
+
+
+def left_by(path, pid, *, host=None, run="other", started="1"):
+    who = {"host": host or socket.gethostname(), "pid": pid, "started": started, "run": run}
+    path.write_text(json.dumps(who))
+
+
+def make_old(path):
+    then = time.time() - lock.LONGEST_S - 1
+    os.utime(path, (then, then))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "scan.lock"
+
+
+def test_a_lock_holds_until_it_is_released(path):
+    assert lock.acquire(path, "a")
+    assert not lock.acquire(path, "a")
+    lock.release(path)
+    assert lock.acquire(path, "a")
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def other_process():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.communicate()
+
+
+def test_the_lock_of_a_process_that_lives_is_its_own_until_it_ends(path, other_process):
+    path.parent.mkdir()
+    left_by(path, other_process.pid, started=lock._started(other_process.pid))
+    assert not lock.acquire(path, "a")
+    make_old(path)
+    assert not lock.acquire(path, "a")
+    other_process.kill()
+    while lock._started(other_process.pid) != "gone":  # also where nobody has waited for it yet
+        time.sleep(0.01)
+    assert lock.acquire(path, "a")
+    assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    "left", [{"started": "0"}, {"run": "a"}], ids=["its number used again", "a lost worker"]
+)
+def test_a_lock_of_a_number_that_lives_may_be_left_behind(path, other_process, left):
+    path.parent.mkdir()
+    left_by(path, other_process.pid, **{"started": lock._started(other_process.pid), **left})
+    assert lock.acquire(path, "a")
+
+
+def test_a_lock_with_this_process_s_number_is_from_before_a_restart(path):
+    path.parent.mkdir()
+    left_by(path, os.getpid(), started=lock._started(os.getpid()))
+    assert lock.acquire(path, "a")
+
+
+def test_a_lock_of_another_machine_holds_for_a_while(path):
+    path.parent.mkdir()
+    left_by(path, 1, host="elsewhere")
+    assert not lock.acquire(path, "a")
+    assert lock.acquire(path, "other")  # the same run, whose worker was lost
+    left_by(path, 1, host="elsewhere")
+    make_old(path)
+    assert lock.acquire(path, "a")
+
+
+def test_a_lock_without_its_maker_s_name_was_made_just_now_or_is_left_behind(path):
+    path.parent.mkdir()
+    path.touch()
+    assert not lock.acquire(path, "a")
+    make_old(path)
+    assert lock.acquire(path, "a")
+
+
+def test_of_many_who_find_a_lock_left_behind_one_gets_it(path):
+    path.parent.mkdir()
+    code = (
+        "import runpy, sys\nfrom pathlib import Path\n"
+        f"acquire = runpy.run_path({lock.__file__!r})['acquire']\n"
+        "print('ready', flush=True); input()\n"
+        "print(acquire(Path(sys.argv[1]), sys.argv[2]), flush=True); input()"
+    )
+    words = [sys.executable, "-c", code, str(path)]
+    many = [
+        subprocess.Popen([*words, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for n in range(4)
+    ]
+    for one in many:
+        assert one.stdout.readline() == "ready\n"
+    left_by(path, 2**22 + 1)
+    for one in many:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    got = [one.stdout.readline().strip() for one in many]
+    for one in many:
+        one.communicate("\n")
+    assert sorted(got) == ["False", "False", "False", "True"]
