@@ -60,6 +60,9 @@ def here(source, phantom_predictor, tmp_path, monkeypatch):
     (folder / "data" / "ixi").symlink_to(source.root)
     (folder / "data" / "lesions").symlink_to(source.lesions)
     write(small, folder / "scan.nii.gz")
+    for name in ("sub-01", "sub-02"):
+        write(small, folder / "scans" / name / "anat" / f"{name}_T1w.nii.gz")
+    (folder / "cohort.tsv").write_text("path\nscans/sub-01/anat/sub-01_T1w.nii.gz\n")
     monkeypatch.chdir(folder)
     return folder
 
