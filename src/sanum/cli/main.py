@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import demo, generate, info, reconstruct, train
+from . import demo, generate, info, reconstruct, train, weights
 from .messages import complain
 
 _INTERRUPTED = 130
@@ -21,6 +21,7 @@ app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)
+app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)
 
 

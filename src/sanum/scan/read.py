@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -17,7 +17,7 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHError
 from nibabel.imageglobals import logger as nibabel_logger
-from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialHeader, SpatialImage
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
 from .checks import (
@@ -144,14 +144,15 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
     with _unreadable(what, f"{kind} file"), gzip.open(path) if packed else path.open("rb") as stream:
         start = stream.read(NIFTI2_BYTES)
         oriented = kind == "NIfTI" or start[28:30] != b"\0\0"  # goodRASFlag, which nibabel overwrites
+        header_type: Any
         if kind == "MGH":
-            reader, length = nib.MGHImage, DATA_OFFSET
+            header_type, length = nib.MGHImage.header_class, DATA_OFFSET
         elif NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
-            reader, length = nib.Nifti2Image, NIFTI2_BYTES
+            header_type, length = nib.Nifti2Header, NIFTI2_BYTES
         else:
-            reader, length = nib.Nifti1Image, NIFTI1_BYTES
+            header_type, length = nib.Nifti1Header, NIFTI1_BYTES
         with _remarks() as remarks:
-            header = reader.header_class.from_fileobj(io.BytesIO(start[:length] + bytes(4)))
+            header = header_type.from_fileobj(io.BytesIO(start[:length] + bytes(4)))
         voxels = ArrayProxy(stream, header, mmap=False)
         scan = _from_nibabel(voxels, header, header.get_best_affine(), path, what, volume)
         for remark in remarks:
@@ -163,7 +164,7 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
 
 def _from_nibabel(
     dataobj: Any,
-    header: SpatialHeader,
+    header: Any,
     affine: npt.NDArray[Any] | None,
     path: Path | None,
     what: str,
@@ -177,14 +178,14 @@ def _from_nibabel(
     if path is not None and isinstance(dataobj, ArrayProxy) and path.is_file():
         _check_size_on_disk(dataobj, path, what)
     nifti = isinstance(header, nib.Nifti1Header)
-    codes = [int(header[c]) for c in ("sform_code", "qform_code") if nifti]
+    oriented = not nifti or any(int(header[code]) for code in ("sform_code", "qform_code"))
     return usable_scan(
         _values(dataobj, index),
         affine,
         contrast=contrast_of(path) if path else None,
         path=path,
         what=what,
-        warnings=(UNKNOWN_SIDES,) if codes == [0, 0] else (),
+        warnings=() if oriented else (UNKNOWN_SIDES,),
     )
 
 
@@ -208,7 +209,7 @@ def _check_size_on_disk(proxy: ArrayProxy, path: Path, what: str) -> None:
         )
 
 
-def _read_to_checksum(stream: IO[bytes], end: int, what: str) -> None:
+def _read_to_checksum(stream: Any, end: int, what: str) -> None:
     """Read a gzip file on to its checksum, but not far beyond byte `end`, where its voxels end."""
     while stream.read(1 << 20):
         if stream.tell() > end + MOST_BESIDE:
