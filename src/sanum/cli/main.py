@@ -14,7 +14,6 @@ _WrongUse: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 app = typer.Typer(
     name="sanum",
     help="One brain scan in; its healthy anatomy, an anomaly and an uncertainty map out. Research use only.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
