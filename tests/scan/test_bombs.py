@@ -188,6 +188,13 @@ def test_a_length_that_lies_makes_no_room(tmp_path):
     assert (ran.returncode, ran.stdout) == (0, "0\n"), ran.stderr
 
 
+def test_a_file_of_empty_tags_is_left_soon(tmp_path, refusal):
+    """Each took its time, and three million bytes hold 400,000 of them."""
+    path = slice_file(tmp_path / "slice")
+    path.write_bytes(path.read_bytes() + bytes(3_000_000))
+    assert "is a damaged DICOM file" in refusal(tmp_path)
+
+
 def test_a_deflated_file_is_refused(tmp_path, refusal):
     slice_file(tmp_path / "slice", pydicom.uid.DeflatedExplicitVRLittleEndian)
     assert "slice is a deflated DICOM file" in refusal(tmp_path)

@@ -30,20 +30,30 @@ DAMAGED = (
 """What pydicom raises on damaged files and unusable tags."""
 
 
+MOST_READS = 100_000
+"""Tags of one slice are hundreds, with two reads each; a file of nothing but empty tags takes hours."""
+
 _SOI = b"\xff\xd8"
 _SIZ = b"\xff\x4f\xff\x51"
 _SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 class _Bounded(io.BufferedReader):
-    """A file that is asked for no more than is there: room is made before it is found to be less."""
+    """A file that is asked for no more than is there, for room is made before it is found to be less.
+
+    Nor more often than makes sense.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path))
         self.size = os.fstat(self.fileno()).st_size
+        self.reads = 0
 
     def read(self, size: int | None = -1) -> bytes:
         """Up to `size` bytes."""
+        self.reads += 1
+        if self.reads > MOST_READS:
+            raise ValueError("more tags than an image has")
         if size is not None and size > self.size:
             size = self.size
         return super().read(size)
