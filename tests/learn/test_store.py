@@ -181,6 +181,7 @@ def test_killed_in_the_middle(table, host):
     slow, good = host(pause=0.05), host()
     one = process(table(slow.url))
     while not any(p.stat().st_size for p in store.cache().glob(".*.part")):
+        assert one.poll() is None
         time.sleep(0.01)
     one.send_signal(signal.SIGKILL)
     one.communicate()

@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -32,16 +33,21 @@ def test_hundreds_of_damaged_files():
 
 
 def test_the_fuzzer_sees_failures():
-    """Without room for anything, every reading fails."""
+    """Another exception, too much memory, and a crash."""
     code = (
-        "import sys; sys.path.insert(0, 'bench'); import fuzz\n"
-        "fuzz.SPARE_BYTES = fuzz.COPIES = 0\n"
-        "print(fuzz.outcome('plain', {'scan.nii': bytes(348) + bytes(1 << 22)}))\n"
-        "fuzz.read = lambda *_, **__: 1 / 0\n"
-        "print(fuzz.outcome('plain', {'scan.nii': b''}))\n"
+        "import os, sys; sys.path.insert(0, 'bench'); import fuzz\n"
+        "def broken(path, **_):\n"
+        "    what = path.read_bytes()\n"
+        "    if what == b'crash': os.abort()\n"
+        "    try: bytearray(1 << 30 if what == b'memory' else -1)\n"
+        "    except MemoryError as error: raise fuzz.ScanError('broken') from error\n"
+        "fuzz.read = broken\n"
+        "for what in (b'other', b'memory', b'crash'):\n"
+        "    print(fuzz.outcome('plain', {'scan.nii': what}), flush=True)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert "FAILED ZeroDivisionError" in ran.stdout, ran.stderr
+    assert ran.stdout == "FAILED ValueError: negative count\nFAILED needs too much memory: MemoryError()\n"
+    assert ran.returncode == -signal.SIGABRT
 
 
 # --- gzip
@@ -137,6 +143,12 @@ def test_lies_about_the_packed_size(packed, refusal, size):
     path, header, data = packed("scan.mha")
     path.write_bytes(re.sub(rb"CompressedDataSize = \d+", b"CompressedDataSize = " + size, header) + data)
     assert "cut short" in refusal(path)
+
+
+def test_free_pairs_of_nrrd_are_no_fields(packed, voxels):
+    path, header, data = packed("scan.nrrd")
+    path.write_bytes(header[:-1] + b"encoding:=raw\ndata file:=nothing\n\n" + data)
+    np.testing.assert_array_equal(read(path).voxels, voxels)
 
 
 def test_nrrd_claims_more_than_gzip_can_hold(packed, refusal):

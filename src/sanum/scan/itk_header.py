@@ -66,7 +66,9 @@ def read_header(path: Path) -> TextHeader:
     end = re.search(rb"ElementDataFile[^\n]*(\n|$)" if meta else rb"\r?\n\r?\n", text)
     text = text[: end.end()] if end else text
     fields: dict[str, str] = {}
-    for line in text.decode("latin-1").splitlines():
+    for line in text.decode("latin-1").split("\n"):
+        if ":=" in line:  # NRRD's free pairs, which are no fields
+            continue
         separator = ":" if ":" in line and "=" not in line.split(":")[0] else "="
         key, _, value = line.partition(separator)
         fields[key.strip().lower().replace(" ", "")] = value.strip()
@@ -86,7 +88,9 @@ def read_header(path: Path) -> TextHeader:
 
 
 def _meta_packing(text: bytes, fields: dict[str, str]) -> str:
-    """Packing of a MetaImage. `NDims` is counted wherever it stands, so that MetaIO finds no other one."""
+    """Packing of a MetaImage. Keys are counted wherever they stand, so that MetaIO finds no other ones."""
+    if text.count(b"CompressedDataSize") > 1 or text.count(b"CompressedData") > 2:
+        raise ValueError("expected CompressedData and CompressedDataSize once")
     if text.count(b"NDims") != 1 or re.findall(rb"NDims *= *([0-9]*)", text) not in _DIMENSIONS:
         raise ValueError("expected one NDims, of 2 to 5")
     if fields.get("compresseddata", "False")[:1] not in ("T", "t", "1"):
