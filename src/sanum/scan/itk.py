@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,26 +22,31 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _STDERR = 2
 
 
+_SILENCE = threading.Lock()
+
+
 @contextlib.contextmanager
 def quiet_natives() -> Iterator[None]:
     """Send what ITK's C libraries write straight to file descriptor 2 to nowhere, for the whole process.
 
     MetaIO and GDCM tell of broken files there, past Python and in several lines; the same files make ITK
-    raise, and that becomes our one sentence.
+    raise, and that becomes our one sentence. One thread at a time, or the second would take "nowhere" for
+    what is to be put back.
     """
-    try:
-        sys.stderr.flush()
-        kept = os.dup(_STDERR)
-    except (OSError, AttributeError):  # no stderr: nothing to silence
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), _STDERR)
-        yield
-    finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
+    with _SILENCE:
+        try:
+            sys.stderr.flush()
+            kept = os.dup(_STDERR)
+        except (OSError, AttributeError):  # no stderr: nothing to silence
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), _STDERR)
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
 
 
 def itk_reader(path: Path, image_io: str) -> sitk.ImageFileReader:

@@ -4,6 +4,7 @@ import gzip
 import io
 import logging
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -238,10 +239,13 @@ def _values(proxy: Any, index: int | None) -> npt.NDArray[Any]:
 
 @contextmanager
 def _remarks() -> Iterator[list[str]]:
-    """Collect what nibabel would log to stderr about a header that it repairs."""
+    """Collect what nibabel would log to stderr, in this thread, about a header that it repairs."""
     remarks: list[str] = []
+    reading = threading.get_ident()
 
     def keep(record: logging.LogRecord) -> bool:
+        if record.thread != reading:
+            return True
         remarks.append(record.getMessage())
         return False
 
