@@ -149,6 +149,13 @@ def test_lies_about_the_packed_size(packed, refusal, size):
     assert "cut short" in refusal(path)
 
 
+def test_spacings_that_overflow(packed, refusal):
+    """A warning of NumPy came before the sentence."""
+    path, header, data = packed("scan.mha")
+    path.write_bytes(re.sub(rb"ElementSpacing = .*", b"ElementSpacing = 1e308 1e308 1e308", header) + data)
+    assert refusal(path)
+
+
 def test_free_pairs_of_nrrd_are_no_fields(packed, voxels):
     path, header, data = packed("scan.nrrd")
     path.write_bytes(header[:-1] + b"encoding:=raw\ndata file:=nothing\n\n" + data)

@@ -58,6 +58,7 @@ _BROKEN_FILE = (
 )
 
 
+@np.errstate(all="ignore")  # what overflows is found by the checks
 def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = None) -> Scan:
     """Read one 3D scan.
 
@@ -260,8 +261,7 @@ def _remarks() -> Iterator[list[str]]:
 def _unreadable(what: str, kind: str) -> Iterator[None]:
     """Turn whatever a broken file makes the reader raise into one sentence."""
     try:
-        with np.errstate(all="ignore"):  # what overflows is found by the checks
-            yield
+        yield
     except ScanError:
         raise
     except _BROKEN_FILE as error:
