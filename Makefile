@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check lint bench docs clean
+.PHONY: demo test check lint audit fuzz bench docs clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -21,8 +21,20 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck containers/sanum .ci/run
+	$(BIN)/hadolint containers/Dockerfile
+	$(BIN)/python .ci/licences.py
 
-check: lint test  ## linters and tests
+check: lint test  ## linters, licences of the dependencies, and tests
+
+audit: $(READY)  ## known vulnerabilities of what is installed (needs the network), and CITATION.cff
+	test -x .venv-audit/bin/pip-audit || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit cffconvert
+	.venv-audit/bin/cffconvert --validate
+	.venv-audit/bin/pip-audit --skip-editable --path "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
+
+fuzz: $(READY)  ## ten thousand damaged scans
+	$(BIN)/python bench/fuzz.py --inputs 10000
 
 bench: $(READY)  ## speed and memory of the shipped model (needs the data folder)
 	$(BIN)/python bench/inference.py --data ../shared/data
@@ -32,4 +44,4 @@ docs: $(READY)  ## the site, from docs/ and the docstrings, into site/
 	@echo "open site/index.html, or for its search: $(BIN)/python -m http.server -d site"
 
 clean:
-	rm -rf .venv demo build dist site
+	rm -rf .venv .venv-audit demo build dist site

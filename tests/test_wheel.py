@@ -40,7 +40,9 @@ def test_the_weights_are_inside(wheel):
     folder = "sanum/methods/una/weights/"
     with zipfile.ZipFile(wheel) as z:
         assert {folder + "una-compact.safetensors", folder + "una-compact.sha256"} <= set(z.namelist())
-        assert "sanum/methods/una/MODEL_CARD.md" in z.namelist()
+        assert {"sanum/methods/una/MODEL_CARD.md", "sanum/learn/weights.json", "sanum/py.typed"} <= set(
+            z.namelist()
+        )
         assert not [n for n in z.namelist() if n.startswith(("tests", "bench", "runs"))]
     assert wheel.stat().st_size < 30e6
 

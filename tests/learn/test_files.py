@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from sanum.learn.files import replace_whole
@@ -29,3 +31,16 @@ def test_a_writer_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         replace_whole(tmp_path / "file", lambda p: None)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_those_of_any_new_file(tmp_path, umask, mode):
+    def private(partial):
+        partial.touch(mode=0o600)
+
+    before = os.umask(umask)
+    try:
+        replace_whole(tmp_path / "file", private)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode

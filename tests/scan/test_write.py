@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sanum.scan import Scan, ScanError, atomic_path, read, write
+from sanum.scan.names import output_name
 from sanum.scan.write import settle, together
 
 
@@ -143,6 +144,7 @@ FULL_DISK = """
 import resource, sys
 import numpy as np
 from sanum.scan import Scan, ScanError, write
+from sanum.scan.names import output_name
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 noise = np.random.default_rng(0).integers(0, 2**15, (40, 40, 40)).astype(np.int16)
 try:
@@ -263,3 +265,37 @@ class TestTogether:
         (tmp_path / ".sanum-y.part").mkdir()  # somebody else's
         settle(tmp_path, "x", last="x.json")
         assert left_in(tmp_path) == [".sanum-y.part"]
+
+
+HOSTILE = [
+    "../up",
+    "a b",
+    'it\'s "it"',
+    "new\nline\x1b[2J",
+    "x" * 255,
+    "\udcff\udcfe",
+    "..",
+    "/etc/x",
+    "a\\..\\b",
+    "-o",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_end_inside_the_folder(scan, tmp_path, name):
+    path = tmp_path / "out" / output_name(f"in/{name}.nii", "anatomy", "T1w")
+    write(scan, path)
+    (written,) = tmp_path.rglob("*.nii.gz")
+    assert written.parent == tmp_path / "out"
+    assert written.name.isprintable()
+
+
+def test_a_link_that_points_outside_is_replaced_and_not_followed(scan, tmp_path):
+    outside = tmp_path / "outside.nii.gz"
+    outside.write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scan.nii.gz").symlink_to(outside)
+    with pytest.raises(ScanError, match="exists"):
+        write(scan, tmp_path / "out" / "scan.nii.gz")
+    assert not write(scan, tmp_path / "out" / "scan.nii.gz", overwrite=True).is_symlink()
+    assert outside.read_text() == "mine"

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import demo, evaluate, generate, info, reconstruct, train
+from . import demo, evaluate, generate, info, reconstruct, train, weights
 from .messages import complain
 
 _INTERRUPTED = 130
@@ -14,7 +14,6 @@ _WrongUse: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 app = typer.Typer(
     name="sanum",
     help="One brain scan in; its healthy anatomy, an anomaly and an uncertainty map out. Research use only.",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
@@ -22,6 +21,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)
 app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.command)
+app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)
 
 

@@ -13,7 +13,7 @@ from .. import __version__
 from ..reconstruction import Reconstruction, output_names, record_name
 from ..report import key_numbers
 from ..scan import Scan, ScanError, read
-from ..scan.itk import data_file
+from ..scan.itk_header import read_header
 from ..scan.names import shown
 from .inputs import Item
 
@@ -132,8 +132,9 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.iterdir() if file.is_file())
         return
     yield path
-    if path.suffix.lower() in (".nhdr", ".mhd") and (data := data_file(path)).is_file():
-        yield data
+    if path.suffix.lower() in (".nhdr", ".mhd"):
+        with suppress(ScanError, ValueError):  # damaged: reading it says so
+            yield read_header(path).data
 
 
 def _short(value: Any) -> str:

@@ -1,6 +1,5 @@
 """Weights on disk: safetensors in half precision, with a header that says what they are."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .files import replace_whole
+from .files import replace_whole, sha256
+from .store import WeightsError
 
 FORMAT = 1
 
 
-class WeightsError(ValueError):
-    """Weights that are missing, damaged, or of another version."""
+__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights", "sha256"]
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any) -> str:
@@ -60,12 +59,3 @@ def load_weights(
             f"this version of sanum reads {FORMAT}; update one of them"
         )
     return state, description
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as f:
-        while block := f.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -13,6 +13,12 @@ from .scan import Scan
 MOST_VOXELS_AN_AXIS = 1500
 MOST_VOXELS = 10**9
 SPACING_MM = (0.1, 20.0)
+MOST_DEFLATED = 1032
+"""Deflate shrinks at most this many times; a header that claims more lies."""
+
+MOST_BESIDE = 16 << 20
+"""Bytes that may stand before the voxels (NIfTI's extensions) and after them (MGH's footer)."""
+
 HOUNSFIELD_BELOW = -5.0
 """A CT has voxels below this: fat is near -100 HU and air at -1000; stripped templates reach -25."""
 

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from .checks import check_shape, usable_scan
-from .dicom_pixels import DAMAGED, read_pixels
+from .dicom_file import DAMAGED, open_dicom
+from .dicom_pixels import read_pixels
 from .errors import ScanError
 from .itk import LPS_TO_RAS
 from .names import EXTENSIONS, contrast_in_words, contrast_of, shown
@@ -107,10 +108,12 @@ def _headers(folder: Path, what: str) -> list[tuple[Path, Dataset]]:
         raise ScanError(f"{what} cannot be listed: check its permissions") from error
     for path in paths:
         try:
-            header = pydicom.dcmread(path, stop_before_pixels=True)
+            header = open_dicom(path, pixels=False)
             is_image = "Rows" in header and "Columns" in header
         except InvalidDicomError:
             continue
+        except ScanError:
+            raise
         except DAMAGED as error:
             raise ScanError(
                 f"{shown(path.name)} in {what} is a damaged DICOM file: copy the series again"

@@ -1,34 +1,23 @@
 """The pixels of single-slice DICOM files: decoded, rescaled, stacked."""
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 import SimpleITK as sitk
-from pydicom.errors import BytesLengthException
+from pydicom.encaps import get_frame
+from pydicom.uid import RLELossless
 
+from .dicom_file import DAMAGED, codestream_size, open_dicom
 from .errors import ScanError
-from .itk import quiet_natives
+from .itk import itk_reader, quiet_natives
 from .names import shown
 
-DAMAGED = (
-    OSError,
-    EOFError,
-    struct.error,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    MemoryError,
-    BytesLengthException,
+_UNREADABLE = (
+    "{name} is compressed as {syntax}, which cannot be read or is damaged: export the series uncompressed"
 )
-"""What pydicom raises on damaged files and unusable tags."""
 
 
 def read_pixels(paths: Sequence[Path], size: tuple[int, int, int]) -> npt.NDArray[Any]:
@@ -68,8 +57,10 @@ def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
     """Rescaled pixels (rows, columns) of one file."""
     name = shown(path.name)
     try:
-        dataset = pydicom.dcmread(path)
+        dataset = open_dicom(path, pixels=True)
         syntax = dataset.file_meta.TransferSyntaxUID
+        if syntax.is_encapsulated and syntax != RLELossless:
+            _check_codestream(dataset.PixelData, shape, name, syntax.name)
         slope = float(dataset.get("RescaleSlope") or 1.0)
         intercept = float(dataset.get("RescaleIntercept") or 0.0)
         try:
@@ -87,17 +78,21 @@ def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
     return (pixels * slope + intercept).astype(np.float32)
 
 
+def _check_codestream(pixel_data: bytes, shape: tuple[int, int], name: str, syntax: str) -> None:
+    """Refuse a packed image of another size than the tags say, before its decoder makes room for it."""
+    found = codestream_size(get_frame(pixel_data, 0, number_of_frames=1))
+    if found is None:
+        raise ScanError(_UNREADABLE.format(name=name, syntax=shown(syntax)))
+    if found != shape:
+        raise ScanError(f"{name} has pixels {found} where its header says {shape}: export it again")
+
+
 def _pixels_by_gdcm(path: Path, shape: tuple[int, int], syntax: str) -> npt.NDArray[Any]:
     """Pixels in the JPEG family, which pydicom leaves to plugins and GDCM decodes and rescales."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+    reader = itk_reader(path, "GDCMImageIO")
     try:
         with quiet_natives():
             pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
     except (RuntimeError, ValueError) as error:
-        raise ScanError(
-            f"{shown(path.name)} is compressed as {shown(syntax)}, which cannot be read or is damaged: "
-            "export the series uncompressed"
-        ) from error
+        raise ScanError(_UNREADABLE.format(name=shown(path.name), syntax=shown(syntax))) from error
     return pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sys
+import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,15 @@ import SimpleITK as sitk
 
 from .checks import UNKNOWN_SIDES, check_shape, pick_volume, usable_scan
 from .errors import ScanError
+from .itk_header import TextHeader, check_voxels, read_header
 from .names import contrast_of, shown
 from .scan import Scan
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_LONGEST_HEADER = 65536
 _STDERR = 2
+
+
+_SILENCE = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -25,21 +30,43 @@ def quiet_natives() -> Iterator[None]:
     """Send what ITK's C libraries write straight to file descriptor 2 to nowhere, for the whole process.
 
     MetaIO and GDCM tell of broken files there, past Python and in several lines; the same files make ITK
-    raise, and that becomes our one sentence.
+    raise, and that becomes our one sentence. One thread at a time, or the second would take "nowhere" for
+    what is to be put back.
+    """
+    with _SILENCE:
+        try:
+            sys.stderr.flush()
+            kept = os.dup(_STDERR)
+        except (OSError, AttributeError):  # no stderr: nothing to silence
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), _STDERR)
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
+
+
+def itk_reader(path: Path, image_io: str) -> sitk.ImageFileReader:
+    """Reader of one format; left to itself, ITK lets the content choose among twenty.
+
+    Raises
+    ------
+    ScanError
+        A path that is not UTF-8, which would end the process.
     """
     try:
-        sys.stderr.flush()
-        kept = os.dup(_STDERR)
-    except (OSError, AttributeError):  # no stderr: nothing to silence
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), _STDERR)
-        yield
-    finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ScanError(
+            f"{shown(path)} is not a UTF-8 name: expected one for this format; rename the file or its folder"
+        ) from error
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(image_io)
+    reader.SetFileName(str(path))
+    return reader
 
 
 def read_itk(path: Path, *, volume: int | None = None) -> Scan:
@@ -60,21 +87,21 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
     Raises
     ------
     ScanError
-        As `sanum.scan.read`.
+        As `sanum.scan.read`; voxels that are spread over several files.
     """
     what = shown(path.name)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    meta = path.suffix.lower() in (".mha", ".mhd")
+    reader = itk_reader(path, "MetaImageIO" if meta else "NrrdImageIO")
     try:
-        fields = _text_header(path)
+        header = read_header(path)
         with quiet_natives():
-            voxels, affine = _volume(reader, path, fields, volume, what)
-    except (RuntimeError, OSError, ValueError, OverflowError, MemoryError) as error:
+            voxels, affine = _volume(reader, header, volume, what)
+    except (RuntimeError, OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, ScanError):
             raise
         raise ScanError(
-            f"{what} cannot be read as NRRD or MetaImage: it is damaged, cut short or its data file is "
-            "missing; copy or convert it again"
+            f"{what} cannot be read as NRRD or MetaImage: it is damaged, cut short or not what its name "
+            "says; copy or convert it again"
         ) from error
     return usable_scan(
         voxels,
@@ -82,12 +109,12 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
         contrast=contrast_of(path),
         path=path,
         what=what,
-        warnings=() if _has_orientation(fields) else (UNKNOWN_SIDES,),
+        warnings=() if header.has_orientation else (UNKNOWN_SIDES,),
     )
 
 
 def _volume(
-    reader: sitk.ImageFileReader, path: Path, fields: dict[str, str], volume: int | None, what: str
+    reader: sitk.ImageFileReader, header: TextHeader, volume: int | None, what: str
 ) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
     """Voxels (X, Y, Z) and affine (RAS+), after the checks that need no voxels."""
     reader.ReadImageInformation()
@@ -95,44 +122,12 @@ def _volume(
     check_shape(size, what)
     _check_pixels(reader, what)
     index = pick_volume(size, volume, what)
-    _check_size_on_disk(path, fields, reader, what)
+    check_voxels(header, _claimed_bytes(reader), what)
     affine = _ras_affine(reader)
     if len(size) > 3:
         reader.SetExtractIndex([0, 0, 0, index or 0])
         reader.SetExtractSize([*size[:3], 0])
     return sitk.GetArrayFromImage(reader.Execute()).T, affine
-
-
-def _text_header(path: Path) -> dict[str, str]:
-    """Fields of the header, `key: value` or `key = value`; keys in lower case without blanks."""
-    with path.open("rb") as stream:
-        text = stream.read(_LONGEST_HEADER).decode("latin-1")
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        if not line.strip():
-            break
-        separator = ":" if ":" in line and "=" not in line.split(":")[0] else "="
-        key, _, value = line.partition(separator)
-        fields[key.strip().lower().replace(" ", "")] = value.strip()
-        if "elementdatafile" in fields:
-            break
-    return fields
-
-
-def data_file(path: Path) -> Path:
-    """Where a NRRD or MetaImage header says that its voxels are: often the file itself."""
-    return _data_file(path, _text_header(path))
-
-
-def _data_file(path: Path, fields: dict[str, str]) -> Path:
-    name = fields.get("elementdatafile") or fields.get("datafile") or "LOCAL"
-    return path if name.upper() == "LOCAL" else path.parent / name
-
-
-def _has_orientation(fields: dict[str, str]) -> bool:
-    if "objecttype" in fields or "ndims" in fields:
-        return any(key in fields for key in ("transformmatrix", "rotation", "orientation"))
-    return "space" in fields
 
 
 def _check_pixels(reader: sitk.ImageFileReader, what: str) -> None:
@@ -146,22 +141,11 @@ def _check_pixels(reader: sitk.ImageFileReader, what: str) -> None:
         )
 
 
-def _check_size_on_disk(path: Path, fields: dict[str, str], reader: sitk.ImageFileReader, what: str) -> None:
-    """Compare what an uncompressed file claims with what is there, before ITK allocates it."""
-    stored = (
-        fields.get("encoding", "raw").lower() == "raw" and fields.get("compresseddata", "False") != "True"
-    )
-    data = _data_file(path, fields)
-    if not stored or not data.is_file():  # compressed, or a list of files: ITK finds out by itself
-        return
+def _claimed_bytes(reader: sitk.ImageFileReader) -> int:
+    """Bytes of all voxels, unpacked."""
     bits = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     width = next((n // 8 for n in (8, 16, 32, 64) if f"{n}-bit" in bits), 1)
-    claimed = int(np.prod(reader.GetSize(), dtype=object)) * width
-    if claimed > data.stat().st_size:
-        raise ScanError(
-            f"{what} is cut short: its header claims {claimed} bytes of voxels and {shown(data.name)} has "
-            f"{data.stat().st_size} bytes; copy or download it again"
-        )
+    return int(np.prod(reader.GetSize(), dtype=object)) * width
 
 
 def _ras_affine(reader: sitk.ImageFileReader) -> npt.NDArray[np.float64]:

@@ -1,8 +1,10 @@
 """`read`: one brain scan from a file, a DICOM folder, a nibabel image or a `Scan`."""
 
 import gzip
+import io
 import logging
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +16,28 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.fileholders import FileHolder
-from nibabel.freesurfer.mghformat import MGHError
+from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHError
 from nibabel.imageglobals import logger as nibabel_logger
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
-from .checks import UNKNOWN_SIDES, check_dtype, check_shape, pick_volume, usable_scan
+from .checks import (
+    MOST_BESIDE,
+    MOST_DEFLATED,
+    UNKNOWN_SIDES,
+    check_dtype,
+    check_shape,
+    pick_volume,
+    usable_scan,
+)
 from .dicom import read_dicom
 from .errors import ScanError
 from .itk import read_itk
 from .names import EXTENSIONS, contrast_of, shown
 from .scan import Scan
 
-MOST_DEFLATED = 1032
-"""Deflate shrinks at most this many times; a header that claims more lies."""
-
-NIFTI2_SIZE = (540).to_bytes(4, "little")
-"""First bytes of a NIfTI-2 header; NIfTI-1 has 348 there."""
+NIFTI1_BYTES, NIFTI2_BYTES = 348, 540
+"""Lengths of the headers, which are also the first number in them."""
 
 _BROKEN_FILE = (
     OSError,
@@ -52,6 +58,7 @@ _BROKEN_FILE = (
 )
 
 
+@np.errstate(all="ignore")  # what overflows is found by the checks
 def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = None) -> Scan:
     """Read one 3D scan.
 
@@ -83,7 +90,7 @@ def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = Non
         path = Path(name) if name else None
         what = shown(path.name) if path else "the image"
         with _unreadable(what, "nibabel image"):
-            return _from_nibabel(source, path, what, volume)
+            return _from_nibabel(source.dataobj, source.header, source.affine, path, what, volume)
     if not isinstance(source, (str, Path)):
         raise ScanError(
             f"cannot read a scan from {type(source).__name__}: expected a path, a nibabel image or a Scan"
@@ -129,63 +136,93 @@ def _from_path(path: Path, volume: int | None) -> Scan:
 
 
 def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan:
-    """Read NIfTI or MGH from a stream that is ours: closed whatever happens, gzip read to its checksum."""
+    """Read NIfTI or MGH from a stream that is ours: closed whatever happens, gzip read to its checksum.
+
+    The header alone is handed to nibabel, without extensions, whose lengths it would believe, and without
+    MGH's footer, for which it would unpack the whole file.
+    """
     packed = ending in (".nii.gz", ".mgz")
     kind = "MGH" if ending in (".mgh", ".mgz") else "NIfTI"
     with _unreadable(what, f"{kind} file"), gzip.open(path) if packed else path.open("rb") as stream:
-        start = stream.read(30)
-        stream.seek(0)
+        start = stream.read(NIFTI2_BYTES)
+        oriented = kind == "NIfTI" or start[28:30] != b"\0\0"  # goodRASFlag, which nibabel overwrites
+        header_type: Any
         if kind == "MGH":
-            reader: Any = nib.MGHImage
-            oriented = start[28:30] != b"\0\0"  # goodRASFlag, which nibabel overwrites
+            header_type, length = nib.MGHImage.header_class, DATA_OFFSET
+        elif NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
+            header_type, length = nib.Nifti2Header, NIFTI2_BYTES
         else:
-            reader = nib.Nifti2Image if start[:4] in (NIFTI2_SIZE, NIFTI2_SIZE[::-1]) else nib.Nifti1Image
-            oriented = True
+            header_type, length = nib.Nifti1Header, NIFTI1_BYTES
         with _remarks() as remarks:
-            image = reader.from_file_map({"image": FileHolder(fileobj=stream)}, mmap=False)
-        scan = _from_nibabel(image, path, what, volume)
+            header = header_type.from_fileobj(io.BytesIO(start[:length] + bytes(4)))
+        voxels = ArrayProxy(stream, header, mmap=False)
+        scan = _from_nibabel(voxels, header, header.get_best_affine(), path, what, volume)
         for remark in remarks:
             scan = scan.warn(f"the header is faulty: {remark}")
-        while packed and stream.read(1 << 20):
-            pass
+        if packed:
+            _read_to_checksum(stream, int(voxels.offset) + _claimed_bytes(voxels), what)
     return scan if oriented else scan.warn(UNKNOWN_SIDES)
 
 
-def _from_nibabel(image: SpatialImage, path: Path | None, what: str, volume: int | None) -> Scan:
-    shape = tuple(int(n) for n in image.shape)
+def _from_nibabel(
+    dataobj: Any,
+    header: Any,
+    affine: npt.NDArray[Any] | None,
+    path: Path | None,
+    what: str,
+    volume: int | None,
+) -> Scan:
+    """Check and take what nibabel found; `dataobj` is an array or, still on disk, an `ArrayProxy`."""
+    shape = tuple(int(n) for n in dataobj.shape)
     check_shape(shape, what)
-    check_dtype(image.get_data_dtype(), what)
+    check_dtype(header.get_data_dtype(), what)
     index = pick_volume(shape, volume, what)
-    _check_size_on_disk(image, path, what)
-    codes = [int(image.header[c]) for c in ("sform_code", "qform_code") if isinstance(image, nib.Nifti1Pair)]
+    if path is not None and isinstance(dataobj, ArrayProxy) and path.is_file():
+        _check_size_on_disk(dataobj, path, what)
+    nifti = isinstance(header, nib.Nifti1Header)
+    oriented = not nifti or any(int(header[code]) for code in ("sform_code", "qform_code"))
     return usable_scan(
-        _values(image, index),
-        image.affine,
+        _values(dataobj, index),
+        affine,
         contrast=contrast_of(path) if path else None,
         path=path,
         what=what,
-        warnings=(UNKNOWN_SIDES,) if codes == [0, 0] else (),
+        warnings=() if oriented else (UNKNOWN_SIDES,),
     )
 
 
-def _check_size_on_disk(image: SpatialImage, path: Path | None, what: str) -> None:
+def _claimed_bytes(proxy: ArrayProxy) -> int:
+    return int(np.prod(proxy.shape, dtype=object)) * proxy.dtype.itemsize
+
+
+def _check_size_on_disk(proxy: ArrayProxy, path: Path, what: str) -> None:
     """Compare what the header claims with the file, before an array of that size is made."""
-    proxy = image.dataobj
-    if path is None or not isinstance(proxy, ArrayProxy) or not path.is_file():
-        return
-    claimed = int(np.prod(proxy.shape, dtype=object)) * proxy.dtype.itemsize
-    size = path.stat().st_size
-    holds = size * MOST_DEFLATED if path.suffix.lower() in (".gz", ".mgz") else size - int(proxy.offset)
-    if claimed > holds:
+    offset, claimed, size = int(proxy.offset), _claimed_bytes(proxy), path.stat().st_size
+    if not 0 <= offset <= MOST_BESIDE:
+        raise ScanError(
+            f"{what} says that its voxels begin at byte {offset}: expected at most {MOST_BESIDE}; repair its "
+            "header"
+        )
+    packed = path.suffix.lower() in (".gz", ".mgz")
+    if offset + claimed > size * (MOST_DEFLATED if packed else 1):
         raise ScanError(
             f"{what} is cut short: its header claims {claimed} bytes of voxels and the file has {size} "
             "bytes; copy or download it again"
         )
 
 
-def _values(image: SpatialImage, index: int | None) -> npt.NDArray[Any]:
+def _read_to_checksum(stream: Any, end: int, what: str) -> None:
+    """Read a gzip file on to its checksum, but not far beyond byte `end`, where its voxels end."""
+    while stream.read(1 << 20):
+        if stream.tell() > end + MOST_BESIDE:
+            raise ScanError(
+                f"{what} unpacks to far more than the {end} bytes that its header speaks of: expected one "
+                "image; convert it again"
+            )
+
+
+def _values(proxy: Any, index: int | None) -> npt.NDArray[Any]:
     """Voxels (X, Y, Z, …) of one volume; scaled ones as float32, slice by slice to spare memory."""
-    proxy = image.dataobj
     if index is not None:
         return np.asanyarray(proxy[:, :, :, index])
     if not isinstance(proxy, ArrayProxy):
@@ -203,10 +240,13 @@ def _values(image: SpatialImage, index: int | None) -> npt.NDArray[Any]:
 
 @contextmanager
 def _remarks() -> Iterator[list[str]]:
-    """Collect what nibabel would log to stderr about a header that it repairs."""
+    """Collect what nibabel would log to stderr, in this thread, about a header that it repairs."""
     remarks: list[str] = []
+    reading = threading.get_ident()
 
     def keep(record: logging.LogRecord) -> bool:
+        if record.thread != reading:
+            return True
         remarks.append(record.getMessage())
         return False
 
@@ -221,8 +261,7 @@ def _remarks() -> Iterator[list[str]]:
 def _unreadable(what: str, kind: str) -> Iterator[None]:
     """Turn whatever a broken file makes the reader raise into one sentence."""
     try:
-        with np.errstate(all="ignore"):  # what overflows is found by the checks
-            yield
+        yield
     except ScanError:
         raise
     except _BROKEN_FILE as error:

@@ -1,0 +1,336 @@
+"""Damage small valid scans and see that `sanum.scan.read` gives a `Scan` or one sentence.
+
+`python bench/fuzz.py --inputs 10000` takes about four minutes on one core. Every input has a number, which
+makes it again: `--from N --inputs 1`. The reading is done by a process of its own, so that a crash or a hang
+of a native library is seen, counted, and followed by the next input.
+"""
+
+import argparse
+import gzip
+import os
+import re
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
+
+from sanum.scan import ScanError, read
+
+SECONDS = 10
+"""A small file that takes longer hangs: CPU time, or ten times as much by the clock."""
+
+SPARE_BYTES = 48 << 20
+"""What one reading may need whatever the file's size: buffers, threads, code loaded on first use."""
+
+COPIES = 8
+"""How often the voxels that a file can hold may be in memory at once: raw, scaled in float64, float32, …"""
+
+DEFLATED = 1032
+"""Deflate shrinks at most this many times."""
+
+PLAIN = ("plain", "explicit", "implicit")
+"""Inputs that hold no more voxels than bytes."""
+
+Files = dict[str, bytes]
+
+_NUMBERS = (-1, 0, 1, 2, 7, 255, 1500, 32767, 65535, 2**31 - 1, -(2**31), 10**12)
+_WORDS = (b"-1", b"0", b"1", b"32767", b"99999999999999999999", b"1e308", b"nan", b"-inf", b"%d%s%n", b"LIST")
+_WORDS += (b"gzip", b"bzip2", b"ascii", b"hex", b"True", b"/dev/zero", b"../scan.raw", b"double", b"\xff\x00")
+
+
+def seeds() -> dict[str, Files]:
+    """Valid inputs by name; each is a folder of files, of which `scan…` is read."""
+    voxels = np.random.default_rng(0).integers(0, 900, (6, 7, 8)).astype(np.int16)
+    found: dict[str, Files] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+
+        def keep(label: str) -> None:
+            files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+            found[label] = files
+            for name in files:
+                (folder / name).unlink()
+
+        for kind, ending in (
+            (nib.Nifti1Image, ".nii"),
+            (nib.Nifti1Image, ".nii.gz"),
+            (nib.Nifti2Image, ".nii"),
+            (nib.MGHImage, ".mgh"),
+            (nib.MGHImage, ".mgz"),
+        ):
+            image = kind(voxels, np.diag([1.0, 2, 3, 1]))
+            if kind is nib.Nifti1Image:
+                image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"made for the fuzzer"))
+            nib.save(image, folder / f"scan{ending}")
+            keep(("packed" if ending in (".nii.gz", ".mgz") else "plain") + f"-{kind.__name__}{ending}")
+        nib.save(nib.Nifti1Image(np.stack([voxels] * 2, -1), np.eye(4)), folder / "scan.nii.gz")
+        keep("series.nii.gz")
+        for ending in (".nrrd", ".nhdr", ".mha", ".mhd"):
+            for packed in (False, True):
+                sitk.WriteImage(sitk.GetImageFromArray(voxels.T), str(folder / f"scan{ending}"), packed)
+                keep(f"{'packed' if packed else 'plain'}{ending}")
+        for label, syntax in (("explicit", ExplicitVRLittleEndian), ("implicit", ImplicitVRLittleEndian)):
+            _dicom(folder, voxels, syntax)
+            keep(f"{label}.dcm")
+        _dicom(folder, voxels, RLELossless)
+        keep("rle.dcm")
+        for compressor in ("JPEG", "JPEG2000"):
+            _dicom(folder, np.tile(voxels, (4, 4, 1)), ExplicitVRLittleEndian, compressor)
+            keep(f"{compressor}.dcm")
+    return found
+
+
+def _dicom(folder: Path, voxels: np.ndarray, syntax: str, compressor: str = "") -> None:
+    """Write three slices into `folder/scan`."""
+    (folder / "scan").mkdir(exist_ok=True)
+    for k in range(3):
+        pixels = np.ascontiguousarray(voxels[:, :, k].T)
+        one = Dataset()
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
+        one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = MRImageStorage
+        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"1.2.{k}"
+        one.SeriesInstanceUID, one.SeriesDescription, one.Modality = "1.2.3", "AX T2", "MR"
+        one.Rows, one.Columns = pixels.shape
+        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+        one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 1
+        one.PixelSpacing, one.ImagePositionPatient = [1, 1], [0, 0, 3 * k]
+        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        one.PixelData = pixels.tobytes()
+        if syntax == RLELossless:
+            one.compress(RLELossless)
+        if compressor:
+            writer = sitk.ImageFileWriter()
+            writer.SetImageIO("GDCMImageIO")
+            writer.SetFileName(str(folder / "packed.dcm"))
+            writer.SetUseCompression(True)
+            writer.SetCompressor(compressor)
+            writer.Execute(sitk.GetImageFromArray(pixels[None]))
+            packed = pydicom.dcmread(folder / "packed.dcm")
+            one.PixelData, one["PixelData"].is_undefined_length = packed.PixelData, True
+            one.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
+            (folder / "packed.dcm").unlink()
+        one.save_as(folder / "scan" / f"slice{k}", enforce_file_format=True)
+
+
+def damaged(number: int, valid: dict[str, Files]) -> tuple[str, Files]:
+    """Input `number`: one of `valid`, damaged in one to four ways."""
+    rng = np.random.default_rng([number, 6])
+    label = sorted(valid)[number % len(valid)]
+    files = dict(valid[label])
+    for _ in range(rng.integers(1, 5)):
+        name = sorted(files)[rng.integers(len(files))]
+        raw = files[name]
+        packed = raw[:2] == b"\x1f\x8b"
+        if packed and rng.random() < 0.7:
+            try:
+                files[name] = gzip.compress(_once(rng, gzip.decompress(raw)), mtime=0)
+            except (OSError, EOFError, zlib.error):  # what was damaged before cannot be opened
+                files[name] = _once(rng, raw)
+        else:
+            files[name] = _once(rng, raw)
+    return label, files
+
+
+def _once(rng: np.random.Generator, raw: bytes) -> bytes:
+    """Damage bytes once."""
+    text = re.match(rb"(NRRD|ObjectType)", raw) is not None
+    ways = [_bits, _number, _truncate, _cut_out, _swap, _grow]
+    return ways[rng.integers(len(ways))](rng, raw) if not text or rng.random() < 0.3 else _line(rng, raw)
+
+
+def _place(rng: np.random.Generator, raw: bytes) -> int:
+    """A position; every second time in the first 400 bytes, where headers are."""
+    end = min(len(raw), 400) if rng.random() < 0.5 else len(raw)
+    return int(rng.integers(max(end, 1)))
+
+
+def _bits(rng: np.random.Generator, raw: bytes) -> bytes:
+    changed = bytearray(raw)
+    for _ in range(min(len(raw), rng.integers(1, 9))):
+        changed[_place(rng, raw)] ^= 1 << rng.integers(8)
+    return bytes(changed)
+
+
+def _number(rng: np.random.Generator, raw: bytes) -> bytes:
+    """Write an extreme number over 2, 4 or 8 bytes, integer or floating-point, of either byte order."""
+    order = "<>"[rng.integers(2)]
+    kind = "hiqfd"[rng.integers(5)]
+    value = _NUMBERS[rng.integers(len(_NUMBERS))]
+    if kind in "fd":
+        packed = struct.pack(order + kind, (np.nan, np.inf, -1e30, 1e30, float(value))[rng.integers(5)])
+    else:
+        width = struct.calcsize(kind) * 8
+        packed = struct.pack(order + kind.upper(), value % 2**width)
+    at = _place(rng, raw) // 2 * 2
+    return raw[:at] + packed + raw[at + len(packed) :]
+
+
+def _truncate(rng: np.random.Generator, raw: bytes) -> bytes:
+    return raw[: _place(rng, raw)]
+
+
+def _cut_out(rng: np.random.Generator, raw: bytes) -> bytes:
+    at = _place(rng, raw)
+    return raw[:at] + raw[at + rng.integers(1, 65) :]
+
+
+def _swap(rng: np.random.Generator, raw: bytes) -> bytes:
+    """Exchange two pieces of 1 to 16 bytes."""
+    changed, width = bytearray(raw), int(rng.integers(1, 17))
+    a, b = _place(rng, raw), _place(rng, raw)
+    changed[a : a + width], changed[b : b + width] = raw[b : b + width], raw[a : a + width]
+    return bytes(changed)
+
+
+def _grow(rng: np.random.Generator, raw: bytes) -> bytes:
+    """Put in zeros (a bomb, once it is packed), noise, or a piece of itself."""
+    at, other = _place(rng, raw), _place(rng, raw)
+    more = (bytes(int(rng.integers(1, 1 << 22))), rng.bytes(64), raw[other : other + 64])[rng.integers(3)]
+    return raw[:at] + more + raw[at:]
+
+
+def _line(rng: np.random.Generator, raw: bytes) -> bytes:
+    """Damage one line of a text header: a word replaced, the line doubled, dropped or moved."""
+    lines = raw.split(b"\n")
+    at = int(rng.integers(min(len(lines), 14)))
+    match rng.integers(4):
+        case 0:
+            lines.insert(int(rng.integers(len(lines))), lines[at])
+        case 1:
+            del lines[at]
+        case _:
+            words = lines[at].split(b" ")
+            words[rng.integers(len(words))] = b" ".join(
+                _WORDS[k] for k in rng.integers(len(_WORDS), size=rng.integers(1, 4))
+            )
+            lines[at] = b" ".join(words)
+    return b"\n".join(lines)
+
+
+def outcome(label: str, files: Files) -> str:
+    """What `read` does with an input: "read", "refused", or "FAILED …" and why."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, raw in files.items():
+            path = Path(temporary) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(raw)
+        path = next(p for p in sorted(Path(temporary).iterdir()) if ".raw" not in p.suffixes)
+        limit = SPARE_BYTES + COPIES * sum(map(len, files.values())) * (
+            1 if label.startswith(PLAIN) else DEFLATED
+        )
+        resource.setrlimit(resource.RLIMIT_AS, (_memory_in_use() + limit, resource.RLIM_INFINITY))
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.alarm(10 * SECONDS)
+        try:
+            read(path, volume=1 if "series" in label else None)
+            return "read"
+        except ScanError as error:
+            if not str(error).isprintable() or str(error).endswith("."):
+                return f"FAILED its message is not one sentence: {error!r}"
+            return f"FAILED needs too much memory: {error.__cause__!r}" if _lacks_memory(error) else "refused"
+        except Exception as error:  # noqa: BLE001
+            return f"FAILED {type(error).__name__}: {error}"
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.alarm(0)
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _memory_in_use() -> int:
+    """Virtual memory of this process, bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether the reader met the limit, and called the file broken for that."""
+    cause = error.__cause__ or error.__context__
+    if cause is None:
+        return False
+    return (
+        isinstance(cause, MemoryError)
+        or re.search("bad_alloc|allocate memory", str(cause)) is not None
+        or _lacks_memory(cause)
+    )
+
+
+def read_them(first: int, inputs: int) -> None:
+    """The reading process: a line on stdout before and after each input."""
+    warnings.simplefilter("error")
+    valid = seeds()
+    for label, files in valid.items():  # also loads all code, before memory counts
+        if (told := outcome(label, files)) != "read":
+            sys.exit(f"{label} is valid, and yet: {told}")
+    for number in range(first, first + inputs):
+        label, files = damaged(number, valid)
+        print(f"{number} {label}", end=" ", flush=True)
+        print(" ".join(outcome(label, files).split()), flush=True)
+
+
+def watch(first: int, inputs: int) -> tuple[Counter[str], list[str]]:
+    """Let processes read `inputs` inputs; how often each outcome came, and a line for each failure."""
+    counts: Counter[str] = Counter()
+    failures: list[str] = []
+    end = first + inputs
+    words = [sys.executable, __file__, "--worker"]
+    while first < end:
+        ran = subprocess.run(
+            [*words, "--from", str(first), "--inputs", str(end - first)],
+            env={**os.environ, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+            capture_output=True,
+            text=True,
+        )
+        lines = ran.stdout.splitlines()
+        if ran.returncode and (not lines or len(lines[-1].split()) != 2):
+            raise RuntimeError(f"the reading process could not begin: {ran.stderr}")
+        if ran.returncode:
+            lines[-1] += f"FAILED {signal.Signals(-ran.returncode).name}"
+        elif ran.stderr:
+            lines.append(f"? ? FAILED stderr: {ran.stderr}")
+        for line in lines:
+            _, label, told = line.split(maxsplit=2)
+            counts[f"{label} {told.split()[0]}"] += 1
+            if told.startswith("FAILED"):
+                failures.append(line)
+        first = int(lines[-1].split()[0]) + 1 if ran.returncode else end
+    return counts, failures
+
+
+def main() -> None:
+    """Counts by format on stdout, failures on stderr; exit code 1 if there are any."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=10_000)
+    parser.add_argument("--from", dest="first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        read_them(given.first, given.inputs)
+        return
+    began = time.monotonic()
+    counts, failures = watch(given.first, given.inputs)
+    labels = sorted({key.split()[0] for key in counts})
+    print(f"{'input':24}{'read':>8}{'refused':>9}{'failed':>8}")
+    for label in labels:
+        row = [counts[f"{label} {told}"] for told in ("read", "refused", "FAILED")]
+        print(f"{label:24}{row[0]:8}{row[1]:9}{row[2]:8}")
+    print(f"{counts.total()} inputs, {len(failures)} failures, {time.monotonic() - began:.0f} s")
+    print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()

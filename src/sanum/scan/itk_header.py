@@ -1,0 +1,152 @@
+"""The text headers of NRRD and MetaImage, and what must hold before ITK may believe them.
+
+ITK makes room for whatever a header claims. Its MetaIO writes `NDims` numbers into room for ten, and returns
+memory as it was found where packed voxels are damaged. So all of this is checked here, in constant memory.
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .checks import MOST_BESIDE, MOST_DEFLATED
+from .errors import ScanError
+from .names import shown
+
+_LONGEST = 1 << 20
+_BLOCK = 1 << 20
+_DIMENSIONS = ([b"2"], [b"3"], [b"4"], [b"5"])
+
+
+@dataclass(frozen=True)
+class TextHeader:
+    """What a header says of its voxels.
+
+    Parameters
+    ----------
+    fields : dict
+        `key: value` or `key = value`; keys in lower case without blanks.
+    data : Path
+        The file that holds the voxels.
+    start : int
+        Byte at which they begin there.
+    packing : str
+        "raw", "gzip", "zlib", or whatever else the header names.
+    """
+
+    fields: dict[str, str]
+    data: Path
+    start: int
+    packing: str
+
+    @property
+    def has_orientation(self) -> bool:
+        """Whether the axes' directions are told."""
+        if "elementdatafile" in self.fields:
+            return any(key in self.fields for key in ("transformmatrix", "rotation", "orientation"))
+        return "space" in self.fields
+
+
+def read_header(path: Path) -> TextHeader:
+    """Header of a .nrrd, .nhdr, .mha or .mhd file.
+
+    Raises
+    ------
+    ScanError
+        The file with the voxels is missing, or is not one file: a list, a pattern, a device.
+    ValueError
+        What MetaIO would take harm from, and what no program writes.
+    """
+    with path.open("rb") as stream:
+        text = stream.read(_LONGEST)
+    meta = path.suffix.lower() in (".mha", ".mhd")
+    end = re.search(rb"ElementDataFile[^\n]*(\n|$)" if meta else rb"\r?\n\r?\n", text)
+    text = text[: end.end()] if end else text
+    fields: dict[str, str] = {}
+    for line in text.decode("latin-1").split("\n"):
+        if ":=" in line:  # NRRD's free pairs, which are no fields
+            continue
+        separator = ":" if ":" in line and "=" not in line.split(":")[0] else "="
+        key, _, value = line.partition(separator)
+        fields[key.strip().lower().replace(" ", "")] = value.strip()
+    if meta:
+        packing = _meta_packing(text, fields)
+    else:
+        packing = {"gz": "gzip"}.get(kind := fields.get("encoding", "raw").lower(), kind)
+    name = fields.get("elementdatafile" if meta else "datafile") or "LOCAL"
+    local = name.upper() == "LOCAL"
+    data = path if local else path.parent / name
+    if not data.is_file():
+        raise ScanError(
+            f"{shown(path.name)} names {shown(name)} for its voxels: that data file is missing; put it "
+            "there, or convert the scan to one file"
+        )
+    return TextHeader(fields, data, len(text) if local else 0, packing)
+
+
+def _meta_packing(text: bytes, fields: dict[str, str]) -> str:
+    """Packing of a MetaImage. Keys are counted wherever they stand, so that MetaIO finds no other ones."""
+    if text.count(b"CompressedDataSize") > 1 or text.count(b"CompressedData") > 2:
+        raise ValueError("expected CompressedData and CompressedDataSize once")
+    if text.count(b"NDims") != 1 or re.findall(rb"NDims *= *([0-9]*)", text) not in _DIMENSIONS:
+        raise ValueError("expected one NDims, of 2 to 5")
+    if fields.get("compresseddata", "False")[:1] not in ("T", "t", "1"):
+        return "raw"
+    if not fields.get("compresseddatasize", "").isdecimal():
+        raise ValueError("expected CompressedDataSize beside CompressedData")
+    return "zlib"
+
+
+def check_voxels(header: TextHeader, claimed: int, what: str) -> None:
+    """Refuse voxels that are fewer than the `claimed` bytes, or packed and damaged.
+
+    Raises
+    ------
+    ScanError
+        More is claimed than the file can hold.
+    OSError, EOFError, ValueError, zlib.error
+        What is packed does not unpack to `claimed` bytes.
+    """
+    size = header.data.stat().st_size
+    packed = int(header.fields.get("compresseddatasize", 0)) if header.packing == "zlib" else 0
+    if claimed > (size if header.packing == "raw" else size * MOST_DEFLATED) or packed > size:
+        raise ScanError(
+            f"{what} is cut short: its header claims {claimed} bytes of voxels and {shown(header.data.name)} "
+            f"has {size} bytes; copy or download it again"
+        )
+    if header.packing not in ("gzip", "zlib"):
+        return
+    if any(header.fields.get(key, "0") != "0" for key in ("lineskip", "byteskip", "headersize")):
+        raise ValueError("expected packed voxels right after the header")
+    unpacked = 0
+    with header.data.open("rb") as stream:
+        stream.seek(header.start)
+        for length in _inflated_gzip(stream) if header.packing == "gzip" else _inflated_zlib(stream, packed):
+            unpacked += length
+            if unpacked > claimed + MOST_BESIDE:
+                break
+    if not claimed <= unpacked <= claimed + MOST_BESIDE:
+        raise ValueError(f"expected {claimed} bytes of voxels, found {unpacked}")
+
+
+def _inflated_gzip(stream: IO[bytes]) -> Iterator[int]:
+    """Lengths of the blocks as they are unpacked, up to the checksum."""
+    with gzip.GzipFile(fileobj=stream) as archive:
+        while block := archive.read(_BLOCK):
+            yield len(block)
+
+
+def _inflated_zlib(stream: IO[bytes], length: int) -> Iterator[int]:
+    """Lengths of the blocks as `length` bytes are unpacked, up to the checksum."""
+    inflate = zlib.decompressobj()
+    while not inflate.eof:
+        piece = inflate.unconsumed_tail
+        if not piece:
+            piece = stream.read(min(_BLOCK, length))
+            length -= len(piece)
+        if not piece:
+            raise EOFError("the packed voxels end too early")
+        yield len(inflate.decompress(piece, _BLOCK))
