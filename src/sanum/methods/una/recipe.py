@@ -111,7 +111,7 @@ PUBLISHED = UnaRecipe(
     batch_size=4,
     workers=8,
     flipped_too=False,
-    loop=LoopConfig(steps=400_000, learning_rate=1e-4, warmup=0),
+    loop=LoopConfig(steps=400_000, learning_rate=1e-4, warmup=0, schedule="step"),
 )
 # eight times the voxels of una-compact, for a GPU and subjects of 1 mm; not run here
 FINE = replace(COMPACT, name="una-1mm", shape=(160, 192, 160), spacing_mm=1.0, workers=4, flipped_too=False)
