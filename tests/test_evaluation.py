@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sanum.evaluation import Mismatch, chosen, find_cases, measure, worth_measuring, write_results
+from sanum.evaluation import (
+    ORACLES,
+    Mismatch,
+    Oracle,
+    chosen,
+    find_cases,
+    measure,
+    worth_measuring,
+    write_results,
+)
 from sanum.evaluation.figure import typical
 from sanum.evaluation.numbers import CURVE, difference_map, in_head, known, likeness, numbers_of
 from sanum.evaluation.store import COLUMNS, Store
@@ -24,6 +33,7 @@ class Counting:
     """Brain where it is bright, anomaly where it is very bright; counts its full passes."""
 
     weights_name, device = "none", "cpu"
+    shape, spacing_mm = (80, 96, 80), 2.0
 
     def __init__(self, weights="0"):
         self.weights_sha256, self.passes = weights * 64, 0
@@ -279,6 +289,23 @@ class TestRun:
         assert "Not reconstructed" in text
         assert measure([case], {"una": Counting("1")}, tmp_path).failed == ()
         assert not rows_of(tmp_path)["sub-2_T1w", "una"]["failed"]
+
+    def test_baselines_are_told_the_truth(self, bids, tmp_path):
+        cases = find_cases(bids, healthy=True)
+        done = measure(
+            cases, {name: Oracle(name) for name in ORACLES}, tmp_path, compositions=["keep-healthy"]
+        )
+        rows = rows_of(tmp_path)
+        assert done.failed == ()
+        assert {case for case, _ in rows} == {"sub-1_desc-brain_T1w", "sub-1_desc-brain_T2w"}
+        own, filled = (rows["sub-1_desc-brain_T1w", name] for name in ORACLES)
+        assert float(own["l1_h"]) == pytest.approx(0, abs=1e-6)  # healthy tissue is the truth's
+        assert float(own["brain_l1_d"]) > 0.1
+        assert float(filled["brain_l1_d"]) < 0.5 * float(own["brain_l1_d"])
+        assert not own["dice"]
+        assert measure(cases, {"input": Oracle("input")}, tmp_path).measured == 0
+        with pytest.raises(ValueError, match="known are input, mirror"):
+            Oracle("mean")
 
     def test_two_cases_of_one_name(self, bids, tmp_path):
         cases = find_cases(bids)

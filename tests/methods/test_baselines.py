@@ -6,16 +6,6 @@ from sanum.methods.baselines import filled_by_mirror
 SHAPE = (80, 96, 80)
 
 
-def test_the_input_is_its_own_reconstruction():
-    pair = np.random.default_rng(0).uniform(0.1, 1, (2, 8, 8, 8)).astype(np.float32)
-    pair[:, 0] = 0
-    maps = registry.load("input")(pair)
-    np.testing.assert_array_equal(maps.t1w, pair[0])
-    np.testing.assert_array_equal(maps.brain, pair[0] > 0)
-    assert not maps.anomaly.any()
-    assert np.isnan(maps.uncertainty).all()
-
-
 def test_the_mean_is_a_brain_and_the_same_for_every_scan():
     predictor = registry.load("mean")
     one = predictor(np.zeros((2, *SHAPE), np.float32))

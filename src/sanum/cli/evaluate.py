@@ -13,7 +13,7 @@ from .reconstruct import Composition
 from .threads import use_threads
 
 if TYPE_CHECKING:
-    from ..evaluation import Case
+    from ..evaluation import Case, Oracle
     from ..methods.registry import Predictor
 
 EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
@@ -86,20 +86,24 @@ def command(
         raise typer.Exit(1)
 
 
-def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor"]:
+def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor | Oracle"]:
     """Methods by the name that the tables show: with weights of one's own, "una (no-fluid)"."""
+    from ..evaluation import ORACLES, Oracle
     from ..methods import registry
     from ..reconstruction import resolve_device
 
     use_threads(threads)
-    methods = {}
+    methods: dict[str, Predictor | Oracle] = {}
     for given in names:
         name, _, weights = given.partition("=")
         shown = f"{name} ({Path(weights).stem})" if weights else name
         if shown in methods:
             raise ValueError(f'"{shown}" is given twice: give the weights files different names')
         where = Path(weights) if weights else None
-        methods[shown] = registry.load(name, device=resolve_device(device), weights=where)
+        if name in ORACLES and not where:
+            methods[shown] = Oracle(name)
+        else:
+            methods[shown] = registry.load(name, device=resolve_device(device), weights=where)
     return methods
 
 

@@ -13,6 +13,7 @@ from ..scan import Scan, ScanError, read
 from .cases import Case
 from .example import example_of, example_path, save_example
 from .numbers import OF_ANATOMY, Known, Numbers, known, likeness, numbers_of
+from .oracle import Oracle
 from .store import COLUMNS, PAIR_COLUMNS, Row, Store
 
 OnCase = Callable[[int, int, str], None]
@@ -36,7 +37,7 @@ class Outcome:
 
 def measure(
     cases: Sequence[Case],
-    methods: Mapping[str, Predictor],
+    methods: Mapping[str, Predictor | Oracle],
     folder: Path,
     *,
     compositions: Sequence[Compose] = (),
@@ -46,8 +47,8 @@ def measure(
 
     Parameters
     ----------
-    methods : mapping of str to Predictor
-        By the name that the tables show.
+    methods : mapping of str to Predictor or Oracle
+        By the name that the tables show. An oracle has numbers where the healthy T1w is known.
     compositions : sequence of str
         Measured too, of T1w with a truth alone, as methods of their own: "una, keep-healthy".
     on_case : function, optional
@@ -86,13 +87,15 @@ class _Head:
     """Cases of one head in one place, by one method."""
 
     def __init__(
-        self, cases: Sequence[Case], method: str, predictor: Predictor, rows: Store, pairs: Store
+        self, cases: Sequence[Case], method: str, predictor: Predictor | Oracle, rows: Store, pairs: Store
     ) -> None:
         self.method, self.predictor, self.rows, self.pairs = method, predictor, rows, pairs
         self.digests = {case.name: case.digest() for case in cases}
         self.anatomies: dict[str, Scan] = {}
         self.alike = [
-            (a, b) for a, b in combinations(cases, 2) if not pairs.has(self._pair(a, b))
+            (a, b)
+            for a, b in combinations(cases, 2)
+            if not isinstance(predictor, Oracle) and not pairs.has(self._pair(a, b))
         ]  # whose likeness is not there
 
     def lacks(self, case: Case, compositions: Sequence[Compose]) -> bool:
@@ -101,17 +104,23 @@ class _Head:
 
     def measure(self, case: Case, compositions: Sequence[Compose], picture: Path | None) -> list[str]:
         """Reconstruct and measure one case; returns why it failed, if it did."""
-        missing = self._missing(case, compositions)
+        missing, facts = self._missing(case, compositions), known(case)
         try:
-            result = reconstruct(case.scan, predictor=self.predictor)
+            if isinstance(self.predictor, Oracle):
+                result = self.predictor.reconstruct(case, facts)
+            else:
+                result = reconstruct(case.scan, predictor=self.predictor)
         except ScanError as error:
             self.rows.put({**row, "failed": str(error)} for row in missing.values())
             return [f"{self.method}: {error}"]
-        facts = known(case)
         self.anatomies[case.name] = result.anatomy
         if picture:
             save_example(example_of(result, facts), example_path(picture, case.data, case.name))
-        self.rows.put({**row, **_numbers(case, facts, result, kind)} for kind, row in missing.items())
+        for kind, row in missing.items():
+            numbers = _numbers(case, facts, result, kind)
+            if isinstance(self.predictor, Oracle):  # which looks for no anomaly
+                numbers = {n: x for n, x in numbers.items() if n in OF_ANATOMY}
+            self.rows.put([{**row, **numbers}])
         return []
 
     def compare(self) -> None:
@@ -125,7 +134,10 @@ class _Head:
 
     def _missing(self, case: Case, compositions: Sequence[Compose]) -> dict[Compose, Row]:
         """What names the rows of a case that are not there yet, by composition."""
-        kept = compositions if case.truth and case.contrast.lower() == "t1w" else ()
+        oracle = isinstance(self.predictor, Oracle)
+        if oracle and not case.truth:
+            return {}
+        kept = compositions if case.truth and case.contrast.lower() == "t1w" and not oracle else ()
         names: dict[Compose, str] = {"anatomy": self.method, **{k: f"{self.method}, {k}" for k in kept}}
         rows = {kind: self._row(case, name) for kind, name in names.items()}
         return {kind: row for kind, row in rows.items() if not self.rows.has(row)}

@@ -1,6 +1,6 @@
-"""Baselines that cost nothing: the input itself, the training mean, and the mirror image in the lesion.
+"""Baselines that cost nothing: the training mean, and the mirror image in the lesion.
 
-The first two are predictors, as any method. The third is none: it must be told where the lesion is.
+The first is a predictor, as any method. The second is none: it must be told where the lesion is.
 """
 
 import numpy as np
@@ -13,25 +13,7 @@ from .predict import difference, unknown
 from .registry import Array, Maps
 from .una.predict import SHIPPED, shipped_sha256
 
-EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 Mask = npt.NDArray[np.bool_]
-
-
-class InputPredictor:
-    """The scan as its own reconstruction: `brain` is where anything is shown, and nothing is an anomaly."""
-
-    weights_name = "none"
-    weights_sha256 = ""
-    shape = MODEL_SHAPE
-    spacing_mm = MODEL_SPACING_MM
-
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.device = device
-
-    def __call__(self, pair: Array, *, covered: Mask | None = None, quick: bool = False) -> Maps:
-        """Return the scan of `pair` (2, X, Y, Z)."""
-        scan = np.asarray(pair[0], np.float32)
-        return Maps(scan, np.zeros_like(scan), (scan > EMPTY).astype(np.float32), unknown(scan))
 
 
 class MeanPredictor:

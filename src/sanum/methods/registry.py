@@ -62,7 +62,7 @@ class Predictor(Protocol):
 
 
 METHODS = ("una", "synthsr", "brain-id", "pepsi")
-BASELINES = ("input", "mean")
+BASELINES = ("mean",)
 
 
 def recipes() -> dict[str, "Recipe"]:
@@ -86,11 +86,7 @@ def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None)
         Unknown method; weights that are missing, damaged, of another method or version, or not wanted.
     """
     if name in BASELINES:
-        return _baseline(name, device, weights)
-    if name == "mirror":
-        raise ValueError(
-            '"mirror" must be told the true lesion, so it is no predictor: call baselines.filled_by_mirror'
-        )
+        return _mean(device, weights)
     if name not in METHODS:
         raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
     if name == "una":
@@ -107,9 +103,9 @@ def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None)
     return predictor
 
 
-def _baseline(name: str, device: str, weights: Path | None) -> Predictor:
+def _mean(device: str, weights: Path | None) -> Predictor:
     if weights is not None:
-        raise ValueError(f'"{name}" takes no weights, got {weights}: leave them out')
-    from .baselines import InputPredictor, MeanPredictor
+        raise ValueError(f'"mean" takes no weights, got {weights}: leave them out')
+    from .baselines import MeanPredictor
 
-    return InputPredictor(device=device) if name == "input" else MeanPredictor(device=device)
+    return MeanPredictor(device=device)

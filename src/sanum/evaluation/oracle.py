@@ -1,0 +1,53 @@
+"""Baselines that are told the truth: the input itself, and with its lesion filled by the mirror image.
+
+Both know where the brain ends, and their intensities are matched to the true T1w over healthy tissue: what
+they lack is the anatomy, and no more. "mirror" also knows where the lesion is.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..measure.metrics import match_intensity
+from ..methods.baselines import filled_by_mirror
+from ..reconstruction import Reconstruction
+from ..scan import read
+from ..space.mirror import find_mirror, mirror
+from .cases import Case
+from .numbers import Known
+
+ORACLES = ("input", "mirror")
+
+
+class Oracle:
+    """A baseline by its name, "input" or "mirror"; it finds no anomaly and tells no uncertainty."""
+
+    weights_sha256 = ""
+
+    def __init__(self, name: str) -> None:
+        if name not in ORACLES:
+            raise ValueError(f'unknown baseline "{name}": known are {", ".join(ORACLES)}')
+        self.name = name
+
+    def reconstruct(self, case: Case, facts: Known) -> Reconstruction:
+        """Return the scan as its own reconstruction; ValueError for a case without a truth."""
+        if facts.truth is None:
+            raise ValueError(f"{self.name} needs the true healthy T1w, which {case.name} lacks")
+        scan = read(case.scan)
+        image = np.asarray(scan.voxels, dtype=np.float32)
+        brain = facts.brain if facts.brain is not None else facts.truth > 0
+        lesion = facts.lesion if facts.lesion is not None else np.zeros(brain.shape, bool)
+        if self.name == "mirror":
+            across = find_mirror(image, scan.grid)
+            image = filled_by_mirror(image, mirror(image, scan.grid, across), lesion)
+        anatomy = np.maximum(match_intensity(image, facts.truth, brain & ~lesion), 0) * brain
+        nothing = scan.with_voxels(np.zeros(brain.shape, np.uint8))
+        return Reconstruction(
+            scan=scan,
+            anatomy=replace(scan, voxels=anatomy.astype(np.float32), contrast="T1w"),
+            anomaly=nothing,
+            anomaly_mask=nothing,
+            uncertainty=scan.with_voxels(np.full(brain.shape, np.nan, np.float32)),
+            brain=scan.with_voxels(brain.astype(np.uint8)),
+            contrast=scan.contrast,
+        )
