@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -270,6 +271,7 @@ class _Run:
         )
         return {
             "version": __version__,
+            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "weights": self.predictor.weights_name,
             "weights_sha256": self.predictor.weights_sha256,
             "device": self.predictor.device,

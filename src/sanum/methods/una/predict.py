@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from ...learn.devices import native_bfloat16
 from ...learn.weights import WeightsError, load_weights, sha256
 from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ...space.grid import apply_affine, box_around
@@ -144,7 +145,7 @@ class UnaPredictor:
         """(4, X, Y, Z): T1w, probabilities of anomaly and brain, Laplace scale."""
         to_atlas = None if pose is None else torch.from_numpy(pose.astype(np.float32))[None].to(self.device)
         with torch.autocast(
-            torch.device(self.device).type, torch.bfloat16, enabled=fast_bfloat16(self.device)
+            torch.device(self.device).type, torch.bfloat16, enabled=native_bfloat16(self.device)
         ):
             out = self.net(x, to_atlas)
         return torch.stack(
@@ -189,10 +190,3 @@ def is_cut(brain: npt.NDArray[np.bool_], covered: npt.NDArray[np.bool_]) -> bool
     """Whether the field of view ends inside the brain (both (X, Y, Z) of 2 mm): a slab, or part of a head."""
     at_the_end = brain & covered & ndimage.binary_dilation(~covered)
     return bool(at_the_end.sum() * POSE_SPACING_MM**2 / 100 > CUT_CM2)
-
-
-def fast_bfloat16(device: str) -> bool:
-    """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs); emulated ones are slow."""
-    if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
