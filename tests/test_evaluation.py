@@ -361,6 +361,14 @@ class TestTables:
         assert "36 of 4 subjects, no interval" in text
         assert "[" not in text.split("## ", 1)[1]
 
+    def test_only_samples_with_a_number_are_counted(self):
+        rows = made_up(8, methods=("una",))
+        for row in rows[:2]:  # of the first subject
+            row |= {"psnr_f": "", "l1_d": ""}
+        text = as_markdown(rows, [], "una")
+        assert "| 14 of 7 subjects |" in text
+        assert "| 16 of 8 subjects |" in text  # that of the difference map
+
     def test_the_paper_s_figures_stand_beside_ours(self):
         text = as_markdown(made_up(8), [], "una")
         line = next(x for x in text.splitlines() if "UNA (paper)" in x)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from .. import __version__
@@ -113,13 +113,13 @@ def _table(
             ]
             last = s.contrast
         cells = (_mean(s.means.get(c), c) for c in columns)
-        lines.append([s.data, _title(s.contrast), s.method, _count(s), *cells])
+        lines.append([s.data, _title(s.contrast), s.method, _count(s, columns), *cells])
     return _markdown(title, text, ["data", "input", "method", "n", *columns.values()], lines)
 
 
 def _healthy(found: Sequence[Summary]) -> str:
     lines = [
-        [s.data, _title(s.contrast), s.method, _count(s),
+        [s.data, _title(s.contrast), s.method, _count(s, ["anomalous_percent"]),
          _mean(s.means["anomalous_percent"], "anomalous_percent"), f"{s.largest:.2f}"]
         for s in found if "anomalous_percent" in s.means
     ]  # fmt: skip
@@ -193,10 +193,13 @@ def _subjects(n: int) -> str:
     return f"{n} subjects" if n != 1 else "1 subject"
 
 
-def _count(s: Summary) -> str:
-    few = "" if s.subjects >= FEWEST_SUBJECTS else ", no interval"
+def _count(s: Summary, columns: Iterable[str]) -> str:
+    """Of how many samples and subjects there is any of these numbers."""
+    means = [s.means[c] for c in columns if c in s.means]
+    samples, subjects = max(m.samples for m in means), max(m.subjects for m in means)
+    few = "" if subjects >= FEWEST_SUBJECTS else ", no interval"
     failed = f", {s.failed} failed" if s.failed else ""
-    return f"{s.samples} of {_subjects(s.subjects)}{few}{failed}"
+    return f"{samples} of {_subjects(subjects)}{few}{failed}"
 
 
 def _mean(mean: Mean | None, number: str) -> str:
