@@ -121,14 +121,15 @@ PUBLISHED = UnaRecipe(
 )
 # eight times the voxels of una-compact, for a GPU and subjects of 1 mm; not run here
 FINE = replace(COMPACT, name="una-1mm", shape=(160, 192, 160), spacing_mm=1.0, workers=4, flipped_too=False)
-# a hundredth of the work of una-compact: minutes, for comparisons of one recipe with another
+# a hundredth of the work of una-compact: minutes, for comparisons of one recipe with another. With λc = 2, as
+# published, the T1w overshoots in lesions (README.md)
 _SMALL = replace(
     COMPACT,
     widths=(16, 32, 64),
     shape=(40, 48, 40),
     spacing_mm=4.0,
-    weights=Weights(),
-    loop=LoopConfig(steps=2_000, warmup=100),
+    weights=Weights(lambda_c=0.05),
+    loop=LoopConfig(steps=2_500, warmup=100),
 )
 RECIPES = {
     r.name: r
@@ -141,5 +142,6 @@ RECIPES = {
         replace(_SMALL, name="una-small-noise-only", mix=Mix(bank=False)),
         replace(_SMALL, name="una-small-no-mirror", mix=Mix(mirror=False)),
         replace(_SMALL, name="una-small-no-contrast", weights=Weights(lambda_c=0.0)),
+        replace(_SMALL, name="una-small-published", weights=Weights()),
     )
 }
