@@ -88,3 +88,9 @@ def test_a_rival_has_the_budget_of_una(name):
         assert known[rival].method == name
         for what in ("widths", "shape", "spacing_mm", "batch_size", "loop", "seed"):
             assert getattr(known[rival], what) == getattr(known[una], what)
+
+
+def test_weights_by_name():
+    assert registry.load(weights="una-compact").weights_sha256 == registry.load().weights_sha256
+    with pytest.raises(WeightsError, match="weights not found: una-large; expected a file or one of"):
+        registry.load(weights="una-large")

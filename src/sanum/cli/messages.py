@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stderr
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 
 
 def complain(message: str) -> None:
@@ -36,7 +37,7 @@ class Steps:
     def __init__(self, label: str, *, quiet: bool) -> None:
         self.label, self.quiet, self.began = label, quiet, time.monotonic()
         console = Console(stderr=True)
-        self.status = console.status(label) if console.is_terminal and not quiet else None
+        self.status = console.status(escape(label)) if console.is_terminal and not quiet else None
 
     def __enter__(self) -> "Steps":
         if self.status:
@@ -46,7 +47,7 @@ class Steps:
     def __call__(self, step: str) -> None:
         """Name the step that begins."""
         if self.status:
-            self.status.update(f"{self.label}: {step} ({time.monotonic() - self.began:.0f} s)")
+            self.status.update(f"{escape(self.label)}: {step} ({time.monotonic() - self.began:.0f} s)")
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         if self.status:
@@ -74,7 +75,7 @@ class Progress:
     def step(self, name: str, step: str) -> None:
         """Name the step that begins of the scan that is computed."""
         if self.status:
-            self.status.update(f"{self._label(name)}: {step} ({time.monotonic() - self.began:.0f} s)")
+            self.status.update(f"{escape(self._label(name))}: {step} ({time.monotonic() - self.began:.0f} s)")
             self.status.start()
 
     def ended(self, name: str, state: str | None, seconds: float | None) -> None:

@@ -75,7 +75,11 @@ def command(
         int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights of your own training instead of the shipped ones.")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Other weights than the shipped ones: a file, or a name of sanum weights list.",
+        ),
     ] = None,
     shard: Annotated[
         str | None, typer.Option(help="Part i/n of the scans, from 1; auto: of a SLURM array's task.")
@@ -102,6 +106,7 @@ def command(
     wrong use or a single scan that failed.
     """
     from ..cohort import ClusterError, Settings, expand, run, run_on_dask, shard_of
+    from ..learn.store import resolve
     from ..scan import ScanError
 
     try:
@@ -122,7 +127,7 @@ def command(
     jobs = shard_of(items, *part)
     with steady_stderr(), _terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
         if executor is Executor.dask:
-            how = (device, threads or _share(workers), weights and weights.absolute())
+            how = (device, threads or _share(workers), weights and resolve(weights).absolute())
             work = run_on_dask(jobs, output, _load, how, settings, scheduler=scheduler, workers=workers)
         else:
             work = run(
@@ -136,7 +141,7 @@ def command(
             raise typer.Exit(2) from None
 
 
-def _load(device: str, threads: int, weights: Path | None) -> "Predictor":
+def _load(device: str, threads: int, weights: str | Path | None) -> "Predictor":
     from ..methods import registry
     from ..reconstruction import resolve_device
 

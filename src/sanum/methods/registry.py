@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..learn.store import resolve
+
 if TYPE_CHECKING:
     from .recipe import Recipe
 
@@ -75,10 +77,10 @@ def recipes() -> dict[str, "Recipe"]:
     return {**UNA, **SYNTHSR, **BRAIN_ID, **PEPSI}
 
 
-def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None) -> Predictor:
-    """Predictor of a method with its shipped weights, or those of a file; or a baseline, which has none.
+def load(name: str = "una", *, device: str = "cpu", weights: str | Path | None = None) -> Predictor:
+    """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
 
-    Only "una" ships weights.
+    Only "una" ships weights. Others are a file, or a name of `learn.store`.
 
     Raises
     ------
@@ -89,21 +91,22 @@ def load(name: str = "una", *, device: str = "cpu", weights: Path | None = None)
         return _mean(device, weights)
     if name not in METHODS:
         raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
+    file = None if weights is None else resolve(weights)
     if name == "una":
         from .una.predict import UnaPredictor
 
-        return UnaPredictor(device=device, weights=weights)
-    if weights is None:
+        return UnaPredictor(device=device, weights=file)
+    if file is None:
         raise ValueError(
             f"{name} ships no weights: make them with sanum train {name} --data DATA -o OUT, "
             "and name the file that it writes"
         )
     folder = import_module(f".{name.replace('-', '_')}.predict", __package__)
-    predictor: Predictor = folder.predictor(weights=weights, device=device)
+    predictor: Predictor = folder.predictor(weights=file, device=device)
     return predictor
 
 
-def _mean(device: str, weights: Path | None) -> Predictor:
+def _mean(device: str, weights: str | Path | None) -> Predictor:
     if weights is not None:
         raise ValueError(f'"mean" takes no weights, got {weights}: leave them out')
     from .baselines import MeanPredictor
