@@ -28,8 +28,9 @@ def on_files(files: Files, config) -> Files:
 
 
 def on_page_markdown(markdown: str, **_) -> str:
-    """Let links lead to those pages; put the commands' help where its mark is."""
+    """Let links lead to those pages, and from there back; put the commands' help where its mark is."""
     markdown = re.sub(rf"\]\(\.\./((?:\.\./)*){UNA}", r"](\1una/", markdown)
+    markdown = re.sub(rf"\]\({'../' * UNA.count('/')}docs/", "](../", markdown)
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 
 
