@@ -52,7 +52,8 @@ def test_which_licences_fit(licences, expression, fits):
 def test_all_is_every_extra():
     extras = set(PROJECT["optional-dependencies"])
     (everything,) = PROJECT["optional-dependencies"]["all"]
-    assert set(everything.removeprefix("sanum[").removesuffix("]").split(",")) == extras - {"all", "dev", "docs"}
+    named = set(everything.removeprefix("sanum[").removesuffix("]").split(","))
+    assert named == extras - {"all", "dev", "docs"}
     assert {"bids", "cluster", "train"} < extras
 
 
