@@ -46,7 +46,10 @@ _SIDECARS: tuple[Record, ...] = (
     },
     {"Description": "Probability of an anomaly", "Units": "arbitrary (0 to 1)"},
     {"Description": "Probability of an anomaly above 0.5", "Type": "Lesion"},
-    {"Description": "Expected absolute error of the healthy anatomy", "Units": "arbitrary (white matter is 1)"},
+    {
+        "Description": "Expected absolute error of the healthy anatomy",
+        "Units": "arbitrary (white matter is 1)",
+    },
     {"Description": "Brain", "Type": "Brain"},
 )  # in the order of `reconstruction.output_names`
 
@@ -67,7 +70,9 @@ def read_queries(path: Path) -> list[Query]:
     except (OSError, ValueError) as error:
         raise ScanError(f"{shown(path)} cannot be read: expected a filter file in JSON") from error
     if not isinstance(told, dict) or not all(isinstance(query, dict) for query in told.values()):
-        raise ScanError(f'{shown(path)} is no filter file: expected {{"t1w": {{"session": "01"}}}} or the like')
+        raise ScanError(
+            f'{shown(path)} is no filter file: expected {{"t1w": {{"session": "01"}}}} or the like'
+        )
     suffixes = {suffix.lower(): suffix for suffix in ANATOMICAL}
     queries = [
         {**({"suffix": suffixes[name]} if name in suffixes else {}), **query} for name, query in told.items()
