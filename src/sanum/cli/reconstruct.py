@@ -137,6 +137,7 @@ def command(
 
 
 def load(device: str, threads: int, weights: Path | None) -> "Predictor":
+    """The method, on so many CPU threads; 0: what they choose."""
     from ..methods import registry
     from ..reconstruction import resolve_device
 

@@ -20,8 +20,8 @@ from .record import Record
 from .tables import records_below
 
 RULE = (
-    f"Rule: robust z = 0.6745 (x − median) / MAD above {LIMIT} or below −{LIMIT}, among the scans of one contrast; "
-    f"the anomaly's volume as log(1 + mL). Contrasts of fewer than {FEWEST} scans are not judged."
+    f"Rule: robust z = 0.6745 (x − median) / MAD above {LIMIT} or below −{LIMIT}, among the scans of one "
+    f"contrast; the anomaly's volume as log(1 + mL). Contrasts of fewer than {FEWEST} scans are not judged."
 )
 _RECORD = "_record.json"
 

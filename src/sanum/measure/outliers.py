@@ -8,11 +8,11 @@ FEWEST = 5
 
 
 def robust_z(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """z = 0.6745 (x − median) / MAD, MAD the median of |x − median|.
+    """Robust z = 0.6745 (x − median) / MAD, where MAD is the median of |x − median|.
 
     |z| above `LIMIT` is the usual rule (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
-    nan is left out and stays nan. All is nan, that is, not judged, of fewer than `FEWEST` values or where more
-    than half are the same.
+    nan is left out and stays nan. Fewer than `FEWEST` values, or values of which more than half are the
+    same, are not judged: all nan.
 
     >>> robust_z([1, 2, 3, 4, 100]).round(1).tolist()
     [-1.3, -0.7, 0.0, 0.7, 65.4]

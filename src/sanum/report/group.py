@@ -22,8 +22,8 @@ STYLE = """
 .scroll { overflow-x: auto; }
 .many th, .many td { width: auto; font-size: .85rem; white-space: nowrap; }
 .many thead th { border-bottom: 2px solid #9aa7b4; font-weight: 600; }
-.many td:last-child { white-space: normal; min-width: 14rem; }
-.number { text-align: right; }
+.many .told { white-space: normal; min-width: 14rem; }
+.many .number { text-align: right; }
 .out { color: #8a3d05; font-weight: 700; }
 .montage { display: flex; flex-wrap: wrap; gap: 12px; padding: 0; margin: 0; list-style: none; }
 .montage li { background: #0d1117; border-radius: 4px; padding: 6px; max-width: 100%; }
@@ -31,6 +31,7 @@ STYLE = """
 .montage img, .wide img { display: block; max-width: 100%; height: auto; border-radius: 2px; }
 .montage .flag { color: #ffb86b; }
 .wide img { background: #0d1117; }
+.light img { background: #fff; }
 """
 
 
@@ -80,7 +81,8 @@ def render_subject(subject: str, rows: Sequence[Row]) -> str:
         parts.append(
             f"<section>\n<h2><bdi>{text(row.name)}</bdi></h2>\n{_warned(row)}"
             f'<figure class="wide">{_picture(row, "axial, coronal and sagittal planes")}'
-            f"<figcaption>{text(_WIDE)}</figcaption></figure>\n<p>{text(' · '.join(told))}</p>\n{link}</section>\n"
+            f"<figcaption>{text(_WIDE)}</figcaption></figure>\n"
+            f"<p>{text(' · '.join(told))}</p>\n{link}</section>\n"
         )
     return page(subject, f"sanum · {_count(len(rows), 'scan')}", "".join(parts), STYLE)
 
@@ -112,11 +114,11 @@ def render_group(title: str, rows: Sequence[Row], notes: Sequence[str], rule: st
 </section>
 <section>
 <h2>Distributions</h2>
-<figure>
-<img alt="Brain volume, anomaly volume and mean uncertainty of every scan, by contrast" style="background: #fff"
+<figure class="light">
+<img alt="Brain volume, anomaly volume and mean uncertainty of every scan, by contrast"
  src="data:image/png;base64,{data}">
-<figcaption>One point a scan, by contrast; bars: medians; orange: stands apart. The anomaly's axis is linear
- up to 1 mL and logarithmic above.</figcaption>
+<figcaption>One point a scan, by contrast; bars: medians; orange: stands apart. The axis of the anomaly is
+ linear up to 1 mL and logarithmic above.</figcaption>
 </figure>
 </section>
 <section>
@@ -242,7 +244,8 @@ def _table(rows: Sequence[Row]) -> str:
             f'<td class="number{" out" if key in row.outlier else ""}">{_number(key, row.numbers[key])}</td>'
             for key in MEASURES
         ]
-        lines.append(f"<tr>{''.join(cells)}<td>{text(' | '.join(row.warnings))}</td></tr>\n")
+        cells.append(f'<td class="told">{text(" | ".join(row.warnings))}</td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>\n")
     return (
         f'<div class="scroll"><table class="many"><thead><tr>{"".join(head)}<th>Warnings</th></tr></thead>\n'
         f"<tbody>\n{''.join(lines)}</tbody></table></div>"
