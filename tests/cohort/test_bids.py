@@ -30,6 +30,7 @@ DESCRIPTION = {"Name": "Made by a test", "BIDSVersion": "1.10.0", "DatasetType":
 
 
 def raw(root, *scans):
+    root.mkdir()
     for n, path in enumerate(scans):
         write(small_scan(n), root / path)
     (root / "dataset_description.json").write_text(json.dumps(DESCRIPTION))
@@ -49,7 +50,8 @@ def data(tmp_path):
 
 @pytest.fixture
 def bids(monkeypatch, capfd, phantom_predictor):
-    """Run `sanum bids` with the stand-in; its exit code and its words."""
+    """Run `sanum bids` with the stand-in and without reports; its exit code and its words."""
+    monkeypatch.setattr("sanum.reconstruction.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
     monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
     monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
 
@@ -108,7 +110,7 @@ def test_filter_files(data, tmp_path, told, left):
 def test_what_cannot_be_selected_is_told(data, tmp_path):
     with pytest.raises(ScanError, match="no anatomical scan of sub-7"):
         select(data, participants=["01", "7"])
-    with pytest.raises(ScanError, match="no scan of .* is left"):
+    with pytest.raises(ScanError, match=r"no scan of .* is left"):
         select(data, queries=queries(tmp_path, {"t2w": {}}))
     with pytest.raises(ScanError, match=r"expected dataset_description\.json"):
         select(tmp_path)
@@ -186,9 +188,8 @@ def test_started_again_it_mends_what_is_missing(data, tmp_path, bids):
 
 
 @pytest.fixture
-def grouped(tmp_path, bids, monkeypatch):
+def grouped(tmp_path, bids):
     """Seven subjects in the shape of IXI, the last with an anomaly far larger than the others'."""
-    monkeypatch.setattr("sanum.reconstruction.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
     paths = [f"sub-{n:03d}/anat/sub-{n:03d}_T1w.nii.gz" for n in range(1, 8)]
     root = raw(tmp_path / "data", *paths)
     nifti(root / paths[-1], np.full_like(NOISE, 900) - NOISE % 50)

@@ -163,7 +163,6 @@ def distributions(rows: Sequence[Row]) -> Figure:
         ax.set_xlim(-0.6, len(contrasts) - 0.4)
         if name == "anomaly_ml":
             ax.set_yscale("symlog", linthresh=1.0)
-            ax.set_ylim(bottom=-0.1)
         ax.margins(y=0.12)
         ax.tick_params(colors="#3d4956", labelsize=8.5)
         ax.grid(axis="y", color=LINE, linewidth=0.8)
