@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -54,6 +55,8 @@ def bids(monkeypatch, capfd, phantom_predictor):
     monkeypatch.setattr("sanum.reconstruction.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
     monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
     monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())  # -w changes both
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
 
     def ran(*words):
         monkeypatch.setattr("sys.argv", ["sanum", "bids", *map(str, words)])
@@ -153,6 +156,7 @@ def test_a_data_set_becomes_a_valid_derivative(data, tmp_path, bids):
     out, work = tmp_path / "out", tmp_path / "work"
     code, told, said = bids(data, out, "participant", "--participant-label", "01", "sub-02", "-w", work, "-q")
     assert (code, said) == (0, "")
+    assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(work)
     assert work.is_dir()
     assert told.count("\n") == len(SCANS)
     stem = out / "sub-01/ses-b/anat/sub-01_ses-b_acq-FLAIR_run-02"
@@ -189,9 +193,10 @@ def test_started_again_it_mends_what_is_missing(data, tmp_path, bids):
 
 @pytest.fixture
 def grouped(tmp_path, bids):
-    """Seven subjects in the shape of IXI, the last with an anomaly far larger than the others'."""
+    """Seven subjects in the shape of IXI, the first healthy, the last with an anomaly far larger than the others'."""
     paths = [f"sub-{n:03d}/anat/sub-{n:03d}_T1w.nii.gz" for n in range(1, 8)]
     root = raw(tmp_path / "data", *paths)
+    nifti(root / paths[0], NOISE // 2)
     nifti(root / paths[-1], np.full_like(NOISE, 900) - NOISE % 50)
     (root / "participants.tsv").write_text("participant_id\tage\tsex\nsub-002\t41.5\tF\nsub-099\t7\tM\n")
     out = root / "derivatives" / "sanum"
@@ -207,6 +212,7 @@ def test_the_cohort_s_page_and_table(grouped):
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     assert [row["participant_id"] for row in rows] == [f"sub-{n:03d}" for n in range(1, 8)]
     assert [row["age"] for row in rows] == ["n/a", "41.5", *["n/a"] * 5]
+    assert float(rows[0]["anomaly_ml"]) == 0
     assert "anomaly_ml" in rows[-1]["outlier"]
     page = (grouped / "group.html").read_text()
     assert "default-src 'none'" in page

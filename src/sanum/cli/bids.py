@@ -5,7 +5,7 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -30,7 +30,7 @@ class Level(StrEnum):
 class SpacedLabels(TyperCommand):
     """`--participant-label 01 02`, as every BIDS-App takes them, beside the option twice."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option before every label."""
         spread, option = list[str](), ""
         for n, word in enumerate(args):

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Collection, Generator, Iterable
 from contextlib import closing, suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,7 @@ ANATOMICAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "UNIT1")
 """Suffixes of the scans that are done."""
 
 DESCRIPTION = "dataset_description.json"
-IGNORED = (".sanum/", "*_map.nii.gz", "*_map.json", "*_record.json", "*.html", "run.json", "*.tsv")
+IGNORED = (".sanum*", "*_map.nii.gz", "*_map.json", "*_record.json", "*.html", "run.json", "*.tsv")
 """What BIDS has no names for: the uncertainty, the records, the pages, the tables over all scans."""
 
 _LONG = {
@@ -104,8 +105,7 @@ def select(
     ScanError
         No BIDS data set, a label that nobody has, or no scan is left.
     """
-    if not (root / DESCRIPTION).is_file():
-        raise ScanError(f"{shown(root)} is no BIDS data set: expected {DESCRIPTION} in it")
+    require_data_set(root)
     asked = {"sub": {p.removeprefix("sub-") for p in participants},
              "ses": {s.removeprefix("ses-") for s in sessions}}  # fmt: skip
     found = [
@@ -115,7 +115,7 @@ def select(
         if path.name.endswith((".nii", ".nii.gz")) and entities_of(path)[1] in ANATOMICAL
     ]
     for key, labels in asked.items():
-        if missing := sorted(labels - {entities_of(path)[0].get(key) for path in found}):  # type: ignore[type-var]
+        if missing := sorted(labels - {entities_of(path)[0].get(key) for path in found}):
             raise ScanError(
                 f"no anatomical scan of {key}-{shown(missing[0])} in {shown(root)}: check the label"
             )
@@ -130,6 +130,12 @@ def select(
         raise ScanError(f"no scan of {shown(root)} is left: expected {', '.join(ANATOMICAL)} in anat")
     refuse_collisions(items)
     return items
+
+
+def require_data_set(root: Path) -> None:
+    """Raise `ScanError` unless `root` says that it is a BIDS data set."""
+    if not (root / DESCRIPTION).is_file():
+        raise ScanError(f"{shown(root)} is no BIDS data set: expected {DESCRIPTION} in it")
 
 
 def _fits(path: Path, query: Query) -> bool:
@@ -176,8 +182,8 @@ def processes_within(items: Iterable[Item], wanted: int, limit_gb: float | None)
 def _voxels(path: Path) -> int:
     """Voxels of one volume; 0 of a file that is damaged, which reading it will tell."""
     with suppress(ImageFileError, HeaderDataError, OSError, ValueError, EOFError):
-        x, y, z, *_ = *nib.load(path).shape, 1, 1  # type: ignore[attr-defined]
-        return x * y * z
+        image: Any = nib.load(path)
+        return prod(image.shape[:3])
     return 0
 
 

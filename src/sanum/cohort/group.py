@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 
 from ..measure.outliers import FEWEST, LIMIT, robust_z
 from ..report.group import MEASURES, Row, render_group, render_subject
 from ..report.thumbnail import thumbnail
-from ..scan import ScanError, atomic_path, read
+from ..scan import Scan, ScanError, atomic_path, read
 from ..scan.names import entities_of, shown
+from .bids import require_data_set
 from .cells import to_cell
 from .record import Record
 from .tables import records_below
@@ -57,8 +61,9 @@ def write_group(root: Path, output: Path) -> list[Path]:
     Raises
     ------
     ScanError
-        There are no results; something cannot be read or written.
+        `root` is no BIDS data set; there are no results; something cannot be read or written.
     """
+    require_data_set(root)
     found = [pair for many in _by_subject(output).values() for pair in many]
     if not found:
         raise ScanError(f"{shown(output)} holds no results: run sanum bids with participant first")
@@ -66,7 +71,7 @@ def write_group(root: Path, output: Path) -> list[Path]:
     rows = [replace(_row(output, *pair), more=participants.get(_subject(pair[0]), {})) for pair in found]
     rows = judged(rows)
     _write(output / "group.tsv", _table(rows))
-    _write(output / "group.html", render_group("Cohort", rows, _notes(output, found), RULE))
+    _write(output / "group.html", render_group(root.resolve().name, rows, _notes(output, found), RULE))
     return [output / "group.tsv", output / "group.html"]
 
 
@@ -100,7 +105,7 @@ def _subject(results: str) -> str:
 
 def _row(output: Path, results: str, record: Record, *, planes: int = 1, height: int = 132) -> Row:
     folder = (output / results).parent
-    anatomy, anomaly, mask, _, brain = (read(folder / name) for name in record["outputs"][:5])
+    anatomy, anomaly, mask, _, brain = (_image(folder / name) for name in record["outputs"][:5])
     source = Path(record["input"]["path"])
     warnings = tuple(record["warnings"])
     scan = None
@@ -121,6 +126,15 @@ def _row(output: Path, results: str, record: Record, *, planes: int = 1, height:
         quote((Path(results).parent / report).as_posix()) if report else "",
         record["contrast"], numbers, picture, warnings,
     )  # fmt: skip
+
+
+def _image(path: Path) -> Scan:
+    """A result as it was written; `read` refuses empty masks."""
+    try:
+        image: Any = nib.load(path)
+        return Scan(np.asanyarray(image.dataobj), image.affine)
+    except (ImageFileError, OSError, ValueError, EOFError) as error:
+        raise ScanError(f"{shown(path)} cannot be read: run sanum bids with participant again") from error
 
 
 def _participants(path: Path) -> dict[str, Mapping[str, str]]:
