@@ -193,7 +193,7 @@ def test_started_again_it_mends_what_is_missing(data, tmp_path, bids):
 
 @pytest.fixture
 def grouped(tmp_path, bids):
-    """Seven subjects in the shape of IXI, the first healthy, the last with an anomaly far larger than the others'."""
+    """Seven subjects in the shape of IXI: the first healthy, the last with an anomaly far larger than any."""
     paths = [f"sub-{n:03d}/anat/sub-{n:03d}_T1w.nii.gz" for n in range(1, 8)]
     root = raw(tmp_path / "data", *paths)
     nifti(root / paths[0], NOISE // 2)
@@ -251,3 +251,15 @@ def test_a_scan_that_fails_does_not_end_the_others(data, tmp_path, bids):
     assert "is empty" in said
     assert bids(data, out, "group")[0] == 0
     assert "Scans that failed, and are not shown: 1" in (out / "group.html").read_text()
+
+
+def test_processes_share_the_scans(data, tmp_path):
+    """Two workers of Dask with the shipped weights, and scans that fail before these are used."""
+    pytest.importorskip("distributed")
+    for path in SCANS:
+        (data / path).write_bytes(b"")
+    words = [sys.executable, "-m", "sanum", "bids", data, tmp_path / "out", "participant", "--nprocs", "2"]
+    ran = subprocess.run([*words, "-w", tmp_path / "work"], capture_output=True, text=True)
+    assert ran.returncode == 1, ran.stderr
+    assert ran.stderr.count("is empty") == len(SCANS)
+    assert list((tmp_path / "work").iterdir())  # of Dask
