@@ -233,6 +233,7 @@ def _sidecars(outcome: Outcome, root: Path) -> dict[Path, Record]:
     raw = quote(outcome.item.path.relative_to(root).as_posix())
     told = {
         "Sources": [f"bids:raw:{raw}"],
+        "SpatialReference": f"bids:raw:{raw}",
         "SoftwareName": "sanum",
         "SoftwareVersion": record["version"],
         "Weights": record["weights"],

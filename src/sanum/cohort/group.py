@@ -71,7 +71,10 @@ def write_group(root: Path, output: Path) -> list[Path]:
     rows = [replace(_row(output, *pair), more=participants.get(_subject(pair[0]), {})) for pair in found]
     rows = judged(rows)
     _write(output / "group.tsv", _table(rows))
-    _write(output / "group.html", render_group(root.resolve().name, rows, _notes(output, found), RULE))
+    _write(
+        output / "group.html",
+        render_group(f"Cohort {root.resolve().name}", rows, _notes(output, found), RULE),
+    )
     return [output / "group.tsv", output / "group.html"]
 
 

@@ -26,6 +26,7 @@ STYLE = """
 .many .number { text-align: right; }
 .out { color: #8a3d05; font-weight: 700; }
 .montage { display: flex; flex-wrap: wrap; gap: 12px; padding: 0; margin: 0; list-style: none; }
+.montage + .kind { margin-top: .6rem; }
 .montage li { background: #0d1117; border-radius: 4px; padding: 6px; max-width: 100%; }
 .montage a, .montage span { display: block; color: #e6edf3; font-size: .8rem; text-decoration: none; }
 .montage img, .wide img { display: block; max-width: 100%; height: auto; border-radius: 2px; }
@@ -81,10 +82,11 @@ def render_subject(subject: str, rows: Sequence[Row]) -> str:
         parts.append(
             f"<section>\n<h2><bdi>{text(row.name)}</bdi></h2>\n{_warned(row)}"
             f'<figure class="wide">{_picture(row, "axial, coronal and sagittal planes")}'
-            f"<figcaption>{text(_WIDE)}</figcaption></figure>\n"
+            "</figure>\n"
             f"<p>{text(' · '.join(told))}</p>\n{link}</section>\n"
         )
-    return page(subject, f"sanum · {_count(len(rows), 'scan')}", "".join(parts), STYLE)
+    how = f'<p class="kind">{text(_WIDE)}</p>\n'
+    return page(subject, f"sanum · {_count(len(rows), 'scan')}", "".join(parts) + how, STYLE)
 
 
 def render_group(title: str, rows: Sequence[Row], notes: Sequence[str], rule: str) -> str:
@@ -163,6 +165,7 @@ def distributions(rows: Sequence[Row]) -> Figure:
         ax.set_xlim(-0.6, len(contrasts) - 0.4)
         if name == "anomaly_ml":
             ax.set_yscale("symlog", linthresh=1.0)
+            ax.yaxis.set_major_formatter("{x:g}")
         ax.margins(y=0.12)
         ax.tick_params(colors="#3d4956", labelsize=8.5)
         ax.grid(axis="y", color=LINE, linewidth=0.8)

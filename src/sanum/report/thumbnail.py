@@ -54,7 +54,7 @@ def thumbnail(
     gap = np.zeros((height, GAP, 3), np.uint8)
     row = np.concatenate([part for panel in panels for part in (gap, panel)][1:], axis=1)
     buffer = io.BytesIO()
-    Image.fromarray(row).save(buffer, format="JPEG", quality=85, optimize=True)
+    Image.fromarray(row).save(buffer, format="JPEG", quality=85, subsampling=0, optimize=True)
     return buffer.getvalue()
 
 
