@@ -150,7 +150,7 @@ def _one_fits(name: str, label: str | None, value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
     if name in _NUMBERS and label is not None and label.isdecimal():
         return int(label) in [int(v) for v in map(str, values) if v.isdecimal()]
-    return label in map(str, values)
+    return label in [str(v) for v in values]
 
 
 def processes_within(items: Iterable[Item], wanted: int, limit_gb: float | None) -> int:

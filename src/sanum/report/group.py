@@ -186,7 +186,7 @@ _TILE = f"{_PLACES} Radiological convention. Pictures lead to the subjects' page
 
 def _spread(count: int) -> npt.NDArray[np.float64]:
     """Places from -0.2 to 0.2 that keep neighbours apart, by the golden ratio."""
-    return 0.4 * ((np.arange(count) * 0.618034 + 0.5) % 1 - 0.5)
+    return np.asarray(0.4 * ((np.arange(count) * 0.618034 + 0.5) % 1 - 0.5), np.float64)
 
 
 def _number(name: str, value: float) -> str:
