@@ -26,7 +26,7 @@ STYLE = """
 .many .number { text-align: right; }
 .out { color: #8a3d05; font-weight: 700; }
 .montage { display: flex; flex-wrap: wrap; gap: 12px; padding: 0; margin: 0; list-style: none; }
-.montage + .kind { margin-top: .6rem; }
+.montage + .kind, .many + .kind { margin-top: .6rem; }
 .montage li { background: #0d1117; border-radius: 4px; padding: 6px; max-width: 100%; }
 .montage a, .montage span { display: block; color: #e6edf3; font-size: .8rem; text-decoration: none; }
 .montage img, .wide img { display: block; max-width: 100%; height: auto; border-radius: 2px; }
