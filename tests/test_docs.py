@@ -62,6 +62,9 @@ def here(source, phantom_predictor, tmp_path, monkeypatch):
     write(small, folder / "scan.nii.gz")
     for name in ("sub-01", "sub-02"):
         write(small, folder / "scans" / name / "anat" / f"{name}_T1w.nii.gz")
+    (folder / "scans" / "dataset_description.json").write_text(
+        '{"Name": "Two scans", "BIDSVersion": "1.10.0"}'
+    )
     (folder / "cohort.tsv").write_text("path\nscans/sub-01/anat/sub-01_T1w.nii.gz\n")
     monkeypatch.chdir(folder)
     return folder

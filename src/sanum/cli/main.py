@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import demo, evaluate, generate, info, reconstruct, train, weights
+from . import bids, demo, evaluate, generate, info, reconstruct, train, weights
 from .messages import complain
 
 _INTERRUPTED = 130
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
+app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)

@@ -113,7 +113,7 @@ def command(
         stdin = sys.stdin.buffer.read() if Path("-") in scans else b""
         items = expand(scans, output, stdin)
         part = _part(shard, len(items))
-        predictor = _load(device, threads, weights)
+        predictor = load(device, threads, weights)
         if executor is Executor.dask:
             _require_dask()
         elif scheduler is not None:
@@ -125,23 +125,24 @@ def command(
         space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=len(items) > 1
     )
     jobs = shard_of(items, *part)
-    with steady_stderr(), _terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
+    with steady_stderr(), terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
         if executor is Executor.dask:
-            how = (device, threads or _share(workers), weights and resolve(weights).absolute())
-            work = run_on_dask(jobs, output, _load, how, settings, scheduler=scheduler, workers=workers)
+            how = (device, threads or share(workers), weights and resolve(weights).absolute())
+            work = run_on_dask(jobs, output, load, how, settings, scheduler=scheduler, workers=workers)
         else:
             work = run(
                 jobs, output, predictor, settings,
                 on_step=lambda item, step: progress.step(item.path.name, step),
             )  # fmt: skip
         try:
-            _Run(jobs, part, output, predictor, single=len(items) == 1).all(work, progress)
+            Run(jobs, part, output, predictor, single=len(items) == 1).all(work, progress)
         except ClusterError as error:
             complain(str(error))
             raise typer.Exit(2) from None
 
 
-def _load(device: str, threads: int, weights: str | Path | None) -> "Predictor":
+def load(device: str, threads: int, weights: str | Path | None) -> "Predictor":
+    """The method, on so many CPU threads; 0: what they choose."""
     from ..methods import registry
     from ..reconstruction import resolve_device
 
@@ -154,7 +155,7 @@ def _require_dask() -> None:
         raise ValueError("--executor dask needs Dask: pip install 'sanum[cluster]'")
 
 
-def _share(workers: int) -> int:
+def share(workers: int) -> int:
     """CPU threads of each of so many processes on this machine."""
     return max((os.cpu_count() or 1) // workers, 1)
 
@@ -181,7 +182,7 @@ def _part(shard: str | None, count: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """Let SIGTERM, which clusters send before they kill, end the run as Ctrl-C does."""
 
     def interrupt(*_: object) -> None:
@@ -194,7 +195,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Run:
+class Run:
     """One run of the command: its scans, what it prints of them, and the files about all of them."""
 
     def __init__(

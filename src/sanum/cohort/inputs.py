@@ -68,7 +68,7 @@ def expand(given: Iterable[Path], output: Path, read_stdin: bytes = b"") -> list
     unique = {_absolute(item.path): item for item in [*_placed(named), *items]}
     if not unique:
         raise ScanError("nothing to do: expected paths in the list or on standard input, and there are none")
-    _refuse_collisions(unique.values())
+    refuse_collisions(unique.values())
     return list(unique.values())
 
 
@@ -153,7 +153,8 @@ def _placed(paths: list[Path]) -> list[Item]:
     return [Item(path, folder_name(_absolute(path).parent.relative_to(above))) for path in paths]
 
 
-def _refuse_collisions(items: Iterable[Item]) -> None:
+def refuse_collisions(items: Iterable[Item]) -> None:
+    """Raise `ScanError` where two scans' results would have the same names."""
     seen: dict[Path, Item] = {}
     for item in items:
         other = seen.setdefault(item.place / item.stem, item)

@@ -35,7 +35,7 @@ def write_tables(output: Path) -> list[tuple[str, str]]:
         They cannot be written.
     """
     with _alone(output):
-        records = sorted(_records(output), key=lambda found: os.fsencode(found[0]))
+        records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
         failed = sorted(_failures(output / STATE))
         _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
         _write(output / "qc.tsv", _QC, (_qc(*found) for found in records))
@@ -49,7 +49,7 @@ def write_summary(output: Path, name: str, summary: Record) -> None:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def _records(output: Path) -> Iterator[tuple[str, Record]]:
+def records_below(output: Path) -> Iterator[tuple[str, Record]]:
     """Where every scan's results are (folder and stem below `output`), and their record."""
     for place, folders, names in os.walk(output):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -100,43 +100,49 @@ def render(inputs: ReportInputs) -> str:
     centre = brain_centre_mm(inputs.brain)
     views.append(_view(inputs, centre, "Through the centre of the brain", "the centre of the brain"))
     date = inputs.provenance.get("date")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{_text(inputs.name)} – sanum report</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<header>
-<p class="kind">sanum report{f" · {_text(date)}" if date else ""}</p>
-<h1><bdi>{_text(inputs.name)}</bdi></h1>
-<p class="notice">{DISCLAIMER}</p>
-{_warnings(inputs, numbers)}</header>
-<section>
+    body = f"""{_warnings(inputs, numbers)}<section>
 <h2>Key figures</h2>
 {_key_figures(inputs, numbers)}
 </section>
 {"".join(views)}<section>
 <h2>How to read this</h2>
 <ol>
-{"".join(f"<li>{_text(sentence)}</li>{chr(10)}" for sentence in HOW_TO_READ)}</ol>
+{"".join(f"<li>{text(sentence)}</li>{chr(10)}" for sentence in HOW_TO_READ)}</ol>
 </section>
 <section>
 <h2>Provenance</h2>
 {_provenance(inputs)}
 </section>
-<footer>Made by sanum. {DISCLAIMER}</footer>
+"""
+    return page(inputs.name, f"sanum report{f' · {date}' if date else ''}", body)
+
+
+def page(heading: str, kind: str, body: str, style: str = "") -> str:
+    """A complete document around `body`, which is HTML; `heading` and `kind` are any text."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{text(heading)} – sanum report</title>
+<style>{STYLE}{style}</style>
+</head>
+<body>
+<main>
+<header>
+<p class="kind">{text(kind)}</p>
+<h1><bdi>{text(heading)}</bdi></h1>
+<p class="notice">{DISCLAIMER}</p>
+</header>
+{body}<footer>Made by sanum. {DISCLAIMER}</footer>
 </main>
 </body>
 </html>
 """
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
     """Escape for HTML; control and direction marks and lone surrogates show as their codes."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
     return escape(shown, quote=True)
@@ -164,8 +170,8 @@ def _view(inputs: ReportInputs, point_mm: npt.NDArray[np.float64], title: str, p
     return f"""<section>
 <h2>{title}</h2>
 <figure>
-<img alt="{_text(alt)}" src="data:image/png;base64,{data}">
-<figcaption>{_text(CAPTION.format(title=title_inside))}</figcaption>
+<img alt="{text(alt)}" src="data:image/png;base64,{data}">
+<figcaption>{text(CAPTION.format(title=title_inside))}</figcaption>
 </figure>
 </section>
 """
@@ -177,7 +183,7 @@ def _warnings(inputs: ReportInputs, numbers: KeyNumbers) -> str:
         found.append("No brain was found in this scan: the maps and numbers below mean nothing.")
     if not found:
         return ""
-    items = "".join(f"<li>{_text(' '.join(warning.split()))}</li>\n" for warning in found)
+    items = "".join(f"<li>{text(' '.join(warning.split()))}</li>\n" for warning in found)
     return f'<div class="warnings" role="alert">\n<h2>Warnings</h2>\n<ul>\n{items}</ul>\n</div>\n'
 
 
@@ -219,8 +225,8 @@ def _provenance(inputs: ReportInputs) -> str:
 
 def _table(rows: tuple[tuple[str, str, str], ...], kind: str) -> str:
     lines = "".join(
-        f'<tr><th scope="row">{_text(label)}</th>'
-        f"<td><bdi>{_text(value)}</bdi>{f' <small>({_text(note)})</small>' if note else ''}</td></tr>\n"
+        f'<tr><th scope="row">{text(label)}</th>'
+        f"<td><bdi>{text(value)}</bdi>{f' <small>({text(note)})</small>' if note else ''}</td></tr>\n"
         for label, value, note in rows
     )
     return f'<table class="{kind}">\n<tbody>\n{lines}</tbody>\n</table>'

@@ -58,6 +58,15 @@ def stem_of(path: str | Path) -> str:
     return _shortened(name)
 
 
+def entities_of(path: str | Path) -> tuple[dict[str, str], str | None]:
+    """Entities and suffix of a BIDS name; no entities where it is none.
+
+    >>> entities_of("in/sub-1_run-2_T2w.nii.gz")
+    ({'sub': '1', 'run': '2'}, 'T2w')
+    """
+    return _bids_parts(_bare_name(path))
+
+
 def contrast_of(path: str | Path) -> str | None:
     """Contrast that a file name ends in, as a BIDS suffix, or None.
 
