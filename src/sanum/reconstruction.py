@@ -459,7 +459,7 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
     shown = drawn_inside(np.asarray(scan.voxels), box)
     brain = largest_part((back(maps.brain, 1) > 0.5) & shown)
     anatomy = np.clip(back(maps.t1w, 3), 0, None) * shown
-    anatomy[anatomy < 0.01] = 0
+    anatomy[anatomy < 1e-3] = 0
     anomaly = np.clip(back(maps.anomaly, 1), 0, 1) * brain
     anomaly[anomaly < 1e-3] = 0
     return Reconstruction(
@@ -490,10 +490,8 @@ def drawn_inside(voxels: npt.NDArray[Any], box: Slices | None = None) -> npt.NDA
 
 def on_grid(scan: Scan, grid: Grid) -> Scan:
     """Scan linearly interpolated onto another grid."""
-    voxels = np.asarray(scan.voxels, dtype=np.float32)
-    return replace(
-        scan, voxels=resample(voxels, scan.grid, grid, fill=float(voxels.min())), affine=grid.affine
-    )
+    voxels = resample(scan.voxels, scan.grid, grid, fill=float(scan.voxels.min()))
+    return replace(scan, voxels=voxels, affine=grid.affine)
 
 
 def thinned(scan: Scan, spacing_mm: float) -> Scan:
@@ -502,7 +500,7 @@ def thinned(scan: Scan, spacing_mm: float) -> Scan:
     if scan.voxels.size < _LARGE or (finest > 0.8 * spacing_mm).all():
         return scan
     if scan.contrast == "CT":  # bone must not bleed
-        scan = scan.with_voxels(np.clip(np.asarray(scan.voxels, dtype=np.float32), *CT_WINDOW_HU))
+        scan = scan.with_voxels(np.clip(scan.voxels, *CT_WINDOW_HU))
     return on_grid(scan, at_spacing(scan.grid, np.maximum(finest, spacing_mm)))
 
 

@@ -26,6 +26,7 @@ class MeanPredictor:
     weights_name = SHIPPED.name
     shape = MODEL_SHAPE
     spacing_mm = MODEL_SPACING_MM
+    fitting = None
 
     def __init__(self, *, device: str = "cpu") -> None:
         self.device, self.weights_sha256 = device, shipped_sha256()

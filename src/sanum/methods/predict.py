@@ -11,6 +11,7 @@ from torch import nn
 
 from ..learn.weights import WeightsError, load_weights, sha256
 from ..measure.metrics import match_intensity
+from .fitting import Fitting
 from .registry import Array, Maps
 
 LEAST_OF_BRAIN = (
@@ -36,6 +37,8 @@ class RivalPredictor:
         A file of `sanum train`.
     device : str
         A torch device.
+    room : int, optional
+        Bytes of memory that the network may take; see `Fitting`.
 
     Raises
     ------
@@ -43,7 +46,16 @@ class RivalPredictor:
         Missing, damaged, of another version or of another method.
     """
 
-    def __init__(self, method: str, build: Build, read: Read, *, weights: Path, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        method: str,
+        build: Build,
+        read: Read,
+        *,
+        weights: Path,
+        device: str = "cpu",
+        room: int | None = None,
+    ) -> None:
         state, description = load_weights(weights)
         if description.get("method") != method:
             raise WeightsError(
@@ -60,9 +72,14 @@ class RivalPredictor:
                 f"{weights.name} does not fit the network {method} "
                 f"({str(error).splitlines()[-1].strip()}); make it with this version's sanum train"
             ) from error
-        self.net.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.read, self.device = read, device
-        self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
+        self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.read, self.weights_name, self.weights_sha256 = read, weights.name, sha256(weights)
+        self.fitting = Fitting(self.net, (1, *self.shape), device, room=room)
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return self.fitting.step.device
 
     @torch.inference_mode()
     def __call__(
@@ -72,17 +89,26 @@ class RivalPredictor:
 
         `quick`: without the flip.
         """
-        scan = torch.from_numpy(np.ascontiguousarray(pair[:1], dtype=np.float32))[None].to(self.device)
-        t1w, anomaly = self.read(self.net, scan)
+        scan = torch.from_numpy(np.ascontiguousarray(pair[:1], dtype=np.float32))[None]
+        t1w, anomaly = self._maps(scan)
         if not quick:
-            other, other_anomaly = self.read(self.net, scan.flip(2))
-            t1w = t1w / 2 + other.flip(2) / 2
+            other, other_anomaly = self._maps(scan.flip(2))
+            t1w = t1w / 2 + other.flip(0) / 2
             if anomaly is not None and other_anomaly is not None:
-                anomaly = anomaly / 2 + other_anomaly.flip(2) / 2
-        image = t1w[0, 0].float().cpu().numpy()
+                anomaly = anomaly / 2 + other_anomaly.flip(0) / 2
+        image = t1w.numpy()
         brain = brain_in(image)
-        told = difference(pair[0], image, brain) if anomaly is None else anomaly[0, 0].float().cpu().numpy()
+        told = difference(pair[0], image, brain) if anomaly is None else anomaly.numpy()
         return Maps(image, told * brain, brain, unknown(image))
+
+    def _maps(self, scan: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """T1w, and the probability of an anomaly if there is one, each (X, Y, Z), in the memory of the CPU."""
+
+        def run(device: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+            t1w, anomaly = self.read(self.net, scan.to(device))
+            return t1w[0, 0].float().cpu(), None if anomaly is None else anomaly[0, 0].float().cpu()
+
+        return self.fitting(run)
 
 
 def brain_in(t1w: Array) -> Array:

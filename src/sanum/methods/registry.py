@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..learn.store import resolve
 
 if TYPE_CHECKING:
+    from .fitting import Fitting
     from .recipe import Recipe
 
 Array = npt.NDArray[np.float32]
@@ -43,14 +44,22 @@ class Maps:
 class Predictor(Protocol):
     """A loaded method.
 
-    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain.
+    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `fitting` is how
+    its network fits into memory, None without one.
     """
 
     weights_name: str
     weights_sha256: str
-    device: str
     shape: tuple[int, int, int]
     spacing_mm: float
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+
+    @property
+    def fitting(self) -> "Fitting | None":
+        """See the class."""
 
     def __call__(
         self, pair: Array, *, covered: npt.NDArray[np.bool_] | None = None, quick: bool = False
@@ -77,13 +86,22 @@ def recipes() -> dict[str, "Recipe"]:
     return {**UNA, **SYNTHSR, **BRAIN_ID, **PEPSI}
 
 
-def load(name: str = "una", *, device: str = "cpu", weights: str | Path | None = None) -> Predictor:
+def load(
+    name: str = "una",
+    *,
+    device: str = "cpu",
+    weights: str | Path | None = None,
+    room: int | None = None,
+) -> Predictor:
     """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
 
-    Only "una" ships weights. Others are a file, or a name of `learn.store`.
+    Only "una" ships weights. Others are a file, or a name of `learn.store`. In `room` bytes of memory (default:
+    what is free) it fits itself, whole or in slabs (`fitting.Fitting`).
 
     Raises
     ------
+    OutOfMemory
+        Not even the smallest slabs fit.
     ValueError
         Unknown method; weights that are missing, damaged, of another method or version, or not wanted.
     """
@@ -95,14 +113,14 @@ def load(name: str = "una", *, device: str = "cpu", weights: str | Path | None =
     if name == "una":
         from .una.predict import UnaPredictor
 
-        return UnaPredictor(device=device, weights=file)
+        return UnaPredictor(device=device, weights=file, room=room)
     if file is None:
         raise ValueError(
             f"{name} ships no weights: make them with sanum train {name} --data DATA -o OUT, "
             "and name the file that it writes"
         )
     folder = import_module(f".{name.replace('-', '_')}.predict", __package__)
-    predictor: Predictor = folder.predictor(weights=file, device=device)
+    predictor: Predictor = folder.predictor(weights=file, device=device, room=room)
     return predictor
 
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .norm import GroupNorm
+
 GROUPS = 8  # of group norm, as published for UNA's network; one where there are fewer than 16 channels
 
 
@@ -18,7 +20,7 @@ def two_convolutions(channels_in: int, between: int, channels_out: int) -> nn.Se
     """Twice group norm, 3×3×3 convolution, leaky ReLU; (B, C, …) → (B, C', …)."""
     layers: list[nn.Module] = []
     for a, b in ((channels_in, between), (between, channels_out)):
-        norm = nn.GroupNorm(GROUPS if a >= 2 * GROUPS else 1, a)
+        norm = GroupNorm(GROUPS if a >= 2 * GROUPS else 1, a)
         layers += [norm, nn.Conv3d(a, b, 3, padding=1, bias=False), nn.LeakyReLU(0.01)]
     return nn.Sequential(*layers)
 
@@ -61,7 +63,7 @@ class PlainUNet(nn.Module):
             raise ValueError(
                 f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"
             )
-        skips = [self.encode[0](x)]
+        skips = [self.encode[0](x.contiguous(memory_format=torch.channels_last_3d))]
         for block in list(self.encode)[1:]:
             skips.append(block(F.max_pool3d(skips[-1], 2)))
         h = skips.pop()

@@ -11,10 +11,15 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from .norm import GroupNorm
 
 
 def space_to_depth(x: torch.Tensor) -> torch.Tensor:
     """(B, C, 2X, 2Y, 2Z) → (B, 8C, X, Y, Z)."""
+    if has_torch_function_unary(x):  # of `slabs.Slabs`
+        return handle_torch_function(space_to_depth, (x,), x)
     b, c, x2, y2, z2 = x.shape
     x = x.reshape(b, c, x2 // 2, 2, y2 // 2, 2, z2 // 2, 2)
     return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, 8 * c, x2 // 2, y2 // 2, z2 // 2)
@@ -22,6 +27,8 @@ def space_to_depth(x: torch.Tensor) -> torch.Tensor:
 
 def depth_to_space(x: torch.Tensor) -> torch.Tensor:
     """(B, 8C, X, Y, Z) → (B, C, 2X, 2Y, 2Z); inverse of `space_to_depth`."""
+    if has_torch_function_unary(x):
+        return handle_torch_function(depth_to_space, (x,), x)
     b, c8, nx, ny, nz = x.shape
     x = x.reshape(b, c8 // 8, 2, 2, 2, nx, ny, nz)
     return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c8 // 8, 2 * nx, 2 * ny, 2 * nz)
@@ -34,7 +41,7 @@ def activate(x: torch.Tensor) -> torch.Tensor:
 
 def normed(conv: nn.Conv3d) -> nn.Sequential:
     """`conv`, then group norm over 16 channels or all: nothing that a block reads may grow."""
-    return nn.Sequential(conv, nn.GroupNorm(max(1, conv.out_channels // 16), conv.out_channels))
+    return nn.Sequential(conv, GroupNorm(max(1, conv.out_channels // 16), conv.out_channels))
 
 
 class ResidualBlock(nn.Module):

@@ -16,17 +16,32 @@ def largest_component_centre_mm(mask: Scan) -> Point | None:
     The point is the centre of the voxel *inside* that part which lies nearest to its centroid, so that planes
     through it cut the part even if it is bent around a hole. Voxels that touch at a corner are connected.
     """
-    labels, count = ndimage.label(mask.voxels > 0.5, structure=np.ones((3, 3, 3)))
-    if count == 0:
+    marked, first = _cropped(mask)
+    if not marked.any():
         return None
+    labels, _ = ndimage.label(marked, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel())
     largest = 1 + int(np.argmax(sizes[1:]))
-    points_mm = apply_affine(mask.affine, np.argwhere(labels == largest))
+    points_mm = apply_affine(mask.affine, first + np.argwhere(labels == largest))
     distance2 = ((points_mm - points_mm.mean(0)) ** 2).sum(1)
     return points_mm[int(np.argmin(distance2))]
 
 
 def brain_centre_mm(brain: Scan) -> Point:
     """World point, (3,) in mm: the centroid of the brain mask, or the middle of the box if it is empty."""
-    inside = np.argwhere(brain.voxels > 0.5)
-    return apply_affine(brain.affine, inside.mean(0)) if len(inside) else brain.grid.centre_mm
+    inside, first = _cropped(brain)
+    if not inside.any():
+        return brain.grid.centre_mm
+    return apply_affine(brain.affine, first + np.array(ndimage.center_of_mass(inside)))
+
+
+def _cropped(mask: Scan) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """The box of voxels in which a mask lies (all of it where it is empty), and its first voxel."""
+    inside = mask.voxels > 0.5
+    box, first = inside, np.zeros(3, np.int64)
+    for axis in range(3):
+        there = np.flatnonzero(box.any(axis=tuple({0, 1, 2} - {axis})))
+        if there.size:
+            first[axis] = there[0]
+            box = box[(slice(None),) * axis + (slice(there[0], there[-1] + 1),)]
+    return box, first

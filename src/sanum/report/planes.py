@@ -59,7 +59,9 @@ class View:
 
     def cut(self, volume: npt.NDArray[Any], plane: Plane) -> npt.NDArray[Any]:
         """Slice of a RAS-ordered volume as an image: rows go up, columns across."""
-        return np.take(volume, self.index[plane.normal], axis=plane.normal).T
+        at: list[Any] = [slice(None)] * 3
+        at[plane.normal] = self.index[plane.normal]
+        return volume[tuple(at)].T
 
     def extent(self, plane: Plane) -> tuple[float, float, float, float]:
         """Outer edges of a slice (left, right, bottom, top) in mm, as `imshow` wants them."""

@@ -43,12 +43,12 @@ def conform(
     The box moves by up to half a voxel to where its voxels are the scan's own, if they may be.
     """
     grid = on_lattice(box_around(centre_mm, shape, spacing_mm), scan.grid)
-    voxels = np.asarray(scan.voxels, dtype=np.float32)
+    voxels = scan.voxels
     if scan.contrast == "CT":
         voxels = np.clip(voxels, CT_WINDOW_HU[0], CT_WINDOW_HU[1])  # before blurring: bone must not bleed
-    low = float(voxels.min())
-    image = resample(voxels, scan.grid, grid, fill=low)
-    covered = resample(np.ones(scan.voxels.shape, np.float32), scan.grid, grid, antialias=False) > 0.5
+    image = resample(voxels, scan.grid, grid, fill=float(voxels.min()))
+    everywhere = np.broadcast_to(np.float32(1), voxels.shape)
+    covered = resample(everywhere, scan.grid, grid, antialias=False) > 0.5
     return Conformed(scale_intensity(image, ct=scan.contrast == "CT") * covered, covered, grid)
 
 

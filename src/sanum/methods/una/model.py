@@ -18,6 +18,7 @@ LOGIT_GAIN = 8.0  # a step of Adam moves every weight alike; logits have farther
 # what is kept with the weights, whatever the network's own voxels are
 ATLAS_SHAPE, ATLAS_SPACING_MM = MODEL_SHAPE, MODEL_SPACING_MM
 AVERAGE_SHAPE, AVERAGE_SPACING_MM = (40, 48, 40), 4.0  # an average over poses has no detail to keep
+CHANNELS = 8  # that the U-Net sees: `features`
 CONTRAST_MM = 8.0  # between local means, each over twice that
 
 
@@ -142,7 +143,7 @@ class Una(nn.Module):
         super().__init__()
         self.widths, self.spacing_mm = tuple(widths), spacing_mm
         kind, quarter = (PlainUNet, 2) if plain else (UNet, 1)  # the level of a quarter of the resolution
-        self.net = kind(8, 5, KNOTS + 2, widths, coarse_level=min(quarter, len(self.widths) - 2))
+        self.net = kind(CHANNELS, 5, KNOTS + 2, widths, coarse_level=min(quarter, len(self.widths) - 2))
         average = torch.ones(2, *AVERAGE_SHAPE) if average is None else average
         self.register_buffer("average", F.interpolate(average[None], AVERAGE_SHAPE, mode="trilinear"))
         self.register_buffer(

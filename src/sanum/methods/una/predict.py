@@ -15,8 +15,9 @@ from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ...space.grid import apply_affine, box_around
 from ...space.register import refine_affine, register_affine
 from ...space.resample import resample
+from ..fitting import Fitting
 from ..registry import Maps
-from .model import ATLAS_SPACING_MM, Una
+from .model import ATLAS_SPACING_MM, CHANNELS, Una
 
 SHIPPED = Path(__file__).parent / "weights" / "una-compact.safetensors"
 SHIPPED_SHA256 = SHIPPED.with_suffix(".sha256")
@@ -47,9 +48,11 @@ class UnaPredictor:
         A torch device.
     weights : Path, optional
         A file of `sanum train`; default the one that ships, whose SHA-256 is checked.
+    room : int, optional
+        Bytes of memory that the network may take; see `Fitting`.
     """
 
-    def __init__(self, *, device: str = "cpu", weights: Path | None = None) -> None:
+    def __init__(self, *, device: str = "cpu", weights: Path | None = None, room: int | None = None) -> None:
         path = weights or SHIPPED
         expected = None if weights else shipped_sha256()
         state, description = load_weights(path, expected_sha256=expected)
@@ -71,8 +74,14 @@ class UnaPredictor:
                 f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
                 "make it with this version's sanum train"
             ) from error
-        self.net.eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.device, self.weights_name, self.weights_sha256 = device, path.name, expected or sha256(path)
+        self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.weights_name, self.weights_sha256 = path.name, expected or sha256(path)
+        self.fitting = Fitting(self.net, (CHANNELS, *self.shape), device, room=room)
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return self.fitting.step.device
 
     @torch.inference_mode()
     def __call__(
@@ -88,19 +97,19 @@ class UnaPredictor:
         `quick`: one pass, in which the pose is not known.
         """
         seen = pair if self.mirror else pair[[0, 0]]  # as in training
-        x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None].to(self.device)
+        x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None]
         maps = self._maps(x, None)
         if quick:
-            return Maps(*maps.cpu().numpy())
+            return Maps(*maps.numpy())
         pose = None
         for _ in range(POSE_ROUNDS):
-            found = self._pose(maps.cpu().numpy(), pair[0], covered)
+            found = self._pose(maps.numpy(), pair[0], covered)
             if found is None:
                 break
             pose, maps = found, self._maps(x, found)
         flipped = self._maps(x.flip(2), None if pose is None else _ACROSS @ pose @ _ACROSS)
         maps = maps / 2 + flipped.flip(1) / 2
-        return replace(Maps(*maps.cpu().numpy()), warnings=() if pose is not None else (NO_POSE,))
+        return replace(Maps(*maps.numpy()), warnings=() if pose is not None else (NO_POSE,))
 
     def _pose(
         self,
@@ -142,18 +151,16 @@ class UnaPredictor:
         return refined if like_a_brain(refined) and moved.mean() < FARTHEST_MM else found
 
     def _maps(self, x: torch.Tensor, pose: Affine | None) -> torch.Tensor:
-        """(4, X, Y, Z): T1w, probabilities of anomaly and brain, Laplace scale."""
-        to_atlas = None if pose is None else torch.from_numpy(pose.astype(np.float32))[None].to(self.device)
-        with torch.autocast(
-            torch.device(self.device).type, torch.bfloat16, enabled=native_bfloat16(self.device)
-        ):
-            out = self.net(x, to_atlas)
-        return torch.stack(
-            [
-                t[0, 0].float()
-                for t in (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
-            ]
-        )
+        """(4, X, Y, Z), in the memory of the CPU: T1w, probabilities of anomaly and brain, Laplace scale."""
+        to_atlas = None if pose is None else torch.from_numpy(pose.astype(np.float32))[None]
+
+        def run(device: str) -> torch.Tensor:
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=native_bfloat16(device)):
+                out = self.net(x.to(device), None if to_atlas is None else to_atlas.to(device))
+            told = (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
+            return torch.stack([t[0, 0].float() for t in told]).cpu()
+
+        return self.fitting(run)
 
 
 def box_shape(size: Sequence[int]) -> tuple[int, int, int]:

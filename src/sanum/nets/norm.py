@@ -1,0 +1,56 @@
+"""Group norm (Wu and He 2018) whose moments are taken plane by plane.
+
+A map that is computed in slabs (`slabs.Slabs`) must come out as it does whole, to the last bit: in bfloat16 one
+other bit in a moment moves the border of a mask in the end. So the planes' moments are added up the same way
+in both, in float64.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+_EPS = 1e-5  # only so that the moments of a plane can be had from what PyTorch gives
+_PLANES = 4  # at a time: in float32 they are small, and stay in the cache
+
+
+class GroupNorm(nn.GroupNorm):
+    """As PyTorch's; without gradients on a CPU the moments are those of the planes, added up."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, X, Y, Z) → the same."""
+        here = isinstance(x, torch.Tensor) and x.device.type == "cpu" and len(x) == 1
+        if torch.is_grad_enabled() or not here:
+            return super().forward(x)
+        slope, shift = line(x.split(1, dim=2), self.num_groups, self.weight, self.bias, self.eps)
+        out = torch.empty_like(x)
+        for part, there in zip(x.split(_PLANES, dim=2), out.split(_PLANES, dim=2), strict=True):
+            there.copy_(on_line(part, slope, shift))
+        return out
+
+
+def line(
+    planes: Iterable[torch.Tensor], groups: int, weight: torch.Tensor, bias: torch.Tensor, eps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Slope and shift of each channel, (1, C, 1, 1, 1), of the norm of a map whose planes (1, C, 1, Y, Z) these are."""
+    means, squares = [], []
+    for plane in planes:
+        plane = plane.contiguous(memory_format=torch.channels_last_3d)
+        _, mean, scale = torch.native_group_norm(
+            plane, weight, bias, 1, plane.shape[1], plane[0, 0].numel(), groups, _EPS
+        )
+        mean, variance = mean[0].double(), scale[0].double().pow(-2) - _EPS
+        means.append(mean)
+        squares.append(variance + mean.square())
+    mean = torch.stack(means).mean(0)
+    variance = (torch.stack(squares).mean(0) - mean.square()).clamp_min(0)
+    scale = (variance + eps).rsqrt()
+    each = len(weight) // groups
+    slope = scale.repeat_interleave(each) * weight
+    shift = bias - mean.repeat_interleave(each) * slope
+    return slope.float().view(1, -1, 1, 1, 1), shift.float().view(1, -1, 1, 1, 1)
+
+
+def on_line(x: torch.Tensor, slope: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Slope times `x` and shift, rounded once."""
+    return torch.addcmul(shift, x.float(), slope).to(x.dtype)
