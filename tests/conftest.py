@@ -58,6 +58,7 @@ class PhantomPredictor:
     weights_name = "none"
     weights_sha256 = "0" * 64
     device = "cpu"
+    fitting = None
     shape = MODEL_SHAPE
     spacing_mm = MODEL_SPACING_MM
 

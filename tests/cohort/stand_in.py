@@ -16,6 +16,7 @@ class Nothing:
     """A method that was loaded."""
 
     weights_name, weights_sha256, device = "none", "0" * 64, "cpu"
+    fitting = None
 
 
 def small_scan(seed: int) -> Scan:

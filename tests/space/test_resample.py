@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from sanum.space.grid import Grid, apply_affine, box_around
-from sanum.space.resample import resample
+from sanum.space.resample import parallel, resample
 
 
 def turned(shape, spacing=(1.0, 1.0, 1.0), degrees=20.0, centre=(0.0, 0.0, 0.0)):
@@ -115,3 +115,34 @@ def test_unknown_order():
     grid = box_around((0, 0, 0), (4, 4, 4), 1.0)
     with pytest.raises(ValueError, match="order"):
         resample(np.zeros(grid.shape), grid, grid, order=2)
+
+
+AXES = {
+    "straight": np.diag([1.0, 1.3, 0.8, 1.0]),
+    "turned by right angles": np.array([[0, 0, -1.2, 9], [1.0, 0, 0, -8], [0, 1.1, 0, -7], [0, 0, 0, 1]]),
+    "mirrored": np.diag([-1.0, -1.0, 1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("kind", ["C", "F", "int16", "part"])
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize(("order", "spacing"), [(1, 2.1), (1, 0.6), (3, 0.6), (3, 2.1)])
+def test_along_parallel_axes_it_is_the_same_as_point_by_point(axes, order, spacing, kind, monkeypatch):
+    source = Grid((14, 17, 15), AXES[axes])
+    target = box_around(np.add(source.centre_mm, (0.3, -4.2, 1.7)), (9, 12, 10), spacing)
+    x = np.random.default_rng(0).normal(100, 20, source.shape).astype(np.float32)
+    x = {"C": x, "F": np.asfortranarray(x), "int16": x.astype(np.int16), "part": np.repeat(x, 2, 1)[:, ::2]}[
+        kind
+    ]
+    assert parallel(source, target) is not None
+    quick = resample(x, source, target, order=order, fill=3.0)
+    monkeypatch.setattr("sanum.space.resample.parallel", lambda *_: None)
+    np.testing.assert_allclose(quick, resample(x, source, target, order=order, fill=3.0), atol=2e-3)
+
+
+def test_hardly_turned_is_not_parallel():
+    source, target = Grid((40, 40, 40), np.eye(4)), box_around((20, 20, 20), (20, 20, 20), 2.0)
+    assert parallel(source, target) == [(0, 2.0, 1.0), (1, 2.0, 1.0), (2, 2.0, 1.0)]
+    off = np.eye(4)
+    off[0, 1] = 1e-3
+    assert parallel(Grid((40, 40, 40), off), target) is None

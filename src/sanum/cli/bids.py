@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from .messages import Progress, complain, steady_stderr
-from .reconstruct import Run, load, share, terminated_as_interrupted
+from .reconstruct import Run, in_bytes, load, share, terminated_as_interrupted
 
 if TYPE_CHECKING:
     from ..cohort import Item
@@ -61,7 +61,9 @@ def command(
     mem_gb: Annotated[
         float | None,
         typer.Option(
-            help="Memory for all processes together, in GB: an estimate takes fewer processes.", min=0
+            help="Memory for all processes together, in GB: fewer processes, then the network in slabs; "
+            "larger scans fail. Default: what is free, as a goal.",
+            min=0.1,
         ),
     ] = None,
     bids_filter_file: Annotated[
@@ -114,9 +116,12 @@ def command(
             work.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(work.absolute())
         describe(bids_dir, out)
-        _participant(items, bids_dir, out, processes, device, weights, overwrite=overwrite, quiet=quiet)
-    except (ScanError, ValueError, OSError) as error:
-        complain(str(error))
+        each_gb = mem_gb and mem_gb / processes
+        _participant(
+            items, bids_dir, out, processes, device, weights, each_gb, overwrite=overwrite, quiet=quiet
+        )
+    except (ScanError, ValueError, OSError, MemoryError) as error:
+        complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
 
 
@@ -127,6 +132,7 @@ def _participant(
     processes: int,
     device: str,
     weights: str | None,
+    mem_gb: float | None,
     *,
     overwrite: bool,
     quiet: bool,
@@ -136,12 +142,12 @@ def _participant(
     from ..cohort.group import write_subjects
     from ..learn.store import resolve
 
-    predictor = load(device, 0 if processes == 1 else share(processes), weights)
-    settings = Settings(overwrite=overwrite)
+    predictor = load(device, 0 if processes == 1 else share(processes), weights, mem_gb)
+    settings = Settings(overwrite=overwrite, memory=in_bytes(mem_gb))
     code = 0
     with steady_stderr(), terminated_as_interrupted(), Progress(len(items), quiet=quiet) as progress:
         if processes > 1:
-            how = (device, share(processes), weights and resolve(weights).absolute())
+            how = (device, share(processes), weights and resolve(weights).absolute(), mem_gb)
             work = run_on_dask(items, out, load, how, settings, workers=processes)
         else:
             work = run(

@@ -2,13 +2,14 @@
 
 import importlib.util
 import os
+import re
 import resource
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -71,6 +72,14 @@ def command(
     ] = Composition.anatomy,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
+    mem_gb: Annotated[
+        float | None,
+        typer.Option(
+            help="Memory that may be used, in GB (of Dask by each worker): the network then runs in slabs, "
+            "or on the CPU, and larger scans fail. Default: what is free, as a goal.",
+            min=0.1,
+        ),
+    ] = None,
     volume: Annotated[
         int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)
     ] = None,
@@ -113,21 +122,22 @@ def command(
         stdin = sys.stdin.buffer.read() if Path("-") in scans else b""
         items = expand(scans, output, stdin)
         part = _part(shard, len(items))
-        predictor = load(device, threads, weights)
+        predictor = load(device, threads, weights, mem_gb)
         if executor is Executor.dask:
             _require_dask()
         elif scheduler is not None:
             raise ValueError("--scheduler goes with --executor dask")
-    except (ScanError, ValueError, OSError) as error:
-        complain(str(error))
+    except (ScanError, ValueError, OSError, MemoryError) as error:
+        complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
     settings = Settings(
-        space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=len(items) > 1
-    )
+        space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=len(items) > 1,
+        memory=in_bytes(mem_gb),
+    )  # fmt: skip
     jobs = shard_of(items, *part)
     with steady_stderr(), terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
         if executor is Executor.dask:
-            how = (device, threads or share(workers), weights and resolve(weights).absolute())
+            how = (device, threads or share(workers), weights and resolve(weights).absolute(), mem_gb)
             work = run_on_dask(jobs, output, load, how, settings, scheduler=scheduler, workers=workers)
         else:
             work = run(
@@ -141,13 +151,20 @@ def command(
             raise typer.Exit(2) from None
 
 
-def load(device: str, threads: int, weights: str | Path | None) -> "Predictor":
-    """The method, on so many CPU threads; 0: what they choose."""
+def load(device: str, threads: int, weights: str | Path | None, mem_gb: float | None) -> "Predictor":
+    """The method, on so many CPU threads (0: what they choose), in a process of so many gigabytes."""
+    from ..cohort.memory import BASE
     from ..methods import registry
     from ..reconstruction import resolve_device
 
     use_threads(threads)
-    return registry.load(device=resolve_device(device), weights=weights)
+    room = None if mem_gb is None else max(int(mem_gb * 1e9) - BASE, 0)
+    return registry.load(device=resolve_device(device), weights=weights, room=room)
+
+
+def in_bytes(gb: float | None) -> int | None:
+    """Gigabytes of 10⁹ bytes in bytes."""
+    return None if gb is None else int(gb * 1e9)
 
 
 def _require_dask() -> None:
@@ -272,9 +289,6 @@ class Run:
         from .. import __version__
 
         place = {item: n for n, item in enumerate(self.items)}
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-            1 if sys.platform == "darwin" else 1 / 1024
-        )
         return {
             "version": __version__,
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -282,9 +296,27 @@ class Run:
             "weights_sha256": self.predictor.weights_sha256,
             "device": self.predictor.device,
             "seconds": round(time.monotonic() - self.began, 1),
-            "peak_memory_mb": round(peak / 2**20),
+            "peak_memory_mb": round(peak_memory() / 2**20),
+            "memory": self._memory(),
             "scans": [_entry(outcome) for outcome in sorted(self.outcomes, key=lambda o: place[o.item])],
         }
+
+    def _memory(self) -> dict[str, Any]:
+        """How the network runs, and every step that was taken so that it fits."""
+        fitting = self.predictor.fitting
+        steps = [step for outcome in self.outcomes for step in outcome.memory]
+        return {
+            "network": None if fitting is None else str(fitting.step),
+            "steps": list(dict.fromkeys(steps)),
+        }
+
+
+def peak_memory() -> int:
+    """Most bytes that this process had in memory."""
+    with suppress(OSError, AttributeError, TypeError):  # getrusage counts the process that started this one
+        return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) * 1024  # type: ignore[index]
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _entry(outcome: "Outcome") -> dict[str, Any]:
@@ -295,6 +327,7 @@ def _entry(outcome: "Outcome") -> dict[str, Any]:
         "state": outcome.state,
         "error": outcome.reason or None,
         "seconds": round(outcome.seconds, 1),
+        "memory": list(outcome.memory),
         "outputs": [str(outcome.item.place / name) for name in record.get("outputs", [])],
         "warnings": record.get("warnings", []),
         **{key: record[key] for key in ("contrast", "anomaly_ml", "brain_ml") if key in record},

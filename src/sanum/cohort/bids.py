@@ -7,19 +7,15 @@ import json
 import os
 from collections.abc import Collection, Generator, Iterable
 from contextlib import closing, suppress
-from math import prod
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-import nibabel as nib
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from .. import __version__
 from ..scan import ScanError, atomic_path
 from ..scan.names import entities_of, folder_name, shown
 from .inputs import Item, refuse_collisions
+from .memory import BASE, NETWORK, need_of
 from .record import Record
 from .work import Outcome
 
@@ -35,8 +31,6 @@ _LONG = {
     "inv": "inv", "run": "run", "echo": "echo", "part": "part",
 }  # fmt: skip
 _NUMBERS = ("run", "echo", "inv")
-# measured, with three scans in memory: 0.83 GB at 1.0 and 1.28 GB at 10.4 million voxels
-_BASE_GB, _BYTES_A_VOXEL = 0.9, 60
 
 Query = dict[str, Any]
 
@@ -155,34 +149,16 @@ def _one_fits(name: str, label: str | None, value: Any) -> bool:
 
 
 def processes_within(items: Iterable[Item], wanted: int, limit_gb: float | None) -> int:
-    """How many processes of `wanted` stay below a limit of memory, by the largest scan.
+    """How many processes of `wanted`, one at least, stay below a limit of memory with the largest scan.
 
-    An estimate, read off the headers: 0.9 GB and 60 bytes a voxel for each process.
-
-    Raises
-    ------
-    ScanError
-        Not even one does.
+    An estimate, read off the headers; see `memory`.
     """
     items = list(items)
     wanted = min(wanted, len(items))
-    if limit_gb is None:
+    if limit_gb is None or wanted == 1:
         return wanted
-    need_gb = _BASE_GB + _BYTES_A_VOXEL * max(_voxels(item.path) for item in items) / 1e9
-    if need_gb > limit_gb:
-        raise ScanError(
-            f"the largest scan needs about {need_gb:.1f} GB, and --mem-gb is {limit_gb:g}: give more, "
-            "or leave that scan out"
-        )
-    return min(wanted, int(limit_gb / need_gb))
-
-
-def _voxels(path: Path) -> int:
-    """Voxels of one volume; 0 of a file that is damaged, which reading it will tell."""
-    with suppress(ImageFileError, HeaderDataError, OSError, ValueError, EOFError):
-        image: Any = nib.load(path)
-        return prod(image.shape[:3])
-    return 0
+    need = BASE + NETWORK + max(need_of(item.path) for item in items)
+    return max(1, min(wanted, int(limit_gb * 1e9 / need)))
 
 
 def describe(root: Path, output: Path) -> None:

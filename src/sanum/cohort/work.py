@@ -13,7 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from ..composition import Compose
+from ..learn.memory import available
+from ..methods.fitting import OutOfMemory
 from ..methods.registry import Predictor
 from ..reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
 from ..scan import Scan, ScanError
@@ -21,6 +25,7 @@ from ..scan.names import shown
 from ..scan.write import reason_of, settle
 from . import lock
 from .inputs import Item
+from .memory import Budget
 from .record import Input, Record, is_finished, make_record, read_described, read_record, settings_of
 
 STATE = ".sanum"
@@ -45,6 +50,9 @@ class Settings:
         Write the HTML report.
     keep_failures : bool
         Leave a note of each scan that failed, for the table of failures.
+    memory : int, optional
+        Bytes that the process may take: larger scans are refused, and the network goes into slabs or to the
+        CPU until it fits. Default: scans are not read ahead where less than they need is free.
     """
 
     space: Space = "input"
@@ -53,6 +61,7 @@ class Settings:
     overwrite: bool = False
     report: bool = True
     keep_failures: bool = True
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Outcome:
         Why it failed.
     seconds : float
         Reading, computing and writing.
+    memory : tuple of str
+        What was done so that it fits into memory.
     last : bool
         No scan after it could be written either: the run ends.
     """
@@ -78,6 +89,7 @@ class Outcome:
     record: Record = field(default_factory=dict)
     reason: str = ""
     seconds: float = 0.0
+    memory: tuple[str, ...] = ()
     last: bool = False
 
 
@@ -90,6 +102,7 @@ class _Taken:
     described: Input
     overwrite: bool
     seconds: float
+    memory: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +151,7 @@ def run(
                     return
             yield from overlapped(busy)
         finally:
+            work.budget.close()
             reader.shutdown(wait=True, cancel_futures=True)
             writer.shutdown(wait=True)
             work.release_all()
@@ -182,6 +196,7 @@ class _Work:
     def __init__(self, output: Path, predictor: Predictor, settings: Settings, name: str) -> None:
         self.output, self.predictor, self.settings, self.name = output, predictor, settings, name
         self.held: set[Item] = set()
+        self.budget = _budget(settings, predictor)
         self.made_folders = [p for p in (output, *output.absolute().parents) if not p.exists()]
         self.decides = settings_of(
             space=settings.space, compose=settings.compose, volume=settings.volume,
@@ -210,8 +225,9 @@ class _Work:
                 return self._end(item, Outcome(item, "finished", record))
             overwrite = how.overwrite or record is not None
             check_free(item.stem, folder, overwrite=overwrite)
+            memory = self.budget.take(item, item.path)
             scan, described = read_described(item.path, how.volume)
-            return _Taken(item, scan, described, overwrite, time.monotonic() - began)
+            return _Taken(item, scan, described, overwrite, time.monotonic() - began, memory)
         except Exception as error:  # noqa: BLE001 a night's work does not end with one scan; it is told
             return self._failed(item, error, began, writing=isinstance(error, _CannotLock))
 
@@ -219,6 +235,8 @@ class _Work:
         """Reconstruct a scan that is in memory."""
         began, how = time.monotonic() - taken.seconds, self.settings
         try:
+            if how.memory is not None and self.predictor.fitting is not None:
+                self.predictor.fitting.fit(self.budget.room_beside(taken.item))
             result = reconstruct(
                 taken.scan, space=how.space, compose=how.compose, predictor=self.predictor,
                 on_step=(lambda step: on_step(taken.item, step)) if on_step else None,
@@ -237,7 +255,8 @@ class _Work:
             made.result.save(folder, overwrite=made.taken.overwrite, report=report, record=record)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(item, error, began, writing=True)
-        return self._end(item, Outcome(item, "done", record, seconds=time.monotonic() - began))
+        memory = (*made.taken.memory, *steps_of(self.predictor))
+        return self._end(item, Outcome(item, "done", record, "", time.monotonic() - began, memory))
 
     def release_all(self) -> None:
         """Release the locks of scans that were not brought to an end."""
@@ -249,7 +268,8 @@ class _Work:
         last = writing and (
             getattr(error.__cause__, "errno", None) in _NO_MORE or not os.access(nearest, os.W_OK)
         )
-        outcome = Outcome(item, "failed", {}, _sentence(item, error), time.monotonic() - began, last)
+        reason, seconds = _sentence(item, error), time.monotonic() - began
+        outcome = Outcome(item, "failed", {}, reason, seconds, steps_of(self.predictor), last)
         return self._end(item, outcome)
 
     def _end(self, item: Item, outcome: Outcome) -> Outcome:
@@ -265,6 +285,7 @@ class _Work:
                 part.parent.mkdir(parents=True, exist_ok=True)
                 part.write_text(json.dumps(told) + "\n", encoding="utf-8")
                 part.replace(note)
+        self.budget.give(item)
         if item in self.held:
             self._release(item)
         return outcome
@@ -292,6 +313,21 @@ class _Work:
         return self.output / STATE / f"{_key(item)}.lock"
 
 
+def _budget(settings: Settings, predictor: Predictor) -> Budget:
+    total = settings.memory or available(torch.device("cpu"))
+    fitting = predictor.fitting
+    beside = 0
+    if fitting is not None:
+        there, beside = fitting.need(fitting.step)
+        beside += there if fitting.step.device == "cpu" else 0
+    return Budget(total, beside, strict=settings.memory is not None)
+
+
+def steps_of(predictor: Predictor) -> tuple[str, ...]:
+    """What a method did to fit into memory."""
+    return () if predictor.fitting is None else tuple(predictor.fitting.taken)
+
+
 def _key(item: Item) -> str:
     """Name of a scan's files in the folder of states."""
     digest = hashlib.sha256(bytes(item.place / item.stem)).hexdigest()
@@ -305,6 +341,8 @@ def _sentence(item: Item, error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{name} cannot be read: {error.strerror or error}; check it and run it again"
     reason = str(error).splitlines()[0] if str(error) else "not enough memory"
+    if isinstance(error, OutOfMemory):
+        return f"{name} could not be reconstructed: {reason}; give more memory with --mem-gb"
     if isinstance(error, (MemoryError, RuntimeError)):  # torch's lack of memory is a RuntimeError
         return f"{name} could not be reconstructed: {reason}; close other programs or try --device cpu"
     return f"{name} could not be reconstructed: {type(error).__name__}, {reason}; please report this"

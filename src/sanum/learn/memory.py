@@ -9,6 +9,7 @@ kept true by hand. BASE and PEAK (gradients of activations, work space) are from
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 
@@ -52,11 +53,44 @@ def largest_shape(
 
 
 def available(device: torch.device) -> int | None:
-    """Bytes that are free on a device; None where that is not known."""
+    """Bytes that are free on a device; None where that is not known.
+
+    On a CPU no more than what the control group of the process (a cluster's job, a container) still may take.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     told = Path("/proc/meminfo")
     if device.type != "cpu" or not told.exists():
         return None
     lines = dict(line.split(":") for line in told.read_text().splitlines())
-    return int(lines["MemAvailable"].split()[0]) * 1024
+    free = int(lines["MemAvailable"].split()[0]) * 1024
+    return min([free, *_left_in_groups()])
+
+
+def _left_in_groups(
+    groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")
+) -> list[int]:
+    """Bytes below the limits of the process's control groups, version 2 and 1, and of those around them."""
+    left = []
+    with suppress(OSError):
+        for line in mine.read_text().splitlines():
+            _, kind, path = line.split(":", 2)
+            if kind not in ("", "memory"):
+                continue
+            root = groups / kind
+            for folder in (root / path.lstrip("/"), *(root / path.lstrip("/")).parents):
+                if folder.is_relative_to(root):
+                    with suppress(OSError, ValueError, KeyError):  # there is no limit: "max"
+                        left.append(_left_in(folder, old=bool(kind)))
+    return left
+
+
+def _left_in(group: Path, *, old: bool) -> int:
+    most, now, files = (
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        if old
+        else ("memory.max", "memory.current", "inactive_file")
+    )
+    given_back = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())[files]
+    taken = int((group / now).read_text()) - int(given_back)  # cached files make room when it is needed
+    return max(int((group / most).read_text()) - taken, 0)

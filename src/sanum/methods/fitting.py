@@ -1,7 +1,7 @@
-"""Where a network runs so that it fits: whole on its device, there in slabs, or on the CPU, whole or in slabs.
+"""Where a network runs so that it fits: on its device whole or in slabs, or on the CPU whole or in slabs.
 
-What it needs is estimated first (`nets.peak`); what runs out of memory nevertheless goes one step further. Every step
-is told, and all give the same result, as far as devices do.
+What it needs is estimated first (`nets.peak`); what runs out of memory nevertheless goes one step further.
+Every step is told, and all give the same result, as far as devices do.
 """
 
 import logging
@@ -45,6 +45,12 @@ class Step:
         return f"{'whole' if self.planes is None else f'in slabs of {self.planes} planes'} on {self.device}"
 
 
+def steps(device: str, length: int) -> list[Step]:
+    """Every way to run a network on an input of so many planes, the fastest first."""
+    devices = dict.fromkeys((device, "cpu"))
+    return [Step(there, planes) for there in devices for planes in (None, *PLANES) if (planes or 0) < length]
+
+
 class Fitting:
     """Runs a model in the first way that fits, and from then on.
 
@@ -56,17 +62,25 @@ class Fitting:
         Of what the U-Net sees.
     device : str
         A torch device.
+    autocast : bool
+        Whether it runs in bfloat16 where that is native.
     room : int, optional
         Bytes of the CPU's memory that the network may take; default what is free.
     """
 
     def __init__(
-        self, model: nn.Module, shape: Sequence[int], device: str, *, room: int | None = None
+        self,
+        model: nn.Module,
+        shape: Sequence[int],
+        device: str,
+        *,
+        autocast: bool = False,
+        room: int | None = None,
     ) -> None:
-        self.model, self.shape, self.room = model, (1, *shape), room
+        self.model, self.shape, self.autocast, self.room = model, (1, *shape), autocast, room
+        self._needs: dict[Step, tuple[int, int]] = {}
         self.unets = _wrap(model)
-        devices = dict.fromkeys((device, "cpu"))
-        self.steps = [Step(d, n) for d in devices for n in (None, *(p for p in PLANES if p < shape[1]))]
+        self.steps = steps(device, shape[1])
         self.taken: list[str] = []
         self._go(0)
         self.fit(room)
@@ -99,18 +113,21 @@ class Fitting:
             self._next("it ran out of memory")  # after the error, which holds on to what was made
 
     def need(self, step: Step) -> tuple[int, int]:
-        """Bytes that a way takes on its device, and beside it in the memory of the CPU: an estimate."""
-        voxels = prod(self.shape[2:])
-        if step.planes is None and self._is_ample(step, voxels * AMPLE):
-            return voxels * AMPLE, 0
-        dtype = torch.bfloat16 if native_bfloat16(step.device) else torch.float32
-        there, beside = peak_bytes(self.unets[0].net, self.shape, planes=step.planes, dtype=dtype)
-        there = int(voxels * AROUND + WORKSPACE * there)
-        return (there + beside, 0) if step.device == "cpu" else (there, beside)
+        """Bytes that a way takes on its device, and beside it in the memory of the CPU: an estimate.
 
-    def _is_ample(self, step: Step, much: int) -> bool:
+        At most AMPLE a voxel where even that is there: a better one takes a second.
+        """
+        voxels = prod(self.shape[2:])
         room = self._room(step.device)
-        return room is not None and room > much
+        if step.planes is None and room is not None and room > voxels * AMPLE:
+            return voxels * AMPLE, 0
+        if step not in self._needs:
+            half = self.autocast and native_bfloat16(step.device)
+            dtype = torch.bfloat16 if half else torch.float32
+            there, beside = peak_bytes(self.unets[0].net, self.shape, planes=step.planes, dtype=dtype)
+            there = int(voxels * AROUND + WORKSPACE * there)
+            self._needs[step] = (there + beside, 0) if step.device == "cpu" else (there, beside)
+        return self._needs[step]
 
     def _room(self, device: str) -> int | None:
         if device == "cpu" and self.room is not None:
@@ -128,7 +145,7 @@ class Fitting:
     def _next(self, why: str) -> None:
         now = self.step
         if self._at + 1 == len(self.steps):
-            raise OutOfMemory(f"the network does not fit into memory even {now}: {why}")
+            raise OutOfMemory(f"the network does not fit into memory, not even {now}: {why}")
         self._go(self._at + 1)
         self.taken.append(f"{self.step}, not {now}: {why}")
         _log.info("%s", self.taken[-1])

@@ -102,7 +102,7 @@ class RivalPredictor:
         return Maps(image, told * brain, brain, unknown(image))
 
     def _maps(self, scan: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """T1w, and the probability of an anomaly if there is one, each (X, Y, Z), in the memory of the CPU."""
+        """T1w, and the probability of an anomaly if there is one, each (X, Y, Z), on the CPU."""
 
         def run(device: str) -> tuple[torch.Tensor, torch.Tensor | None]:
             t1w, anomaly = self.read(self.net, scan.to(device))

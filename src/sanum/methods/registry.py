@@ -44,8 +44,8 @@ class Maps:
 class Predictor(Protocol):
     """A loaded method.
 
-    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `fitting` is how
-    its network fits into memory, None without one.
+    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `fitting`
+    is how its network fits into memory, None without one.
     """
 
     weights_name: str
@@ -95,8 +95,8 @@ def load(
 ) -> Predictor:
     """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
 
-    Only "una" ships weights. Others are a file, or a name of `learn.store`. In `room` bytes of memory (default:
-    what is free) it fits itself, whole or in slabs (`fitting.Fitting`).
+    Only "una" ships weights. Others are a file, or a name of `learn.store`. The network fits itself into
+    `room` bytes of memory, whole or in slabs (`fitting.Fitting`); default: what is free.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Group norm (Wu and He 2018) whose moments are taken plane by plane.
 
-A map that is computed in slabs (`slabs.Slabs`) must come out as it does whole, to the last bit: in bfloat16 one
-other bit in a moment moves the border of a mask in the end. So the planes' moments are added up the same way
-in both, in float64.
+A map that is computed in slabs (`slabs.Slabs`) must come out as it does whole, to the last bit: in bfloat16
+one other bit in a moment moves the border of a mask in the end. So the planes' moments are added up the same
+way in both, in float64.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class GroupNorm(nn.GroupNorm):
 def line(
     planes: Iterable[torch.Tensor], groups: int, weight: torch.Tensor, bias: torch.Tensor, eps: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Slope and shift of each channel, (1, C, 1, 1, 1), of the norm of a map whose planes (1, C, 1, Y, Z) these are."""
+    """Slope and shift (1, C, 1, 1, 1) of the norm of a map whose planes (1, C, 1, Y, Z) these are."""
     means, squares = [], []
     for plane in planes:
         plane = plane.contiguous(memory_format=torch.channels_last_3d)

@@ -1,4 +1,4 @@
-"""How much memory a network takes at most, found without computing: on tensors that have a shape and no values."""
+"""How much memory a network takes at most, found without computing: on tensors of a shape and no values."""
 
 import weakref
 from collections import Counter
@@ -17,16 +17,16 @@ from .slabs import in_slabs
 def peak_bytes(
     net: nn.Module, shape: Sequence[int], *, planes: int | None = None, dtype: torch.dtype = torch.float32
 ) -> tuple[int, int]:
-    """Most bytes at one time on the device, and beside it, while `net` looks at an input of `shape`, without gradients.
+    """Most bytes at one time, on the device and beside it, while `net` looks at an input, without gradients.
 
-    The input and the weights are not counted, nor what libraries take for themselves while a layer is computed: on a
-    CPU, 3 to 20 % more was seen (`PlainUNet` with 64 maps, 96×96×80 voxels, float32 and bfloat16).
+    The input and the weights are not counted, nor what libraries take for themselves while a layer is
+    computed: on a CPU, 3 to 20 % more was seen (`PlainUNet` of 64 maps, 96×96×80 voxels, both precisions).
 
     Parameters
     ----------
     shape : (1, C, X, Y, Z)
     planes : int, optional
-        In slabs of so many planes (`slabs.in_slabs`): their maps are kept beside the device, unless that is the CPU.
+        In slabs of so many planes (`slabs.in_slabs`), whose maps are kept beside the device.
     dtype : torch.dtype
         What the maps are computed in.
     """
@@ -54,7 +54,7 @@ class _Called(nn.Module):
 
 
 class _Ledger(TorchDispatchMode):
-    """Bytes that are taken now, and at most. What should lie in the memory of the CPU has no values either."""
+    """Bytes that are taken now, and at most. What should lie on the CPU has no values either."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ class PlainUNet(nn.Module):
             raise ValueError(
                 f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"
             )
-        skips = [self.encode[0](x.contiguous(memory_format=torch.channels_last_3d))]
+        skips = [self.encode[0](x)]
         for block in list(self.encode)[1:]:
             skips.append(block(F.max_pool3d(skips[-1], 2)))
         h = skips.pop()

@@ -1,10 +1,10 @@
 """The same network on less memory: feature maps that are computed slab by slab, with the same result.
 
-A network is called on `Slabs` in the place of a tensor (PyTorch's `__torch_function__`), its code unchanged. What a
-convolution makes is kept whole, in the memory of the CPU; what comes between two of them (norm, activation,
-concatenation, resampling) is computed again for each slab that is read, on the device. A slab is read with the
-planes beside it that a convolution looks at, and group norm takes its moments over the whole map first, so that
-nothing depends on where slabs end.
+A network is called on `Slabs` in the place of a tensor (PyTorch's `__torch_function__`), its code unchanged.
+What a convolution makes is kept whole, in the memory of the CPU; what comes between two of them (norm,
+activation, concatenation, resampling) is computed again for each slab that is read, on the device. A slab is
+read with the planes beside it that a convolution looks at, and group norm takes its moments over the whole
+map first, so that nothing depends on where slabs end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,7 +137,7 @@ def _group_norm(
     weight: torch.Tensor,
     bias: torch.Tensor,
     eps: float = 1e-5,
-    cudnn_enabled: bool = True,  # noqa: FBT001, FBT002 as `torch.group_norm` has it
+    cudnn_enabled: bool = True,
 ) -> Slabs:
     planes = (plane for _, _, slab in x.slabs() for plane in slab.split(1, dim=2))
     slope, shift = line(planes, groups, weight, bias, eps)

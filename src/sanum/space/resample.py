@@ -1,7 +1,8 @@
 """Values of a volume at the points of another grid.
 
-Where the axes of both are parallel, as of most scans, every step (blur, spline, linear) works along one axis after the
-other and is linear, so that one small matrix per axis is all of it; else the volume is sampled point by point.
+Where the axes of both are parallel, as of most scans, every step (blur, spline, linear) is linear and works
+along one axis after the other, so that one small matrix per axis is all of it; else the volume is sampled
+point by point.
 """
 
 import numpy as np
@@ -63,9 +64,9 @@ def resample(
 
 
 def parallel(source: Grid, target: Grid) -> list[tuple[int, float, float]] | None:
-    """For each axis of `target` the axis of `source` along which it runs, its step there and where it starts, in voxels.
+    """For each axis of `target`: the axis of `source` along which it runs, its step and start in voxels.
 
-    None if they are not parallel: by less than a thousandth of a voxel over the whole grid.
+    None if they are not parallel to a thousandth of a voxel over the whole grid.
     """
     to_source = np.linalg.inv(source.affine) @ target.affine
     along = [int(a) for a in np.abs(to_source[:3, :3]).argmax(axis=0)]
@@ -79,7 +80,7 @@ def parallel(source: Grid, target: Grid) -> list[tuple[int, float, float]] | Non
 def _along(
     n: int, scale: float, start: float, m: int, *, cubic: bool, antialias: bool
 ) -> npt.NDArray[np.float32]:
-    """(m, n): values at `start` + `scale` j of a line of n, 0 outside; each step of `resample`, done to unit vectors."""
+    """(m, n): a line of n read at `start` + `scale` j, 0 outside: the steps of `resample` on unit vectors."""
     lines = np.eye(n)
     if antialias:
         lines = _blurred(lines, 0, abs(scale))
@@ -96,7 +97,7 @@ def _along(
 
 
 def _apply(steps: list[npt.NDArray[np.float32]], x: npt.NDArray, fill: float) -> npt.NDArray[np.float32]:
-    """A matrix along each axis of x − fill, and + fill: some planes at a time, of whatever type x is, to spare memory."""
+    """A matrix along each axis of x − fill, and + fill: some planes of x, of any type, at a time."""
     if x.flags.f_contiguous:  # slow axis first
         return _apply(steps[::-1], x.T, fill).T
     slow, middle, fast = (torch.from_numpy(step) for step in steps)

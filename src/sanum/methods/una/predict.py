@@ -76,7 +76,7 @@ class UnaPredictor:
             ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.weights_name, self.weights_sha256 = path.name, expected or sha256(path)
-        self.fitting = Fitting(self.net, (CHANNELS, *self.shape), device, room=room)
+        self.fitting = Fitting(self.net, (CHANNELS, *self.shape), device, autocast=True, room=room)
 
     @property
     def device(self) -> str:
