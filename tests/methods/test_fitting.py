@@ -3,12 +3,17 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+from sanum.demo import icbm152
 from sanum.methods.fitting import Fitting, OutOfMemory, Step, is_out_of_memory, steps
+from sanum.methods.una.predict import UnaPredictor
 from sanum.nets.features import FeatureNet
 from sanum.nets.unet import UNet
+from sanum.reconstruction import on_grid, reconstruct
+from sanum.space.grid import covering
 
 SHAPE = (1, 64, 32, 32)
 
@@ -125,3 +130,19 @@ def test_the_real_thing_runs_out_of_memory_and_recovers():
 def test_every_u_net_of_a_model_is_run_in_slabs():
     fitting = Fitting(model(), SHAPE, "cpu", room=10**9)
     assert [type(unet.net) for unet in fitting.unets] == [UNet]
+
+
+def test_a_scan_is_reconstructed_alike_whole_and_in_slabs():
+    """The issue asks for 1e-3; in half precision it is to the last bit, pose and masks included."""
+    whole, _ = icbm152()
+    scan = on_grid(whole, covering(whole.grid, 4.0))
+    predictor = UnaPredictor(room=10**10)
+    results = [reconstruct(scan, predictor=predictor)]
+    assert predictor.fitting.step == Step("cpu")
+    predictor.fitting.fit(predictor.fitting.need(Step("cpu", 8))[0])
+    assert predictor.fitting.step == Step("cpu", 8)
+    results.append(reconstruct(scan, predictor=predictor))
+    for name, image in results[0].outputs().items():
+        other = results[1].outputs()[name].voxels
+        assert np.abs(image.voxels.astype(np.float32) - other).max() <= 1e-3, name
+    assert results[1].anatomy.voxels.std() > 0.1

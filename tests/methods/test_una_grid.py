@@ -43,7 +43,7 @@ def trained(recipe, anatomy, steps):
 
 def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
     recipe = replace(RECIPES["una-small"], widths=(8, 16), mix=Mix(real=1.0, level="none"))
-    net = trained(recipe, anatomy, steps=20)
+    net = trained(recipe, anatomy, steps=30)
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **recipe.describe())
     predictor = UnaPredictor(weights=tmp_path / "w.safetensors")
     assert (predictor.shape, predictor.spacing_mm) == ((40, 48, 40), 4.0)

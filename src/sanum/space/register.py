@@ -27,6 +27,7 @@ def register_affine(
     moving_grid: Grid,
     *,
     region: npt.NDArray[np.bool_] | None = None,
+    start: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """World map (4, 4), fixed mm → moving mm, that makes the two volumes correlate best.
 
@@ -37,6 +38,8 @@ def register_affine(
     region : (X, Y, Z) bool, optional
         Where `fixed` was taken at all. A part has no centre of mass of the whole: the best of several starts
         along z is kept.
+    start : (4, 4), optional
+        A map that is near already: of a part, the only start.
     """
     a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)
     if region is None:
@@ -45,12 +48,14 @@ def register_affine(
         )
         return _descend(a, b, sitk.AffineTransform(middle))[0]
     mask = _mask(region, fixed_grid)
+    if start is not None:
+        return _descend(a, b, _to_itk(start), mask)[0]
     found = []
     for z in _STARTS_MM:
-        start = sitk.AffineTransform(3)
-        start.SetCenter((_LPS @ fixed_grid.centre_mm).tolist())
-        start.SetTranslation((_LPS @ (moving_grid.centre_mm - fixed_grid.centre_mm) + [0, 0, z]).tolist())
-        found.append(_descend(a, b, start, mask))
+        shifted = sitk.AffineTransform(3)
+        shifted.SetCenter((_LPS @ fixed_grid.centre_mm).tolist())
+        shifted.SetTranslation((_LPS @ (moving_grid.centre_mm - fixed_grid.centre_mm) + [0, 0, z]).tolist())
+        found.append(_descend(a, b, shifted, mask))
     return min(found, key=lambda f: f[1])[0]
 
 
@@ -73,17 +78,21 @@ def refine_affine(
     region : (X, Y, Z) bool
         Where `fixed` is compared: what is to be aligned and a rim around it.
     """
-    lps = _FLIP @ start @ _FLIP
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(lps[:3, :3].ravel().tolist())
-    transform.SetTranslation(lps[:3, 3].tolist())
     method = _method((2, 1), (2.0, 1.0), 0.3)
     method.SetMetricAsMattesMutualInformation(24)
     method.SetOptimizerAsRegularStepGradientDescent(
         1.0, 1e-3, 200, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
     )
     a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)
-    return _run(method, a, b, transform, _mask(region, fixed_grid))[0]
+    return _run(method, a, b, _to_itk(start), _mask(region, fixed_grid))[0]
+
+
+def _to_itk(world: npt.NDArray[np.float64]) -> sitk.AffineTransform:
+    lps = _FLIP @ world @ _FLIP
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(lps[:3, 3].tolist())
+    return transform
 
 
 def _descend(

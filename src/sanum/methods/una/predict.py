@@ -103,7 +103,7 @@ class UnaPredictor:
             return Maps(*maps.numpy())
         pose = None
         for _ in range(POSE_ROUNDS):
-            found = self._pose(maps.numpy(), pair[0], covered)
+            found = self._pose(maps.numpy(), pair[0], covered, pose)
             if found is None:
                 break
             pose, maps = found, self._maps(x, found)
@@ -116,12 +116,13 @@ class UnaPredictor:
         maps: npt.NDArray[np.float32],
         scan: npt.NDArray[np.float32],
         covered: npt.NDArray[np.bool_] | None = None,
+        before: Affine | None = None,
     ) -> Affine | None:
         """(4, 4): mm from the middle of the box → from the middle of the atlas.
 
         The predicted anatomy is laid onto the atlas; from there on the scan itself tells more than what
-        was made of it, above all at the border of the brain. None where too little brain was found, or the
-        result is no shape of a brain.
+        was made of it, above all at the border of the brain. None where too little brain was
+        found, or the result is no shape of a brain. `before`: what the round before found.
         """
         t1w, _, share, _ = maps
         seen = np.ones(scan.shape, bool) if covered is None else covered
@@ -139,8 +140,9 @@ class UnaPredictor:
         template = mean * (reach > 0.5)
         try:
             found = register_affine(
-                np.maximum(t1w, 0) * brain, box, template, atlas, region=seen if is_cut(brain, seen) else None
-            )
+                np.maximum(t1w, 0) * brain, box, template, atlas,
+                region=seen if is_cut(brain, seen) else None, start=before,
+            )  # fmt: skip
             if not like_a_brain(found):
                 return None
             rim = ndimage.binary_dilation(brain, iterations=RIM) & seen
