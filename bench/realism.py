@@ -17,9 +17,10 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
+from sanum.finding import find_brain, pair_with_mirror
 from sanum.methods import registry
 from sanum.methods.split import split_masks, split_subjects
-from sanum.reconstruction import find_brain, pair_with_mirror, tidy
+from sanum.reconstruction import tidy
 from sanum.scan import read
 from sanum.scan.conform import conform
 from sanum.space.mirror import find_mirror

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sanum.finding import pair_with_mirror
 from sanum.measure.metrics import errors
 from sanum.methods.split import split_masks, split_subjects
 from sanum.methods.training import train
 from sanum.methods.una.predict import UnaPredictor
 from sanum.methods.una.recipe import RECIPES, UnaRecipe
-from sanum.reconstruction import pair_with_mirror, tidy
+from sanum.reconstruction import tidy
 from sanum.scan.conform import Conformed
 from sanum.space.grid import box_around
 from sanum.space.mirror import find_mirror
