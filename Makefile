@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check lint audit fuzz bench docs clean
+.PHONY: demo test check lint audit fuzz bench docs clean own
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml | own
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(READY)
+
+own:
+	@$(if $(shell test -L .venv && echo link),$(error .venv is a link: remove it, or what is installed there for another checkout would become this one))
 
 demo: $(READY)  ## the main job on a real scan with a known lesion
 	$(BIN)/sanum demo -o demo
@@ -31,7 +34,9 @@ audit: $(READY)  ## known vulnerabilities of what is installed (needs the networ
 	test -x .venv-audit/bin/pip-audit || $(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet pip-audit cffconvert
 	.venv-audit/bin/cffconvert --validate
-	.venv-audit/bin/pip-audit --skip-editable --path "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
+	$(BIN)/python -m pip list --format freeze --exclude-editable >.venv-audit/installed.txt
+	sed 's/+.*//' .venv-audit/installed.txt >.venv-audit/released.txt  # PyTorch's "2.9.0+cpu" is in no database
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement .venv-audit/released.txt
 
 fuzz: $(READY)  ## ten thousand damaged scans
 	$(BIN)/python bench/fuzz.py --inputs 10000

@@ -24,6 +24,7 @@ IN_WORDS = {
     "the mit license": "MIT",
     "isc license (iscl)": "ISC",
     "bsd license": "BSD",
+    "bsd 3-clause": "BSD-3-Clause",
     "3-clause bsd license": "BSD-3-Clause",
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",

@@ -1,12 +1,18 @@
-"""What surrounds the package: licences of the dependencies, extras, the container's wrapper."""
+"""What surrounds the package: licences of the dependencies, extras, the citation, the Makefile."""
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import tomllib
+from datetime import date
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
+import yaml
+
+import sanum
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -28,6 +34,12 @@ def test_the_licences_of_all_dependencies_are_looked_at(licences):
     assert {"torch", "numpy", "simpleitk", "sympy", "markdown-it-py"} <= set(found)  # also those of those
     assert "pytest" not in found
     assert licences.licence(found["pydicom"]) == "MIT"
+
+
+def test_the_licence_of_dask_jobqueue_fits(licences, tmp_path):
+    """It has no classifier, and is not installed everywhere."""
+    (tmp_path / "METADATA").write_text("Name: dask-jobqueue\nVersion: 0.9.0\nLicense: BSD 3-Clause\n")
+    assert licences.fits(licences.licence(Distribution.at(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -62,85 +74,74 @@ def test_the_core_is_light():
     assert not [one for one in PROJECT["dependencies"] if one.startswith(heavy)]
 
 
-# --- the container's wrapper
+def test_the_cluster_has_what_its_page_imports():
+    page = (ROOT / "docs" / "cohorts.md").read_text(encoding="utf-8")
+    assert "from dask_jobqueue import" in page
+    assert [x for x in PROJECT["optional-dependencies"]["cluster"] if x.startswith("dask-jobqueue")]
+
+
+# --- citation
+
+
+def test_the_citation_is_of_this_version():
+    told = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert told["version"] == PROJECT["version"] == sanum.__version__
+    assert told["keywords"] == PROJECT["keywords"]
+    assert isinstance(told["date-released"], date)
+
+
+# --- make
 
 
 @pytest.fixture
-def wrapper(tmp_path, monkeypatch):
-    """Run `containers/sanum` with an engine that tells what it was asked, one word a line."""
-    for name in ("docker", "apptainer"):
-        engine = tmp_path / "bin" / name
-        engine.parent.mkdir(exist_ok=True)
-        engine.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-        engine.chmod(0o755)
-    (tmp_path / "work" / "in").mkdir(parents=True)
-    (tmp_path / "work" / "in" / "a scan.nii").touch()
-    monkeypatch.chdir(tmp_path / "work")
+def checkout(tmp_path):
+    """Run `make` where all is installed: pip-audit tells its words and its list, and fails if told so."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    programs = {
+        ".venv/bin/python": 'echo "$@" >asked; printf "numpy==2.0\\ntorch==2.9.0+cpu\\n"',
+        ".venv-audit/bin/python": "",
+        ".venv-audit/bin/cffconvert": "",
+        ".venv-audit/bin/pip-audit": 'echo "$@"; for last; do :; done; cat "$last"; exit ${FAIL:-0}',
+    }
+    for name, line in programs.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    (folder / ".venv" / ".ready").touch()
 
-    def run(*words, engine="docker", **variables):
-        env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SANUM_ENGINE": engine, **variables}
-        ran = subprocess.run([ROOT / "containers" / "sanum", *words], env=env, capture_output=True, text=True)
-        return ran.returncode, ran.stdout.splitlines(), ran.stderr
+    def run(target, **variables):
+        env = {"PATH": os.environ["PATH"], **variables}
+        return subprocess.run(["make", target], cwd=folder, env=env, capture_output=True, text=True)
 
-    return run
-
-
-def values(words, option):
-    return {words[k + 1] for k, word in enumerate(words) if word == option}
-
-
-@pytest.mark.parametrize("output", [["-o", "out"], ["--output", "out"], ["--output=out"]])
-def test_inputs_are_read_only_and_the_results_are_mine(wrapper, tmp_path, output):
-    here = tmp_path / "work"
-    code, words, _ = wrapper("reconstruct", "in/a scan.nii", *output, "--quiet")
-    assert code == 0
-    assert words[0] == "run"
-    assert values(words, "--user") == {f"{os.getuid()}:{os.getgid()}"}
-    assert values(words, "--volume") == {f"{here}/in:{here}/in:ro", f"{here}/out:{here}/out:rw"}
-    option = output[0].split("=")[0]
-    assert words[words.index("sanum") :] == [
-        "sanum", "reconstruct", f"{here}/in/a scan.nii", option, f"{here}/out", "--quiet",
-    ]  # fmt: skip
-    assert (here / "out").is_dir()
+    return folder, run
 
 
-def test_links_are_mounted_with_where_they_lead(wrapper, tmp_path):
-    here = tmp_path / "work"
-    (here / "link.nii").symlink_to("in/a scan.nii")
-    words = wrapper("reconstruct", "link.nii", "-o", "out")[1]
-    assert {f"{here}:{here}:ro", f"{here}/in:{here}/in:ro"} < values(words, "--volume")
+def test_the_audit_fails_for_what_it_could_not_look_up(checkout):
+    """pip-audit skips that without --strict, and has no entry for "2.9.0+cpu"."""
+    folder, run = checkout
+    ran = run("audit")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-2:] == ["numpy==2.0", "torch==2.9.0"]
+    assert "--strict" in ran.stdout.splitlines()[-3].split()
+    assert "--exclude-editable" in (folder / "asked").read_text()
+    assert run("audit", FAIL="1").returncode != 0
 
 
-def test_bids_writes_to_its_second_folder(wrapper, tmp_path):
-    here = tmp_path / "work"
-    words = wrapper("bids", "in", "in/derivatives", "participant", "-w", "w", engine="apptainer")[1]
-    assert values(words, "--bind") == {
-        f"{here}/in:{here}/in:ro", f"{here}/in/derivatives:{here}/in/derivatives:rw", f"{here}/w:{here}/w:rw",
-    }  # fmt: skip
-    assert words[-3:] == ["participant", "-w", f"{here}/w"]
-
-
-def test_bids_wants_its_folders_first(wrapper):
-    """Else the value of an option could be taken for a folder, and the input for the output."""
-    assert "before the options" in wrapper("bids", "--nprocs", "4", "in", "out", "participant")[2]
-
-
-def test_outer_folders_are_mounted_before_inner_ones(wrapper):
-    words = wrapper("reconstruct", "in", "-o", "in/derived/out", engine="apptainer")[1]
-    binds = [words[k + 1] for k, word in enumerate(words) if word == "--bind"]
-    assert [one[-2:] for one in binds] == ["ro", "rw"]
-
-
-def test_weights_and_gpu_are_passed_on(wrapper, tmp_path):
-    words = wrapper("info", SANUM_WEIGHTS="in", SANUM_GPU="1", SANUM_IMAGE="mine:1")[1]
-    assert values(words, "--env") == {f"SANUM_WEIGHTS={tmp_path}/work/in"}
-    assert values(words, "--gpus") == {"all"}
-    assert words[-2:] == ["mine:1", "info"]
-
-
-def test_what_cannot_be_run(wrapper):
-    assert wrapper("info", engine="rkt")[::2] == (
-        2,
-        "sanum: unknown engine rkt: expected docker, podman, apptainer or singularity\n",
-    )
-    assert "no container can mount it" in wrapper("reconstruct", "in", "-o", "a:b")[2]
+@pytest.mark.parametrize("ready", [True, False])
+def test_an_environment_of_another_checkout_is_left_alone(checkout, tmp_path, ready):
+    folder, run = checkout
+    (folder / ".venv").rename(tmp_path / "others")
+    (folder / ".venv").symlink_to(tmp_path / "others")
+    if not ready:
+        (tmp_path / "others" / ".ready").unlink()
+    ran = run("audit")
+    assert ran.returncode != 0
+    assert len(ran.stderr.splitlines()) == 1
+    assert ".venv is a link: remove it" in ran.stderr
+    assert (tmp_path / "others" / ".ready").exists() == ready
+    assert not (folder / "asked").exists()
+    assert run("clean").returncode == 0  # removes the link alone
+    assert (tmp_path / "others" / "bin" / "python").exists()

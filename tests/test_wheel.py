@@ -1,7 +1,8 @@
-"""The wheel, which is what a user installs, does the main job with nothing but what is in it."""
+"""The wheel, which a user installs, does the main job with what is in it alone; the sdist has the rest."""
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -27,13 +28,38 @@ main()
 """
 
 
+def build(kind, out):
+    words = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(words, check=True, capture_output=True)
+    (path,) = out.glob("sanum-*")
+    return path
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    out = tmp_path_factory.mktemp("dist")
-    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    subprocess.run(words, check=True, capture_output=True)
-    (path,) = out.glob("sanum-*.whl")
-    return path
+    return build("wheel", tmp_path_factory.mktemp("dist"))
+
+
+def test_the_source_has_what_is_needed_to_test_and_to_cite_it(tmp_path):
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        names = {n.split("/", 1)[1] for n in archive.getnames()}
+    wanted = [
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "README.md",
+        "Makefile",
+        ".dockerignore",
+        "mkdocs.yml",
+    ]
+    wanted += [
+        p.relative_to(ROOT).as_posix()
+        for folder in ("tests", "bench", "containers", "docs", ".ci", "src/sanum/cli")
+        for p in (ROOT / folder).rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    ]
+    assert set(wanted) <= names
+    assert not [n for n in names if n.startswith(("runs", "site", "dist", ".venv"))]
 
 
 def test_the_weights_are_inside(wheel):

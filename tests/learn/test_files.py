@@ -27,6 +27,20 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_writers_with_one_process_id(tmp_path):
+    """As in two containers, each of which has a process 1."""
+    path = tmp_path / "file"
+
+    def slow(partial):
+        partial.write_text("first")
+        replace_whole(path, lambda p: p.write_text("second"))
+        assert partial.read_text() == "first"
+
+    replace_whole(path, slow)
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_writer_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         replace_whole(tmp_path / "file", lambda p: None)
