@@ -50,3 +50,11 @@ def test_of_a_folder_the_files_count_and_of_what_is_broken_nothing(tmp_path):
     (tmp_path / "c.nrrd").write_bytes(b"NRRD0004\nsizes: a b c\n\n")
     assert claim_of(tmp_path / "b.nii.gz") == claim_of(tmp_path / "c.nrrd") == Claim()
     assert claim_of(tmp_path / "not-there.nii") == Claim()
+
+
+def test_what_reading_refuses_claims_nothing_here(tmp_path):
+    for name in ("a.mgz", "a.mgh", "a.nii.gz", "a.mha"):
+        (tmp_path / name).write_bytes(
+            gzip.compress(b"hello " * 200) if name.endswith("z") else b"hello " * 200
+        )
+        assert claim_of(tmp_path / name) == Claim()

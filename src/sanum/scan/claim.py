@@ -1,19 +1,17 @@
 """How large a scan says that it is, from its header alone: nothing is read that takes memory."""
 
+import gzip
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from .errors import ScanError
 from .itk_header import read_header
+from .read import BROKEN_FILE, NIFTI2_BYTES, header_of, remarks_on_headers
 
 _TEXT_HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -43,17 +41,23 @@ def claim_of(path: Path) -> Claim:
 
     Nothing is checked here, and of a damaged file nothing is claimed: reading it will tell.
     """
-    broken = (ImageFileError, HeaderDataError, ScanError, OSError, ValueError, EOFError, IndexError)
-    with suppress(*broken):
+    with suppress(ScanError, *BROKEN_FILE):
         if path.is_dir():
             return Claim(sum(file.stat().st_size for file in path.iterdir() if file.is_file()) // 2)
         if path.name.lower().endswith(_TEXT_HEADERS):
             return _of_text(path)
-        image: Any = nib.load(path)
-        scaled = getattr(image.dataobj, "slope", 1) != 1 or getattr(image.dataobj, "inter", 0) != 0
-        in_memory = min(4, image.get_data_dtype().itemsize) if not scaled else 4
-        return Claim(prod(image.shape[:3]), in_memory, float(np.prod(image.header.get_zooms()[:3])))
+        return _of_nibabel(path)
     return Claim()
+
+
+def _of_nibabel(path: Path) -> Claim:
+    packed = path.name.lower().endswith((".gz", ".mgz"))
+    with gzip.open(path) if packed else path.open("rb") as stream:
+        with remarks_on_headers():  # reading will tell them
+            header = header_of(stream.read(NIFTI2_BYTES), path.name)
+    scaled = header.get_slope_inter() not in ((1, 0), (None, None))
+    in_memory = 4 if scaled else min(4, header.get_data_dtype().itemsize)
+    return Claim(prod(header.get_data_shape()[:3]), in_memory, float(np.prod(header.get_zooms()[:3])))
 
 
 def _of_text(path: Path) -> Claim:

@@ -39,7 +39,7 @@ from .scan import Scan
 NIFTI1_BYTES, NIFTI2_BYTES = 348, 540
 """Lengths of the headers, which are also the first number in them."""
 
-_BROKEN_FILE = (
+BROKEN_FILE = (
     OSError,
     EOFError,
     zlib.error,
@@ -56,6 +56,7 @@ _BROKEN_FILE = (
     WrapStructError,
     MGHError,
 )
+"""What nibabel and the libraries below it raise for a damaged file."""
 
 
 @np.errstate(all="ignore")  # what overflows is found by the checks
@@ -146,15 +147,8 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
     with _unreadable(what, f"{kind} file"), gzip.open(path) if packed else path.open("rb") as stream:
         start = stream.read(NIFTI2_BYTES)
         oriented = kind == "NIfTI" or start[28:30] != b"\0\0"  # goodRASFlag, which nibabel overwrites
-        header_type: Any
-        if kind == "MGH":
-            header_type, length = nib.MGHImage.header_class, DATA_OFFSET
-        elif NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
-            header_type, length = nib.Nifti2Header, NIFTI2_BYTES
-        else:
-            header_type, length = nib.Nifti1Header, NIFTI1_BYTES
-        with _remarks() as remarks:
-            header = header_type.from_fileobj(io.BytesIO(start[:length] + bytes(4)))
+        with remarks_on_headers() as remarks:
+            header = header_of(start, path.name)
         voxels = ArrayProxy(stream, header, mmap=False)
         scan = _from_nibabel(voxels, header, header.get_best_affine(), path, what, volume)
         for remark in remarks:
@@ -162,6 +156,18 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
         if packed:
             _read_to_checksum(stream, int(voxels.offset) + _claimed_bytes(voxels), what)
     return scan if oriented else scan.warn(UNKNOWN_SIDES)
+
+
+def header_of(start: bytes, name: str) -> Any:
+    """Nibabel's header of the first NIFTI2_BYTES of a NIfTI or MGH file of that name, unpacked."""
+    header_type: Any
+    if name.lower().endswith((".mgh", ".mgz")):
+        header_type, length = nib.MGHImage.header_class, DATA_OFFSET
+    elif NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
+        header_type, length = nib.Nifti2Header, NIFTI2_BYTES
+    else:
+        header_type, length = nib.Nifti1Header, NIFTI1_BYTES
+    return header_type.from_fileobj(io.BytesIO(start[:length] + bytes(4)))
 
 
 def _from_nibabel(
@@ -239,7 +245,7 @@ def _values(proxy: Any, index: int | None) -> npt.NDArray[Any]:
 
 
 @contextmanager
-def _remarks() -> Iterator[list[str]]:
+def remarks_on_headers() -> Iterator[list[str]]:
     """Collect what nibabel would log to stderr, in this thread, about a header that it repairs."""
     remarks: list[str] = []
     reading = threading.get_ident()
@@ -264,7 +270,7 @@ def _unreadable(what: str, kind: str) -> Iterator[None]:
         yield
     except ScanError:
         raise
-    except _BROKEN_FILE as error:
+    except BROKEN_FILE as error:
         raise ScanError(
             f"{what} cannot be read as a {kind}: it is damaged, cut short or not what its name says; copy or "
             "convert it again"
