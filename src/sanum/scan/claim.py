@@ -53,8 +53,9 @@ def claim_of(path: Path) -> Claim:
 def _of_nibabel(path: Path) -> Claim:
     packed = path.name.lower().endswith((".gz", ".mgz"))
     with gzip.open(path) if packed else path.open("rb") as stream:
-        with remarks_on_headers():  # reading will tell them
-            header = header_of(stream.read(NIFTI2_BYTES), path.name)
+        start = stream.read(NIFTI2_BYTES)
+    with remarks_on_headers():  # reading will tell them
+        header = header_of(start, path.name)
     scaled = header.get_slope_inter() not in ((1, 0), (None, None))
     in_memory = 4 if scaled else min(4, header.get_data_dtype().itemsize)
     return Claim(prod(header.get_data_shape()[:3]), in_memory, float(np.prod(header.get_zooms()[:3])))
