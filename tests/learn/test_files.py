@@ -27,6 +27,26 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_writers_of_one_process_id_do_not_meet(tmp_path):
+    """As in two containers, where both have number 1: one ends while the other writes, another fails."""
+    path = tmp_path / "file"
+
+    def fail(partial):
+        partial.write_text("third")
+        raise OSError("disk full")
+
+    def write(partial):
+        partial.write_text("first")
+        replace_whole(path, lambda p: p.write_text("second"))
+        assert path.read_text() == "second"
+        with pytest.raises(OSError, match="disk full"):
+            replace_whole(path, fail)
+
+    replace_whole(path, write)
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_writer_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         replace_whole(tmp_path / "file", lambda p: None)
