@@ -65,6 +65,7 @@ class Predictor(Protocol):
 
 METHODS = ("una", "synthsr", "brain-id", "pepsi")
 BASELINES = ("mean",)
+SHIPPED = "una-compact"
 
 
 def recipes() -> dict[str, "Recipe"]:
@@ -80,7 +81,8 @@ def recipes() -> dict[str, "Recipe"]:
 def load(name: str = "una", *, device: str = "cpu", weights: str | Path | None = None) -> Predictor:
     """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
 
-    Only "una" ships weights. Others are a file, or a name of `learn.store`.
+    Only "una" ships weights, which `SANUM_WEIGHTS` may hold as well. Others are a file, or a name of
+    `learn.store`.
 
     Raises
     ------
@@ -91,18 +93,17 @@ def load(name: str = "una", *, device: str = "cpu", weights: str | Path | None =
         return _mean(device, weights)
     if name not in METHODS:
         raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
-    file = None if weights is None else resolve(weights)
     if name == "una":
         from .una.predict import UnaPredictor
 
-        return UnaPredictor(device=device, weights=file)
-    if file is None:
+        return UnaPredictor(device=device, weights=resolve(SHIPPED if weights is None else weights))
+    if weights is None:
         raise ValueError(
             f"{name} ships no weights: make them with sanum train {name} --data DATA -o OUT, "
             "and name the file that it writes"
         )
     folder = import_module(f".{name.replace('-', '_')}.predict", __package__)
-    predictor: Predictor = folder.predictor(weights=file, device=device)
+    predictor: Predictor = folder.predictor(weights=resolve(weights), device=device)
     return predictor
 
 
