@@ -102,7 +102,7 @@ TAKE = (
 
 @pytest.fixture
 def container(path):
-    """Start a process that is number 1 of its own, and takes the lock for a run; skips where that cannot be."""
+    """Start a process, number 1 of its own, that takes the lock for a run; skips where that cannot be."""
     try:
         subprocess.run([*CONTAINER, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):

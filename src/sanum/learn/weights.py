@@ -79,5 +79,5 @@ def _content_sha256(description: Mapping[str, Any], state: Mapping[str, torch.Te
     digest = hashlib.sha256(json.dumps(description).encode())
     for name, x in sorted(state.items()):
         digest.update(json.dumps([name, str(x.dtype), list(x.shape)]).encode())
-        digest.update(x.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(x.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
