@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -356,15 +357,53 @@ def test_bad_weights(sanum, phantom_file, tmp_path, kind):
 
 
 def test_shipped_weights_that_were_damaged(sanum, phantom_file, tmp_path, monkeypatch):
-    from sanum.methods.una import predict
+    from sanum.learn import store
 
-    damaged = bytearray(predict.SHIPPED.read_bytes())
+    folder = tmp_path / "package" / "methods" / "una" / "weights"
+    shutil.copytree(store.PACKAGE / "methods" / "una" / "weights", folder)
+    damaged = bytearray((folder / "una-compact.safetensors").read_bytes())
     damaged[-1] ^= 1
-    (tmp_path / "una-compact.safetensors").write_bytes(damaged)
-    monkeypatch.setattr(predict, "SHIPPED", tmp_path / "una-compact.safetensors")
+    (folder / "una-compact.safetensors").write_bytes(damaged)
+    monkeypatch.setattr(store, "PACKAGE", tmp_path / "package")
     sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out").refused()
-    assert sentence.startswith("the weights una-compact.safetensors are damaged: expected SHA-256 ")
+    assert "una-compact.safetensors are damaged: expected SHA-256 " in sentence
     assert sentence.endswith("; install sanum again")
+
+
+@pytest.mark.parametrize("place", ["given by path", "in the folder of weights"])
+def test_tampered_weights(sanum, phantom_file, tmp_path, monkeypatch, place):
+    from sanum.methods.una.predict import SHIPPED
+
+    tampered = bytearray(SHIPPED.read_bytes())
+    tampered[-1] ^= 1
+    path = tmp_path / "una-compact.safetensors"
+    path.write_bytes(tampered)
+    options = ["--weights", path]
+    if place == "in the folder of weights":
+        monkeypatch.setenv("SANUM_WEIGHTS", str(tmp_path))
+        options = []
+    sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", *options).refused()
+    assert "damaged: expected SHA-256 " in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_trained_weights_that_were_tampered_with(sanum, phantom_file, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, {"a": torch.zeros(2)}, method="una", widths=[8, 8])
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--weights", path).refused()
+    assert sentence.startswith("the weights mine.safetensors are damaged: what is in the file ")
+
+
+def test_a_pickle_as_weights(sanum, phantom_file, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"a": torch.zeros(2)}, path)
+    path.write_bytes(path.read_bytes()[:-50])
+    sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--weights", path).refused()
+    assert sentence.startswith("checkpoint.pt is not a readable safetensors file ")
+    assert sentence.endswith("; expected one that sanum train wrote")
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:99"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from sanum.learn.store import resolve
 from sanum.learn.weights import load_weights
 
 TINY = ["--set", "widths=8,8", "--set", "shape=16,20,16", "--set", "spacing_mm=10", "--set", "workers=0"]
@@ -35,14 +36,16 @@ def test_a_step_then_another(sanum, words, tmp_path):
     assert (ran.code, ran.err) == (0, "")
     path = run / "una-small.safetensors"
     assert ran.out == f"{path}\n"
-    assert left_in(run) == ["checkpoint.pt", "log.csv", "sheets", "tensorboard", "una-small.safetensors"]
+    weights = ["una-small.safetensors", "una-small.sha256"]
+    assert left_in(run) == ["checkpoint.pt", "log.csv", "sheets", "tensorboard", *weights]
     before = load_weights(path)[0]
+    assert resolve(path) == path
 
     assert "exists: pass --resume" in sanum(*words, "--steps", 2).refused()
 
     ran = sanum(*words, "--steps", 2, "--resume")
     assert (ran.code, ran.err) == (0, "")
-    after, description = load_weights(path)
+    after, description = load_weights(resolve(path))
     assert description["steps"] == 2
     assert description["widths"] == [8, 8]
     assert any(not torch.equal(before[k], after[k]) for k in before)

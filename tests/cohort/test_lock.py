@@ -12,8 +12,8 @@ import pytest
 from sanum.cohort import lock
 
 
-def left_by(path, pid, *, host=None, run="other", started="1"):
-    who = {"host": host or socket.gethostname(), "pid": pid, "started": started, "run": run}
+def left_by(path, pid, *, run="other", started="1", **elsewhere):
+    who = {**lock._here(), "pid": pid, "started": started, "run": run, **elsewhere}
     path.write_text(json.dumps(who))
 
 
@@ -70,14 +70,63 @@ def test_a_lock_with_this_process_s_number_is_from_before_a_restart(path):
     assert lock.acquire(path, "a")
 
 
-def test_a_lock_of_another_machine_holds_for_a_while(path):
+@pytest.mark.parametrize("what", ["host", "boot", "namespace"])
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1], ids=["of this number", "of a number that is free"])
+def test_a_lock_of_another_machine_or_container_holds_for_a_while(path, what, pid):
     path.parent.mkdir()
-    left_by(path, 1, host="elsewhere")
+    left_by(path, pid, **{what: "elsewhere"})
     assert not lock.acquire(path, "a")
     assert lock.acquire(path, "other")  # the same run, whose worker was lost
-    left_by(path, 1, host="elsewhere")
+    left_by(path, pid, **{what: "elsewhere"})
     make_old(path)
     assert lock.acquire(path, "a")
+
+
+def test_a_lock_that_does_not_say_its_container_may_be_of_another(path):
+    """As earlier versions wrote it."""
+    path.parent.mkdir()
+    who = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": "1", "run": "other"}
+    path.write_text(json.dumps(who))
+    assert not lock.acquire(path, "a")
+    make_old(path)
+    assert lock.acquire(path, "a")
+
+
+CONTAINER = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+TAKE = (
+    "import runpy, sys\nfrom pathlib import Path\n"
+    f"acquire = runpy.run_path({lock.__file__!r})['acquire']\n"
+    "print(acquire(Path(sys.argv[1]), sys.argv[2]), flush=True); input()"
+)
+
+
+@pytest.fixture
+def container(path):
+    """Start a process, number 1 of its own, that takes the lock for a run; skips where that cannot be."""
+    try:
+        subprocess.run([*CONTAINER, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no process namespaces here")
+    started = []
+
+    def start(run):
+        words = [*CONTAINER, sys.executable, "-c", TAKE, str(path), run]
+        started.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return started[-1].stdout.readline().strip()
+
+    yield start
+    for one in started:
+        one.communicate("\n")
+
+
+def test_a_lock_holds_between_containers_of_one_machine(path, container):
+    assert container("a") == "True"
+    assert json.loads(path.read_text())["pid"] == 1
+    assert container("b") == "False"
+    assert not lock.acquire(path, "c")
+    lock.release(path)
+    assert lock.acquire(path, "c")
+    assert container("d") == "False"
 
 
 def test_a_lock_without_its_maker_s_name_was_made_just_now_or_is_left_behind(path):

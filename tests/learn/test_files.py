@@ -27,16 +27,22 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_two_writers_with_one_process_id(tmp_path):
-    """As in two containers, each of which has a process 1."""
+def test_two_writers_of_one_process_id_do_not_meet(tmp_path):
+    """As in two containers, where both have number 1: one ends while the other writes, another fails."""
     path = tmp_path / "file"
 
-    def slow(partial):
+    def fail(partial):
+        partial.write_text("third")
+        raise OSError("disk full")
+
+    def write(partial):
         partial.write_text("first")
         replace_whole(path, lambda p: p.write_text("second"))
-        assert partial.read_text() == "first"
+        assert path.read_text() == "second"
+        with pytest.raises(OSError, match="disk full"):
+            replace_whole(path, fail)
 
-    replace_whole(path, slow)
+    replace_whole(path, write)
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,6 +211,37 @@ def test_a_copy_for_a_shared_folder(table, tmp_path, monkeypatch):
     (tmp_path / "shared").chmod(0o755)
 
 
+def test_a_folder_that_has_it_already_is_only_read(table, tmp_path):
+    path = fetch("una-compact", table=table(), folder=tmp_path / "shared")
+    (tmp_path / "shared" / ".una-compact.lock").unlink()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "shared").iterdir()}
+    assert fetch("una-compact", table=table(), folder=tmp_path / "shared") == path
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "shared").iterdir()} == before
+    path.with_suffix(".sha256").unlink()
+    fetch("una-compact", table=table(), folder=tmp_path / "shared")
+    assert path.with_suffix(".sha256").is_file()
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A disk that becomes read-only when it is called; skips where mounting is not allowed."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("cannot mount a tmpfs here")
+    yield place, lambda: subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_fetched_to_a_read_only_disk_that_has_it(table, read_only):
+    place, close = read_only
+    path = fetch("una-compact", table=table(), folder=place)
+    path.with_suffix(".sha256").unlink()
+    close()
+    assert fetch("una-compact", table=table(), folder=place) == path
+
+
 @pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: b"?" + c[1:], lambda c: b""])
 def test_a_tampered_or_truncated_file_is_refused(table, tmp_path, monkeypatch, change):
     monkeypatch.setenv("SANUM_WEIGHTS", str(tmp_path))
@@ -230,6 +262,75 @@ def test_a_damaged_file_is_fetched_again(table, host):
     assert whole(fetch("w", table=table(host().url)))
 
 
+def test_a_file_given_by_path_is_what_its_name_says(table, tmp_path):
+    shipped = resolve("una-compact", table=table())
+    path = tmp_path / "una-compact.safetensors"
+    shutil.copy(shipped, path)
+    assert resolve(path, table=table()) == path
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"are not una-compact, or damaged: .*another name, or a \.sha256"):
+        resolve(path, table=table())
+    store.write_digest(path, sha256(data).hexdigest())  # as sanum train does with weights of that recipe
+    assert resolve(path, table=table()) == path
+
+
+def test_a_known_name_is_no_file_of_the_working_directory(table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "una-compact").write_text("something else")
+    assert resolve("una-compact", table=table()).is_relative_to(store.PACKAGE)
+
+
+@pytest.mark.parametrize("text", [DIGEST.upper(), f"{DIGEST}  w.safetensors\n", f"\n{DIGEST} *w\r\n"])
+def test_digests_as_others_write_them(tmp_path, text):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(CONTENT)
+    path.with_suffix(".sha256").write_text(text)
+    assert resolve(path) == path
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match="are damaged"):
+        resolve(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"none", DIGEST[:-1].encode(), DIGEST.encode() + b"0", b"\xe9" * 64]
+)
+def test_a_digest_that_is_none_is_told(tmp_path, content):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(CONTENT)
+    path.with_suffix(".sha256").write_bytes(content)
+    with pytest.raises(
+        WeightsError, match=r"w\.sha256 holds no SHA-256 of .*; write it again, or remove it$"
+    ):
+        resolve(path)
+
+
+@pytest.fixture
+def package(table, tmp_path, monkeypatch):
+    """A copy of the package's weights in the place of them."""
+    folder = tmp_path / "package" / "methods" / "una" / "weights"
+    shutil.copytree(resolve("una-compact", table=table()).parent, folder)
+    monkeypatch.setattr(store, "PACKAGE", tmp_path / "package")
+    return folder
+
+
+@pytest.mark.parametrize("ending", [".sha256", ".safetensors"])
+def test_a_package_that_lacks_a_file(table, package, ending):
+    (package / f"una-compact{ending}").unlink()
+    with pytest.raises(WeightsError, match=r"una-compact.* install sanum again$"):
+        resolve("una-compact", table=table())
+
+
+def test_a_damaged_package(table, package):
+    (package / "una-compact.safetensors").write_bytes(b"short")
+    with pytest.raises(WeightsError, match=r"are damaged: .*; install sanum again$"):
+        resolve("una-compact", table=table())
+    (package / "una-compact.sha256").write_bytes(b"\xff")
+    with pytest.raises(WeightsError, match=r"una-compact\.sha256 holds no SHA-256 .*; install sanum again$"):
+        resolve("una-compact", table=table())
+
+
 def test_own_files_by_path_and_by_name(table, tmp_path, monkeypatch):
     (tmp_path / "mine.safetensors").write_bytes(b"anything")
     assert resolve(tmp_path / "mine.safetensors", table=table()) == tmp_path / "mine.safetensors"
@@ -239,7 +340,7 @@ def test_own_files_by_path_and_by_name(table, tmp_path, monkeypatch):
 
 def test_what_is_nowhere(table, tmp_path):
     with pytest.raises(WeightsError, match="run sanum weights fetch w"):
-        resolve("w", table=table())
+        resolve("w", table=table(DEAD))
     for name in ("x", "../w", str(tmp_path / "w.safetensors")):
         with pytest.raises(WeightsError, match="expected a file or one of una-compact, w"):
             resolve(name, table=table())

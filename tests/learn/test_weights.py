@@ -22,7 +22,7 @@ def test_what_is_saved_is_loaded(saved):
     for name, x in state.items():
         assert x.dtype == torch.float32
         assert torch.equal(x, STATE[name])
-    assert description == {"format": 1, "method": "una", "widths": [8, 16]}
+    assert description == {"format": 2, "method": "una", "widths": [8, 16]}
 
 
 def test_digest_is_the_files(saved):
@@ -46,6 +46,33 @@ def test_one_changed_byte(saved):
         load_weights(path, expected_sha256=digest)
 
 
+def test_any_changed_bit_is_refused_without_a_digest_of_the_file(tmp_path):
+    """Wherever it is, in the tensors or in the header."""
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"a": torch.tensor([0.5, -1.25]), "n": torch.tensor(3.0)}, method="una")
+    data = path.read_bytes()
+    for at in range(len(data)):
+        for bit in range(8):
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
+            with pytest.raises(WeightsError, match=r"w\.safetensors"):
+                load_weights(path)
+
+
+def test_the_same_weights_make_the_same_file(tmp_path):
+    backwards = dict(reversed(STATE.items()))
+    one, other = (save_weights(tmp_path / name, x, a=1) for name, x in (("a", STATE), ("b", backwards)))
+    assert one == other
+    assert save_weights(tmp_path / "c", STATE, a=2) != one
+
+
+def test_files_from_before_have_no_digest(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({"x": torch.ones(2, dtype=torch.float16)}, path, {"sanum": '{"format": 1, "method": "una"}'})
+    state, description = load_weights(path)
+    assert state["x"].tolist() == [1, 1]
+    assert description == {"format": 1, "method": "una"}
+
+
 @pytest.mark.parametrize("keep", [0, 4, 60, -3])
 def test_cut_short(saved, keep):
     path = saved[0]
@@ -60,7 +87,16 @@ def test_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", [None, {}, {"sanum": "{}"}, {"sanum": '{"format": 2}'}, {"sanum": "[1]"}, {"sanum": "no json"}]
+    "header",
+    [
+        None,
+        {},
+        {"sanum": "{}"},
+        {"sanum": '{"format": 2}'},  # it must have its SHA-256
+        {"sanum": '{"format": 3}'},
+        {"sanum": "[1]"},
+        {"sanum": "no json"},
+    ],
 )
 def test_of_another_version(tmp_path, header):
     path = tmp_path / "w.safetensors"
@@ -72,5 +108,5 @@ def test_of_another_version(tmp_path, header):
 def test_a_pickle_is_refused(tmp_path):
     path = tmp_path / "w.pt"
     torch.save(STATE, path)
-    with pytest.raises(WeightsError, match="not a readable"):
+    with pytest.raises(WeightsError, match=r"not a readable .*; expected one that sanum train wrote$"):
         load_weights(path)

@@ -1,11 +1,14 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sanum.learn.weights import WeightsError, save_weights
+from sanum.learn.store import write_digest
+from sanum.learn.weights import WeightsError, load_weights, save_weights, sha256
 from sanum.methods import registry
 from sanum.methods.registry import METHODS, recipes
+from sanum.methods.una import predict
 
 RIVALS = [name for name in METHODS if name != "una"]
 
@@ -88,6 +91,37 @@ def test_a_rival_has_the_budget_of_una(name):
         assert known[rival].method == name
         for what in ("widths", "shape", "spacing_mm", "batch_size", "loop", "seed"):
             assert getattr(known[rival], what) == getattr(known[una], what)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder that SANUM_WEIGHTS names."""
+    monkeypatch.setenv("SANUM_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
+def test_the_default_is_looked_for_in_the_folder_of_weights_first(folder, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(predict, "load_weights", lambda p, **how: loaded.append(p) or load_weights(p, **how))
+    predictor = registry.load()
+    shutil.copy(predict.SHIPPED, folder / "una-compact.safetensors")
+    again = registry.load()
+    assert loaded == [predict.SHIPPED, folder / "una-compact.safetensors"]
+    assert again.weights_name == predictor.weights_name == "una-compact.safetensors"
+    assert again.weights_sha256 == predictor.weights_sha256 == predict.shipped_sha256()
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_tampered_default_is_refused(folder, noted):
+    data = bytearray(predict.SHIPPED.read_bytes())
+    data[-1] ^= 1
+    path = folder / "una-compact.safetensors"
+    path.write_bytes(data)
+    if noted:  # the known SHA-256 decides, whatever lies beside the file
+        write_digest(path, sha256(path))
+    for weights in (None, "una-compact"):
+        with pytest.raises(WeightsError, match=r"una-compact.safetensors are damaged: expected SHA-256 3742"):
+            registry.load(weights=weights)
 
 
 def test_weights_by_name():

@@ -7,7 +7,8 @@ import torch
 
 from sanum.learn import memory
 from sanum.learn.loop import LoopConfig, TrainingStopped
-from sanum.learn.weights import WeightsError, load_weights
+from sanum.learn.store import digest_beside
+from sanum.learn.weights import WeightsError, load_weights, sha256
 from sanum.methods.split import require_data, split_masks, split_subjects
 from sanum.methods.training import train
 from sanum.methods.una.model import Una
@@ -115,6 +116,7 @@ def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs)
     assert prepared == [(1, 1)]
     state, description = load_weights(path)
     assert path.name == "tiny.safetensors"
+    assert digest_beside(path) == sha256(path)
     assert (description["method"], description["steps"]) == ("una", 2)
     Una(description["widths"]).load_state_dict(state)
 
@@ -127,6 +129,10 @@ def test_training_starts_from_other_weights(training_data, runs):
         torch.testing.assert_close(again[name], first[name], msg=name)
     fresh = load_weights(train(STILL, training_data, runs / "fresh"))[0]
     assert any((fresh[name] - first[name]).abs().max() > 1e-4 for name in first)
+    (runs / "copy.safetensors").write_bytes(path.read_bytes())
+    (runs / "copy.sha256").write_text("0" * 64)
+    with pytest.raises(WeightsError, match=r"copy\.safetensors are damaged"):
+        train(STILL, training_data, runs / "never", start_from=runs / "copy.safetensors")
     wider = replace(TINY, widths=(16, 8))
     with pytest.raises(
         WeightsError, match=r"first/tiny.safetensors does not fit .* in it and .* in this network"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_S = 3600.0
-"""A lock of another machine, whose processes cannot be seen, counts as left behind when it is older."""
+"""A lock of another machine or container, whose processes cannot be seen, is left behind when it is older."""
 
 _EMPTY_S = 10.0  # its maker fills it at once, unless it was killed in between
 
@@ -21,7 +21,7 @@ def acquire(path: Path, run: str) -> bool:
     """Make the lock `path` for the run of this name; False where somebody else who lives has it.
 
     Left behind is the lock of a process of this machine that is gone, of this run's name (a worker that was
-    lost, whose work comes again), or of another machine after `LONGEST_S`.
+    lost, whose work comes again), or of another machine or container after `LONGEST_S`.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def release(path: Path) -> None:
 
 def _make(path: Path, run: str) -> bool:
     pid = os.getpid()
-    who = json.dumps({"host": socket.gethostname(), "pid": pid, "started": _started(pid), "run": run})
+    who = json.dumps({**_here(), "pid": pid, "started": _started(pid), "run": run})
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -80,10 +80,24 @@ def _left_behind(path: Path, run: str) -> bool:
         who = json.loads(text)
     if not who:
         return age > _EMPTY_S
-    if who["host"] != socket.gethostname():
+    here = _here()
+    if {key: who.get(key) for key in here} != here:
         return age > LONGEST_S or who["run"] == run
     gone = _started(who["pid"]) != who["started"]
     return gone or (who["run"] == run) != (who["pid"] == os.getpid())  # a lost worker, or an old process id
+
+
+def _here() -> dict[str, str]:
+    """Where a process id means what it means here: one boot of one machine, and in it one container.
+
+    Each container counts its processes from 1 and sees no others. Empty where the system does not tell.
+    """
+    boot = namespace = ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with contextlib.suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+    return {"host": socket.gethostname(), "boot": boot, "namespace": namespace}
 
 
 def _started(pid: int) -> str:

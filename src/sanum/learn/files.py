@@ -14,7 +14,7 @@ def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
     nobody else read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # containers share process ids
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")  # containers share process ids
     try:
         partial.touch()
         permissions = partial.stat().st_mode & 0o777

@@ -1,11 +1,13 @@
 """The weight store: where weight files lie, and how they get there.
 
 A name stands for one content: the SHA-256 that ships with the package, or the table's. So a file of that name
-is the right one wherever it lies, or it is refused. Imports nothing that is slow.
+is the right one wherever it lies, or it is refused; only one that is given by its path may be another, which
+a `.sha256` beside it tells. Imports nothing that is slow.
 """
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,11 +68,16 @@ def known(table: Path = TABLE) -> dict[str, Entry]:
             f"{table.name} is no table of weights ({error}): expected a JSON list of name, sha256, size "
             "and urls"
         ) from error
-    return listed | {
-        path.stem: Entry(path.stem, path.with_suffix(".sha256").read_text().split()[0], path.stat().st_size)
-        for path in PACKAGE.glob(f"methods/*/weights/*{ENDING}")
-        if path.with_suffix(".sha256").is_file()
-    }
+    return listed | {entry.name: entry for entry in _shipped()}
+
+
+def _shipped() -> Iterator[Entry]:
+    here = PACKAGE.glob("methods/*/weights/*")
+    for path in sorted({p.with_suffix(ENDING) for p in here if p.suffix in (ENDING, ".sha256")}):
+        digest = digest_beside(path)
+        if digest is None:
+            raise WeightsError(f"{path.with_suffix('.sha256').name} is missing; install sanum again")
+        yield Entry(path.stem, digest, path.stat().st_size if path.is_file() else 0)
 
 
 def folders() -> Iterator[Path]:
@@ -97,8 +104,8 @@ def resolve(name_or_path: str | Path, *, table: Path = TABLE) -> Path:
     Parameters
     ----------
     name_or_path : str or Path
-        A name of `known`, the name of a file in one of the `folders`, or the path of a file, which is taken
-        as it is unless a `.sha256` lies beside it.
+        A name of `known`, the name of a file in one of the `folders`, or the path of a file. That is compared
+        with the `.sha256` beside it, or else with what is known of its name; any other is taken as it is.
     table : Path
         As in `TABLE`.
 
@@ -107,27 +114,65 @@ def resolve(name_or_path: str | Path, *, table: Path = TABLE) -> Path:
     WeightsError
         Nothing is there; or something else than should be.
     """
-    path = Path(name_or_path)
-    if path.is_file():
-        return verified(path, _digest_beside(path))
-    name, entries = path.name.removesuffix(ENDING), known(table)
+    path, entries = Path(name_or_path), known(table)
+    name = path.name.removesuffix(ENDING)
+    # a known name is no file of the working directory
+    if str(name_or_path) not in entries and path.is_file():
+        return _file(path, entries.get(name))
     if len(path.parts) == 1 and (found := find(name)):
-        return verified(found, entries[name].sha256 if name in entries else _digest_beside(found))
+        return verified(found, entries[name].sha256 if name in entries else digest_beside(found))
     if len(path.parts) == 1 and name in entries:
-        raise WeightsError(f"the weights {name} are not here; run sanum weights fetch {name}")
+        elsewhere = f"put {name}{ENDING} into a folder and name that in SANUM_WEIGHTS, or install sanum again"
+        remedy = f"run sanum weights fetch {name}" if entries[name].urls else elsewhere
+        raise WeightsError(f"the weights {name} are not here; {remedy}")
     raise WeightsError(
         f"weights not found: {name_or_path}; expected a file or one of {', '.join(sorted(entries))}"
     )
 
 
+def _file(path: Path, entry: Entry | None) -> Path:
+    """A file given by its path; `entry` is what is known of its name."""
+    if (digest := digest_beside(path)) or entry is None:
+        return verified(path, digest)
+    if (found := sha256(path)) != entry.sha256:
+        raise WeightsError(
+            f"the weights {path} are not {entry.name}, or damaged: expected SHA-256 {entry.sha256[:12]}…, "
+            f"found {found[:12]}…; give weights of your own another name, or a .sha256 beside them"
+        )
+    return path
+
+
 def verified(path: Path, expected: str | None) -> Path:
     """`path`, once its SHA-256 is the expected one (None: any)."""
     if expected is not None and (found := sha256(path)) != expected:
+        remedy = "install sanum again" if path.is_relative_to(PACKAGE) else "put an undamaged copy there"
         raise WeightsError(
-            f"the weights {path} are damaged: expected SHA-256 {expected[:12]}…, found {found[:12]}…; remove "
-            "them and fetch or install them again"
+            f"the weights {path} are damaged: expected SHA-256 {expected[:12]}…, found {found[:12]}…; "
+            f"{remedy}"
         )
     return path
+
+
+def digest_beside(path: Path) -> str | None:
+    """SHA-256 that the `.sha256` beside a file holds, as `sha256sum` writes it; None if there is none.
+
+    Raises
+    ------
+    WeightsError
+        It holds something else.
+    """
+    beside = path.with_suffix(".sha256")
+    if not beside.is_file():
+        return None
+    if not (found := re.match(rb"\s*([0-9a-fA-F]{64})(\s|$)", beside.read_bytes())):
+        remedy = "install sanum again" if path.is_relative_to(PACKAGE) else "write it again, or remove it"
+        raise WeightsError(f"{beside} holds no SHA-256 of 64 hexadecimal digits; {remedy}")
+    return found[1].decode().lower()
+
+
+def write_digest(path: Path, digest: str) -> None:
+    """Put a `.sha256` beside a file."""
+    replace_whole(path.with_suffix(".sha256"), lambda p: p.write_text(digest + "\n"))
 
 
 def fetch(
@@ -167,6 +212,8 @@ def fetch(
         return here
     folder = folder or cache()
     path = folder / f"{name}{ENDING}"
+    if _is(path, entry) and (path.with_suffix(".sha256").is_file() or not os.access(folder, os.W_OK)):
+        return path
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{name}.lock"):
         if here is not None and not _is(path, entry):
@@ -175,17 +222,12 @@ def fetch(
             partial = folder / f".{name}-{entry.sha256[:12]}.part"
             _from_any_host(entry, partial, on_block or (lambda done, size: None))
             partial.replace(path)
-        replace_whole(path.with_suffix(".sha256"), lambda p: p.write_text(entry.sha256 + "\n"))
+        write_digest(path, entry.sha256)
     return path
 
 
 def _is(path: Path, entry: Entry) -> bool:
     return path.is_file() and path.stat().st_size == entry.size and sha256(path) == entry.sha256
-
-
-def _digest_beside(path: Path) -> str | None:
-    digest = path.with_suffix(".sha256")
-    return (digest.read_text().split() or [""])[0] if digest.is_file() else None
 
 
 def _from_any_host(entry: Entry, partial: Path, on_block: OnBlock) -> None:

@@ -74,6 +74,7 @@ class Predictor(Protocol):
 
 METHODS = ("una", "synthsr", "brain-id", "pepsi")
 BASELINES = ("mean",)
+SHIPPED = "una-compact"
 
 
 def recipes() -> dict[str, "Recipe"]:
@@ -95,8 +96,9 @@ def load(
 ) -> Predictor:
     """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
 
-    Only "una" ships weights. Others are a file, or a name of `learn.store`. The network fits itself into
-    `room` bytes of memory, whole or in slabs (`fitting.Fitting`); default: what is free.
+    Only "una" ships weights, which `SANUM_WEIGHTS` may hold as well. Others are a file, or a name of
+    `learn.store`. The network fits itself into `room` bytes of memory, whole or in slabs (`fitting.Fitting`);
+    default: what is free.
 
     Raises
     ------
@@ -109,18 +111,18 @@ def load(
         return _mean(device, weights)
     if name not in METHODS:
         raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
-    file = None if weights is None else resolve(weights)
     if name == "una":
         from .una.predict import UnaPredictor
 
+        file = resolve(SHIPPED if weights is None else weights)
         return UnaPredictor(device=device, weights=file, room=room)
-    if file is None:
+    if weights is None:
         raise ValueError(
             f"{name} ships no weights: make them with sanum train {name} --data DATA -o OUT, "
             "and name the file that it writes"
         )
     folder = import_module(f".{name.replace('-', '_')}.predict", __package__)
-    predictor: Predictor = folder.predictor(weights=file, device=device, room=room)
+    predictor: Predictor = folder.predictor(weights=resolve(weights), device=device, room=room)
     return predictor
 
 

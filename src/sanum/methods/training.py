@@ -18,6 +18,7 @@ from ..learn.checkpoint import checkpoint_in, load_checkpoint, misfit
 from ..learn.devices import Precision, open_devices, share, share_size
 from ..learn.loop import Progress, fit
 from ..learn.overrides import flat
+from ..learn.store import resolve, write_digest
 from ..learn.weights import WeightsError, load_weights, save_weights
 from ..report.sheet import contact_sheet
 from ..space.grid import Grid, box_around
@@ -53,14 +54,15 @@ def train(
     on_step: Callable[[Progress], None] | None = None,
     stop_after: int | None = None,
 ) -> Path:
-    """Train and write `<recipe>.safetensors` into `folder`; returns its path.
+    """Train and write `<recipe>.safetensors` into `folder`, its SHA-256 beside it; returns its path.
 
     With `devices` > 1, Lightning Fabric starts the command again for each of the others.
 
     Parameters
     ----------
     start_from : Path, optional
-        Weights to begin with (a new schedule, a new optimizer); the atlas is that of `data`.
+        Weights to begin with, a file or a name of `learn.store` (a new schedule, a new optimizer); the atlas
+        is that of `data`.
     device, devices, precision
         Of `learn.devices.open_devices`.
     on_note : function, optional
@@ -74,7 +76,7 @@ def train(
     FileExistsError
         There are a checkpoint or weights already, and `resume` was not asked for.
     """
-    begin = None if start_from is None or resume else load_weights(start_from)[0]
+    begin = None if start_from is None or resume else load_weights(resolve(start_from))[0]
     path = folder / f"{recipe.name}.safetensors"
     checkpoint = checkpoint_in(folder, resume=resume)  # all this before anatomies are prepared: minutes
     if resume:
@@ -128,7 +130,8 @@ def train(
         draw=drawing(recipe, data, folder.parent / "cache") if fabric.is_global_zero else None,
     )  # fmt: skip
     if fabric.is_global_zero:
-        save_weights(path, weights, **recipe.describe(), steps=recipe.loop.steps)
+        path.with_suffix(".sha256").unlink(missing_ok=True)  # of an earlier end, before a run went on
+        write_digest(path, save_weights(path, weights, **recipe.describe(), steps=recipe.loop.steps))
     return path
 
 
