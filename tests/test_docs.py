@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import typer
+from PIL import Image
 
 from sanum import demo, fluid
 from sanum.cli.main import app, main
@@ -122,6 +123,18 @@ def test_the_tutorial_shows_what_the_demo_prints():
     dice = re.search(r"Dice of the anomaly mask: (\S+)", shown)[1]
     card = (ROOT / "src/sanum/methods/una/MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"error inside the lesion {inside} (input {of_input}), Dice of the anomaly {dice}" in card
+
+
+@pytest.mark.parametrize("name", ["demo.png", "tutorial-report.jpg", "tutorial-lesion.jpg"])
+def test_pictures_of_results_show_the_weights_that_ship(name):
+    """The scripts that make them write the weights' SHA-256 into them (docs/stamp.py)."""
+    with Image.open(DOCS / "img" / name) as picture:
+        said = picture.info.get("weights-sha256") or picture.info.get("comment", b"").decode()
+    shipped = (ROOT / "src/sanum/methods/una/weights/una-compact.sha256").read_text(encoding="utf-8").strip()
+    script = "make_pictures.py" if name == "demo.png" else "make_tutorial_pictures.py"
+    assert said.split()[-1:] == [shipped], (
+        f"docs/img/{name} shows other weights than those that ship: run docs/{script}"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
