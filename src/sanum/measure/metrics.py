@@ -1,4 +1,4 @@
-"""How far an image is from the truth, over the whole, the healthy and the diseased part (spec 5)."""
+"""How far an image is from the truth, over the whole, the healthy and the diseased part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
