@@ -83,8 +83,9 @@ def mean_error_inside(image: Array, truth: Array, where: Mask) -> float:
 def dice(a: Mask, b: Mask) -> float:
     """2 |A ∩ B| / (|A| + |B|); nan if both are empty.
 
-    >>> dice(np.array([True, True, False]), np.array([True, False, False])).__round__(3)
-    0.667
+    >>> a, b = np.array([True, True, False]), np.array([True, False, False])
+    >>> round(dice(a, b), 2)
+    0.67
     """
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else float("nan")
