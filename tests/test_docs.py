@@ -248,6 +248,16 @@ def test_the_tutorial_shows_what_the_demo_prints():
     assert f"error inside the lesion {inside} (input {of_input}), Dice of the anomaly {dice}" in card
 
 
+def test_the_volumes_in_what_the_numbers_mean_are_those_of_the_model_card():
+    said = (DOCS / "explanation" / "numbers.md").read_text(encoding="utf-8")
+    card = (ROOT / "src/sanum/methods/una/MODEL_CARD.md").read_text(encoding="utf-8")
+    for patient, words in (("ms1", "{} to {} mL where 8 are true"), ("glioma1", "{} to {} where 30 are")):
+        found = [
+            float(x) for x in re.findall(rf"^\| sub-{patient}_.*?\| .*? \| (.*?) \|", card, re.MULTILINE)
+        ]
+        assert words.format(round(min(found)), round(max(found))) in said
+
+
 @pytest.mark.parametrize("name", ["demo.png", "tutorial-report.jpg", "tutorial-lesion.jpg"])
 def test_pictures_of_results_show_the_weights_that_ship(name):
     """The scripts that make them write the weights' SHA-256 into them (docs/stamp.py)."""
@@ -322,10 +332,28 @@ def test_nothing_is_loaded_from_elsewhere(site):
         assert not loaded, f"{page.name} loads {loaded}"
 
 
+def test_the_search_works_in_a_page_that_is_opened_as_a_file(site):
+    """Every page loads our stand-in for a worker, and the index is there as a script; a browser finds things."""
+    page = next(p for p in site if p.name == "cohort.html")
+    assert all(any(x.endswith("iframe-worker.js") for x in seen.loads) for seen in site.values())
+    assert (page.parents[1] / "search" / "search_index.js").is_file()
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("no Chromium to try it in")
+    words = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", f"--user-data-dir={page.parents[1]}-browser",
+        "--virtual-time-budget=20000", "--dump-dom", f"{page.as_uri()}?q=diffusivity",
+    ]  # fmt: skip
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300).stdout
+    assert re.search(r"[1-9]\d* matching documents?", shown)
+
+
 def test_equations_became_mathml(site):
-    page = next(p for p in site if p.name == "method.html")
-    text = page.read_text(encoding="utf-8")
-    assert text.count('display="block"') == (DOCS / "explanation" / "method.md").read_text().count("$$") / 2
+    for page in ("explanation/method", "explanation/numbers", "fluid"):
+        text = next(p for p in site if p.as_posix().endswith(f"/{page}.html")).read_text(encoding="utf-8")
+        source = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+        assert text.count('display="block"') == source.count("$$") / 2 > 0
     assert not [p.name for p in site if 'class="arithmatex"' in p.read_text(encoding="utf-8")]
 
 

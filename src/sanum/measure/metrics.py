@@ -17,9 +17,12 @@ class Errors:
 
     Parameters
     ----------
-    l1, psnr, ssim : float
-        Mean absolute error; 10 log10(range² / mean squared error) in dB; mean structural similarity
-        (Wang et al. 2004, Gaussian window σ = 1.5).
+    l1 : float
+        Mean absolute error.
+    psnr : float
+        10 log10(range² / mean squared error), dB.
+    ssim : float
+        Mean structural similarity (Wang et al. 2004, Gaussian window σ = 1.5).
     """
 
     l1: float
