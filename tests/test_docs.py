@@ -333,7 +333,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
 
 
 def test_the_search_works_in_a_page_that_is_opened_as_a_file(site):
-    """Every page loads our stand-in for a worker, and the index is there as a script; a browser finds things."""
+    """Every page loads our stand-in for a worker, the index is a script, and a browser finds a word."""
     page = next(p for p in site if p.name == "cohort.html")
     assert all(any(x.endswith("iframe-worker.js") for x in seen.loads) for seen in site.values())
     assert (page.parents[1] / "search" / "search_index.js").is_file()
