@@ -46,7 +46,7 @@ bench: $(READY)  ## speed and memory of the shipped model (needs the data folder
 
 docs: $(READY)  ## the site, from docs/ and the docstrings, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "open site/index.html, or for its search: $(BIN)/python -m http.server -d site"
+	@echo "open site/index.html"
 
 clean:
 	rm -rf .venv .venv-audit demo build dist site

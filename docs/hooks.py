@@ -17,6 +17,7 @@ ELSEWHERE = {"una/README.md": UNA, "una/MODEL_CARD.md": UNA, "CHANGELOG.md": ""}
 """Pages of the site that are kept where their subject is, and the folder of each."""
 
 COMMANDS = "<!-- commands -->"
+_NOT_DESCRIBED = re.compile(r'\s+–\s+<div class="doc-md-description">\s*</div>')
 _MATHS = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -35,7 +36,11 @@ def on_page_markdown(markdown: str, **_) -> str:
 
 
 def on_page_content(html: str, **_) -> str:
-    """LaTeX, as `pymdownx.arithmatex` leaves it, to MathML, which browsers draw without a script."""
+    """LaTeX, as `pymdownx.arithmatex` leaves it, to MathML, which browsers draw without a script.
+
+    Parameters whose name and type say all lose the dash before nothing.
+    """
+    html = _NOT_DESCRIBED.sub("", html)
     return _MATHS.sub(lambda m: mathml(unescape(m[2]), "block" if m[1] == "div" else "inline"), html)
 
 
@@ -48,5 +53,7 @@ def commands() -> str:
     """The help of all commands, as Markdown with sections."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sanum")
+    for shown in command.commands["weights"].commands.values():  # in the list of a group, help is cut short
+        text = text.replace(shown.get_short_help_str(), shown.get_short_help_str(limit=200))
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     return "\n".join(f"## {s}" for s in sections)

@@ -1,6 +1,10 @@
 """Make the pictures of the README and the docs: `python docs/make_pictures.py`."""
 
+import io
 from pathlib import Path
+
+import stamp
+from PIL import Image
 
 from sanum import demo
 from sanum.reconstruction import reconstruct
@@ -27,7 +31,7 @@ def main() -> None:
     )
     target = Path(__file__).parent / "img" / "demo.png"
     target.parent.mkdir(exist_ok=True)
-    target.write_bytes(to_png(figure))
+    stamp.save(Image.open(io.BytesIO(to_png(figure))), target, result.provenance["weights_sha256"])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import stamp
 from PIL import Image
 
 IMAGES = Path(__file__).parent / "img"
@@ -18,10 +19,19 @@ WIDTH, HEIGHT = 1120, 1390  # of the page, down to the end of the first figure
 ROW = (0.0, 0.0, 1.0, 0.355)  # of the figure: titles and the axial planes
 
 
-def save(image: Image.Image, name: str, width: int) -> None:
+def save(image: Image.Image, name: str, width: int, weights_sha256: str) -> None:
     """Write a picture of this width."""
     size = (width, round(width * image.height / image.width))
-    image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(IMAGES / name, quality=82, optimize=True)
+    small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    stamp.save(small, IMAGES / name, weights_sha256)
+
+
+def weights(report: Path) -> str:
+    """SHA-256 of the weights that the report names."""
+    found = re.search(r"Weights, SHA-256.*?\b([0-9a-f]{64})\b", report.read_text(encoding="utf-8"), re.DOTALL)
+    if found is None:
+        raise SystemExit(f"{report} names no weights: expected a report of sanum demo")
+    return found[1]
 
 
 def page(report: Path, browser: str) -> Image.Image:
@@ -52,8 +62,9 @@ def main() -> None:
     parser.add_argument("report", type=Path)
     parser.add_argument("browser", nargs="?", default="chromium")
     options = parser.parse_args()
-    save(page(options.report, options.browser), "tutorial-report.jpg", 900)
-    save(axial_row(options.report), "tutorial-lesion.jpg", 1200)
+    made_by = weights(options.report)
+    save(page(options.report, options.browser), "tutorial-report.jpg", 900, made_by)
+    save(axial_row(options.report), "tutorial-lesion.jpg", 1200, made_by)
 
 
 if __name__ == "__main__":

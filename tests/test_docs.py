@@ -1,25 +1,32 @@
 """The pages under docs/ do what they say: their blocks run, the site builds strictly, and nothing is loaded.
 
-The blocks of the tutorial and of the how-tos run, in the order of their page, in one folder, but for those
-with a title ("takes hours"). What does not run, there and on other pages, is parsed.
+The blocks of a page run in their order, in one folder, but for those that `NOT_RUN` names with a reason: of
+these, commands and Python are parsed.
 """
 
+import io
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import typer
+from PIL import Image
 
 from sanum import demo, fluid
 from sanum.cli.main import app, main
+from sanum.cohort.bids import read_queries
 from sanum.methods import registry
 from sanum.reconstruction import on_grid
 from sanum.scan import write
@@ -28,18 +35,86 @@ from sanum.space.grid import covering
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-BLOCK = re.compile(r'^```(bash|python)(?: title="([^"\n]+)")?\n(.*?)^```', re.MULTILINE | re.DOTALL)
+ELSEWHERE = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "src").rglob("*.md")))
+BLOCK = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)^\1```$", re.MULTILINE)
+WIDEST = 80  # characters of a line of code that the site shows without scrolling
+INFO = re.compile(r'(bash|sh|python|json|text)(?: title="[^"]+")?')
+
+NOT_RUN = {
+    ("tutorial.md", "python3 -m venv .venv"): "installs from the network",
+    ("how-to/pipelines.md", "pip install 'sanum[monai]'"): "installs from the network",
+    ("how-to/bids.md", "sanum bids data out participant --nprocs 8 --mem-gb 24 -w /scratch/me"): (
+        "eight processes, each with the network that ships; two run in tests/cohort/test_bids.py"
+    ),
+    ("how-to/cluster.md", "sanum reconstruct scans -o results --executor dask --workers 4"): (
+        "four processes with the network that ships, and a scheduler; see tests/cohort/lost_worker.py"
+    ),
+    ("how-to/own-data.md", "sanum train una-small --data data -o runs/try --steps 10"): (
+        "takes minutes; two steps run in tests/cli/test_train.py"
+    ),
+    ("how-to/own-data.md", "sanum train una-compact --data data -o runs/una-compact"): "takes hours",
+    ("how-to/own-data.md", "sanum reconstruct scan.nii.gz -o out \\"): "the weights are those hours' result",
+    ("cohorts.md", "sbatch --array=1-20 --cpus-per-task=4 \\"): "needs SLURM",
+    ("cohorts.md", "sanum reconstruct bids/ -o results --executor dask --workers 4"): (
+        "four processes with the network that ships, and a scheduler; see tests/cohort/lost_worker.py"
+    ),
+    ("cohorts.md", "from dask_jobqueue import SLURMCluster  # or PBSCluster, SGECluster"): (
+        "needs dask-jobqueue, which is no dependency: test_the_block_of_dask_jobqueue"
+    ),
+    ("generator.md", "sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made \\"): (
+        "a hundred scans, and labels of whole heads; two scans are made in how-to/own-data.md"
+    ),
+    ("training.md", "sanum train una-small --data ../shared/data -o runs/small"): "takes minutes to hours",
+    ("training.md", "sanum train una --data DATA -o runs/una --device cuda --devices 4"): "needs GPUs",
+    ("evaluation.md", "sanum evaluate DATA... -o OUT --compose keep-healthy \\"): "shows the command's form",
+    ("evaluation.md", "D=../shared/data"): "real data, 640 scans",
+    ("evaluation.md", "sanum evaluate tests/*-whole tests/*-stripped -o measured/simulated \\"): (
+        "takes hours; a small set is measured in tests/cli/test_evaluate.py"
+    ),
+}
+"""Blocks that the tests do not run, by page and first line (without its comment), and why."""
 
 
-def blocks(page, *, run):
-    """Kind and text of the blocks that run, or that do not."""
-    lesson = page.stem == "tutorial" or page.parent.name == "how-to"
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    kind: str
+    text: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        first = next((x for x in self.text.splitlines() if not x.startswith("#")), "")
+        return self.page, first if self.kind == "python" else first.split(" #")[0].rstrip()
+
+    @property
+    def runs(self) -> bool:
+        return self.kind in ("bash", "sh", "python") and self.key not in NOT_RUN
+
+
+def blocks(page):
+    """All fenced blocks of a page."""
+    name = page.relative_to(DOCS).as_posix()
     found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [(kind, text) for kind, title, text in found if run is (lesson and not title)]
+    return [Block(name, info.partition(" ")[0], dedent(text)) for _, info, text in found]
 
 
-def lines(text):
-    return [line for line in text.replace("\\\n", " ").splitlines() if shlex.split(line, comments=True)]
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+# stands for what is called: prints the words that it gets, one command a line
+STUBS = """
+sanum() { printf "%q " "$@"; echo; }
+sbatch() { eval "${@: -1}"; }
+torchrun() { while [ "$1" != sanum ]; do shift; done; "$@"; }
+"""
+
+
+def words_of(text):
+    """Words of every call of `sanum` in a script, as bash makes them; no program is found, so none runs."""
+    words = [shutil.which("bash"), "-c", STUBS + text]
+    told = subprocess.run(words, capture_output=True, text=True, env={"PATH": "/nowhere"}).stdout
+    return [shlex.split(line) for line in told.splitlines()]
 
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).parent / "synth" / "conftest.py")
@@ -60,59 +135,108 @@ def here(source, phantom_predictor, tmp_path, monkeypatch):
     (folder / "data" / "ixi").symlink_to(source.root)
     (folder / "data" / "lesions").symlink_to(source.lesions)
     write(small, folder / "scan.nii.gz")
-    for name in ("sub-01", "sub-02"):
-        write(small, folder / "scans" / name / "anat" / f"{name}_T1w.nii.gz")
+    for place in ("scans", "bids", "archive"):
+        for name in ("sub-01", "sub-02"):
+            write(small, folder / place / name / "anat" / f"{name}_T1w.nii.gz")
+    write(small, folder / "scans" / "sub-02" / "anat" / "sub-02_FLAIR.nii.gz")
     (folder / "scans" / "dataset_description.json").write_text(
         '{"Name": "Two scans", "BIDSVersion": "1.10.0"}'
     )
-    (folder / "cohort.tsv").write_text("path\nscans/sub-01/anat/sub-01_T1w.nii.gz\n")
+    for table in ("cohort.tsv", "list.tsv"):
+        (folder / table).write_text("path\nscans/sub-01/anat/sub-01_T1w.nii.gz\n")
     monkeypatch.chdir(folder)
     return folder
 
 
-def words_of(line):
-    """Words as a shell makes them, wildcards and all."""
-    found = [sorted(map(str, Path().glob(w))) if "*" in w else [w] for w in shlex.split(line, comments=True)]
-    assert all(found), f"nothing matches in: {line}"
-    return [word for words in found for word in words]
+def lines(text):
+    return [line for line in text.replace("\\\n", " ").splitlines() if shlex.split(line, comments=True)]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, run=True)], ids=lambda p: p.stem)
+def run_line(line, monkeypatch, capfd):
+    """Run one line of a shell's block, in this process; what stands before a pipe is its standard input."""
+    before, _, command = line.rpartition(" | ")
+    given = subprocess.run(["bash", "-c", before], check=True, capture_output=True).stdout
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+    called = words_of(command)
+    assert called, f"a command that no test knows how to run: {line}"
+    for words in called:
+        monkeypatch.setattr("sys.argv", ["sanum", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capfd.readouterr()
+        assert left.value.code == 0, (line, err)
+        assert out, f"{line} printed nothing"
+
+
+@pytest.mark.parametrize("page", sorted({b.page for b in BLOCKS if b.runs}))
 @pytest.mark.usefixtures("here")
 def test_the_blocks_run(page, monkeypatch, capfd):
-    for kind, text in blocks(page, run=True):
-        if kind == "python":
-            exec(compile(text, page.name, "exec"), {})
+    for block in BLOCKS:
+        if block.page != page or not block.runs:
             continue
-        for line in lines(text):
-            assert line.startswith("sanum "), f"a command that no test knows how to run: {line}"
-            monkeypatch.setattr("sys.argv", words_of(line))
-            with pytest.raises(SystemExit) as left:
-                main()
-            out, err = capfd.readouterr()
-            assert left.value.code == 0, (line, err)
-            assert out, f"{line} printed nothing"
+        if block.kind == "python":
+            exec(compile(block.text, page, "exec"), {})
+            continue
+        with monkeypatch.context() as patch:
+            if array := re.search(r"^#SBATCH --array=1-(\d+)$", block.text, re.MULTILINE):
+                for name, value in (("ID", "1"), ("MIN", "1"), ("MAX", array[1]), ("COUNT", array[1])):
+                    patch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+            for line in lines(block.text):
+                run_line(line, patch, capfd)
 
 
-SHOWN = [(kind, text) for page in PAGES for kind, text in blocks(page, run=False)]
-COMMANDS = [
-    line[line.index("sanum ") :]
-    for kind, text in SHOWN
-    for line in lines(text)
-    if kind == "bash" and re.search(r"(^|[\s\"|])sanum \w", line)
-]
+def test_what_does_not_run_is_there_and_is_told_why():
+    keys = [block.key for block in BLOCKS if block.kind != "text"]
+    assert all(keys.count(key) == 1 for key in NOT_RUN), [key for key in NOT_RUN if keys.count(key) != 1]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_the_other_commands_are_well_formed(line):
-    name, *words = shlex.split(line.rstrip('"'), comments=True)[1:]
-    assert typer.main.get_command(app).commands[name].make_context(name, words)
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.key in NOT_RUN], ids=lambda b: b.page)
+def test_what_does_not_run_is_well_formed(block):
+    if block.kind == "python":
+        compile(block.text, block.page, "exec")
+        return
+    called = words_of(block.text)
+    assert bool(called) == ("sanum " in block.text)
+    for name, *words in called:
+        assert typer.main.get_command(app).commands[name].make_context(name, words)
 
 
-def test_the_other_python_blocks_are_python():
-    for kind, text in SHOWN:
-        if kind == "python":
-            compile(text, "docs", "exec")
+def test_the_block_of_dask_jobqueue(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    (block,) = (b for b in BLOCKS if "dask_jobqueue" in b.text)
+    for program in ("sbatch", "scancel"):
+        (tmp_path / program).write_text("#!/bin/sh\necho Submitted batch job 1\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    names = {}
+    exec(compile(block.text, block.page, "exec"), names)
+    names["cluster"].close()
+    assert capsys.readouterr().out.startswith("tcp://")
+
+
+def test_json_is_json(tmp_path):
+    """The only one is the filter file of `sanum bids`."""
+    (block,) = (b for b in BLOCKS if b.kind == "json")
+    assert block.page == "how-to/bids.md"
+    (tmp_path / "filter.json").write_text(block.text)
+    assert len(read_queries(tmp_path / "filter.json")) == len(json.loads(block.text))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ELSEWHERE], ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_block_is_one_that_is_looked_at(page):
+    """A fence of a kind that no test knows fails; so does a command that is only indented."""
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^ *(?:```|~~~)(.*)$", text, re.MULTILINE)
+    found = BLOCK.findall(text)
+    assert len(fences) == 2 * len(found), "a fence is not closed"
+    known = {"README.md": r"bash|console|sh|python"}.get(page.name if page.parent == ROOT else "", INFO)
+    if page.parent.name == "una" or page.name == "CHANGELOG.md":
+        assert not found, "no test runs the blocks of this file"
+    unknown = [info for _, info, _ in found if not re.fullmatch(known, info)]
+    assert not unknown, f"no test looks at blocks like these: {unknown}"
+    wide = [line for *_, block in found for line in dedent(block).splitlines() if len(line) > WIDEST]
+    assert page in ELSEWHERE or not wide, f"more than {WIDEST} characters are cut off in the site: {wide}"
+    assert not re.search(r"^ {4,}(?:\$ |>>> |sanum |pip )", BLOCK.sub("", text), re.MULTILINE)
 
 
 def test_the_tutorial_shows_what_the_demo_prints():
@@ -122,6 +246,28 @@ def test_the_tutorial_shows_what_the_demo_prints():
     dice = re.search(r"Dice of the anomaly mask: (\S+)", shown)[1]
     card = (ROOT / "src/sanum/methods/una/MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"error inside the lesion {inside} (input {of_input}), Dice of the anomaly {dice}" in card
+
+
+def test_the_volumes_in_what_the_numbers_mean_are_those_of_the_model_card():
+    said = (DOCS / "explanation" / "numbers.md").read_text(encoding="utf-8")
+    card = (ROOT / "src/sanum/methods/una/MODEL_CARD.md").read_text(encoding="utf-8")
+    for patient, words in (("ms1", "{} to {} mL where 8 are true"), ("glioma1", "{} to {} where 30 are")):
+        found = [
+            float(x) for x in re.findall(rf"^\| sub-{patient}_.*?\| .*? \| (.*?) \|", card, re.MULTILINE)
+        ]
+        assert words.format(round(min(found)), round(max(found))) in said
+
+
+@pytest.mark.parametrize("name", ["demo.png", "tutorial-report.jpg", "tutorial-lesion.jpg"])
+def test_pictures_of_results_show_the_weights_that_ship(name):
+    """The scripts that make them write the weights' SHA-256 into them (docs/stamp.py)."""
+    with Image.open(DOCS / "img" / name) as picture:
+        said = picture.info.get("weights-sha256") or picture.info.get("comment", b"").decode()
+    shipped = (ROOT / "src/sanum/methods/una/weights/una-compact.sha256").read_text(encoding="utf-8").strip()
+    script = "make_pictures.py" if name == "demo.png" else "make_tutorial_pictures.py"
+    assert said.split()[-1:] == [shipped], (
+        f"docs/img/{name} shows other weights than those that ship: run docs/{script}"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
@@ -186,10 +332,28 @@ def test_nothing_is_loaded_from_elsewhere(site):
         assert not loaded, f"{page.name} loads {loaded}"
 
 
+def test_the_search_works_in_a_page_that_is_opened_as_a_file(site):
+    """Every page loads our stand-in for a worker, the index is a script, and a browser finds a word."""
+    page = next(p for p in site if p.name == "cohort.html")
+    assert all(any(x.endswith("iframe-worker.js") for x in seen.loads) for seen in site.values())
+    assert (page.parents[1] / "search" / "search_index.js").is_file()
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("no Chromium to try it in")
+    words = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", f"--user-data-dir={page.parents[1]}-browser",
+        "--virtual-time-budget=20000", "--dump-dom", f"{page.as_uri()}?q=diffusivity",
+    ]  # fmt: skip
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300).stdout
+    assert re.search(r"[1-9]\d* matching documents?", shown)
+
+
 def test_equations_became_mathml(site):
-    page = next(p for p in site if p.name == "method.html")
-    text = page.read_text(encoding="utf-8")
-    assert text.count('display="block"') == (DOCS / "explanation" / "method.md").read_text().count("$$") / 2
+    for page in ("explanation/method", "explanation/numbers", "fluid"):
+        text = next(p for p in site if p.as_posix().endswith(f"/{page}.html")).read_text(encoding="utf-8")
+        source = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+        assert text.count('display="block"') == source.count("$$") / 2 > 0
     assert not [p.name for p in site if 'class="arithmatex"' in p.read_text(encoding="utf-8")]
 
 

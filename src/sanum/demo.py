@@ -25,7 +25,7 @@ class Outcome:
     Parameters
     ----------
     whole, healthy, diseased : Errors
-        Of the reconstructed anatomy; parts are averaged over the whole volume (spec 5).
+        Of the reconstructed anatomy; parts are averaged over the whole volume, as in the paper (UNA).
     inside, inside_input : float
         Mean absolute error within the lesion, of the anatomy and of the input itself.
     dice : float
@@ -54,7 +54,7 @@ def icbm152() -> tuple[Scan, npt.NDArray[np.bool_]]:
 
 
 def grow_lesion(scan: Scan, brain: npt.NDArray[np.bool_], *, seed: int) -> tuple[Array, Array]:
-    """The scan's voxels with a lesion of noise moved by the fluid, and its P (spec 1 and 2)."""
+    """The scan's voxels with a lesion of noise moved by the fluid, and its P."""
     rng = np.random.default_rng(seed)
     spacing: tuple[float, float, float] = tuple(float(s) for s in scan.grid.spacing_mm)  # type: ignore[assignment]
     radius_mm = 16.0

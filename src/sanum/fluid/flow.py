@@ -95,7 +95,7 @@ def draw_flow(
     diffusion_length : float
         √(2·max D) in mm: the spread after one unit of time where D is largest.
     periods : float per axis, optional
-        Cells of the noise along each axis; default 2 per 200 mm (spec 1).
+        Cells of the noise along each axis; default 2 per 200 mm, as published (UNA).
     ramp : like domain, float32, optional
         `border_ramp(domain, spacing)` if already at hand.
 

@@ -19,7 +19,7 @@ def noise_shape(
     periods: Sequence[float],
     softness_vox: float = 0.7,
 ) -> Array:
-    """Noise above its `percentile` inside `domain`, smoothed and scaled to [0, 1] (spec 1, P0).
+    """Noise above its `percentile` inside `domain`, smoothed and scaled to [0, 1]: a P₀ of UNA.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Transport of P by a flow: ∂P/∂t = −∇·(V P) + ∇·(D ∇P), no flux through the border (spec 1).
+"""Transport of P by a flow: ∂P/∂t = −∇·(V P) + ∇·(D ∇P), no flux through the border.
 
 Finite volumes. Space: first-order upwind, or second order with van Leer's limiter ("muscl"; van Leer
 1979). Time: Euler, SSP-RK3 (Shu & Osher 1988), or the adaptive dopri5 of torchdiffeq as the reference.

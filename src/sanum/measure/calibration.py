@@ -12,7 +12,8 @@ Mask = npt.NDArray[np.bool_]
 def expected_calibration_error(p: Array, truth: Mask, bins: int = 15) -> float:
     """∑ over bins of equal width of n_b/n · |mean p − share of truth| (Naeini et al. 2015); nan of nothing.
 
-    >>> expected_calibration_error(np.array([0.1, 0.1, 0.9, 0.9]), np.array([0, 0, 1, 0], bool)).__round__(3)
+    >>> told, true = np.array([0.1, 0.1, 0.9, 0.9]), np.array([0, 0, 1, 0], bool)
+    >>> round(expected_calibration_error(told, true), 3)
     0.25
     """
     if not p.size:

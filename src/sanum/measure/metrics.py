@@ -1,4 +1,4 @@
-"""How far an image is from the truth, over the whole, the healthy and the diseased part (spec 5)."""
+"""How far an image is from the truth, over the whole, the healthy and the diseased part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,12 @@ class Errors:
 
     Parameters
     ----------
-    l1, psnr, ssim : float
-        Mean absolute error; 10 log10(range² / mean squared error) in dB; mean structural similarity
-        (Wang et al. 2004, Gaussian window σ = 1.5).
+    l1 : float
+        Mean absolute error.
+    psnr : float
+        10 log10(range² / mean squared error), dB.
+    ssim : float
+        Mean structural similarity (Wang et al. 2004, Gaussian window σ = 1.5).
     """
 
     l1: float
@@ -83,8 +86,9 @@ def mean_error_inside(image: Array, truth: Array, where: Mask) -> float:
 def dice(a: Mask, b: Mask) -> float:
     """2 |A ∩ B| / (|A| + |B|); nan if both are empty.
 
-    >>> dice(np.array([True, True, False]), np.array([True, False, False])).__round__(3)
-    0.667
+    >>> a, b = np.array([True, True, False]), np.array([True, False, False])
+    >>> round(dice(a, b), 2)
+    0.67
     """
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else float("nan")

@@ -38,10 +38,14 @@ class Lesions:
 
     Parameters
     ----------
-    true, found, right : int
-        Lesions there are; parts called lesion; parts called lesion that are.
+    true : int
+        Lesions there are.
     seen : int
         True lesions that were found.
+    found : int
+        Parts called lesion.
+    right : int
+        Parts called lesion that are.
     """
 
     true: int

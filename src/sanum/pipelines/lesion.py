@@ -12,7 +12,7 @@ from ..synth.anomaly import LookParams, ShapeParams, apply_look, draw_look, draw
 
 Array = npt.NDArray[np.float32]
 Effect = Literal["darker", "brighter", "ct"]
-BANK_SHARE = 0.5  # of the anomalies start from a mask of the bank, if there is one (spec 1)
+BANK_SHARE = 0.5  # of the anomalies start from a mask of the bank, if there is one (as published)
 
 
 @dataclass(frozen=True)

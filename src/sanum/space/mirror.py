@@ -1,6 +1,6 @@
 """The plane that a head is most nearly symmetrical about, and the scan mirrored across it.
 
-UNA feeds the network a scan beside its mirror image φ∘Ĩ (spec 4). A mirror image laid onto the
+UNA feeds the network a scan beside its mirror image φ∘Ĩ. A mirror image laid onto the
 original by a rigid map is a reflection across some plane; so we look for the plane: two angles and an
 offset, which any contrast allows, since the image is compared with itself. A lesion is an outlier of
 that comparison and is held down by clipping the local contrast.

@@ -1,4 +1,4 @@
-"""Anomalies: where they start, where the fluid moves them, how they look (spec 1 and 2)."""
+"""Anomalies: where they start, where the fluid moves them, how they look."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from .anatomy import Anatomy, read_mask_on
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
-SMALLEST_MEAN = 1e-6  # of P over its grid: below, the shape is drawn again (spec 1)
-LESION_FRACTION = 0.2  # of max P: below is no lesion (spec 1)
+SMALLEST_MEAN = 1e-6  # of P over its grid: below, the shape is drawn again, as published (UNA)
+LESION_FRACTION = 0.2  # of max P: below is no lesion, as published (UNA)
 Tissue = Literal["brain", "white", "cortex", "left", "right"]
 Kind = Literal["textured", "voxelwise"]
 HYPODENSE_HU, HYPERDENSE_HU = (4.0, 24.0), (10.0, 40.0)  # ischaemia, blood: least, and more by the shift
@@ -71,7 +71,7 @@ class LookParams:
 
 
 def draw_shape(rng: np.random.Generator, bank: Sequence[Path], *, tissue: Tissue = "brain") -> ShapeParams:
-    """With probability ½ a mask of the bank, else noise; 2 to 10 steps of 0.1 of flow (spec 1)."""
+    """With probability ½ a mask of the bank, else noise; 2 to 10 steps of 0.1 of flow, as published."""
     real = bool(bank) and rng.random() < 0.5
     return ShapeParams(
         mask=str(bank[int(rng.integers(len(bank)))]) if real else None,
@@ -149,7 +149,7 @@ def grow_in(
 ) -> Array:
     """P in [0, 1] inside any `domain` (X, Y[, Z]); its peak is 1.
 
-    A shape whose mean is below 1e-6 is drawn again with the next seed (spec 1).
+    A shape whose mean is below 1e-6 is drawn again with the next seed, as published (UNA).
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def _some_parts(p0: Array, rng: np.random.Generator) -> Array:
 
 
 def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParams:
-    """|shift| near μw/2; the sign is random in 20 %, so against the rule in half of these (spec 2)."""
+    """|shift| near μw/2; the sign is random in 20 %, so against the rule in half of these."""
     return LookParams(
         shift=float(np.clip(rng.normal(0.5, 0.17), 0.18, 0.95)),
         against_rule=bool(rng.random() < 0.5 * 0.2),
@@ -248,7 +248,7 @@ def apply_look(
     ct: bool = False,
     spacing_mm: npt.ArrayLike = MODEL_SPACING_MM,
 ) -> Array:
-    """I = I0 + ΔI·P (spec 2): darker where white > grey, else brighter; CT hypodense, by the rule.
+    """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; CT hypodense, by the rule.
 
     Parameters
     ----------

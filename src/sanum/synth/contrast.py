@@ -1,4 +1,4 @@
-"""Images of random modality from a bias-corrected T1w: intensity as a function of tissue (spec 3).
+"""Images of random modality from a bias-corrected T1w: intensity as a function of tissue.
 
 Between fluid, grey and white matter the T1w intensity tells the partial volume, so a new modality is a
 piecewise linear function of it with the new tissue means at the old ones; nuclei get offsets, the rest of

@@ -144,7 +144,7 @@ def near_coils(shape: tuple[int, ...], params: CorruptionParams) -> Array:
 
 
 def blur_sigmas(params: CorruptionParams, spacing_mm: float) -> list[float]:
-    """σ of the slice profile along each axis, in voxels: (0.85 … 1.15)·ln 5/π · thickness/spacing (spec 3).
+    """σ of the slice profile along each axis, in voxels: (0.85 … 1.15)·ln 5/π · thickness/spacing.
 
     0 where the acquisition is not coarser than the grid.
     """

@@ -1,4 +1,4 @@
-"""Pose and shape: one affine and one smooth warp, composed into a single interpolation (spec 3)."""
+"""Pose and shape: one affine and one smooth warp, composed into a single interpolation."""
 
 from dataclasses import dataclass
 

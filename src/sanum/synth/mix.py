@@ -1,4 +1,4 @@
-"""What training samples are made of: how much is real, sick, moved by the fluid (spec 4 and 5)."""
+"""What training samples are made of: how much is real, sick, moved by the fluid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Patients in training: a real scan with a real lesion supervises what is healthy in it (spec 4, d = 1).
+"""Patients in training: a real scan with a real lesion supervises what is healthy in it (UNA's d = 1).
 
 The anatomy behind the lesion is not known, so the target there is whatever the T1w shows, and the objective
 leaves it out. Images are stripped and aligned to the T1w.

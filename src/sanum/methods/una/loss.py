@@ -1,4 +1,4 @@
-"""The objective (spec 4): each term a pure function that gives one number per sample, (B,).
+"""The objective of UNA, with terms of ours: each term a pure function that gives one number per sample, (B,).
 
 The T1w is judged inside the brain alone; where the brain ends, the brain head says, and `whole` judges the
 two together. Sums over voxels are divided by the brain's volume, so that a term does not depend on the box;
@@ -41,7 +41,7 @@ class Weights:
 
 
 def kappa(p: Tensor, real: Tensor | float = 0.0, lambda_p: float = 1.0) -> Tensor:
-    """κ = (1 − d·P) + λp (1 − d) P; d = 1 for a real lesion (spec 4)."""
+    """κ = (1 − d·P) + λp (1 − d) P; d = 1 for a real lesion (UNA)."""
     return (1 - real * p) + lambda_p * (1 - real) * p
 
 

@@ -79,7 +79,7 @@ class UnaRecipe(Recipe):
         return Una(self.widths, average, torch.from_numpy(atlas(anatomies)), self.spacing_mm, self.plain)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Objective of spec 4."""
+        """The objective of UNA with our terms, see `loss`."""
         return objective(model(batch["image"], batch["to_atlas"]), batch, self.weights)
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
