@@ -5,6 +5,7 @@ Every step is told, and all give the same result, as far as devices do.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -52,7 +53,7 @@ def steps(device: str, length: int) -> list[Step]:
 
 
 class Fitting:
-    """Runs a model in the first way that fits, and from then on.
+    """Runs a model in the first way that fits, and from then on. Threads may share it where that is a CPU.
 
     Parameters
     ----------
@@ -79,6 +80,7 @@ class Fitting:
     ) -> None:
         self.model, self.shape, self.autocast, self.room = model, (1, *shape), autocast, room
         self._needs: dict[Step, tuple[int, int]] = {}
+        self._lock = threading.Lock()
         self.unets = _wrap(model)
         self.steps = steps(device, shape[1])
         self.taken: list[str] = []
@@ -99,18 +101,22 @@ class Fitting:
             There is none.
         """
         self.room = room
-        while not (fits := self._fits(self.step))[0]:
-            self._next(f"it needs {fits[1] / 2**30:.1f} GB of {fits[2] / 2**30:.1f}")
+        with self._lock:
+            while not (fits := self._fits(self.step))[0]:
+                self._next(f"it needs {fits[1] / 2**30:.1f} GB of {fits[2] / 2**30:.1f}")
 
     def __call__(self, run: Callable[[str], T]) -> T:
         """`run` on a device, again in the next way where it runs out of memory."""
         while True:
+            at = self._at
             try:
                 return run(self.step.device)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            self._next("it ran out of memory")  # after the error, which holds on to what was made
+            with self._lock:  # after the error, which holds on to what was made
+                if self._at == at:  # no other thread has gone on already
+                    self._next("it ran out of memory")
 
     def need(self, step: Step) -> tuple[int, int]:
         """Bytes that a way takes on its device, and beside it in the memory of the CPU: an estimate.
