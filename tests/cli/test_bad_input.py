@@ -289,10 +289,14 @@ class TestOutput:
         assert left_in(tiny_disk) == []
 
     def test_colliding_names(self, sanum, phantom_file, tmp_path):
-        other = phantom_file.with_name("scan.mgz")
-        sentence = sanum("reconstruct", phantom_file, other, "-o", tmp_path / "out").refused()
-        assert sentence.startswith(f"{phantom_file} and {other} would give outputs of the same name")
-        assert left_in(tmp_path) == []
+        one, other, out = (tmp_path / name for name in ("scan.nii.gz", "scan.mgz", "out"))
+        one.write_bytes(phantom_file.read_bytes())
+        other.touch()
+        ran = sanum("reconstruct", one, other, "-o", out)
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.startswith(f"sanum: {one} and {other} would give outputs of the same name")
+        assert ran.err.endswith(f"sanum: 2 of 2 scans failed: see {out / 'failed.tsv'}\n")
+        assert left_in(out) == [".sanum", "failed.tsv", "qc.tsv", "run.json", "volumes.tsv"]
 
 
 @pytest.fixture

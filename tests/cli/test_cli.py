@@ -209,7 +209,69 @@ class TestCohort:
         assert (second.code, second.out) == (0, first.out)
         assert second.err == "sub-000_T1w.nii.gz: finished before\n"
         assert left_in(tmp_path / "out") == files_of("sub-000_acq-T1w")
-        assert "made otherwise (space input, not 1mm)" in sanum(*words, "--space", "1mm").refused()
+        third = sanum(*words, "--space", "1mm")
+        assert (third.code, third.out.count("\n")) == (0, 1)
+        note = "sanum: note: results made otherwise (space input, not 1mm): done again"
+        assert third.err.splitlines()[1] == note
+
+    def test_what_was_made_otherwise_is_told_once(self, sanum, four, tmp_path):
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        sanum(*words)
+        assert sanum(*words, "--space", "1mm").err.count("made otherwise") == 1
+
+    def test_a_folder_of_one_scan_is_a_cohort(self, sanum, four, tmp_path):
+        out = tmp_path / "out"
+        ran = sanum("reconstruct", four / "sub-001", "-o", out)
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.splitlines()[-1] == f"sanum: 1 of 1 scans failed: see {out / 'failed.tsv'}"
+        assert (out / "failed.tsv").read_text().count("sub-001_T1w.nii.gz is empty") == 1
+        (tmp_path / "list.tsv").write_text("in/sub-000/anat/sub-000_T1w.nii.gz\n")
+        assert sanum("reconstruct", tmp_path / "list.tsv", "-o", out, "--no-report").code == 0
+        assert (out / "volumes.tsv").read_text().count("\n") == 2
+
+    def test_a_bad_entry_does_not_stop_the_others(self, sanum, four, tmp_path, monkeypatch):
+        (tmp_path / "empty").mkdir()
+        text = f"{tmp_path / 'empty'}\n{four}\n".encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        ran = sanum("reconstruct", "-", "-o", tmp_path / "out", "--no-report", "-q")
+        assert (ran.code, ran.out.count("\n")) == (1, 3)
+        assert f"sanum: {tmp_path / 'empty'} holds no scans: expected" in ran.err
+        assert "holds no scans" in (tmp_path / "out" / "failed.tsv").read_text()
+
+    def test_scans_left_to_another_run(self, sanum, four, tmp_path):
+        from sanum.cohort import Item, lock
+        from sanum.cohort.work import STATE, _key
+
+        out = tmp_path / "out"
+        paths = [four / f"sub-00{n}/anat/sub-00{n}_T1w.nii.gz" for n in (0, 2, 3)]
+        for path in paths[:2]:
+            assert lock.acquire(out / STATE / f"{_key(Item(path))}.lock", "other")
+        script = "import sys; from sanum.cli.main import main; main()"  # another process
+        words = [sys.executable, "-c", script, "reconstruct", *paths, "-o", out, "--no-report", "-q"]
+        ran = subprocess.run(words, capture_output=True, text=True)
+        assert ran.returncode == 1
+        assert ran.stderr.splitlines()[-1] == "sanum: 2 scans left to another run: run it again to check"
+
+    def test_standard_input_that_is_closed(self, sanum, tmp_path, monkeypatch):
+        monkeypatch.setattr("sys.stdin", None)
+        sentence = sanum("reconstruct", "-", "-o", tmp_path / "out").refused()
+        assert sentence.startswith("- stands for paths on standard input, which is closed")
+
+    def test_scans_of_one_name_are_told_by_their_place(self, sanum, four, tmp_path):
+        for n in range(3):
+            path = four / f"sub-00{n}/anat/sub-00{n}_T1w.nii.gz"
+            path.rename(path.with_name("orig.nii.gz"))
+        ran = sanum("reconstruct", four, "-o", tmp_path / "out", "--no-report")
+        for name in ("sub-000/anat/orig.nii.gz", "sub-002/anat/orig.nii.gz", "sub-003_T1w.nii.gz"):
+            assert f"] {name}: done in " in ran.err
+        assert "sanum: sub-001/anat/orig.nii.gz: orig.nii.gz is empty" in ran.err
+
+    def test_the_dicom_folder_that_one_is_in_has_a_name(self, sanum, tmp_path, monkeypatch):
+        series = tmp_path / "series 3"
+        series.mkdir()
+        (series / "IM0").write_bytes(b"\0" * 128 + b"DICM")
+        monkeypatch.chdir(series)
+        assert "series 3" in sanum("reconstruct", ".", "-o", tmp_path / "out").refused()
 
     def test_paths_on_standard_input(self, sanum, four, tmp_path, monkeypatch):
         paths = sorted(four.rglob("*.nii.gz"))[2:]
@@ -229,6 +291,19 @@ class TestCohort:
         assert (tmp_path / "out" / "volumes.tsv").read_text().count("\n") == 4
         ran = sanum(*words[:-1])
         assert ran.err.startswith("sanum: note: this task of a SLURM array takes all scans")
+        for name, value in {"ID": 7, "MIN": 7, "MAX": 7, "COUNT": 1}.items():
+            monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+        ran = sanum(*words, "auto")
+        assert ran.out.count("\n") == 3
+        assert ran.err.startswith("sanum: note: this SLURM array is of one task, which takes all scans")
+
+    def test_where_nothing_can_be_written_no_table_is_told_of(self, sanum, four, tmp_path):
+        (tmp_path / "out").write_text("a file")
+        ran = sanum("reconstruct", four, "-o", tmp_path / "out", "-q")
+        assert ran.code == 1
+        assert "failed.tsv" not in ran.err
+        assert "make room" not in ran.err
+        assert ran.err.splitlines()[-1] == "sanum: 4 of 4 scans failed"
 
     def test_a_scheduler_of_nobody(self, sanum, four, tmp_path):
         words = ("reconstruct", four, "-o", tmp_path / "out", "--scheduler", "tcp://head:8786")

@@ -1,5 +1,8 @@
 """Cohorts of small scans."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from sanum.scan import write
@@ -23,4 +26,28 @@ def cohort(tmp_path):
 def fast(monkeypatch, phantom_predictor):
     """`run` without the network's part."""
     monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     return phantom_predictor
+
+
+@pytest.fixture
+def forbid(monkeypatch):
+    """Keep a folder from being listed; root, who may list all, is told so by Python."""
+    real = os.scandir
+
+    def forbid(folder):
+        def scandir(path="."):
+            if Path(path) == folder:
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        if os.geteuid() != 0:
+            folder.chmod(0)
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    def allow(folder):
+        folder.chmod(0o755)
+        monkeypatch.setattr(os, "scandir", real)
+
+    forbid.allow = allow
+    return forbid

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sanum.cohort import Item, expand, shard_of, slurm_shard
+from sanum.cohort import Item, expand, names_of, names_one, shard_of, slurm_shard
 from sanum.cohort.cells import to_cell
 from sanum.scan import ScanError
 
@@ -36,9 +36,16 @@ def test_files_whose_names_clash_keep_their_folders(tmp_path):
     assert [item.place for item in items] == [Path("a"), Path("b/c"), Path()]
 
 
-def test_one_name_in_one_folder_is_refused(tmp_path):
-    with pytest.raises(ScanError, match=r"scan\.nii and .*scan\.mgz would give outputs of the same name"):
-        expand([tmp_path / "scan.nii", tmp_path / "scan.mgz"], tmp_path / "out")
+def test_scans_whose_results_would_clash_are_not_done_and_others_are(tmp_path):
+    names = ["scan.nii", "scan.mgz", "scan.nii.gz", "other.nii"]
+    touch(tmp_path, *names)
+    paths = [tmp_path / name for name in (*names, "scan.mha")]  # the last one is gone
+    items = expand(paths, tmp_path / "out")
+    assert [item.path for item in items] == paths
+    assert [bool(item.problem) for item in items] == [True, True, True, False, False]
+    assert items[0].problem == (
+        f"{paths[0]} and {paths[1]} would give outputs of the same name; run them into different folders"
+    )
 
 
 def test_a_scan_that_is_named_twice_is_done_once(tmp_path, monkeypatch):
@@ -82,6 +89,75 @@ def test_a_folder_without_scans_is_refused(tmp_path):
     touch(tmp_path, "in/x_mask.nii.gz", "in/deep/notes.txt")
     with pytest.raises(ScanError, match="in holds no scans: expected"):
         expand([tmp_path / "in"], tmp_path / "out")
+
+
+def test_a_folder_without_scans_among_others_is_one_that_fails(tmp_path):
+    touch(tmp_path, "a/x.nii", "b/notes.txt")
+    good, bad = expand([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    assert good == Item(tmp_path / "a" / "x.nii")
+    assert bad.path == tmp_path / "b"
+    assert f"{tmp_path / 'b'} holds no scans" in bad.problem
+    [bad] = expand([Path("-")], tmp_path / "out", bytes(tmp_path / "b"))
+    assert "holds no scans" in bad.problem
+
+
+def test_a_folder_that_cannot_be_listed_is_one_that_fails(tmp_path, forbid):
+    touch(tmp_path, "a/x.nii", "b/c/x.nii", "lost+found/x.nii")
+    forbid(tmp_path / "b" / "c")
+    good, bad = expand([tmp_path], tmp_path / "out")
+    assert good == Item(tmp_path / "a" / "x.nii", Path("a"))
+    assert (bad.path, bad.place) == (tmp_path / "b" / "c", Path("b/c"))
+    assert bad.problem == f"{bad.path} cannot be listed: Permission denied; check its permissions"
+    with pytest.raises(ScanError, match="cannot be listed"):
+        expand([tmp_path / "b" / "c"], tmp_path / "out")
+
+
+def test_a_path_that_is_longer_than_paths_can_be_is_only_one_that_fails(tmp_path):
+    long = "x" * 5000
+    assert len(expand([Path("-")], tmp_path / "out", f"a.nii\n{long}.nii\n{long}\n".encode())) == 3
+
+
+def test_a_list_says_where_results_go(tmp_path):
+    touch(tmp_path, "data/a.nii", "data/more/deep/b.nii")
+    rows = ["data/a.nii\tsub-1/anat", "data/more\tsub-2", "c.nii\t."]
+    (tmp_path / "list.tsv").write_text("\n".join(["path\tresults_folder", *rows]))
+    assert places(expand([tmp_path / "list.tsv"], tmp_path / "out"), tmp_path) == [
+        ("data/a.nii", "sub-1/anat"), ("data/more/deep/b.nii", "sub-2/deep"), ("c.nii", "."),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "../x", "a/../../x", ".sanum", "a\\tb"])
+def test_results_of_a_list_stay_inside_the_output_folder(tmp_path, folder):
+    (tmp_path / "list.tsv").write_text(f"path\tresults_folder\na.nii\t{folder}\nb.nii\tb\n")
+    bad, good = expand([tmp_path / "list.tsv"], tmp_path / "out")
+    assert bad.problem.endswith("as results_folder: expected one inside the output folder")
+    assert bad.place == Path(folder.encode().decode("unicode_escape"))  # so failed.tsv tells it as it was
+    assert good == Item(tmp_path / "b.nii", Path("b"))
+
+
+def test_names_of_scans_tell_them_apart():
+    paths = [Path("in/1/orig.mgz"), Path("in/2/orig.mgz"), Path("in/3/x.nii")]
+    items = [Item(path, Path(path.parent.name)) for path in paths]
+    assert list(names_of(items).values()) == ["1/orig.mgz", "2/orig.mgz", "x.nii"]
+
+
+def test_the_folder_that_one_is_in_has_a_name(tmp_path, monkeypatch):
+    dicom(tmp_path / "series")
+    monkeypatch.chdir(tmp_path / "series")
+    items = expand([Path(".")], tmp_path / "out")
+    assert items == [Item(tmp_path / "series")]
+    assert names_one([Path(".")], items)
+
+
+def test_one_scan_is_one_that_was_given_itself(tmp_path):
+    dicom(tmp_path / "series")
+    touch(tmp_path, "in/a.nii")
+    (tmp_path / "list.tsv").write_text("in/a.nii\n")
+    for name in ("in/a.nii", "gone.nii", "series", "in", "list.tsv"):
+        given = [tmp_path / name]
+        assert names_one(given, expand(given, tmp_path / "out")) is (name not in ("in", "list.tsv"))
+    given = [tmp_path / "in/a.nii"] * 2
+    assert not names_one(given, expand(given, tmp_path / "out"))
 
 
 HOSTILE = "tab\t line\n back\\slash é \udcff"

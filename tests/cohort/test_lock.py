@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -160,3 +161,54 @@ def test_of_many_who_find_a_lock_left_behind_one_gets_it(path):
     for one in many:
         one.communicate("\n")
     assert sorted(got) == ["False", "False", "False", "True"]
+
+
+def test_a_judge_who_was_killed_leaves_nothing(path):
+    """SIGKILL after a lock left behind was removed, before the lock of who removes it is."""
+    path.parent.mkdir()
+    left_by(path, 2**22 + 1)
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom sanum.cohort import lock\n"
+        "path, make = Path(sys.argv[1]), lock._make\n"
+        "def until_removed(which, run):\n"
+        "    if not path.exists() and which == path:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return make(which, run)\n"
+        "lock._make = until_removed\n"
+        "lock.acquire(path, 'killed')"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(path)])
+    assert killed.returncode == -signal.SIGKILL
+    assert [p.name for p in path.parent.iterdir()] == ["scan.lockx"]
+    assert lock.acquire(path, "a")
+    assert [p.name for p in path.parent.iterdir()] == ["scan.lock"]
+
+
+def test_a_judge_who_lives_is_left_alone(path, other_process):
+    path.parent.mkdir()
+    judge = path.with_name("scan.lockx")
+    left_by(judge, other_process.pid, started=lock._started(other_process.pid))
+    assert lock.acquire(path, "a")
+    assert judge.exists()
+
+
+def test_locks_are_kept_fresh(path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_S", 0.01)
+    assert lock.acquire(path, "a")
+    gone = path.with_name("gone.lock")
+    with lock.kept_fresh(lambda: [gone, path]):
+        make_old(path)
+        until = time.monotonic() + 30
+        while time.time() - path.stat().st_mtime > lock.LONGEST_S and time.monotonic() < until:
+            time.sleep(0.01)
+    assert time.time() - path.stat().st_mtime < 60
+    assert not gone.exists()
+
+
+def test_a_lock_that_was_taken_over_is_held_no_more(path):
+    assert not lock.is_held(path, "a")
+    assert lock.acquire(path, "a")
+    assert lock.is_held(path, "a")
+    assert not lock.is_held(path, "b")
+    left_by(path, os.getpid() + 1, host="elsewhere", run="a")
+    assert not lock.is_held(path, "a")

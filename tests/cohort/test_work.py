@@ -84,17 +84,66 @@ def test_a_result_that_lacks_a_file_is_done_again(cohort, fast, tmp_path):
     assert files(out) == before
 
 
-def test_results_of_other_settings_or_weights_are_not_replaced_unasked(cohort, fast, tmp_path):
-    folder, out = cohort(1), tmp_path / "out"
+def test_results_of_other_settings_or_weights_are_made_again(cohort, fast, tmp_path):
+    folder, out = cohort(2), tmp_path / "out"
     do(folder, out, fast)
-    before = files(out)
-    [refused] = do(folder, out, fast, space="1mm", keep_failures=False)
-    assert "made otherwise (space input, not 1mm): pass --overwrite to replace" in refused.reason
+    again = do(folder, out, fast, space="1mm")
+    assert [(o.state, o.otherwise) for o in again] == [("done", "space input, not 1mm")] * 2
     fast.weights_sha256 = "f" * 64
-    [refused] = do(folder, out, fast, keep_failures=False)
-    assert "weights_sha256 000000000000…, not ffffffffffff…" in refused.reason
-    assert files(out) == before
-    assert states(do(folder, out, fast, overwrite=True)) == ["done"]
+    [first, _] = do(folder, out, fast, space="1mm")
+    assert (first.state, first.otherwise) == ("done", "weights 000000000000…, not ffffffffffff…")
+    record = json.loads((out / "sub-01/anat" / record_name("sub-01_acq-T1w")).read_text())
+    assert (record["weights_sha256"], record["space"]) == ("f" * 64, "1mm")
+    assert states(do(folder, out, fast, space="1mm")) == ["finished"] * 2
+
+
+class TestAnotherScan:
+    """Two scans of one name that are given one after the other."""
+
+    @pytest.fixture
+    def two(self, tmp_path):
+        return [write(small_scan(n), tmp_path / str(n) / "T1w.nii.gz") for n in range(2)]
+
+    def test_its_results_are_not_replaced_unasked(self, two, fast, tmp_path):
+        out = tmp_path / "out"
+        do(two[0], out, fast)
+        before = files(out)
+        os.utime(two[1], ns=(1, two[0].stat().st_mtime_ns))  # time and size may be the same by chance
+        [refused] = do(two[1], out, fast, keep_failures=False)
+        assert refused.state == "failed"
+        assert f"tells of results of {two[0]}: pass --overwrite" in refused.reason
+        assert files(out) == before
+        assert states(do(two[1], out, fast, overwrite=True)) == ["done"]
+        assert files(out) != before
+
+    def test_the_failure_of_one_stays_when_the_other_is_done_again(self, two, fast, tmp_path):
+        out = tmp_path / "out"
+        for one in (*two, two[0]):
+            do(one, out, fast)
+        [(path, *_)] = write_tables(out)
+        assert path == str(two[1])
+
+    def test_a_scan_that_has_moved_is_no_other(self, two, fast, tmp_path):
+        out = tmp_path / "out"
+        do(two[0], out, fast)
+        moved = tmp_path / "moved" / "T1w.nii.gz"
+        moved.parent.mkdir()
+        two[0].rename(moved)
+        assert states(do(moved, out, fast)) == ["finished"]
+        assert states(do(moved, out, fast, space="1mm")) == ["done"]
+
+
+def test_results_do_not_leave_the_output_folder_by_a_link(cohort, fast, tmp_path):
+    folder, out = cohort(2), tmp_path / "out"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "real").mkdir()
+    out.symlink_to("real")  # itself it may be one
+    (out / "sub-01").symlink_to(elsewhere)
+    assert states(do(folder, out, fast, overwrite=True)) == ["failed", "done"]
+    [(_, reason, _)] = write_tables(out)
+    assert f"{out / 'sub-01' / 'anat'} is {elsewhere / 'anat'}, outside the output folder" in reason
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.parametrize("which", [output_names("sub-01_acq-T1w")[2], record_name("sub-01_acq-T1w")])
@@ -115,23 +164,69 @@ def test_failures_are_told_and_remembered_until_they_are_mended(cohort, fast, tm
     broken.write_bytes(whole[:-40])
     outcomes = do(folder, out, fast)
     assert sorted(states(outcomes)) == ["done"] * 3 + ["failed"]
-    [(path, reason)] = write_tables(out)
-    assert path == str(broken)
+    [(path, reason, place)] = write_tables(out)
+    assert (path, place) == (str(broken), "sub-02/anat")
     assert "damaged, cut short" in reason
-    assert (out / "failed.tsv").read_text() == f"path\treason\n{path}\t{reason}\n"
+    header = "path\treason\tresults_folder"
+    assert (out / "failed.tsv").read_text() == f"{header}\n{path}\t{reason}\t{place}\n"
     broken.write_bytes(whole)
     assert sorted(states(do(folder, out, fast))) == ["done"] + ["finished"] * 3
     assert write_tables(out) == []
 
 
 def test_a_failed_list_can_be_given_as_it_is(cohort, fast, tmp_path):
-    odd = tmp_path / "in" / "two\nlines\t\udcff.nii.gz"
-    cohort(1)
-    odd.write_bytes(b"no image")
-    do(tmp_path / "in", tmp_path / "out", fast)
-    write_tables(tmp_path / "out")
-    [item] = expand([tmp_path / "out" / "failed.tsv"], tmp_path / "out")
-    assert item.path == odd
+    """Its scans, once mended, are where they would be, and it is empty."""
+    folder, out = cohort(3), tmp_path / "out"
+    broken = [*sorted(folder.rglob("*.nii.gz"))[1:], folder / '"two\nlines\t\udcff".nii.gz']
+    for path in broken:
+        path.write_bytes(b"no image")
+    assert states(do(folder, out, fast)).count("failed") == 3
+    write_tables(out)
+    for n, path in enumerate(broken):
+        write(small_scan(n), path, overwrite=True)
+    assert states(do(out / "failed.tsv", out, fast)) == ["done"] * 3
+    assert write_tables(out) == []
+    whole = tmp_path / "whole"
+    do(folder, whole, fast)
+    write_tables(whole)
+    assert files(out) == files(whole)
+
+
+def test_what_is_known_before_reading_is_told_with_the_rest(cohort, fast, tmp_path, forbid):
+    folder, out = cohort(3), tmp_path / "out"
+    twin = folder / "sub-03" / "anat" / "sub-03_T1w.mgz"
+    twin.touch()
+    forbid(folder / "sub-02")
+    (folder / "none").mkdir()
+    items = expand([folder, folder / "none"], out)
+    outcomes = run(items, out, fast, Settings(report=False))
+    assert sorted(states(outcomes)) == ["done", *["failed"] * 4]
+    told = {path: (reason, place) for path, reason, place in write_tables(out)}
+    assert set(told) == {
+        str(folder / "sub-02"), str(twin), str(twin.with_suffix(".nii.gz")), str(folder / "none"),
+    }  # fmt: skip
+    assert "cannot be listed" in told[str(folder / "sub-02")][0]
+    assert told[str(folder / "sub-02")][1] == "sub-02"
+    assert len(write_tables(out)) == 4
+
+    forbid.allow(folder / "sub-02")
+    twin.unlink()
+    write(small_scan(9), folder / "none" / "late.nii.gz")
+    assert sorted(states(do(out / "failed.tsv", out, fast))) == [*["done"] * 3, "failed"]  # the twin is gone
+    assert write_tables(out) == []
+    assert sorted(states(do(folder, out, fast))) == ["done", *["finished"] * 3]
+
+
+def test_a_failed_scan_that_moved_and_was_done_is_forgotten(cohort, fast, tmp_path):
+    out = tmp_path / "out"
+    bad = tmp_path / "old" / "scan.nii.gz"
+    bad.parent.mkdir()
+    bad.write_bytes(b"no image")
+    assert states(do(bad, out, fast)) == ["failed"]
+    bad.unlink()
+    assert len(write_tables(out)) == 1
+    do(write(small_scan(1), tmp_path / "new" / "scan.nii.gz"), out, fast)
+    assert write_tables(out) == []
 
 
 def test_tables_hold_every_scan_of_every_shard(cohort, fast, tmp_path):
@@ -163,26 +258,89 @@ def test_what_another_run_has_is_left_to_it(cohort, fast, tmp_path):
     assert sorted(states(do(folder, out, fast))) == ["done", "finished", "finished"]
 
 
+def test_a_lock_of_who_was_killed_while_making_it_is_waited_for(cohort, fast, tmp_path, monkeypatch):
+    """It is empty, and so may be one that is being made: nobody waits for it before the others are done."""
+    monkeypatch.setattr(lock, "_EMPTY_S", 0.3)
+    folder, out = cohort(2), tmp_path / "out"
+    items = expand([folder], out)
+    held = out / STATE / f"{_key(items[0])}.lock"
+    held.parent.mkdir(parents=True)
+    held.touch()
+    outcomes = list(run(items, out, fast, Settings(report=False)))
+    assert [(outcome.item, outcome.state) for outcome in outcomes] == [(items[1], "done"), (items[0], "done")]
+    assert not held.parent.exists()
+
+
+def test_a_lock_is_kept_fresh_while_a_scan_is_computed(cohort, fast, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_S", 0.01)
+    out, refreshed = tmp_path / "out", []
+
+    def slowly(scan, **how):
+        [path] = (out / STATE).glob("*.lock")
+        os.utime(path, (1, 1))
+        until = time.monotonic() + 30
+        while path.stat().st_mtime == 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        refreshed.append(path.stat().st_mtime > 1)
+        return at_once(scan, **how)
+
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", slowly)
+    do(cohort(1), out, fast)
+    assert refreshed == [True]
+
+
+def test_who_has_lost_a_lock_writes_nothing(cohort, fast, tmp_path, monkeypatch):
+    """A machine that slept: another one has taken the scan over, and still has it."""
+    out = tmp_path / "out"
+
+    def sleeping(scan, **how):
+        [path] = (out / STATE).glob("*.lock")
+        path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "1", "run": "other"}))
+        return at_once(scan, **how)
+
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", sleeping)
+    assert states(do(cohort(1), out, fast)) == ["busy"]
+    [left] = files(out)
+    assert left.endswith(".lock")
+
+
 def test_reading_and_writing_go_on_while_a_scan_is_computed(cohort, fast, tmp_path, monkeypatch):
-    """In the middle of the second scan the first is written and the third taken, and no more than that."""
-    items = expand([cohort(5)], tmp_path / "out")
+    """In the middle of the second scan the others of those under way are written, and no more are begun."""
+    items = expand([cohort(8)], tmp_path / "out")
     seen = []
 
-    def taken():
-        return sorted(p.name[:6] for p in (tmp_path / "out" / STATE).glob("*.lock"))
+    def written():
+        return sorted(p.name[:6] for p in (tmp_path / "out").rglob("*_record.json"))
 
     def in_the_middle(scan, **how):
         if scan.path.name.startswith("sub-02"):
             until = time.monotonic() + 30
-            while taken() != ["sub-02", "sub-03"] and time.monotonic() < until:
+            while len(written()) < 4 and time.monotonic() < until:
                 time.sleep(0.01)
-            seen.extend(taken())
+            time.sleep(0.2)
+            seen.extend(written())
         return at_once(scan, **how)
 
     monkeypatch.setattr("sanum.cohort.work.reconstruct", in_the_middle)
     outcomes = run(items, tmp_path / "out", fast, Settings(report=False))
-    assert states(outcomes) == ["done"] * 5
-    assert seen == ["sub-02", "sub-03"]
+    assert states(outcomes) == ["done"] * 8
+    assert seen == ["sub-01", "sub-03", "sub-04", "sub-05"]
+
+
+def test_two_are_computed_at_a_time_and_no_more(cohort, fast, tmp_path, monkeypatch):
+    computing, most = [], []
+
+    def slowly(scan, **how):
+        computing.append(scan)
+        most.append(len(computing))
+        time.sleep(0.05)
+        computing.remove(scan)
+        return at_once(scan, **how)
+
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", slowly)
+    out = tmp_path / "out"
+    assert states(run(expand([cohort(6)], out), out, fast, Settings(report=False))) == ["done"] * 6
+    assert max(most) == 2
 
 
 def test_a_caller_who_stops_leaves_whole_results_and_no_locks(cohort, fast, tmp_path):

@@ -111,16 +111,15 @@ def command(
 ) -> None:
     """Reconstruct the healthy anatomy behind SCAN..., with an anomaly map and an uncertainty map.
 
-    Started again, it does what is not finished. Exit code: 0 all done, 1 some of several scans failed, 2
-    wrong use or a single scan that failed.
+    Started again, it does what is not finished. Exit code: 0 all done, 1 some of several scans failed or
+    were left to another run, 2 wrong use or a single scan that failed.
     """
-    from ..cohort import ClusterError, Settings, expand, run, run_on_dask, shard_of
+    from ..cohort import ClusterError, Settings, expand, names_of, names_one, run, run_on_dask, shard_of
     from ..learn.store import resolve
     from ..scan import ScanError
 
     try:
-        stdin = sys.stdin.buffer.read() if Path("-") in scans else b""
-        items = expand(scans, output, stdin)
+        items = expand(scans, output, _read_stdin() if Path("-") in scans else b"")
         part = _part(shard, len(items))
         predictor = load(device, threads, weights, mem_gb)
         if executor is Executor.dask:
@@ -130,11 +129,13 @@ def command(
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
+    single = names_one(scans, items)
     settings = Settings(
-        space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=len(items) > 1,
+        space.value, compose.value, volume, overwrite=overwrite, report=report, keep_failures=not single,
         memory=in_bytes(mem_gb),
     )  # fmt: skip
     jobs = shard_of(items, *part)
+    names = names_of(jobs)
     with steady_stderr(), terminated_as_interrupted(), Progress(len(jobs), quiet=quiet) as progress:
         if executor is Executor.dask:
             how = (device, threads or share(workers), weights and resolve(weights).absolute(), mem_gb)
@@ -142,10 +143,10 @@ def command(
         else:
             work = run(
                 jobs, output, predictor, settings,
-                on_step=lambda item, step: progress.step(item.path.name, step),
+                on_step=lambda item, step: progress.step(names[item], step),
             )  # fmt: skip
         try:
-            Run(jobs, part, output, predictor, single=len(items) == 1).all(work, progress)
+            Run(jobs, part, output, predictor, single=single).all(work, progress)
         except ClusterError as error:
             complain(str(error))
             raise typer.Exit(2) from None
@@ -165,6 +166,14 @@ def load(device: str, threads: int, weights: str | Path | None, mem_gb: float | 
 def in_bytes(gb: float | None) -> int | None:
     """Gigabytes of 10⁹ bytes in bytes."""
     return None if gb is None else int(gb * 1e9)
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise ValueError(
+            "- stands for paths on standard input, which is closed: pipe them in, or name a list"
+        )
+    return sys.stdin.buffer.read()
 
 
 def _require_dask() -> None:
@@ -191,6 +200,11 @@ def _part(shard: str | None, count: int) -> tuple[int, int]:
         slurm = slurm_shard(os.environ)
         if slurm is None:
             raise ValueError("--shard auto needs a SLURM array (sbatch --array=1-n): pass --shard i/n")
+        if count > 1 and slurm == (1, 1):
+            complain(
+                "note: this SLURM array is of one task, which takes all scans; to do one part again, pass "
+                "--shard i/n with the n of before"
+            )
         return slurm
     number, _, parts = shard.partition("/")
     if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
@@ -224,8 +238,11 @@ class Run:
         *,
         single: bool,
     ) -> None:
+        from ..cohort import names_of
+
         self.items, self.part, self.output, self.predictor = items, part, output, predictor
         self.single, self.began, self.outcomes = single, time.monotonic(), list["Outcome"]()
+        self.names, self.told = names_of(items), set[str]()
 
     def all(self, work: "Generator[Outcome]", progress: Progress) -> None:
         """Do every scan; `typer.Exit` with the code if anything failed."""
@@ -237,34 +254,42 @@ class Run:
         finally:
             files_are_whole = self._write_files()
         states = Counter(outcome.state for outcome in self.outcomes)
-        if not self.single:
-            self._tell_all(states)
+        self._tell_all(states, see_table=files_are_whole)
         if states["failed"] or not files_are_whole:
             raise typer.Exit(2 if self.single else 1)
+        if states["done"] + states["finished"] < len(self.items):
+            raise typer.Exit(1)
 
     def _tell(self, outcome: "Outcome", progress: Progress) -> None:
         from ..scan.names import shown
 
-        name = outcome.item.path.name
+        name = self.names[outcome.item]
         told = {"finished": "finished before", "busy": "left to another run that has it"}.get(outcome.state)
         progress.ended(name, told, outcome.seconds if outcome.state == "done" else None)
         if outcome.reason:
-            complain(outcome.reason)
+            told_apart = name == outcome.item.path.name or outcome.item.problem
+            complain(outcome.reason if told_apart else f"{shown(name)}: {outcome.reason}")
+        if outcome.otherwise not in self.told | {""}:
+            self.told.add(outcome.otherwise)
+            complain(f"note: results made otherwise ({outcome.otherwise}): done again")
         if record := outcome.record:
             result = shown(self.output / outcome.item.place / record["outputs"][-1])
             typer.echo(f"{result}\tanomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL")
             if outcome.state == "done":
                 for warning in record["warnings"]:
-                    complain(f"{name}: {warning}")
+                    complain(f"{shown(name)}: {warning}")
 
-    def _tell_all(self, states: "Counter[State]") -> None:
+    def _tell_all(self, states: "Counter[State]", *, see_table: bool) -> None:
         n, reached = len(self.items), len(self.outcomes)
         if reached < n:
             complain(
-                f"stopped after {reached} of {n} scans, nothing more can be written: make room, run it again"
+                f"stopped after {reached} of {n} scans, nothing more can be written: run it again when it can"
             )
-        if states["failed"]:
-            complain(f"{states['failed']} of {n} scans failed: see {self.output / 'failed.tsv'}")
+        if states["failed"] and not self.single:
+            see = f": see {self.output / 'failed.tsv'}" if see_table else ""
+            complain(f"{states['failed']} of {n} scans failed{see}")
+        if left := states["busy"]:
+            complain(f"{left} {'scan' if left == 1 else 'scans'} left to another run: run it again to check")
 
     def _write_files(self) -> bool:
         """Write `run.json` and, of several scans, the tables; returns whether that went well."""

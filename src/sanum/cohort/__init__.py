@@ -1,7 +1,7 @@
 """Many scans: what is to be done, what is finished, doing it, and the tables of all."""
 
 from .cluster import ClusterError, run_on_dask
-from .inputs import Item, expand, shard_of, slurm_shard
+from .inputs import Item, expand, names_of, names_one, shard_of, slurm_shard
 from .tables import write_summary, write_tables
 from .work import Outcome, Settings, run
 
@@ -11,6 +11,8 @@ __all__ = [
     "Outcome",
     "Settings",
     "expand",
+    "names_of",
+    "names_one",
     "run",
     "run_on_dask",
     "shard_of",

@@ -9,13 +9,13 @@ _BACK = {written: plain for plain, written in _PLAIN.items()}
 def to_cell(text: str) -> str:
     r"""`text` without tabs and line ends: `\t`, `\n`, `\r`, `\\`, and `\xNN` for other bytes.
 
-    >>> print(to_cell("a\tb\udcff"))
-    a\tb\xff
+    So is a quotation mark at its beginning, which would open a quoted cell.
+
+    >>> print(to_cell("a\tb\udcff"), to_cell('"a" b'))
+    a\tb\xff \x22a" b
     """
-    return "".join(
-        _PLAIN.get(c) or (c if c.isprintable() else "".join(f"\\x{byte:02x}" for byte in _bytes(c)))
-        for c in text
-    )
+    cell = "".join(_PLAIN.get(c) or (c if c.isprintable() else _hexadecimal(c)) for c in text)
+    return _hexadecimal('"') + cell[1:] if cell.startswith('"') else cell
 
 
 def from_cell(cell: str) -> str:
@@ -30,6 +30,10 @@ def from_cell(cell: str) -> str:
         for n, p in enumerate(raw)
     ]
     return b"".join(parts).decode("utf-8", "surrogateescape")
+
+
+def _hexadecimal(text: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in _bytes(text))
 
 
 def _bytes(text: str) -> bytes:

@@ -1,15 +1,15 @@
 """What is to be done: the scans that files, folders, lists and standard input name, and where each goes."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..scan.dicom import holds_dicom
 from ..scan.errors import ScanError
 from ..scan.names import EXTENSIONS, folder_name, shown, stem_of
-from .cells import from_cell
+from .lists import Listed, read_lines, read_list
 
 ASIDE = ("_mask", "_dseg", "_probseg", "_map", "_defacemask", "_desc-anatomy_T1w")
 """Endings of the masks, label maps and results that a search through a folder leaves aside."""
@@ -20,7 +20,7 @@ _NO_RAW_SCANS = ("derivatives", "sourcedata", "code", "stimuli", "func", "dwi", 
 
 @dataclass(frozen=True)
 class Item:
-    """One scan to do.
+    """One scan to do, or what stands in its place.
 
     Parameters
     ----------
@@ -28,10 +28,13 @@ class Item:
         A file, or the folder of a DICOM series.
     place : Path
         Folder of its results, relative to the output folder.
+    problem : str
+        Why it cannot be done, where that is known before it is read.
     """
 
     path: Path
     place: Path = Path()
+    problem: str = ""
 
     @property
     def stem(self) -> str:
@@ -39,8 +42,10 @@ class Item:
         return stem_of(self.path)
 
 
-def expand(given: Iterable[Path], output: Path, read_stdin: bytes = b"") -> list[Item]:
+def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list[Item]:
     """List every scan once, in an order that is always the same.
+
+    What is wrong with one of several entries is in its `problem`, so that the others can be done.
 
     Parameters
     ----------
@@ -55,21 +60,50 @@ def expand(given: Iterable[Path], output: Path, read_stdin: bytes = b"") -> list
     Raises
     ------
     ScanError
-        A folder or list without scans, a list that cannot be read, or two scans whose results would clash.
+        A list cannot be read, or there is nothing to do: no entry, or one folder without scans.
     """
     named: list[Path] = []
     items: list[Item] = []
     for one in given:
-        for path in _listed(one, read_stdin):
-            if path.is_dir() and not holds_dicom(path):
-                items += _in_folder(path, output)
+        for path, folder in _listed(one, read_stdin):
+            item = _placed_by_list(path, folder)
+            if not item.problem and os.path.isdir(path) and not holds_dicom(path):
+                items += _in_folder(item.path, output, item.place)
+            elif folder is None:
+                named.append(item.path)
             else:
-                named.append(path)
-    unique = {_absolute(item.path): item for item in [*_placed(named), *items]}
+                items.append(item)
+    unique = list({_absolute(item.path): item for item in [*_placed(named), *items]}.values())
     if not unique:
         raise ScanError("nothing to do: expected paths in the list or on standard input, and there are none")
-    refuse_collisions(unique.values())
-    return list(unique.values())
+    if names_one(given, unique) and unique[0].problem:
+        raise ScanError(unique[0].problem)
+    return _told_apart(unique)
+
+
+def names_one(given: Sequence[Path], items: Sequence[Item]) -> bool:
+    """Whether one path was given, and is itself the only item, rather than a folder or list that holds it."""
+    return len(given) == len(items) == 1 and _absolute(given[0]) == _absolute(items[0].path)
+
+
+def names_of(items: Iterable[Item]) -> dict[Item, str]:
+    """What to call each in messages: its file's name or, where others have it too, with its place."""
+    items = list(items)
+    count = Counter(item.path.name for item in items)
+    return {
+        item: item.path.name if count[item.path.name] == 1 else (item.place / item.path.name).as_posix()
+        for item in items
+    }
+
+
+def is_still_wrong(path: Path, problem: str, output: Path) -> bool:
+    """Whether a problem that was known before reading is still there; of a scan, until it is done.
+
+    A folder is searched again; what is gone has no problem.
+    """
+    if os.path.isfile(path) or holds_dicom(path):
+        return True
+    return problem in (item.problem for item in _in_folder(path, output, Path()))
 
 
 def shard_of(items: list[Item], number: int, count: int) -> list[Item]:
@@ -97,45 +131,50 @@ def slurm_shard(environment: Mapping[str, str]) -> tuple[int, int] | None:
     return (task - first) // step + 1, count
 
 
-def _listed(path: Path, read_stdin: bytes) -> list[Path]:
+def _listed(path: Path, read_stdin: bytes) -> list[Listed]:
     if str(path) == "-":
-        lines = read_stdin.split(b"\0" if b"\0" in read_stdin else b"\n")
-        return [Path(os.fsdecode(line.removesuffix(b"\r"))) for line in lines if line.strip()]
-    if path.suffix.lower() != ".tsv":
-        return [path]
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise ScanError(f"{shown(path)} cannot be read: expected a list of paths") from error
-    rows = [line.split("\t") for line in text.split("\n") if line.strip()]
-    column = rows[0].index("path") if rows and "path" in rows[0] else None
-    if column is not None:
-        del rows[0]
-    cells = [row[column or 0] for row in rows if len(row) > (column or 0)]
-    return [path.parent / from_cell(cell) for cell in cells]
+        return read_lines(read_stdin)
+    return read_list(path) if path.suffix.lower() == ".tsv" else [(path, None)]
 
 
-def _in_folder(folder: Path, output: Path) -> list[Item]:
+def _placed_by_list(path: Path, folder: str | None) -> Item:
+    """The scan in the folder that a list says for its results, if that is one inside the output folder."""
+    path = path if path.name not in ("", "..") else _absolute(path)  # "." has no name
+    place = Path(folder or "")
+    if folder_name(place) == place:
+        return Item(path, place)
+    problem = f"{shown(path)} has {shown(place)} as results_folder: expected one inside the output folder"
+    return Item(path, place, problem)
+
+
+def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
     """Every scan under `folder`; links to folders are not followed."""
     found: list[Item] = []
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
+    unlisted: list[OSError] = []
+    for walked, folders, names in os.walk(folder, onerror=unlisted.append):
+        here = Path(walked)
         bids = (here / "dataset_description.json").is_file() or here.name.startswith(("sub-", "ses-"))
-        left_out = _NO_RAW_SCANS if bids else ()
+        left_out = ("lost+found", *(_NO_RAW_SCANS if bids else ()))
         folders[:] = sorted(
             f for f in folders
             if not f.startswith(".") and f not in left_out and _absolute(here / f) != _absolute(output)
         )  # fmt: skip
-        to = folder_name(here.relative_to(folder))
+        to = place / folder_name(here.relative_to(folder))
         if here != folder and holds_dicom(here):
             found.append(Item(here, to.parent))
         found += [Item(here / name, to) for name in sorted(names) if _is_scan(name)]
-    if not found:
-        raise ScanError(
-            f"{shown(folder)} holds no scans: expected {', '.join(EXTENSIONS)} or DICOM images "
-            "(masks, label maps and results are left aside)"
-        )
-    return found
+    for error in unlisted:
+        there = Path(error.filename)
+        to = place / folder_name(there.relative_to(folder))
+        problem = f"{shown(_absolute(there))} cannot be listed: {error.strerror}; check its permissions"
+        found.append(Item(there, to, problem))
+    if found:
+        return found
+    problem = (
+        f"{shown(_absolute(folder))} holds no scans: expected {', '.join(EXTENSIONS)} or DICOM images "
+        "(masks, label maps and results are left aside)"
+    )
+    return [Item(folder, place, problem)]
 
 
 def _is_scan(name: str) -> bool:
@@ -155,14 +194,26 @@ def _placed(paths: list[Path]) -> list[Item]:
 
 def refuse_collisions(items: Iterable[Item]) -> None:
     """Raise `ScanError` where two scans' results would have the same names."""
-    seen: dict[Path, Item] = {}
+    for item in _told_apart(items):
+        if item.problem:
+            raise ScanError(item.problem)
+
+
+def _told_apart(items: Iterable[Item]) -> list[Item]:
+    """All items, with a problem where two scans that exist would have results of the same names."""
+    items, same, problem = list(items), defaultdict[Path, list[Item]](list), dict[Item, str]()
     for item in items:
-        other = seen.setdefault(item.place / item.stem, item)
-        if other is not item:
-            raise ScanError(
-                f"{shown(other.path)} and {shown(item.path)} would give outputs of the same name; "
-                "run them into different folders"
-            )
+        if not item.problem:
+            same[item.place / item.stem].append(item)
+    for many in same.values():
+        there = [item for item in many if len(many) > 1 and os.path.lexists(item.path)]
+        for item, other in zip(there, [*there[1:], *there[:1]], strict=True):
+            if other is not item:
+                problem[item] = (
+                    f"{shown(item.path)} and {shown(other.path)} would give outputs of the same name; "
+                    "run them into different folders"
+                )
+    return [replace(item, problem=problem.get(item, item.problem)) for item in items]
 
 
 def _absolute(path: Path) -> Path:

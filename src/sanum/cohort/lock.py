@@ -7,11 +7,16 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-LONGEST_S = 3600.0
+BEAT_S = 60.0
+"""So often a run says, by the time of its locks, that it lives."""
+
+LONGEST_S = 10 * BEAT_S
 """A lock of another machine or container, whose processes cannot be seen, is left behind when it is older."""
 
 _EMPTY_S = 10.0  # its maker fills it at once, unless it was killed in between
@@ -28,11 +33,12 @@ def acquire(path: Path, run: str) -> bool:
     OSError
         Nothing can be written there.
     """
+    judge = path.with_name(path.name + "x")  # one at a time removes what was left, or a fresh one would go
     if _make(path, run):
+        _remove_left(judge, run)  # by a process that was killed while it judged
         return True
     if not _left_behind(path, run):
         return False
-    judge = path.with_name(path.name + "x")  # one at a time removes what was left, or a fresh one would go
     if not acquire(judge, run):
         return False
     try:
@@ -46,6 +52,43 @@ def acquire(path: Path, run: str) -> bool:
 def release(path: Path) -> None:
     """Remove a lock that this process holds."""
     path.unlink(missing_ok=True)
+
+
+def is_held(path: Path, run: str) -> bool:
+    """Whether a lock is still this process's: if it slept, another machine may have taken it over."""
+    try:
+        who = json.loads(path.read_text())
+        return (who["run"], who["pid"]) == (run, os.getpid())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def wait_for_makers(paths: Iterable[Path]) -> None:
+    """Wait until these locks, where they exist, name their makers or can be told to be left behind."""
+    empty = [file for path in paths for file in (path, path.with_name(path.name + "x"))]
+    until = time.monotonic() + _EMPTY_S + 0.5
+    while time.monotonic() < until and (empty := [path for path in empty if _is_empty(path)]):
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def kept_fresh(held: Callable[[], Iterable[Path]]) -> Iterator[None]:
+    """Tell other machines every `BEAT_S` that the holder of these locks lives."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            for path in held():
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _make(path: Path, run: str) -> bool:
@@ -67,6 +110,18 @@ def _make(path: Path, run: str) -> bool:
         release(path)
         raise
     return True
+
+
+def _is_empty(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size == 0
+    return False
+
+
+def _remove_left(path: Path, run: str) -> None:
+    with contextlib.suppress(OSError):
+        if path.exists() and acquire(path, run):
+            release(path)
 
 
 def _left_behind(path: Path, run: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .. import __version__
-from ..reconstruction import Reconstruction, output_names, record_name
+from ..reconstruction import Reconstruction, output_names
 from ..report import key_numbers
 from ..scan import Scan, ScanError, read
 from ..scan.itk_header import read_header
@@ -18,6 +18,10 @@ from ..scan.names import shown
 from .inputs import Item
 
 Record = dict[str, Any]
+_NAMED = {
+    *("input", "outputs", "contrast", "warnings"),
+    *("anomaly_ml", "brain_ml", "mean_uncertainty"),
+}  # by the tables
 
 
 class Input(TypedDict):
@@ -84,23 +88,33 @@ def read_record(path: Path) -> Record | None:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and record.keys() >= {"input", "outputs", "brain_ml"} else None
+    whole = isinstance(record, dict) and record.keys() >= _NAMED and isinstance(record["input"], dict)
+    return record if whole and record["input"].keys() >= {"path", *Input.__annotations__} else None
 
 
-def is_finished(record: Record, folder: Path, item: Item, settings: Record, *, report: bool) -> bool:
-    """Whether the results of a record are all in `folder`, and those of the input as it is now.
+def is_of_another(record: Record, path: Path) -> bool:
+    """Whether a record tells of another scan than that of `path`, rather than of it, moved or changed.
 
     Raises
     ------
-    ScanError
-        They were made with other settings, weights, or by another version.
+    OSError
+        The scan is another path's, and cannot be read to compare it.
     """
-    if other := [key for key in settings if record.get(key) != settings[key]]:
-        told = ", ".join(f"{key} {_short(record.get(key))}, not {_short(settings[key])}" for key in other)
-        raise ScanError(
-            f"{shown(folder / record_name(item.stem))} tells of results made otherwise ({told}): "
-            "pass --overwrite to replace them, or choose another output folder"
-        )
+    before = record["input"]
+    return before["path"] != os.path.abspath(path) and before["sha256"] != _sha256(path)
+
+
+def made_otherwise(record: Record, settings: Record) -> str:
+    """What differs in weights, settings or version, in words; "" if nothing does."""
+    return ", ".join(
+        f"{key.removesuffix('_sha256')} {_short(record.get(key))}, not {_short(settings[key])}"
+        for key in settings
+        if record.get(key) != settings[key]
+    )
+
+
+def is_finished(record: Record, folder: Path, item: Item, *, report: bool) -> bool:
+    """Whether the results of a record are all in `folder`, and those of the input as it is now."""
     wanted = output_names(item.stem)[: None if report else -1]
     there = set(wanted) <= set(record["outputs"]) and all((folder / name).is_file() for name in wanted)
     return there and _same_input(record["input"], item.path)

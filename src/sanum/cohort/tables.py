@@ -16,17 +16,18 @@ from ..scan.names import shown
 from ..scan.write import reason_of
 from . import lock
 from .cells import to_cell
+from .lists import RESULTS_FOLDER
+from .notes import STATE, failures
 from .record import Record, read_record
-from .work import STATE
 
 _VOLUMES = ("path", "results", "brain_ml", "anomaly_ml")
 _QC = ("path", "results", "contrast", "mean_uncertainty", "warnings", "report")
-_FAILED = ("path", "reason")
+_FAILED = ("path", "reason", RESULTS_FOLDER)
 _RECORD = "_record.json"  # reconstruction.record_name
 _PATIENCE_S = 60.0
 
 
-def write_tables(output: Path) -> list[tuple[str, str]]:
+def write_tables(output: Path) -> list[tuple[str, str, str]]:
     """Write the three tables; returns the lines of failed.tsv.
 
     Raises
@@ -36,7 +37,7 @@ def write_tables(output: Path) -> list[tuple[str, str]]:
     """
     with _alone(output):
         records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
-        failed = sorted(_failures(output / STATE))
+        failed = sorted(failures(output, {results for results, _ in records}))
         _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
         _write(output / "qc.tsv", _QC, (_qc(*found) for found in records))
         _write(output / "failed.tsv", _FAILED, failed)
@@ -72,13 +73,6 @@ def _qc(results: str, record: Record) -> tuple[str, ...]:
         next((name for name in record["outputs"] if name.endswith(".html")), None),
     )
     return record["input"]["path"], results, *(cell or "n/a" for cell in told)
-
-
-def _failures(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in folder.glob("*.failed.json"):
-        with suppress(OSError, ValueError, KeyError):  # another run has just done that scan
-            note = json.loads(path.read_text(encoding="utf-8"))
-            yield note["path"], note["reason"]
 
 
 def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import threading
 import time
@@ -25,13 +24,21 @@ from ..reconstruction import Reconstruction, Space, check_free, reconstruct, rec
 from ..scan import Scan, ScanError
 from ..scan.names import shown
 from ..scan.write import reason_of, settle
-from . import lock
+from . import lock, notes
 from .inputs import Item
 from .memory import Budget
-from .record import Input, Record, is_finished, make_record, read_described, read_record, settings_of
-
-STATE = ".sanum"
-"""Folder in the output folder for locks, and for notes of what failed."""
+from .notes import STATE
+from .record import (
+    Input,
+    Record,
+    is_finished,
+    is_of_another,
+    made_otherwise,
+    make_record,
+    read_described,
+    read_record,
+    settings_of,
+)
 
 State = Literal["done", "finished", "busy", "failed"]
 _NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -85,6 +92,8 @@ class Outcome:
         What was done so that it fits into memory.
     last : bool
         No scan after it could be written either: the run ends.
+    otherwise : str
+        By what the results that were replaced differed in weights, settings or version.
     """
 
     item: Item
@@ -94,6 +103,7 @@ class Outcome:
     seconds: float = 0.0
     memory: tuple[str, ...] = ()
     last: bool = False
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +114,7 @@ class _Taken:
     scan: Scan
     described: Input
     overwrite: bool
+    otherwise: str
     seconds: float
     memory: tuple[str, ...]
 
@@ -138,7 +149,7 @@ def run(
         Of the run, in its locks; processes of one name take over from each other.
     """
     work, busy = _Work(output, predictor, settings, name or uuid.uuid4().hex), list[Item]()
-    with ThreadPoolExecutor(work.at_once + 2, "scan") as pool:
+    with lock.kept_fresh(work.locks), ThreadPoolExecutor(work.at_once + 2, "scan") as pool:
 
         def done(items: Iterable[Item]) -> Iterator[Outcome]:
             under_way: deque[Future[Outcome]] = deque()
@@ -157,6 +168,7 @@ def run(
                     yield outcome
                 if outcome.last:
                     return
+            lock.wait_for_makers(map(work.lock_path, busy))
             yield from done(busy)
         finally:
             work.stop()
@@ -206,28 +218,53 @@ class _Work:
         began = time.monotonic()
         folder, how = self.output / item.place, self.settings
         try:
+            if item.problem:
+                raise ScanError(item.problem)
+            self._require_inside(folder)
             if not self._lock(item):  # before minutes of work, not after
                 return Outcome(item, "busy")
             settle(folder, item.stem, last=record_name(item.stem))
-            there = folder / record_name(item.stem)
-            record = read_record(there)
-            if record is None and there.exists() and not how.overwrite:
-                raise ScanError(
-                    f"{shown(there)} exists and is no record of sanum: pass --overwrite to replace it"
-                )
+            record = self._replaceable(item)
+            otherwise = made_otherwise(record, self.decides) if record and not how.overwrite else ""
             if (
                 record
                 and not how.overwrite
-                and is_finished(record, folder, item, self.decides, report=how.report)
+                and not otherwise
+                and is_finished(record, folder, item, report=how.report)
             ):
                 return self._end(item, Outcome(item, "finished", record))
             overwrite = how.overwrite or record is not None
             check_free(item.stem, folder, overwrite=overwrite)
             memory = self.budget.take(item, item.path)
             scan, described = read_described(item.path, how.volume)
-            return _Taken(item, scan, described, overwrite, time.monotonic() - began, memory)
+            took = time.monotonic() - began
+            return _Taken(item, scan, described, overwrite, otherwise, took, memory)
         except Exception as error:  # noqa: BLE001 a night's work does not end with one scan; it is told
             return self._failed(item, error, began, writing=isinstance(error, _CannotLock))
+
+    def _require_inside(self, folder: Path) -> None:
+        real, inside = os.path.realpath(folder), os.path.realpath(self.output)
+        if not Path(real).is_relative_to(inside):
+            raise ScanError(
+                f"{shown(folder)} is {shown(real)}, outside the output folder, by a link: remove the link"
+            )
+
+    def _replaceable(self, item: Item) -> Record | None:
+        """The record of results that are there, None without; `ScanError` if they are not this scan's."""
+        there = self.output / item.place / record_name(item.stem)
+        record = read_record(there)
+        if self.settings.overwrite:
+            return record
+        if record is None and os.path.lexists(there):
+            raise ScanError(
+                f"{shown(there)} exists and is no record of sanum: pass --overwrite to replace it"
+            )
+        if record and is_of_another(record, item.path):
+            raise ScanError(
+                f"{shown(there)} tells of results of {shown(record['input']['path'])}: pass --overwrite to "
+                f"replace them by those of {shown(item.path)}, or choose another output folder"
+            )
+        return record
 
     def compute(self, taken: _Taken, on_step: Callable[[Item, str], None] | None) -> _Made | Outcome:
         """Reconstruct a scan that is in memory."""
@@ -258,14 +295,27 @@ class _Work:
     def write(self, made: _Made) -> Outcome:
         """Write what was computed, its record last."""
         began, item, report = time.monotonic() - made.seconds, made.taken.item, self.settings.report
+        if not lock.is_held(self.lock_path(item), self.name):
+            self.held.discard(item)
+            self.budget.give(item)
+            return Outcome(item, "busy")
         try:
             record = make_record(made.result, item.path, made.taken.described, self.decides, report=report)
             folder = self.output / item.place
             made.result.save(folder, overwrite=made.taken.overwrite, report=report, record=record)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(item, error, began, writing=True)
-        memory = (*made.taken.memory, *steps_of(self.predictor))
-        return self._end(item, Outcome(item, "done", record, "", time.monotonic() - began, memory))
+        outcome = Outcome(
+            item, "done", record,
+            seconds=time.monotonic() - began,
+            memory=(*made.taken.memory, *steps_of(self.predictor)),
+            otherwise=made.taken.otherwise,
+        )  # fmt: skip
+        return self._end(item, outcome)
+
+    def locks(self) -> list[Path]:
+        """The locks that are held."""
+        return [self.lock_path(item) for item in list(self.held)]
 
     def release_all(self) -> None:
         """Release the locks of scans that were not brought to an end."""
@@ -283,17 +333,11 @@ class _Work:
 
     def _end(self, item: Item, outcome: Outcome) -> Outcome:
         """Note a failure, or that it is one no more, and unlock."""
-        note = self.output / STATE / f"{_key(item)}.failed.json"
-        part = note.with_suffix(".part")  # a name that the next run finds, if this one is killed
         with suppress(OSError):
             if outcome.state != "failed":
-                note.unlink(missing_ok=True)
-                part.unlink(missing_ok=True)
+                notes.forget(item, self.output)
             elif self.settings.keep_failures:
-                told = {"path": os.path.abspath(item.path), "reason": outcome.reason}
-                part.parent.mkdir(parents=True, exist_ok=True)
-                part.write_text(json.dumps(told) + "\n", encoding="utf-8")
-                part.replace(note)
+                notes.remember(item, outcome.reason, self.output)
         self.budget.give(item)
         if item in self.held:
             self._release(item)
@@ -302,7 +346,7 @@ class _Work:
     def _lock(self, item: Item) -> bool:
         try:
             check_free(item.stem, self.output / item.place, overwrite=True)
-            mine = lock.acquire(self._lock_path(item), self.name)
+            mine = lock.acquire(self.lock_path(item), self.name)
         except ScanError as error:
             raise _CannotLock(str(error)) from error
         except OSError as error:
@@ -312,13 +356,15 @@ class _Work:
         return mine
 
     def _release(self, item: Item) -> None:
-        lock.release(self._lock_path(item))
+        if lock.is_held(self.lock_path(item), self.name):
+            lock.release(self.lock_path(item))
         self.held.discard(item)
         for folder in (self.output / STATE, *self.made_folders):
             with suppress(OSError):  # not empty
                 folder.rmdir()
 
-    def _lock_path(self, item: Item) -> Path:
+    def lock_path(self, item: Item) -> Path:
+        """The lock of a scan, held or not."""
         return self.output / STATE / f"{_key(item)}.lock"
 
 

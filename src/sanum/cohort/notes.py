@@ -1,0 +1,74 @@
+"""A note of each scan that failed, until it is mended; failed.tsv is made from them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Container, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TypedDict
+
+from ..scan.names import stem_of
+from .inputs import Item, is_still_wrong
+
+STATE = ".sanum"
+"""Folder in the output folder for locks, and for notes of what failed."""
+
+
+class Note(TypedDict):
+    """What is remembered; one note a path, whatever other scans it was given with."""
+
+    path: str
+    reason: str
+    results_folder: str
+    before_reading: bool
+
+
+def remember(item: Item, reason: str, output: Path) -> None:
+    """Note a failure; `OSError` if that cannot be written."""
+    path = _path(item, output)
+    part = path.with_suffix(".part")  # a name that the next run finds, if this one is killed
+    note: Note = {
+        "path": os.path.abspath(item.path),
+        "reason": reason,
+        "results_folder": item.place.as_posix(),
+        "before_reading": bool(item.problem),
+    }
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(note) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def forget(item: Item, output: Path) -> None:
+    """Remove the note of a scan that is done."""
+    path = _path(item, output)
+    path.unlink(missing_ok=True)
+    path.with_suffix(".part").unlink(missing_ok=True)
+
+
+def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, str]]:
+    """Path, reason and folder of results of what failed.
+
+    Forgets what was mended otherwise than by doing that path: a scan that is gone, and among `results`
+    (folder and stem) from another path; a folder that can be listed, or holds scans, by now.
+    """
+    for path in (output / STATE).glob("*.failed.json"):
+        with suppress(OSError, ValueError, KeyError):  # another run has just done that scan
+            note: Note = json.loads(path.read_text(encoding="utf-8"))
+            if _stands(note, output, results):
+                yield note["path"], note["reason"], note["results_folder"]
+            else:
+                path.unlink()
+
+
+def _stands(note: Note, output: Path, results: Container[str]) -> bool:
+    path = Path(note["path"])
+    if note["before_reading"] and not is_still_wrong(path, note["reason"], output):
+        return False
+    there = (Path(note["results_folder"]) / stem_of(path)).as_posix()
+    return os.path.lexists(path) or there not in results
+
+
+def _path(item: Item, output: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(item.path))).hexdigest()
+    return output / STATE / f"{item.stem}-{digest[:16]}.failed.json"
