@@ -22,7 +22,7 @@ from ..methods.registry import Predictor
 from ..reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
 from ..scan import Scan, ScanError
 from ..scan.names import shown
-from ..scan.write import reason_of, settle
+from ..scan.write import reason_of, settle, together
 from . import lock
 from .inputs import Item
 from .memory import Budget
@@ -53,6 +53,8 @@ class Settings:
     memory : int, optional
         Bytes that the process may take: larger scans are refused, and the network goes into slabs or to the
         CPU until it fits. Default: scans are not read ahead where less than they need is free.
+    beside : function, optional
+        Name and text of further files that belong to a scan's results, from its record.
     """
 
     space: Space = "input"
@@ -62,6 +64,7 @@ class Settings:
     report: bool = True
     keep_failures: bool = True
     memory: int | None = None
+    beside: Callable[[Item, Record], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ def _behind(
         yield writing.result()
 
 
-class _CannotLock(ScanError):
+class _CannotWrite(ScanError):
     """Nothing can be written where the results should go."""
 
 
@@ -222,6 +225,7 @@ class _Work:
                 and not how.overwrite
                 and is_finished(record, folder, item, self.decides, report=how.report)
             ):
+                self._mend(item, record)
                 return self._end(item, Outcome(item, "finished", record))
             overwrite = how.overwrite or record is not None
             check_free(item.stem, folder, overwrite=overwrite)
@@ -229,7 +233,7 @@ class _Work:
             scan, described = read_described(item.path, how.volume)
             return _Taken(item, scan, described, overwrite, time.monotonic() - began, memory)
         except Exception as error:  # noqa: BLE001 a night's work does not end with one scan; it is told
-            return self._failed(item, error, began, writing=isinstance(error, _CannotLock))
+            return self._failed(item, error, began, writing=isinstance(error, _CannotWrite))
 
     def compute(self, taken: _Taken, on_step: Callable[[Item, str], None] | None) -> _Made | Outcome:
         """Reconstruct a scan that is in memory."""
@@ -251,12 +255,35 @@ class _Work:
         began, item, report = time.monotonic() - made.seconds, made.taken.item, self.settings.report
         try:
             record = make_record(made.result, item.path, made.taken.described, self.decides, report=report)
-            folder = self.output / item.place
-            made.result.save(folder, overwrite=made.taken.overwrite, report=report, record=record)
+            folder, beside = self.output / item.place, self._beside(item, record)
+            made.result.save(
+                folder, overwrite=made.taken.overwrite, report=report, record=record, beside=beside
+            )
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(item, error, began, writing=True)
         memory = (*made.taken.memory, *steps_of(self.predictor))
         return self._end(item, Outcome(item, "done", record, "", time.monotonic() - began, memory))
+
+    def _beside(self, item: Item, record: Record) -> dict[str, str]:
+        beside = self.settings.beside(item, record) if self.settings.beside else {}
+        for path in (self.output / item.place / name for name in beside):
+            if path.is_dir():
+                raise ScanError(f"{shown(path)} is a folder where a file should go: move it away")
+        return beside
+
+    def _mend(self, item: Item, record: Record) -> None:
+        """Write what belongs beside finished results and is not there, or not so."""
+        folder, beside = self.output / item.place, self._beside(item, record)
+        if all(_holds(folder / name, text) for name, text in beside.items()):
+            return
+        last = record_name(item.stem)
+        texts = {**beside, last: json.dumps(record, indent=2) + "\n"}
+        try:
+            with together(folder, item.stem, last=last) as hidden:
+                for name, text in texts.items():
+                    (hidden / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise _CannotWrite(f"cannot write to {shown(folder)}: {reason_of(error)}") from error
 
     def release_all(self) -> None:
         """Release the locks of scans that were not brought to an end."""
@@ -295,9 +322,9 @@ class _Work:
             check_free(item.stem, self.output / item.place, overwrite=True)
             mine = lock.acquire(self._lock_path(item), self.name)
         except ScanError as error:
-            raise _CannotLock(str(error)) from error
+            raise _CannotWrite(str(error)) from error
         except OSError as error:
-            raise _CannotLock(f"cannot write to {shown(self.output)}: {reason_of(error)}") from error
+            raise _CannotWrite(f"cannot write to {shown(self.output)}: {reason_of(error)}") from error
         if mine:
             self.held.add(item)
         return mine
@@ -326,6 +353,10 @@ def _budget(settings: Settings, predictor: Predictor) -> Budget:
 def steps_of(predictor: Predictor) -> tuple[str, ...]:
     """What a method did to fit into memory."""
     return () if predictor.fitting is None else tuple(predictor.fitting.taken)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _key(item: Item) -> str:
