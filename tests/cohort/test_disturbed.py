@@ -9,8 +9,9 @@ import pytest
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_nothing_is_lost_or_half_written(tmp_path):
-    words = [sys.executable, Path(__file__).with_name("disturbed.py"), tmp_path, "13", "4", "8"]
+@pytest.mark.parametrize("command", ["reconstruct", "bids"])
+def test_nothing_is_lost_or_half_written(tmp_path, command):
+    words = [sys.executable, Path(__file__).with_name("disturbed.py"), tmp_path, "13", "4", "8", command]
     ran = subprocess.run(list(map(str, words)), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
