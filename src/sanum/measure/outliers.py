@@ -23,6 +23,8 @@ def robust_z(values: npt.ArrayLike, *, smallest: float = 0.0) -> npt.NDArray[np.
         s is at least this, in the unit of `values`. Among n − 1 equal values the last one has z = n / 1.25
         however little it differs, so that it would stand apart from n = 5 on: this says what is a trifle.
 
+    Examples
+    --------
     >>> robust_z([1, 2, 3, 4, 100]).round(1).tolist()
     [-1.3, -0.7, 0.0, 0.7, 65.4]
     >>> robust_z([0, 0, 0, 0, 0, 0, 0, 0, 0, 8]).round(1).tolist()[-2:]
