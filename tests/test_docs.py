@@ -26,7 +26,7 @@ from PIL import Image
 
 from sanum import demo, fluid
 from sanum.cli.main import app, main
-from sanum.cohort.bids import read_queries
+from sanum.cohort.queries import read_queries
 from sanum.methods import registry
 from sanum.reconstruction import on_grid
 from sanum.scan import write

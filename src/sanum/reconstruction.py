@@ -7,7 +7,7 @@ Each step is a function that can be called by itself.
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,10 +111,12 @@ class Reconstruction:
         overwrite: bool = False,
         report: bool = True,
         record: dict[str, Any] | None = None,
+        beside: Mapping[str, str] | None = None,
     ) -> list[Path]:
         """Write all images, the report if wanted, and `record` if given into `folder`: all whole, or none.
 
-        The record, a JSON file, says that the others are whole: it comes last.
+        The record, a JSON file, says that the others are whole: it comes last. `beside` has further text
+        files, by name.
 
         Raises
         ------
@@ -133,9 +135,11 @@ class Reconstruction:
                     (hidden / page).write_text(self.report(), encoding="utf-8")
                 else:
                     (folder / page).unlink(missing_ok=True)  # of other images
+                for name, text in (beside or {}).items():
+                    (hidden / name).write_text(text, encoding="utf-8")
                 if record is not None:
                     (hidden / last).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-                names = [*self.outputs(), *[page] * report, *[last] * (record is not None)]
+                names = [*self.outputs(), *[page] * report, *(beside or {}), *[last] * (record is not None)]
         except OSError as error:
             raise ScanError(f"cannot write to {shown(folder)}: {reason_of(error)}") from error
         except ScanError as error:  # of `write`, which knows only the hidden folder

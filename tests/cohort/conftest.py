@@ -1,13 +1,24 @@
 """Cohorts of small scans."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from sanum.cli.main import main
+from sanum.methods import registry
 from sanum.scan import write
 
-from .stand_in import at_once, small_scan
+from .stand_in import SCANS, at_once, raw, small_scan
+
+VALIDATOR = shutil.which(
+    "bids-validator-deno", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+)
 
 
 @pytest.fixture
@@ -51,3 +62,58 @@ def forbid(monkeypatch):
 
     forbid.allow = allow
     return forbid
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two subjects, one with two sessions, and what is no anatomical scan."""
+    root = raw(tmp_path / "data", *SCANS)
+    for other in ("sub-02/func/sub-02_task-rest_bold.nii.gz", "sub-02/anat/sub-02_T1w.json"):
+        (root / other).parent.mkdir(exist_ok=True)
+        (root / other).write_text("{}")
+    (root / "participants.tsv").write_text("participant_id\tage\nsub-02\t41\nsub-09\t7\n")
+    return root
+
+
+@pytest.fixture
+def bids(monkeypatch, capfd, phantom_predictor):
+    """Run `sanum bids` with the stand-in and without reports; its exit code and its words."""
+    monkeypatch.setattr("sanum.reconstruction.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())  # -w changes both
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+
+    def ran(*words):
+        monkeypatch.setattr("sys.argv", ["sanum", "bids", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, *capfd.readouterr()
+
+    return ran
+
+
+@pytest.fixture
+def require_valid():
+    """Hold a data set against the official validator; returns what it warns of."""
+
+    def check(folder):
+        if VALIDATOR is None:
+            pytest.skip("bids-validator-deno is not installed")
+        checked = subprocess.run([VALIDATOR, folder, "--format", "json"], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        return {issue["code"] for issue in json.loads(checked.stdout)["issues"]["issues"]}
+
+    return check
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 200 kB; skips where mounting is not allowed."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("cannot mount a tmpfs here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

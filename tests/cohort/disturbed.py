@@ -1,6 +1,9 @@
 """A cohort whose runs are killed, and two runs at once: in the end the files of an undisturbed run.
 
-python tests/cohort/disturbed.py FOLDER SCANS BROKEN KILLS
+python tests/cohort/disturbed.py FOLDER SCANS BROKEN KILLS [bids]
+
+With "bids" it is `sanum bids`, whose descriptions, sidecars and pages are compared too, and no temporary file
+may be left in the end; else `sanum reconstruct`.
 
 The parent has imported everything; each run of the command line is a fork of it. Every other run is killed at
 a random time, the others just before one of their operations on files, drawn among all of a sixth of an
@@ -16,21 +19,29 @@ import sys
 import time
 from pathlib import Path
 
-from stand_in import Nothing, at_once, make_cohort
+from stand_in import DESCRIPTION, Nothing, at_once, make_cohort
 
 from sanum.cli.main import main
-from sanum.cohort import work
+from sanum.cohort import lock, work
 from sanum.methods import registry
+from sanum.reconstruction import Reconstruction
 
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.utime", "shutil.rmtree")
 
 
-def start(scans: Path, out: Path, log: Path, kill_before: int | None = None) -> int:
+def words_of(command: str, scans: Path, out: Path) -> list[str]:
+    if command == "bids":
+        return ["bids", str(scans), str(out), "participant"]
+    return ["reconstruct", str(scans), "-o", str(out), "--no-report"]
+
+
+def start(command: str, scans: Path, out: Path, log: Path, kill_before: int | None = None) -> int:
     """Fork a run; returns its process."""
     process = os.fork()
     if process:
         return process
     work.reconstruct, registry.load = at_once, lambda **_: Nothing()
+    Reconstruction.report = lambda _: "<p>Tested elsewhere.</p>"
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -44,7 +55,7 @@ def start(scans: Path, out: Path, log: Path, kill_before: int | None = None) -> 
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
-    sys.argv = ["sanum", "reconstruct", str(scans), "-o", str(out), "--no-report"]
+    sys.argv = ["sanum", *words_of(command, scans, out)]
     try:
         main()
     except SystemExit as left:
@@ -64,6 +75,12 @@ def files(out: Path) -> dict[str, bytes]:
     return found
 
 
+def wait_for_empty_locks(out: Path) -> None:
+    """Of a run that was killed before it could write its name there: they count as left behind when older."""
+    if any(path.stat().st_size == 0 for path in (out / work.STATE).glob("*.lock*")):
+        time.sleep(lock._EMPTY_S + 0.5)
+
+
 def differing(out: Path, right: dict[str, bytes]) -> list[str]:
     """Files under a final name that are not whole; records whose results are not all there."""
     found = {p: b for p, b in files(out).items() if "/." not in f"/{p}"}
@@ -76,11 +93,12 @@ def differing(out: Path, right: dict[str, bytes]) -> list[str]:
     return wrong
 
 
-def try_it(folder: Path, count: int, broken: int, kills: int) -> dict:
+def try_it(folder: Path, count: int, broken: int, kills: int, command: str) -> dict:
     scans, rng = folder / "in", random.Random(count)
     said = make_cohort(scans, count, broken)
+    (scans / "dataset_description.json").write_text(json.dumps(DESCRIPTION))
     began = time.monotonic()
-    code = wait(start(scans, folder / "whole", folder / "whole.log"))
+    code = wait(start(command, scans, folder / "whole", folder / "whole.log"))
     told = {"code": code, "seconds": round(time.monotonic() - began, 1)}
     right = files(folder / "whole")
     failed = right["failed.tsv"].decode().splitlines()[1:]
@@ -93,17 +111,18 @@ def try_it(folder: Path, count: int, broken: int, kills: int) -> dict:
     while told["killed"] < kills:
         by_time = told["killed"] % 2 == 1
         process = start(
-            scans, out, folder / "killed.log", None if by_time else rng.randint(1, operations // 6)
+            command, scans, out, folder / "killed.log", None if by_time else rng.randint(1, operations // 6)
         )
         if by_time:
             time.sleep(rng.uniform(0, told["seconds"] / 6))
             os.kill(process, signal.SIGKILL)
         told["killed"] += wait(process) == -signal.SIGKILL
         told["wrong"] += differing(out, right)
-    told["killed_code"] = wait(start(scans, out, folder / "killed.log"))
+    wait_for_empty_locks(out)
+    told["killed_code"] = wait(start(command, scans, out, folder / "killed.log"))
     told["killed_same"] = files(out) == right
 
-    two = [start(scans, folder / "two", folder / f"two{n}.log") for n in range(2)]
+    two = [start(command, scans, folder / "two", folder / f"two{n}.log") for n in range(2)]
     told["two_codes"] = [wait(process) for process in two]
     told["two_same"] = files(folder / "two") == right
     logs = [(folder / f"two{n}.log").read_text().count(": done in ") for n in range(2)]
@@ -112,4 +131,5 @@ def try_it(folder: Path, count: int, broken: int, kills: int) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(try_it(Path(sys.argv[1]), *map(int, sys.argv[2:])), indent=2))  # noqa: T201
+    folder, *numbers, command = [*sys.argv[1:], *["reconstruct"] * (len(sys.argv) < 6)]
+    print(json.dumps(try_it(Path(folder), *map(int, numbers), command), indent=2))  # noqa: T201

@@ -1,6 +1,7 @@
 """Small scans, ten ways to break one, and a stand-in for the network's part that takes no time."""
 
 import gzip
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,12 @@ from sanum.reconstruction import Reconstruction
 from sanum.scan import Scan, ScanError, write
 
 CELLS = (12, 14, 10)
+SCANS = (
+    "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz",
+    "sub-01/ses-b/anat/sub-01_ses-b_run-02_FLAIR.nii.gz",
+    "sub-02/anat/sub-02_T1w.nii.gz",
+)
+DESCRIPTION = {"Name": "Made by a test", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
 
 
 class Nothing:
@@ -23,6 +30,15 @@ def small_scan(seed: int) -> Scan:
     """Noise of a few kilobytes."""
     voxels = np.random.default_rng(seed).integers(1, 999, CELLS).astype(np.int16)
     return Scan(voxels, np.diag([10.0, 10, 10, 1]))
+
+
+def raw(root: Path, *scans: str) -> Path:
+    """A BIDS data set of small scans."""
+    root.mkdir()
+    for n, path in enumerate(scans):
+        write(small_scan(n), root / path)
+    (root / "dataset_description.json").write_text(json.dumps(DESCRIPTION))
+    return root
 
 
 def at_once(scan, *, predictor, space="input", compose="anatomy", on_step=None, volume=None):

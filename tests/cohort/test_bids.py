@@ -1,79 +1,26 @@
 """The BIDS-App: what is selected, what is written, and what the official validator says of it."""
 
-import csv
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from sanum.cli.main import main
-from sanum.cohort.bids import processes_within, read_queries, select
-from sanum.methods import registry
-from sanum.scan import ScanError, write
+from sanum.cohort.bids import processes_within, select
+from sanum.scan import Scan, ScanError
 
-from .stand_in import NOISE, at_once, nifti, small_scan
-
-SCANS = (
-    "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz",
-    "sub-01/ses-b/anat/sub-01_ses-b_run-02_FLAIR.nii.gz",
-    "sub-02/anat/sub-02_T1w.nii.gz",
-)
-DESCRIPTION = {"Name": "Made by a test", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
-
-
-def raw(root, *scans):
-    root.mkdir()
-    for n, path in enumerate(scans):
-        write(small_scan(n), root / path)
-    (root / "dataset_description.json").write_text(json.dumps(DESCRIPTION))
-    return root
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Two subjects, one with two sessions, and what is no anatomical scan."""
-    root = raw(tmp_path / "data", *SCANS)
-    for other in ("sub-02/func/sub-02_task-rest_bold.nii.gz", "sub-02/anat/sub-02_T1w.json"):
-        (root / other).parent.mkdir(exist_ok=True)
-        (root / other).write_text("{}")
-    (root / "participants.tsv").write_text("participant_id\tage\nsub-02\t41\nsub-09\t7\n")
-    return root
-
-
-@pytest.fixture
-def bids(monkeypatch, capfd, phantom_predictor):
-    """Run `sanum bids` with the stand-in and without reports; its exit code and its words."""
-    monkeypatch.setattr("sanum.reconstruction.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
-    monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())  # -w changes both
-    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
-
-    def ran(*words):
-        monkeypatch.setattr("sys.argv", ["sanum", "bids", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, *capfd.readouterr()
-
-    return ran
+from .stand_in import NOISE, SCANS, at_once, nifti, raw
 
 
 def names(items):
     return [item.path.name for item in items]
-
-
-def queries(tmp_path, told):
-    (tmp_path / "filter.json").write_text(json.dumps(told))
-    return read_queries(tmp_path / "filter.json")
 
 
 def test_anatomical_scans_keep_their_folders(data):
@@ -95,32 +42,37 @@ def test_labels(data, chosen, left):
     assert {*names(select(data, **chosen))} == {Path(SCANS[n]).name for n in left}
 
 
-@pytest.mark.parametrize(
-    ("told", "left"),
-    [
-        ({"t1w": {}}, {0, 2}),
-        ({"t1w": {"session": None}}, {2}),
-        ({"any": {"session": "*"}}, {0, 1}),
-        ({"flair": {"run": 2}, "t1w": {"subject": ["02"]}}, {1, 2}),
-        ({"any": {"run": [1, "2"], "datatype": "anat"}}, {1}),
-        ({"any": {"suffix": ["T1w"], "session": ["a", "b"]}}, {0}),
-    ],
-)
-def test_filter_files(data, tmp_path, told, left):
-    assert {*names(select(data, queries=queries(tmp_path, told)))} == {Path(SCANS[n]).name for n in left}
-
-
 def test_what_cannot_be_selected_is_told(data, tmp_path):
     with pytest.raises(ScanError, match="no anatomical scan of sub-7"):
         select(data, participants=["01", "7"])
+    with pytest.raises(ScanError, match=r"no anatomical scan of ses-b in \S*/data, sub-02: check the label"):
+        select(data, participants=["02"], sessions=["b"])
+    with pytest.raises(ScanError, match=r"of ses-c in \S*/data, 2 subjects: check"):
+        select(data, participants=["01", "02"], sessions=["c"])
     with pytest.raises(ScanError, match=r"no scan of .* is left"):
-        select(data, queries=queries(tmp_path, {"t2w": {}}))
+        select(data, queries=[{"suffix": "T2w"}])
     with pytest.raises(ScanError, match=r"expected dataset_description\.json"):
         select(tmp_path)
-    with pytest.raises(ScanError, match="asks for sesion: expected one of subject"):
-        queries(tmp_path, {"t1w": {"sesion": "a"}})
-    with pytest.raises(ScanError, match="is no filter file"):
-        queries(tmp_path, ["t1w"])
+
+
+def test_of_a_complex_image_only_the_magnitude_is_taken(data):
+    for part in ("mag", "phase", "real", "imag"):
+        nifti(data / f"sub-02/anat/sub-02_part-{part}_T1w.nii.gz", NOISE)
+    assert names(select(data, participants=["02"])) == ["sub-02_T1w.nii.gz", "sub-02_part-mag_T1w.nii.gz"]
+
+
+def test_names_that_are_not_bids_are_counted(data):
+    """Of the chosen subjects; what BIDS knows and is not done is no news, nor are hidden files."""
+    anat, notes = data / "sub-02/anat", []
+    for name in ("sub-02_T1w (1).nii.gz", "sub-02_\udcff_T1w.nii", "sub-02_colour-red_T1w.nii", "T1.nii.gz"):
+        (anat / name).write_bytes(b"")
+    for name in ("sub-02_T1map.nii.gz", "._sub-02_T1w.nii.gz", ".sub-02_T1w.nii.gz"):
+        (anat / name).write_bytes(b"")
+    assert names(select(data, tell=notes.append)) == [Path(SCANS[n]).name for n in (2, 0, 1)]
+    [note] = notes
+    assert note.startswith("note: 4 images in anat are left out, for want of a BIDS name, such as ")
+    select(data, participants=["01"], tell=notes.append)
+    assert len(notes) == 1
 
 
 def test_memory_takes_processes_away(data, tmp_path):
@@ -138,19 +90,7 @@ def test_memory_takes_processes_away(data, tmp_path):
     assert processes_within(items, 4, 0.5) == 1  # which refuses what is too large, and does the others
 
 
-VALIDATOR = shutil.which(
-    "bids-validator-deno", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-)
-
-
-def require_valid(folder):
-    if VALIDATOR is None:
-        pytest.skip("bids-validator-deno is not installed")
-    checked = subprocess.run([VALIDATOR, folder], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def test_a_data_set_becomes_a_valid_derivative(data, tmp_path, bids):
+def test_a_data_set_becomes_a_valid_derivative(data, tmp_path, bids, require_valid):
     out, work = tmp_path / "out", tmp_path / "work"
     code, told, said = bids(data, out, "participant", "--participant-label", "01", "sub-02", "-w", work, "-q")
     assert (code, said) == (0, "")
@@ -171,7 +111,92 @@ def test_a_data_set_becomes_a_valid_derivative(data, tmp_path, bids):
         assert sidecar.get("SkullStripped") is (True if image.endswith("T1w") else None)
     description = json.loads((out / "dataset_description.json").read_text())
     assert (out / description["DatasetLinks"]["raw"]).resolve() == data
-    require_valid(out)
+    assert (out / "README").read_text().startswith("# sanum")
+    assert "README_FILE_MISSING" not in require_valid(out)
+
+
+@pytest.fixture
+def ixi(shared_data, tmp_path):
+    """Three real subjects of IXI, with what the data set says of itself."""
+    real, root = shared_data / "ixi", tmp_path / "ixi"
+    root.mkdir()
+    for subject in sorted(real.glob("sub-*"))[:3]:
+        shutil.copytree(subject, root / subject.name, copy_function=shutil.copyfile)
+        (root / subject.name).chmod(0o755)
+    for name in ("dataset_description.json", "participants.tsv"):
+        shutil.copyfile(real / name, root / name)
+    return root
+
+
+def test_ixi_becomes_a_valid_derivative(ixi, bids, require_valid, monkeypatch):
+    """Real headers, names and tables; only the network's part is a stand-in."""
+
+    def scaled(scan, **how):
+        darker = scan.voxels.astype(np.float32) * (999 / scan.voxels.max())
+        return at_once(Scan(darker, scan.affine, scan.contrast, scan.path, scan.warnings), **how)
+
+    monkeypatch.setattr("sanum.cohort.work.reconstruct", scaled)
+    out = ixi / "derivatives" / "sanum"
+    code, told, said = bids(ixi, out, "participant", "-q")
+    assert (code, told.count("\n"), said) == (0, 3, "")
+    assert bids(ixi, out, "group")[0] == 0
+    assert "README_FILE_MISSING" not in require_valid(out)
+    require_valid(ixi)
+    rows = (out / "group.tsv").read_text().splitlines()
+    assert rows[0].split("\t")[:5] == ["participant_id", "results", "age", "sex", "site"]
+    assert [row.split("\t")[0] for row in rows[1:]] == sorted(p.name for p in ixi.glob("sub-*"))
+
+
+def test_what_others_wrote_into_the_derivative_stays_and_the_version_is_now_s(data, tmp_path, bids):
+    out = tmp_path / "out"
+    only = ("participant", "--session-label", "a", "-q")
+    assert bids(data, out, *only)[0] == 0
+    path = out / "dataset_description.json"
+    told = json.loads(path.read_text())
+    version, told["Authors"] = told["GeneratedBy"][0]["Version"], ["A. Author"]
+    told["GeneratedBy"] = [{"Name": "sanum", "Version": "0.0.1"}, {"Name": "other"}]
+    path.write_text(json.dumps(told))
+    (out / ".bidsignore").write_text("mine/\n")
+    (out / "README").rename(out / "README.md")
+    (out / "README.md").write_text("Mine.")
+    assert bids(data, out, *only, "--overwrite")[0] == 0
+    now = json.loads(path.read_text())
+    assert now["Authors"] == ["A. Author"]
+    assert now["GeneratedBy"] == [{"Name": "sanum", "Version": version}, {"Name": "other"}]
+    assert (out / ".bidsignore").read_text().startswith("mine/\n.sanum*\n")
+    assert not (out / "README").exists()
+
+
+def test_names_that_are_not_utf_8_end_as_bytes_in_uris(tmp_path, bids):
+    """Of a folder and of the data set."""
+    root = raw(tmp_path / "d\udcffta", "sub-01/anat/sub-01_T1w.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz")
+    (root / "sub-01").rename(root / "sub-\udcfe")
+    out = tmp_path / "o\udcfdt"
+    code, told, said = bids(root, out, "participant", "-q")
+    assert (code, told.count("\n"), said) == (0, 2, "")
+    link = json.loads((out / "dataset_description.json").read_text())["DatasetLinks"]["raw"]
+    assert (out / os.fsdecode(unquote_to_bytes(link))).resolve() == root
+    sources = [json.loads(p.read_text())["Sources"][0] for p in sorted(out.rglob("*brain_mask.json"))]
+    for source in sources:
+        assert (root / os.fsdecode(unquote_to_bytes(source.removeprefix("bids:raw:")))).is_file()
+    assert "%FE" in sources[0]
+    assert bids(root, out, "group")[0] == 0
+
+
+def test_sidecars_that_cannot_be_written_fail_their_scan_alone(data, tmp_path, bids):
+    out = tmp_path / "out"
+    assert bids(data, out, "participant", "-q")[0] == 0
+    sidecar = next(out.rglob("*ses-a*brain_mask.json"))
+    before = sidecar.read_text()
+    sidecar.unlink()
+    sidecar.mkdir()
+    for more in ((), ("--overwrite",)):
+        code, told, said = bids(data, out, "participant", "-q", *more)
+        assert (code, told.count("\n")) == (1, 2)
+        assert "is a folder where a file should go" in said
+    sidecar.rmdir()
+    assert bids(data, out, "participant", "-q")[0] == 0
+    assert sidecar.read_text() == before
 
 
 def test_started_again_it_mends_what_is_missing(data, tmp_path, bids):
@@ -189,40 +214,61 @@ def test_started_again_it_mends_what_is_missing(data, tmp_path, bids):
     assert (out / "sub-01.html").is_file()
 
 
-@pytest.fixture
-def grouped(tmp_path, bids):
-    """Seven subjects in the shape of IXI: the first healthy, the last with an anomaly far larger than any."""
-    paths = [f"sub-{n:03d}/anat/sub-{n:03d}_T1w.nii.gz" for n in range(1, 8)]
-    root = raw(tmp_path / "data", *paths)
-    nifti(root / paths[0], NOISE // 2)
-    nifti(root / paths[-1], np.full_like(NOISE, 900) - NOISE % 50)
-    (root / "participants.tsv").write_text("participant_id\tage\tsex\nsub-002\t41.5\tF\nsub-099\t7\tM\n")
-    out = root / "derivatives" / "sanum"
-    assert bids(root, out, "participant", "-q")[0] == 0
-    code, told, said = bids(root, out, "group")
-    assert (code, said) == (0, "")
-    assert told.split() == [str(out / "group.tsv"), str(out / "group.html")]
-    return out
+def test_parts_make_the_whole(data, tmp_path, bids, monkeypatch):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert bids(data, whole, "participant", "-q")[0] == 0
+    assert bids(data, parts, "participant", "-q", "--shard", "1/2")[1].count("\n") == 2
+    for name, value in (("ID", 2), ("MIN", 1), ("MAX", 2), ("COUNT", 2)):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    assert bids(data, parts, "participant", "-q", "--shard", "auto")[1].count("\n") == 1
+    assert {p.name for p in parts.glob("run*.json")} == {"run-1of2.json", "run-2of2.json"}
+
+    def files(out):
+        found = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+        return {path: content for path, content in found.items() if not path.name.startswith("run")}
+
+    assert files(parts) == files(whole)
+    code, told, said = bids(data, parts, "participant", "--shard", "9/9", "--nprocs", "2")
+    assert (code, told) == (0, "")
+    assert "note: this part has no scans" in said
+    assert "--shard is i/n" in bids(data, parts, "participant", "--shard", "3/2")[2]
 
 
-def test_the_cohort_s_page_and_table(grouped):
-    with (grouped / "group.tsv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    assert [row["participant_id"] for row in rows] == [f"sub-{n:03d}" for n in range(1, 8)]
-    assert [row["age"] for row in rows] == ["n/a", "41.5", *["n/a"] * 5]
-    assert float(rows[0]["anomaly_ml"]) == 0
-    assert "anomaly_ml" in rows[-1]["outlier"]
-    page = (grouped / "group.html").read_text()
-    assert "default-src 'none'" in page
-    assert not re.search(r"<script|https?://|<link|@import", page)
-    assert page.count("data:image/jpeg") == 7
-    assert re.search("stands apart: [^<]*anomaly", page)
-    for link in re.findall(r'href="([^"]+)"', page):
-        assert (grouped / unquote(link)).is_file(), link
-    subject = (grouped / "sub-003.html").read_text()
-    assert subject.count("data:image/jpeg") == 1
-    assert all((grouped / unquote(x)).is_file() for x in re.findall(r'href="([^"]+)"', subject))
-    require_valid(grouped)
+@pytest.mark.parametrize("words", [("--participant-label=01", "02"), ("--participant-label", "01", "sub-02")])
+def test_labels_as_bids_apps_take_them(data, tmp_path, bids, words):
+    assert bids(data, tmp_path / "out", "participant", *words, "-q")[1].count("\n") == len(SCANS)
+
+
+def test_an_option_is_no_label(data, tmp_path, bids):
+    code, _, said = bids(data, tmp_path / "out", "participant", "--participant-label", "-q")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "--participant-label needs a label before -q" in said
+    assert not (tmp_path / "out").exists()
+
+
+class TestNoRoom:
+    """What was done is told, in a sentence, and the exit code is 1: the words were right."""
+
+    def test_for_the_description(self, data, small_disk, bids):
+        (small_disk / "ballast").write_bytes(bytes(196_000))
+        code, _, said = bids(data, small_disk / "out", "participant", "-q")
+        assert (code, said.count("the disk is full; free some space")) == (1, 1)
+
+    def test_for_pages(self, data, small_disk, bids):
+        out = small_disk / "out"
+        levels = (("participant", "--participant-label", "02", "-q"), ("group",))
+        subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
+        assert bids(data, out, *levels[0])[0] == 0
+        (out / "sub-02.html").unlink()
+        with pytest.raises(OSError, match="No space"):
+            (small_disk / "ballast").write_bytes(bytes(3_000_000))
+        for words in levels:
+            code, _, said = bids(data, out, *words)
+            assert code == 1
+            assert "the disk is full; free some space" in said
+        assert not [p for p in out.rglob(".sanum-*")]
+        (small_disk / "ballast").unlink()
+        assert [bids(data, out, *words)[0] for words in levels] == [0, 0]
 
 
 def test_wrong_use_is_one_sentence(data, tmp_path, bids):
@@ -230,7 +276,7 @@ def test_wrong_use_is_one_sentence(data, tmp_path, bids):
     for words, told in (
         ((data, data, "participant"), "OUT is BIDS_DIR"),
         ((data, out, "group"), "holds no results"),
-        ((data, out, "group", "--participant-label", "01"), "leave labels and filters out"),
+        ((data, out, "group", "--participant-label", "01"), "leave labels, filters and shards out"),
     ):
         code, _, said = bids(*words)
         assert (code, said.count("\n")) == (2, 1)

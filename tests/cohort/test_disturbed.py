@@ -10,17 +10,22 @@ import pytest
 
 @pytest.mark.timeout(1800)  # 15 s on a machine with little else to do
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_nothing_is_lost_or_half_written(tmp_path):
-    words = [sys.executable, Path(__file__).with_name("disturbed.py"), tmp_path, "200", "10", "20"]
+@pytest.mark.parametrize(
+    ("command", "how"), [("reconstruct", ("200", "10", "20")), ("bids", ("13", "4", "8"))], ids=str
+)
+def test_nothing_is_lost_or_half_written(tmp_path, command, how):
+    words = [sys.executable, Path(__file__).with_name("disturbed.py"), tmp_path, *how, command]
     ran = subprocess.run(list(map(str, words)), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
-    assert (told["code"], told["done"], told["failed"], told["reasons"]) == (1, 190, 10, 10)
-    assert told["killed"] == 20
+    count, broken, kills = map(int, how)
+    done = count - broken
+    assert (told["code"], told["done"], told["failed"], told["reasons"]) == (1, done, broken, broken)
+    assert told["killed"] == kills
     assert told["wrong"] == []
     assert (told["killed_code"], told["killed_same"]) == (1, True)
     assert (told["two_codes"], told["two_same"]) == ([1, 1], True)
-    assert sum(told["two_done"]) == 190
+    assert sum(told["two_done"]) == done
 
 
 def test_a_lost_worker_s_scan_is_done_by_the_other(tmp_path):

@@ -398,15 +398,3 @@ class TestNoRoom:
         [outcome] = do(cohort(3), small_disk / "out", fast)
         assert outcome.last
         assert "cannot write to" in outcome.reason
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 200 kB; skips where mounting is not allowed."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("cannot mount a tmpfs here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import tempfile
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from .messages import Progress, complain, steady_stderr
-from .reconstruct import Run, in_bytes, load, share, terminated_as_interrupted
+from .reconstruct import Run, in_bytes, load, part_of, share, terminated_as_interrupted
 
 if TYPE_CHECKING:
     from ..cohort import Item
@@ -33,10 +34,12 @@ class SpacedLabels(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Write the option before every label."""
         spread, option = list[str](), ""
-        for n, word in enumerate(args):
+        for before, word in zip(["", *args], args, strict=False):
             if word.startswith("-"):
-                option = word if word in _LABELS else ""
-            elif option and args[n - 1] not in _LABELS:
+                if before in _LABELS:
+                    raise typer.BadParameter(f"{before} needs a label before {word}", ctx=ctx)
+                option = next((name for name in _LABELS if word.partition("=")[0] == name), "")
+            elif option and before not in _LABELS:
                 spread.append(option)
             spread.append(word)
         return super().parse_args(ctx, spread)
@@ -69,6 +72,9 @@ def command(
     bids_filter_file: Annotated[
         Path | None, typer.Option(help='JSON, as fMRIPrep\'s: {"t1w": {"session": "01"}}.')
     ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Part i/n of the scans, from 1; auto: of a SLURM array's task.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
     weights: Annotated[
         str | None,
@@ -89,24 +95,31 @@ def command(
 
     Started again, it does what is not finished. Exit code: 0 all done, 1 some scans failed, 2 wrong use.
     """
-    from ..cohort.bids import describe, processes_within, read_queries, select
-    from ..cohort.group import write_group
+    from ..cohort import shard_of
+    from ..cohort.bids import processes_within, select
+    from ..cohort.derivative import require_own
+    from ..cohort.queries import read_queries
     from ..scan import ScanError
 
     try:
         if bids_dir.resolve() == out.resolve():
             raise ScanError("OUT is BIDS_DIR: choose another folder, such as BIDS_DIR/derivatives/sanum")
         if level is Level.group:
-            chosen = (participant_label, session_label, bids_filter_file)
-            if any(chosen):
-                raise ScanError("group takes all results in OUT: leave labels and filters out")
-            for path in write_group(bids_dir, out):
-                typer.echo(path)
+            if any((participant_label, session_label, bids_filter_file, shard)):
+                raise ScanError("group takes all results in OUT: leave labels, filters and shards out")
+            _group(bids_dir, out)
             return
         items = select(
             bids_dir, participants=participant_label or (), sessions=session_label or (),
-            queries=read_queries(bids_filter_file) if bids_filter_file else None,
+            queries=read_queries(bids_filter_file, tell=complain) if bids_filter_file else None,
+            tell=complain,
         )  # fmt: skip
+        require_own(out)
+        part = part_of(shard, len(items))
+        items = shard_of(items, *part)
+        if not items:
+            complain("note: this part has no scans, because there are more parts than scans")
+            return
         processes = processes_within(items, nprocs, mem_gb)
         if processes < min(nprocs, len(items)):
             complain(f"note: {processes} of {nprocs} processes, so that memory stays below {mem_gb:g} GB")
@@ -115,18 +128,33 @@ def command(
         if work is not None:
             work.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(work.absolute())
-        describe(bids_dir, out)
         each_gb = mem_gb and mem_gb / processes
         _participant(
-            items, bids_dir, out, processes, device, weights, each_gb, overwrite=overwrite, quiet=quiet
+            items, part, bids_dir, out, processes, device, weights, each_gb, overwrite=overwrite, quiet=quiet
         )
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
 
 
+def _group(bids_dir: Path, out: Path) -> None:
+    from ..cohort.group import write_group
+    from ..scan import ScanError
+    from ..scan.names import shown
+
+    try:
+        for path in write_group(bids_dir, out, tell=complain):
+            typer.echo(shown(path))
+    except ScanError as error:
+        if not isinstance(error.__cause__, OSError):  # wrong use; else it could not be written
+            raise
+        complain(str(error))
+        raise typer.Exit(1) from None
+
+
 def _participant(
     items: "list[Item]",
+    part: tuple[int, int],
     bids_dir: Path,
     out: Path,
     processes: int,
@@ -138,26 +166,34 @@ def _participant(
     quiet: bool,
 ) -> None:
     from ..cohort import Settings, run, run_on_dask
-    from ..cohort.bids import described
-    from ..cohort.group import write_subjects
+    from ..cohort.derivative import describe, sidecars
+    from ..cohort.pages import write_subjects
     from ..learn.store import resolve
+    from ..scan import ScanError
 
     predictor = load(device, 0 if processes == 1 else share(processes), weights, mem_gb)
-    settings = Settings(overwrite=overwrite, memory=in_bytes(mem_gb))
+    settings = Settings(
+        overwrite=overwrite, memory=in_bytes(mem_gb), beside=partial(sidecars, root=bids_dir.absolute())
+    )
     code = 0
     with steady_stderr(), terminated_as_interrupted(), Progress(len(items), quiet=quiet) as progress:
-        if processes > 1:
-            how = (device, share(processes), weights and resolve(weights).absolute(), mem_gb)
-            work = run_on_dask(items, out, load, how, settings, workers=processes)
-        else:
-            work = run(
-                items, out, predictor, settings,
-                on_step=lambda item, step: progress.step(item.path.name, step),
-            )  # fmt: skip
         try:
-            Run(items, (1, 1), out, predictor, single=False).all(described(work, bids_dir, out), progress)
-        except typer.Exit as left:
-            code = left.exit_code
-        write_subjects(out)
+            describe(bids_dir, out)
+            if processes > 1:
+                how = (device, share(processes), weights and resolve(weights).absolute(), mem_gb)
+                work = run_on_dask(items, out, load, how, settings, workers=processes)
+            else:
+                work = run(
+                    items, out, predictor, settings,
+                    on_step=lambda item, step: progress.step(item.path.name, step),
+                )  # fmt: skip
+            try:
+                Run(items, part, out, predictor, single=False).all(work, progress)
+            except typer.Exit as left:
+                code = left.exit_code
+            write_subjects(out, {item.place.parts[0] for item in items}, tell=complain)
+        except (ScanError, OSError) as error:  # nothing can be written
+            complain(str(error))
+            code = 1
     if code:
         raise typer.Exit(code)

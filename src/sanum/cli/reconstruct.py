@@ -120,7 +120,7 @@ def command(
 
     try:
         items = expand(scans, output, _read_stdin() if Path("-") in scans else b"")
-        part = _part(shard, len(items))
+        part = part_of(shard, len(items))
         predictor = load(device, threads, weights, mem_gb)
         if executor is Executor.dask:
             _require_dask()
@@ -186,7 +186,7 @@ def share(workers: int) -> int:
     return max((os.cpu_count() or 1) // workers, 1)
 
 
-def _part(shard: str | None, count: int) -> tuple[int, int]:
+def part_of(shard: str | None, count: int) -> tuple[int, int]:
     """Which part of the scans, from 1, of how many; ValueError for what is none."""
     from ..cohort import slurm_shard
 

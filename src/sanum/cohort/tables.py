@@ -35,7 +35,7 @@ def write_tables(output: Path) -> list[tuple[str, str, str]]:
     ScanError
         They cannot be written.
     """
-    with _alone(output):
+    with alone(output):
         records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
         failed = sorted(failures(output, {results for results, _ in records}))
         _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
@@ -46,7 +46,7 @@ def write_tables(output: Path) -> list[tuple[str, str, str]]:
 
 def write_summary(output: Path, name: str, summary: Record) -> None:
     """Write what a run has to tell of itself into `output`, as JSON; `ScanError` if that cannot be."""
-    with _alone(output), atomic_path(output / name, overwrite=True) as temporary:
+    with alone(output), atomic_path(output / name, overwrite=True) as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
@@ -82,8 +82,8 @@ def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]])
 
 
 @contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Keep other runs from writing the same tables, and remove what a killed one left of them."""
+def alone(output: Path) -> Iterator[None]:
+    """Keep other runs from writing files about several scans, and remove what a killed one left of them."""
     path, run, began = output / STATE / "tables.lock", uuid.uuid4().hex, time.monotonic()
     try:
         while not lock.acquire(path, run):
@@ -95,8 +95,9 @@ def _alone(output: Path) -> Iterator[None]:
     except OSError as error:
         raise ScanError(f"cannot write to {shown(output)}: {reason_of(error)}") from error
     try:
-        for left in (*output.glob(".sanum-*.tsv"), *output.glob(".sanum-*.json")):
-            left.unlink(missing_ok=True)
+        for left in output.glob(".sanum-*"):
+            if left.is_file():  # folders are of scans, which have locks of their own
+                left.unlink(missing_ok=True)
         yield
     finally:
         lock.release(path)

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import threading
 import time
@@ -23,7 +24,7 @@ from ..methods.registry import Predictor
 from ..reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
 from ..scan import Scan, ScanError
 from ..scan.names import shown
-from ..scan.write import reason_of, settle
+from ..scan.write import reason_of, settle, together
 from . import lock, notes
 from .inputs import Item
 from .memory import Budget
@@ -63,6 +64,8 @@ class Settings:
     memory : int, optional
         Bytes that the process may take: larger scans are refused, and the network goes into slabs or to the
         CPU until it fits. Default: scans are not read ahead where less than they need is free.
+    beside : function, optional
+        Name and text of further files that belong to a scan's results, from its record.
     """
 
     space: Space = "input"
@@ -72,6 +75,7 @@ class Settings:
     report: bool = True
     keep_failures: bool = True
     memory: int | None = None
+    beside: Callable[[Item, Record], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ class _Stopped(BaseException):
     """The run ends; what is computed is of no use any more."""
 
 
-class _CannotLock(ScanError):
+class _CannotWrite(ScanError):
     """Nothing can be written where the results should go."""
 
 
@@ -232,6 +236,7 @@ class _Work:
                 and not otherwise
                 and is_finished(record, folder, item, report=how.report)
             ):
+                self._mend(item, record)
                 return self._end(item, Outcome(item, "finished", record))
             overwrite = how.overwrite or record is not None
             check_free(item.stem, folder, overwrite=overwrite)
@@ -240,7 +245,7 @@ class _Work:
             took = time.monotonic() - began
             return _Taken(item, scan, described, overwrite, otherwise, took, memory)
         except Exception as error:  # noqa: BLE001 a night's work does not end with one scan; it is told
-            return self._failed(item, error, began, writing=isinstance(error, _CannotLock))
+            return self._failed(item, error, began, writing=isinstance(error, _CannotWrite))
 
     def _require_inside(self, folder: Path) -> None:
         real, inside = os.path.realpath(folder), os.path.realpath(self.output)
@@ -301,8 +306,10 @@ class _Work:
             return Outcome(item, "busy")
         try:
             record = make_record(made.result, item.path, made.taken.described, self.decides, report=report)
-            folder = self.output / item.place
-            made.result.save(folder, overwrite=made.taken.overwrite, report=report, record=record)
+            folder, beside = self.output / item.place, self._beside(item, record)
+            made.result.save(
+                folder, overwrite=made.taken.overwrite, report=report, record=record, beside=beside
+            )
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(item, error, began, writing=True)
         outcome = Outcome(
@@ -316,6 +323,27 @@ class _Work:
     def locks(self) -> list[Path]:
         """The locks that are held."""
         return [self.lock_path(item) for item in list(self.held)]
+
+    def _beside(self, item: Item, record: Record) -> dict[str, str]:
+        beside = self.settings.beside(item, record) if self.settings.beside else {}
+        for path in (self.output / item.place / name for name in beside):
+            if path.is_dir():
+                raise ScanError(f"{shown(path)} is a folder where a file should go: move it away")
+        return beside
+
+    def _mend(self, item: Item, record: Record) -> None:
+        """Write what belongs beside finished results and is not there, or not so."""
+        folder, beside = self.output / item.place, self._beside(item, record)
+        if all(_holds(folder / name, text) for name, text in beside.items()):
+            return
+        last = record_name(item.stem)
+        texts = {**beside, last: json.dumps(record, indent=2) + "\n"}
+        try:
+            with together(folder, item.stem, last=last) as hidden:
+                for name, text in texts.items():
+                    (hidden / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise _CannotWrite(f"cannot write to {shown(folder)}: {reason_of(error)}") from error
 
     def release_all(self) -> None:
         """Release the locks of scans that were not brought to an end."""
@@ -348,9 +376,9 @@ class _Work:
             check_free(item.stem, self.output / item.place, overwrite=True)
             mine = lock.acquire(self.lock_path(item), self.name)
         except ScanError as error:
-            raise _CannotLock(str(error)) from error
+            raise _CannotWrite(str(error)) from error
         except OSError as error:
-            raise _CannotLock(f"cannot write to {shown(self.output)}: {reason_of(error)}") from error
+            raise _CannotWrite(f"cannot write to {shown(self.output)}: {reason_of(error)}") from error
         if mine:
             self.held.add(item)
         return mine
@@ -381,6 +409,10 @@ def _budget(settings: Settings, predictor: Predictor, at_once: int) -> Budget:
 def steps_of(predictor: Predictor) -> tuple[str, ...]:
     """What a method did to fit into memory."""
     return () if predictor.fitting is None else tuple(predictor.fitting.taken)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _key(item: Item) -> str:

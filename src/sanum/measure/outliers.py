@@ -7,20 +7,34 @@ LIMIT = 3.5
 FEWEST = 5
 
 
-def robust_z(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Robust z = 0.6745 (x − median) / MAD, where MAD is the median of |x − median|.
+def robust_z(values: npt.ArrayLike, *, smallest: float = 0.0) -> npt.NDArray[np.float64]:
+    """Robust z = (x − median) / s, with a spread s that outliers hardly move.
 
-    |z| above `LIMIT` is the usual rule (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
-    nan is left out and stays nan. Fewer than `FEWEST` values, or values of which more than half are the
-    same, are not judged: all nan.
+    s = 1.4826 MAD, where MAD is the median of |x − median|; |z| above `LIMIT` is the usual rule. Where more
+    than half of the values are the same, MAD is 0, and s = 1.2533 times the mean of |x − median|. Both have
+    unit z for a normal sample (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
 
+    nan is left out and stays nan. Fewer than `FEWEST` values are not judged: all nan.
+
+    Parameters
+    ----------
+    values : (n,) array
+    smallest : float
+        s is at least this, in the unit of `values`. Among n − 1 equal values the last one has z = n / 1.25
+        however little it differs, so that it would stand apart from n = 5 on: this says what is a trifle.
+
+    Examples
+    --------
     >>> robust_z([1, 2, 3, 4, 100]).round(1).tolist()
     [-1.3, -0.7, 0.0, 0.7, 65.4]
+    >>> robust_z([0, 0, 0, 0, 0, 0, 0, 0, 0, 8]).round(1).tolist()[-2:]
+    [0.0, 8.0]
     """
     x = np.asarray(values, dtype=np.float64)
     known = x[np.isfinite(x)]
     if known.size < FEWEST:
         return np.full_like(x, np.nan)
-    median = np.median(known)
-    mad = np.median(np.abs(known - median))
-    return 0.6745 * (x - median) / mad if mad > 0 else np.full_like(x, np.nan)
+    away = np.abs(known - np.median(known))
+    spread = max(1.482602 * np.median(away) or 1.253314 * away.mean(), smallest)
+    apart = x - np.median(known)
+    return apart / spread if spread > 0 else apart

@@ -1,12 +1,15 @@
 """Pages about more than one scan: of a subject, and of a cohort. Self-contained, as the report is."""
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from .figures import to_png
 from .html import UNKNOWN, page, text
@@ -26,13 +29,15 @@ STYLE = """
 .many .number { text-align: right; }
 .out { color: #8a3d05; font-weight: 700; }
 .montage { display: flex; flex-wrap: wrap; gap: 12px; padding: 0; margin: 0; list-style: none; }
-.montage + .kind, .many + .kind { margin-top: .6rem; }
+.montage + .kind, .scroll + .kind { margin-top: .6rem; }
 .montage li { background: #0d1117; border-radius: 4px; padding: 6px; max-width: 100%; }
 .montage a, .montage span { display: block; color: #e6edf3; font-size: .8rem; text-decoration: none; }
 .montage img, .wide img { display: block; max-width: 100%; height: auto; border-radius: 2px; }
+.montage span { contain: inline-size; min-width: 8rem; overflow-wrap: anywhere; }
 .montage .flag { color: #ffb86b; }
 .wide img { background: #0d1117; }
-.light img { background: #fff; }
+.light { overflow-x: auto; }
+.light img { background: #fff; min-width: 44rem; }
 """
 
 
@@ -52,7 +57,7 @@ class Row:
     numbers : dict of str to float
         By the names of `MEASURES`; nan: not known.
     picture : bytes
-        JPEG.
+        JPEG; empty: there is none.
     warnings : tuple of str
     more : dict of str to str
         Columns of the participants' table.
@@ -89,7 +94,9 @@ def render_subject(subject: str, rows: Sequence[Row]) -> str:
     return page(subject, f"sanum · {_count(len(rows), 'scan')}", "".join(parts) + how, STYLE)
 
 
-def render_group(title: str, rows: Sequence[Row], notes: Sequence[str], rule: str) -> str:
+def render_group(
+    title: str, rows: Sequence[Row], notes: Sequence[str], rule: str, unjudged: Sequence[str] = ()
+) -> str:
     """Page of a cohort: what stands apart, distributions, a picture of every scan, and all numbers.
 
     Parameters
@@ -98,6 +105,8 @@ def render_group(title: str, rows: Sequence[Row], notes: Sequence[str], rule: st
         Shown in a box on top.
     rule : str
         How outliers were found.
+    unjudged : sequence of str
+        Measures of a contrast in which nothing can be said to stand apart.
     """
     subjects = len({row.subject for row in rows})
     kind = f"sanum · {_count(subjects, 'subject')}, {_count(len(rows), 'scan')}"
@@ -112,7 +121,7 @@ def render_group(title: str, rows: Sequence[Row], notes: Sequence[str], rule: st
         f"""{box}<section>
 <h2>Scans that stand apart</h2>
 {_outliers(rows)}
-<p class="kind">{text(rule)} Look at them first; standing apart is no diagnosis.</p>
+{_unjudged(unjudged)}<p class="kind">{text(rule)} Look at them first; standing apart is no diagnosis.</p>
 </section>
 <section>
 <h2>Distributions</h2>
@@ -163,10 +172,9 @@ def distributions(rows: Sequence[Row]) -> Figure:
         ax.set_xticks(range(len(contrasts)), [c.replace(" (guessed)", "\n(guessed)") for c in contrasts],
                       fontsize=8.5, parse_math=False)  # fmt: skip
         ax.set_xlim(-0.6, len(contrasts) - 0.4)
-        if name == "anomaly_ml":
-            ax.set_yscale("symlog", linthresh=1.0)
-            ax.yaxis.set_major_formatter("{x:g}")
         ax.margins(y=0.12)
+        if name == "anomaly_ml":
+            _from_nothing(ax, max((v for row in rows if np.isfinite(v := row.numbers[name])), default=0.0))
         ax.tick_params(colors="#3d4956", labelsize=8.5)
         ax.grid(axis="y", color=LINE, linewidth=0.8)
         ax.set_axisbelow(True)
@@ -182,6 +190,15 @@ _PLACES = (
 )
 _WIDE = f"{_PLACES} Axial, coronal, sagittal. Radiological convention."
 _TILE = f"{_PLACES} Radiological convention. Pictures lead to the subjects' pages."
+
+
+def _from_nothing(ax: Axes, most: float) -> None:
+    """Axis of volumes: from 0, linear up to 1 mL and logarithmic above; points at 0 are whole."""
+    ax.set_yscale("symlog", linthresh=1.0)
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_ylim(0, max(1.0, 1.5 * most))
+    for points in ax.collections:
+        points.set_clip_on(False)
 
 
 def _spread(count: int) -> npt.NDArray[np.float64]:
@@ -200,9 +217,15 @@ def _count(number: int, what: str) -> str:
 
 
 def _picture(row: Row, what: str) -> str:
+    if not row.picture:
+        return "<span>no picture</span>"
     data = base64.b64encode(row.picture).decode("ascii")
     alt = f"{row.name}: {what}; scan with anomaly, and healthy anatomy"
-    return f'<img alt="{text(alt)}" src="data:image/jpeg;base64,{data}">'
+    width, height = Image.open(io.BytesIO(row.picture)).size
+    return (
+        f'<img loading="lazy" decoding="async" width="{width}" height="{height}" alt="{text(alt)}" '
+        f'src="data:image/jpeg;base64,{data}">'
+    )
 
 
 def _warned(row: Row) -> str:
@@ -229,7 +252,14 @@ def _outliers(rows: Sequence[Row]) -> str:
     if not lines:
         return "<p>None.</p>"
     head = '<th>Scan</th><th>Measure</th><th class="number">Value</th><th class="number">Robust z</th>'
-    return f'<table class="many"><thead><tr>{head}</tr></thead>\n<tbody>\n{lines}</tbody></table>'
+    return (
+        f'<div class="scroll"><table class="many"><thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{lines}</tbody></table></div>"
+    )
+
+
+def _unjudged(names: Sequence[str]) -> str:
+    return f"<p>Not judged, for want of scans: {text(', '.join(names))}.</p>\n" if names else ""
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -10,11 +10,13 @@ EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd
 LONGEST_STEM = 150
 """Bytes; leaves room below the 255 of most file systems for what the outputs add."""
 
-_ORDER = (
+ENTITIES = (
     *("sub", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir"),
     *("run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording"),
     *("chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
 )
+"""Of BIDS names, by their short keys and in the order that they have in names."""
+
 _BIDS = re.compile(r"sub-[A-Za-z0-9+]+(_[a-z]+-[A-Za-z0-9+]+)*(_[A-Za-z0-9]+)?")
 _SUFFIXES = {
     **{s.lower(): s for s in ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "CT", "UNIT1", "dwi", "bold", "pet")},
@@ -52,8 +54,8 @@ def stem_of(path: str | Path) -> str:
         entities.pop("desc", None)
         if suffix:
             entities["acq"] = entities.get("acq", "") + suffix
-        known = {key: place for place, key in enumerate(_ORDER)}
-        keys = sorted(entities, key=lambda key: known.get(key, len(_ORDER)))
+        known = {key: place for place, key in enumerate(ENTITIES)}
+        keys = sorted(entities, key=lambda key: known.get(key, len(ENTITIES)))
         name = "_".join(f"{key}-{entities[key]}" for key in keys)
     return _shortened(name)
 
