@@ -76,7 +76,7 @@ def files(tmp_path_factory):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 def test_reading_takes_the_voxels_once(files):
-    """At its peak; twice as much came before. Where voxels are not finite, a mask of one byte each is added."""
+    """At its peak, where it was twice. Voxels that are not finite add a mask of one byte for each."""
     paths = sorted(p for p in files.iterdir() if p.stem.split(".")[0] != "small")
     words = [sys.executable, "-W", "ignore", "-c", GROWTH, files / "small.nii.gz", *paths]
     at_once_back = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "100000"}  # to the system, what is freed

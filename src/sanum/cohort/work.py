@@ -254,17 +254,7 @@ class _Work:
 
     def _end(self, item: Item, outcome: Outcome) -> Outcome:
         """Note a failure, or that it is one no more, and unlock."""
-        note = self.output / STATE / f"{_key(item)}.failed.json"
-        part = note.with_suffix(".part")  # a name that the next run finds, if this one is killed
-        with suppress(OSError):
-            if outcome.state != "failed":
-                note.unlink(missing_ok=True)
-                part.unlink(missing_ok=True)
-            elif self.settings.keep_failures:
-                told = {"path": os.path.abspath(item.path), "reason": outcome.reason}
-                part.parent.mkdir(parents=True, exist_ok=True)
-                part.write_text(json.dumps(told) + "\n", encoding="utf-8")
-                part.replace(note)
+        note_outcome(outcome, self.output, self.settings)
         if item in self.held:
             self._release(item)
         return outcome
@@ -290,6 +280,21 @@ class _Work:
 
     def _lock_path(self, item: Item) -> Path:
         return self.output / STATE / f"{_key(item)}.lock"
+
+
+def note_outcome(outcome: Outcome, output: Path, settings: Settings) -> None:
+    """Leave a note of a scan that failed, or take away that of one that did before, if it can be written."""
+    note = output / STATE / f"{_key(outcome.item)}.failed.json"
+    part = note.with_suffix(".part")  # a name that the next run finds, if this one is killed
+    with suppress(OSError):
+        if outcome.state != "failed":
+            note.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
+        elif settings.keep_failures:
+            told = {"path": os.path.abspath(outcome.item.path), "reason": outcome.reason}
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(told) + "\n", encoding="utf-8")
+            part.replace(note)
 
 
 def _key(item: Item) -> str:
