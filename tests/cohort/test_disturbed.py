@@ -26,21 +26,3 @@ def test_nothing_is_lost_or_half_written(tmp_path, command, how):
     assert (told["killed_code"], told["killed_same"]) == (1, True)
     assert (told["two_codes"], told["two_same"]) == ([1, 1], True)
     assert sum(told["two_done"]) == done
-
-
-def test_a_lost_worker_s_scan_is_done_by_the_other(tmp_path):
-    """Two processes of Dask, one killed with SIGKILL while it computes: every scan is done, each once."""
-    pytest.importorskip("distributed")
-    words = [sys.executable, Path(__file__).with_name("lost_worker.py"), tmp_path, "8"]
-    ran = subprocess.run(list(map(str, words)), capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    names = [f"sub-{n:03d}" for n in range(8)]
-    assert told.pop("states").count("failed") == 1  # "finished" is one whose worker was lost with its answer
-    assert told == {
-        "told": names,
-        "killed": True,
-        "computed": [name for name in names if name != "sub-001"],
-        "records": 7,
-        "locks": 0,
-    }

@@ -116,6 +116,27 @@ def test_double_becomes_single(tmp_path, voxels, saved):
     np.testing.assert_allclose(scan.voxels, voxels / 7, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", "<u1", "<i4", ">f4", "<f8"])
+@pytest.mark.parametrize("scaling", [(1.0, 0.0), (0.3, 0.0), (1.0, -7.0), (-0.01, 2.5)])
+def test_voxels_are_those_of_the_whole_file_at_once(tmp_path, voxels, name, dtype, scaling, patched):
+    """To the last bit, of one volume and of the second of two."""
+    series = np.stack([voxels // 4, voxels // 5], -1)
+    for shown in (series[..., 0], series):
+        header = nib.Nifti1Header(endianness=dtype[0])
+        header.set_data_dtype(dtype[1:])
+        nib.save(nib.Nifti1Image(shown, np.eye(4), header), tmp_path / name)
+        patched(tmp_path / name, (112, f"{dtype[0]}2f", *scaling))
+        one = shown if shown.ndim == 3 else shown[..., 1]
+        slope, intercept = np.float32(scaling).astype(np.float64)
+        truth = one.astype(dtype)
+        if scaling != (1.0, 0.0):
+            truth = (truth.astype(np.float64) * slope + intercept).astype(np.float32)
+        read_back = read(tmp_path / name, volume=None if shown.ndim == 3 else 1).voxels
+        assert read_back.dtype == (np.float32 if truth.dtype.kind == "f" else truth.dtype.newbyteorder("="))
+        assert read_back.tobytes() == truth.astype(read_back.dtype).tobytes()
+
+
 def test_contrast_comes_from_the_name(tmp_path, voxels, saved):
     assert read(saved(tmp_path / "sub-1_FLAIR.nii.gz", voxels)).contrast == "FLAIR"
     assert read(saved(tmp_path / "scan.nii.gz", voxels)).contrast is None

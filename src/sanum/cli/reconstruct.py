@@ -297,8 +297,10 @@ class Run:
         from ..scan import ScanError
 
         done = [outcome for outcome in self.outcomes if outcome.state == "done"]
-        if not self.outcomes or (self.single and not done):
+        if self.single and not done:
             return True
+        if not self.outcomes and not self.output.is_dir():
+            return True  # interrupted before the first was done, or told of
         number, parts = self.part
         name = "run.json" if parts == 1 else f"run-{number}of{parts}.json"
         try:

@@ -361,11 +361,7 @@ class _Work:
 
     def _end(self, item: Item, outcome: Outcome) -> Outcome:
         """Note a failure, or that it is one no more, and unlock."""
-        with suppress(OSError):
-            if outcome.state != "failed":
-                notes.forget(item, self.output)
-            elif self.settings.keep_failures:
-                notes.remember(item, outcome.reason, self.output)
+        note_outcome(outcome, self.output, self.settings)
         self.budget.give(item)
         if item in self.held:
             self._release(item)
@@ -413,6 +409,15 @@ def steps_of(predictor: Predictor) -> tuple[str, ...]:
 
 def _holds(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
+
+
+def note_outcome(outcome: Outcome, output: Path, settings: Settings) -> None:
+    """Leave a note of a scan that failed, or take away that of one that did before, if it can be written."""
+    with suppress(OSError):
+        if outcome.state != "failed":
+            notes.forget(outcome.item, output)
+        elif settings.keep_failures:
+            notes.remember(outcome.item, outcome.reason, output)
 
 
 def _key(item: Item) -> str:

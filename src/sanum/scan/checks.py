@@ -137,7 +137,8 @@ def is_hounsfield(voxels: npt.NDArray[Any]) -> bool:
     """
     if voxels.min() >= HOUNSFIELD_BELOW or voxels.max() <= 20:
         return False
-    return float(((voxels > 0) & (voxels <= 100)).mean()) >= 0.01
+    soft = sum(np.count_nonzero((part > 0) & (part <= 100)) for part in voxels.T)
+    return soft / voxels.size >= 0.01
 
 
 def usable_scan(
@@ -148,19 +149,22 @@ def usable_scan(
     path: Path | None,
     what: str,
     warnings: tuple[str, ...] = (),
+    ours: bool = False,
 ) -> Scan:
     """Build a checked `Scan`: finite, not constant, native dtype, contrast in keeping with the values.
 
     Parameters
     ----------
     voxels : (X, Y, Z) array
-        Never written to. Integers keep their dtype; floating-point values become float32.
+        Integers keep their dtype; floating-point values become float32.
     affine : (4, 4) array or None
         Voxel index to world mm, RAS+.
     contrast, path, warnings
         As in `Scan`.
     what : str
         Name for messages.
+    ours : bool
+        Nobody else has `voxels`, so that they may be written to.
 
     Raises
     ------
@@ -182,7 +186,8 @@ def usable_scan(
             )
         low, high = voxels.min(where=finite, initial=np.inf), voxels.max(where=finite, initial=-np.inf)
         background = voxels.dtype.type(0 if low <= 0 <= high else low)
-        voxels = np.where(finite, voxels, background)
+        voxels = voxels if ours else voxels.copy(order="K")
+        np.copyto(voxels, background, where=np.logical_not(finite, out=finite))
         warnings = (*warnings, f"{broken} voxels were NaN or infinite and were set to {background:g}")
     if low == high:
         raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image of a head")

@@ -80,7 +80,9 @@ def read_dicom(folder: Path) -> Scan:
         affine, warnings = _affine(slices, what)
         voxels = read_pixels([one.path for one in slices], size)
         contrast = _contrast(slices[0].header, folder)
-    return usable_scan(voxels, affine, contrast=contrast, path=folder, what=what, warnings=warnings)
+    return usable_scan(
+        voxels, affine, contrast=contrast, path=folder, what=what, warnings=warnings, ours=True
+    )
 
 
 def holds_dicom(folder: Path) -> bool:

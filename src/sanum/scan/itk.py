@@ -110,6 +110,7 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
         path=path,
         what=what,
         warnings=() if header.has_orientation else (UNKNOWN_SIDES,),
+        ours=True,
     )
 
 
@@ -127,7 +128,15 @@ def _volume(
     if len(size) > 3:
         reader.SetExtractIndex([0, 0, 0, index or 0])
         reader.SetExtractSize([*size[:3], 0])
-    return sitk.GetArrayFromImage(reader.Execute()).T, affine
+    return np.asarray(_Pixels(reader.Execute())).T, affine
+
+
+class _Pixels:
+    """An image's own memory for an array, which keeps the image; ITK's copies would hold the voxels twice."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        self.image = image
+        self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__
 
 
 def _check_pixels(reader: sitk.ImageFileReader, what: str) -> None:

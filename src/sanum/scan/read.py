@@ -18,6 +18,7 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHError
 from nibabel.imageglobals import logger as nibabel_logger
+from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
@@ -194,6 +195,7 @@ def _from_nibabel(
         path=path,
         what=what,
         warnings=() if oriented else (UNKNOWN_SIDES,),
+        ours=isinstance(dataobj, ArrayProxy),
     )
 
 
@@ -228,20 +230,21 @@ def _read_to_checksum(stream: Any, end: int, what: str) -> None:
 
 
 def _values(proxy: Any, index: int | None) -> npt.NDArray[Any]:
-    """Voxels (X, Y, Z, …) of one volume; scaled ones as float32, slice by slice to spare memory."""
-    if index is not None:
-        return np.asanyarray(proxy[:, :, :, index])
-    if not isinstance(proxy, ArrayProxy):
-        return np.asanyarray(proxy)
-    raw = proxy.get_unscaled()
+    """Voxels (X, Y, Z) of one volume; from disk slice by slice, so that they are in memory only once."""
+    if type(proxy) is not ArrayProxy or proxy.order != "F":  # what derives from it scales in its own ways
+        return np.asanyarray(proxy if index is None else proxy[:, :, :, index])
     slope, intercept = float(proxy.slope), float(proxy.inter)
-    if (slope, intercept) == (1.0, 0.0):
-        return raw
-    raw = raw.reshape(raw.shape[:3])
-    scaled = np.empty(raw.shape, np.float32, order="F")
-    for k in range(raw.shape[2]):
-        scaled[..., k] = raw[..., k].astype(np.float64) * slope + intercept
-    return scaled
+    scaled = (slope, intercept) != (1.0, 0.0)
+    shape, dtype = proxy.shape[:3], proxy.dtype
+    single = scaled or dtype.kind == "f"
+    voxels = np.empty(shape, np.float32 if single else dtype.newbyteorder("="), order="F")
+    length = shape[0] * shape[1] * dtype.itemsize
+    with ImageOpener(proxy.file_like) as stream:
+        stream.seek(int(proxy.offset) + (index or 0) * shape[2] * length)
+        for k in range(shape[2]):
+            raw = np.frombuffer(stream.read(length), dtype).reshape(shape[:2], order="F")
+            voxels[..., k] = raw.astype(np.float64) * slope + intercept if scaled else raw
+    return voxels
 
 
 @contextmanager
