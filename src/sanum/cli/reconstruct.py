@@ -293,7 +293,7 @@ class Run:
 
     def _write_files(self) -> bool:
         """Write `run.json` and, of several scans, the tables; returns whether that went well."""
-        from ..cohort import write_summary, write_tables
+        from ..cohort import update_tables, write_summary
         from ..scan import ScanError
 
         done = [outcome for outcome in self.outcomes if outcome.state == "done"]
@@ -306,7 +306,7 @@ class Run:
         try:
             write_summary(self.output, name, self._summary())
             if not self.single or (self.output / "volumes.tsv").exists():
-                write_tables(self.output)
+                update_tables(self.output)
         except ScanError as error:
             complain(str(error))
             return False

@@ -2,7 +2,7 @@
 
 from .cluster import ClusterError, run_on_dask
 from .inputs import Item, expand, names_of, names_one, shard_of, slurm_shard
-from .tables import write_summary, write_tables
+from .tables import update_tables, write_summary, write_tables
 from .work import Outcome, Settings, run
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "run_on_dask",
     "shard_of",
     "slurm_shard",
+    "update_tables",
     "write_summary",
     "write_tables",
 ]

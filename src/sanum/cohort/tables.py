@@ -20,11 +20,12 @@ from .lists import RESULTS_FOLDER
 from .notes import STATE, failures
 from .record import Record, read_record
 
+_NAMES = ("volumes.tsv", "qc.tsv", "failed.tsv")
 _VOLUMES = ("path", "results", "brain_ml", "anomaly_ml")
 _QC = ("path", "results", "contrast", "mean_uncertainty", "warnings", "report")
 _FAILED = ("path", "reason", RESULTS_FOLDER)
 _RECORD = "_record.json"  # reconstruction.record_name
-_PATIENCE_S = 60.0
+_PATIENCE_S = 900.0  # of 100,000 scans the tables take a minute on a local disk
 
 
 def write_tables(output: Path) -> list[tuple[str, str, str]]:
@@ -36,12 +37,56 @@ def write_tables(output: Path) -> list[tuple[str, str, str]]:
         They cannot be written.
     """
     with alone(output):
-        records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
-        failed = sorted(failures(output, {results for results, _ in records}))
-        _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
-        _write(output / "qc.tsv", _QC, (_qc(*found) for found in records))
-        _write(output / "failed.tsv", _FAILED, failed)
+        return _write_all(output)
+
+
+def update_tables(output: Path) -> None:
+    """Write the three tables, unless another run has begun them after this was asked for.
+
+    So many runs that end together do not each read all records, one after the other. The time of a table is
+    that of what it knows.
+
+    Raises
+    ------
+    ScanError
+        They cannot be written.
+    """
+    asked = _clock(output)
+    with alone(output):
+        if not all(_time_of(output / name) >= asked for name in _NAMES):
+            _write_all(output)
+
+
+def _write_all(output: Path) -> list[tuple[str, str, str]]:
+    began = _clock(output)
+    records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
+    failed = sorted(failures(output, {results for results, _ in records}))
+    _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
+    _write(output / "qc.tsv", _QC, (_qc(*found) for found in records))
+    _write(output / "failed.tsv", _FAILED, failed)
+    for name in _NAMES:
+        os.utime(output / name, ns=(began, began))
     return failed
+
+
+def _clock(output: Path) -> int:
+    """Now in ns, by the clock of the file system, which all machines share."""
+    probe = output / f".sanum-{uuid.uuid4().hex}.clock"
+    try:
+        descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY)
+        now = os.fstat(descriptor).st_mtime_ns
+        os.close(descriptor)
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise ScanError(f"cannot write to {shown(output)}: {reason_of(error)}") from error
+    return now
+
+
+def _time_of(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def write_summary(output: Path, name: str, summary: Record) -> None:
@@ -91,7 +136,7 @@ def alone(output: Path) -> Iterator[None]:
                 raise ScanError(
                     f"cannot write the tables in {shown(output)}: another run does not end with them"
                 )
-            time.sleep(0.05)
+            time.sleep(min(0.05 + (time.monotonic() - began) / 10, 2))
     except OSError as error:
         raise ScanError(f"cannot write to {shown(output)}: {reason_of(error)}") from error
     try:

@@ -160,18 +160,22 @@ def run(
             for item in items:
                 under_way.append(pool.submit(work.do, item, on_step))
                 if len(under_way) == work.at_once + 2:
-                    yield under_way.popleft().result()
+                    yield (outcome := under_way.popleft().result())
+                    if outcome.last:
+                        break
             while under_way:
                 yield under_way.popleft().result()
 
         try:
+            last = False
             for outcome in done(items):
                 if outcome.state == "busy":
                     busy.append(outcome.item)
-                else:
+                elif not (last and outcome.last):  # the same reason once is enough
                     yield outcome
-                if outcome.last:
-                    return
+                last |= outcome.last
+            if last:
+                return
             lock.wait_for_makers(map(work.lock_path, busy))
             yield from done(busy)
         finally:

@@ -1,0 +1,63 @@
+"""The tables of all scans, when many runs end together."""
+
+import os
+
+import pytest
+
+from sanum.cohort import Settings, expand, run, tables, update_tables, write_tables
+from sanum.scan import ScanError
+
+
+@pytest.fixture
+def out(cohort, fast, tmp_path):
+    out = tmp_path / "out"
+    assert all(o.state == "done" for o in run(expand([cohort(3)], out), out, fast, Settings(report=False)))
+    return out
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """How often all records were read."""
+    read, seen = tables.records_below, []
+
+    def counted(output):
+        seen.append(output)
+        yield from read(output)
+
+    monkeypatch.setattr(tables, "records_below", counted)
+    return seen
+
+
+def test_tables_that_were_begun_later_are_left_as_they_are(out, readings, monkeypatch):
+    """As when another run wrote them between the asking and the lock."""
+    asked = tables._clock(out)
+    write_tables(out)
+    with monkeypatch.context() as then:
+        then.setattr(tables, "_clock", lambda _: asked)
+        update_tables(out)
+    assert len(readings) == 1
+    assert (out / "volumes.tsv").read_text().count("\n") == 4
+    update_tables(out)  # asked for after they were begun
+    assert len(readings) == 2
+
+
+def test_a_row_that_somebody_took_out_comes_back(out):
+    write_tables(out)
+    before = (out / "volumes.tsv").read_text()
+    (out / "volumes.tsv").write_text(before.splitlines()[0] + "\n")
+    update_tables(out)
+    assert (out / "volumes.tsv").read_text() == before
+
+
+def test_where_nothing_can_be_written_one_sentence_says_so(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(ScanError, match="cannot write to"):
+        update_tables(tmp_path / "out")
+
+
+def test_the_time_of_a_table_is_that_of_what_it_knows(out):
+    now = tables._clock(out)
+    write_tables(out)
+    times = {os.stat(out / name).st_mtime_ns for name in tables._NAMES}
+    assert len(times) == 1
+    assert times.pop() >= now
