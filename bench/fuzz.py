@@ -112,7 +112,7 @@ def _dicom(folder: Path, voxels: np.ndarray, syntax: str, compressor: str = "") 
         one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         one.PixelData = pixels.tobytes()
         if syntax == RLELossless:
-            one.compress(RLELossless)
+            one.compress(RLELossless, generate_instance_uid=False)  # which is random
         if compressor:
             writer = sitk.ImageFileWriter()
             writer.SetImageIO("GDCMImageIO")

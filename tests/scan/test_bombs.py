@@ -36,6 +36,16 @@ def test_ten_thousand_damaged_files():
     assert re.search(r"^10000 inputs, 0 failures", ran.stdout, re.MULTILINE)
 
 
+def test_a_number_makes_its_input_again():
+    code = (
+        "import sys, zlib; sys.path.insert(0, 'bench'); import fuzz\n"
+        "valid = fuzz.seeds()\n"
+        "print(zlib.crc32(repr([fuzz.damaged(n, valid) for n in range(2 * len(valid))]).encode()))\n"
+    )
+    ran = [subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT) for _ in range(2)]
+    assert ran[0].stdout == ran[1].stdout != b""
+
+
 def test_the_fuzzer_sees_failures():
     """Another exception, too much memory, and a crash."""
     code = (
@@ -236,6 +246,23 @@ def test_a_file_of_empty_tags_is_left_soon(tmp_path, refusal):
 def test_a_deflated_file_is_refused(tmp_path, refusal):
     slice_file(tmp_path / "slice", pydicom.uid.DeflatedExplicitVRLittleEndian)
     assert "slice is a deflated DICOM file" in refusal(tmp_path)
+
+
+def test_a_damaged_rle_frame_is_left_to_pydicom(tmp_path, refusal):
+    """GDCM, which was tried next, divided by zero and ended the process."""
+    for k in range(2):
+        slice_file(tmp_path / f"slice{k}")
+        one = open_dicom(tmp_path / f"slice{k}", pixels=True)
+        one.ImagePositionPatient, one.ImageOrientationPatient = [0, 0, k], [1, 0, 0, 0, 1, 0]
+        one.PixelSpacing, one.SamplesPerPixel, one.PhotometricInterpretation = [1, 1], 1, "MONOCHROME2"
+        one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
+        one.PixelData = np.arange(30, dtype=np.uint16).tobytes()
+        one.compress(pydicom.uid.RLELossless)
+        frame = bytearray(one.PixelData)
+        at = frame.index(struct.pack("<2I", 2, 64))
+        one.PixelData = bytes(frame[:at] + bytes(12) + frame[at + 12 :])
+        one.save_as(tmp_path / f"slice{k}")
+    assert "has damaged or missing pixels" in refusal(tmp_path)
 
 
 JPEG = b"\xff\xd8\xff\xe0\0\4ab\xff\xc3\0\x0b\x10\xff\xdc\xff\xdd\1\0\0\0"
