@@ -1,5 +1,6 @@
-"""Workers from a batch system, as docs/cohorts.md gets them."""
+"""The Python of docs/cohorts.md for SLURM, PBS and SGE, with commands that run the jobs on this machine."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,37 +9,56 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "cohorts.md"
-WORK = """
-from dask.distributed import Client
+pytest.importorskip("dask_jobqueue")
 
-with Client(cluster.scheduler_address) as client:
-    client.wait_for_workers(1, timeout=300)
-    threads = client.nthreads().values()
-    assert client.submit(sum, (1, 2)).result() == 3
-print("threads", *threads)
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "cohorts.md"
+SUBMIT = '#!/bin/sh\nsetsid sh "$1" >"$1.log" 2>&1 &\necho "job $!"\n'
+CANCEL = '#!/bin/sh\nkill -- "-$1"\n'
+WORK = """
+import json, sys
+from pathlib import Path
+from on_dask import main
+print(json.dumps(cluster.job_script()))
+main(Path(sys.argv[1]), 8, "plain", cluster.scheduler_address)
 cluster.close()
 """
 
 
-def test_the_documented_cluster_works(tmp_path):
-    """With a queue that starts what it is given at once."""
-    pytest.importorskip("dask_jobqueue")
-    (block,) = re.findall(r"```python\n(from dask_jobqueue .+?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    queue = {
-        "sbatch": f'cat "$1" >>{tmp_path}/jobs; bash "$1" >/dev/null 2>&1 & echo Submitted batch job $!',
-        "scancel": "kill $1",
-    }
-    for name, line in queue.items():
-        (tmp_path / name).write_text(f"#!/bin/bash\n{line}\n")
+@pytest.mark.parametrize(
+    ("cluster", "commands", "asked"),
+    [
+        ("SLURMCluster", ("sbatch", "scancel"), ["--cpus-per-task=1", "--mem=8G", "-t 04:00:00"]),
+        ("PBSCluster", ("qsub", "qdel"), ["ncpus=1:mem=7630MB", "walltime=04:00:00"]),
+        ("SGECluster", ("qsub", "qdel"), ["h_rt=04:00:00", "h_vmem=8G"]),
+    ],
+)
+def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):
+    """Jobs are asked for as the page says, and their workers do the scans."""
+    [block] = re.findall(
+        r"```python\n(from dask_jobqueue.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert "SLURMCluster(" in block
+    assert cluster in block
+    assert "scale(jobs=20)" in block
+    block = block.replace("SLURMCluster", cluster).replace("scale(jobs=20)", "scale(jobs=2)")
+    if cluster == "SGECluster":  # as the page says below
+        [more] = re.findall(r'SGE[^`]*`(resource_spec="[^"]+")`', PAGE.read_text(encoding="utf-8"))
+        block = block.replace("cores=1,", f"cores=1, {more},")
+    for name, text in zip(commands, (SUBMIT, CANCEL), strict=True):
+        (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    env["DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__ENABLED"] = "False"
-    words = [sys.executable, "-c", block.replace("jobs=20", "jobs=1") + WORK]
-    ran = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=400)
+    places = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}",
+    }
+    words = [sys.executable, "-W", "ignore", "-c", block + WORK, tmp_path]
+    ran = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **places}, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    address, threads = ran.stdout.splitlines()
-    assert address.startswith("tcp://")
-    assert threads == "threads 1"  # sanum's own threads are --threads
-    jobs = (tmp_path / "jobs").read_text()
-    assert jobs.count("--cpus-per-task=4") == jobs.count("--mem=8G") == jobs.count("-t 04:00:00") == 1
+    address, script, told = ran.stdout.splitlines()
+    assert re.fullmatch(r"tcp://[\d.]+:\d+", address)
+    for words in (*asked, f"dask_worker {address}", "--nthreads 1 "):
+        assert words in json.loads(script)
+    told = json.loads(told)
+    assert (told["error"], told["same"], told["locks"]) == (None, True, 0)
+    assert told["states"] == ["done"] * 7 + ["failed"]  # one is empty

@@ -59,13 +59,18 @@ def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
     try:
         dataset = open_dicom(path, pixels=True)
         syntax = dataset.file_meta.TransferSyntaxUID
-        if syntax.is_encapsulated and syntax != RLELossless:
+        of_jpeg = syntax.is_encapsulated and syntax != RLELossless
+        if of_jpeg:
             _check_codestream(dataset.PixelData, shape, name, syntax.name)
         slope = float(dataset.get("RescaleSlope") or 1.0)
         intercept = float(dataset.get("RescaleIntercept") or 0.0)
         try:
             pixels = dataset.pixel_array
         except (RuntimeError, NotImplementedError):
+            if (
+                not of_jpeg
+            ):  # damaged, for pydicom needs no plugin; GDCM divides by the segments of an RLE frame
+                raise
             return _pixels_by_gdcm(path, shape, syntax.name)
     except ScanError:
         raise

@@ -1,13 +1,15 @@
 """The text headers of NRRD and MetaImage, and what must hold before ITK may believe them.
 
 ITK makes room for whatever a header claims. Its MetaIO writes `NDims` numbers into room for ten, and returns
-memory as it was found where packed voxels are damaged. So all of this is checked here, in constant memory.
+memory as it was found where packed voxels are damaged; a direction of 1e308 sends it round for ever. So all
+of this is checked here, in constant memory.
 """
 
 import gzip
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +20,9 @@ from .names import shown
 
 _LONGEST = 1 << 20
 _BLOCK = 1 << 20
+_LARGEST = 1e100
+"""Of all numbers in a header: their cubes, as of determinants, are finite."""
+
 _DIMENSIONS = ([b"2"], [b"3"], [b"4"], [b"5"])
 
 
@@ -65,6 +70,8 @@ def read_header(path: Path) -> TextHeader:
     meta = path.suffix.lower() in (".mha", ".mhd")
     end = re.search(rb"ElementDataFile[^\n]*(\n|$)" if meta else rb"\r?\n\r?\n", text)
     text = text[: end.end()] if end else text
+    if any(abs(number) > _LARGEST for number in _numbers(text)):
+        raise ValueError(f"expected numbers of at most {_LARGEST:g}")
     fields: dict[str, str] = {}
     for line in text.decode("latin-1").split("\n"):
         if ":=" in line:  # NRRD's free pairs, which are no fields
@@ -85,6 +92,13 @@ def read_header(path: Path) -> TextHeader:
             "there, or convert the scan to one file"
         )
     return TextHeader(fields, data, len(text) if local else 0, packing)
+
+
+def _numbers(text: bytes) -> Iterator[float]:
+    """Whatever can be read as a number, under any key."""
+    for word in re.split(rb"[^0-9eE.+-]+", text):
+        with suppress(ValueError):
+            yield float(word)
 
 
 def _meta_packing(text: bytes, fields: dict[str, str]) -> str:
