@@ -47,7 +47,7 @@ NOT_RUN = {
         "eight processes, each with the network that ships; two run in tests/cohort/test_bids.py"
     ),
     ("how-to/cluster.md", "sanum reconstruct scans -o results --executor dask --workers 4"): (
-        "four processes with the network that ships, and a scheduler; see tests/cohort/lost_worker.py"
+        "four processes with the network that ships, and a scheduler; see tests/cohort/on_dask.py"
     ),
     ("how-to/own-data.md", "sanum train una-small --data data -o runs/try --steps 10"): (
         "takes minutes; two steps run in tests/cli/test_train.py"
@@ -56,10 +56,10 @@ NOT_RUN = {
     ("how-to/own-data.md", "sanum reconstruct scan.nii.gz -o out \\"): "the weights are those hours' result",
     ("cohorts.md", "sbatch --array=1-20 --cpus-per-task=4 \\"): "needs SLURM",
     ("cohorts.md", "sanum reconstruct bids/ -o results --executor dask --workers 4"): (
-        "four processes with the network that ships, and a scheduler; see tests/cohort/lost_worker.py"
+        "four processes with the network that ships, and a scheduler; see tests/cohort/on_dask.py"
     ),
     ("cohorts.md", "from dask_jobqueue import SLURMCluster  # or PBSCluster, SGECluster"): (
-        "needs dask-jobqueue, which is no dependency: test_the_block_of_dask_jobqueue"
+        "needs a queue: tests/cohort/test_jobqueue.py runs it on three that it makes"
     ),
     ("generator.md", "sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made \\"): (
         "a hundred scans, and labels of whole heads; two scans are made in how-to/own-data.md"
@@ -199,19 +199,6 @@ def test_what_does_not_run_is_well_formed(block):
     assert bool(called) == ("sanum " in block.text)
     for name, *words in called:
         assert typer.main.get_command(app).commands[name].make_context(name, words)
-
-
-def test_the_block_of_dask_jobqueue(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
-    (block,) = (b for b in BLOCKS if "dask_jobqueue" in b.text)
-    for program in ("sbatch", "scancel"):
-        (tmp_path / program).write_text("#!/bin/sh\necho Submitted batch job 1\n")
-        (tmp_path / program).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    names = {}
-    exec(compile(block.text, block.page, "exec"), names)
-    names["cluster"].close()
-    assert capsys.readouterr().out.startswith("tcp://")
 
 
 def test_json_is_json(tmp_path):
