@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
@@ -113,7 +114,10 @@ torchrun() { while [ "$1" != sanum ]; do shift; done; "$@"; }
 def words_of(text):
     """Words of every call of `sanum` in a script, as bash makes them; no program is found, so none runs."""
     words = [shutil.which("bash"), "-c", STUBS + text]
-    told = subprocess.run(words, capture_output=True, text=True, env={"PATH": "/nowhere"}).stdout
+    with tempfile.TemporaryDirectory() as empty:  # without an environment that the script could activate
+        told = subprocess.run(
+            words, capture_output=True, text=True, env={"PATH": "/nowhere"}, cwd=empty
+        ).stdout
     return [shlex.split(line) for line in told.splitlines()]
 
 
