@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cohort"))
 from stand_in import BROKEN
 
 from sanum.cli.threads import use_threads
-from sanum.demo import icbm152
+from sanum.healthy.demo import icbm152
+from sanum.healthy.reconstruction import on_grid, reconstruct
 from sanum.methods import registry
-from sanum.reconstruction import on_grid, reconstruct
 from sanum.scan import Scan, read, write
 from sanum.space.grid import covering
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sanum.methods.split import split_subjects
-from sanum.reconstruction import on_grid
+from sanum.data.split import split_subjects
+from sanum.healthy.reconstruction import on_grid
 from sanum.scan import read, write
 from sanum.scan.conform import Conformed, conform
 from sanum.space.grid import covering

@@ -17,10 +17,10 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sanum.finding import find_brain, pair_with_mirror
+from sanum.data.split import split_masks, split_subjects
+from sanum.healthy.localize import find_brain, pair_with_mirror
+from sanum.healthy.reconstruction import postprocess
 from sanum.methods import registry
-from sanum.methods.split import split_masks, split_subjects
-from sanum.reconstruction import tidy
 from sanum.scan import read
 from sanum.scan.conform import conform
 from sanum.space.mirror import find_mirror
@@ -41,7 +41,7 @@ def real_images(data: Path, suffix: str, predictor: registry.Predictor) -> Itera
         scan = read(path)
         seen = conform(scan, find_brain(scan, predictor))
         across = find_mirror(seen.image, seen.grid)
-        maps, _ = tidy(predictor(pair_with_mirror(seen, across), covered=seen.covered), seen)
+        maps, _ = postprocess(predictor(pair_with_mirror(seen, across), covered=seen.covered), seen)
         yield path.name.split("_")[0], seen.image, maps.brain > 0
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sanum.finding import pair_with_mirror
-from sanum.measure.metrics import errors
-from sanum.methods.split import split_masks, split_subjects
-from sanum.methods.training import train
-from sanum.methods.una.predict import UnaPredictor
-from sanum.methods.una.recipe import RECIPES, UnaRecipe
-from sanum.reconstruction import tidy
+from sanum.data.split import split_masks, split_subjects
+from sanum.healthy.localize import pair_with_mirror
+from sanum.healthy.reconstruction import postprocess
+from sanum.methods.anatomy.una.predict import UnaPredictor
+from sanum.methods.anatomy.una.recipe import RECIPES, UnaRecipe
+from sanum.methods.common.training import train
+from sanum.metrics.errors import errors
 from sanum.scan.conform import Conformed
 from sanum.space.grid import box_around
 from sanum.space.mirror import find_mirror
@@ -64,7 +64,7 @@ def psnr(anatomies: Sequence[Anatomy], bank: list[Path], weights: Path, repeats:
             covered = field_of_view(box.shape, params.corruption, spacing) > 0
             seen = Conformed(sample.image[0], covered, box)
             pair = pair_with_mirror(seen, find_mirror(seen.image, box))
-            t1w = tidy(predictor(pair, covered=covered), seen)[0].t1w
+            t1w = postprocess(predictor(pair, covered=covered), seen)[0].t1w
             of_subject.append(errors(t1w, sample.t1w).psnr)
         found.append(float(np.mean(of_subject)))
     return found

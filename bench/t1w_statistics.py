@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from sanum.methods.split import split_subjects
+from sanum.data.split import split_subjects
 from sanum.synth.anatomy import Anatomy, prepare
 from sanum.synth.labels import GROUPS, SCHEMES
 

@@ -17,8 +17,8 @@ import torch
 
 from sanum.learn.loop import Progress
 from sanum.learn.overrides import override
+from sanum.methods.common.training import train
 from sanum.methods.registry import recipes
-from sanum.methods.training import train
 
 MOST_WAITING = 0.05
 

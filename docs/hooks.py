@@ -12,7 +12,7 @@ from typer.cli import get_docs_for_click
 from sanum.cli.main import app
 
 ROOT = Path(__file__).parents[1]
-UNA = "src/sanum/methods/una/"
+UNA = "src/sanum/methods/anatomy/una/"
 ELSEWHERE = {"una/README.md": UNA, "una/MODEL_CARD.md": UNA, "CHANGELOG.md": ""}
 """Pages of the site that are kept where their subject is, and the folder of each."""
 

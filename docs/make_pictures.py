@@ -6,8 +6,8 @@ from pathlib import Path
 import stamp
 from PIL import Image
 
-from sanum import demo
-from sanum.reconstruction import reconstruct
+from sanum.healthy import demo
+from sanum.healthy.reconstruction import reconstruct
 from sanum.report.figures import largest_component_centre_mm, montage, to_png
 
 

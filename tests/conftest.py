@@ -58,7 +58,7 @@ class PhantomPredictor:
     weights_name = "none"
     weights_sha256 = "0" * 64
     device = "cpu"
-    fitting = None
+    memory_plan = None
     shape = MODEL_SHAPE
     spacing_mm = MODEL_SPACING_MM
 

@@ -24,11 +24,12 @@ import pytest
 import typer
 from PIL import Image
 
-from sanum import demo, fluid
+from sanum import fluid
 from sanum.cli.main import app, main
-from sanum.cohort.queries import read_queries
+from sanum.cohort.bids.filters import read_queries
+from sanum.healthy import demo
+from sanum.healthy.reconstruction import on_grid
 from sanum.methods import registry
-from sanum.reconstruction import on_grid
 from sanum.scan import write
 from sanum.space.grid import covering
 
@@ -235,13 +236,13 @@ def test_the_tutorial_shows_what_the_demo_prints():
     shown = (DOCS / "tutorial.md").read_text(encoding="utf-8")
     inside, of_input = re.search(r"mean error inside the lesion: (\S+) \(input (\S+)\)", shown).groups()
     dice = re.search(r"Dice of the anomaly mask: (\S+)", shown)[1]
-    card = (ROOT / "src/sanum/methods/una/MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (ROOT / "src/sanum/methods/anatomy/una/MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"error inside the lesion {inside} (input {of_input}), Dice of the anomaly {dice}" in card
 
 
 def test_the_volumes_in_what_the_numbers_mean_are_those_of_the_model_card():
     said = (DOCS / "explanation" / "numbers.md").read_text(encoding="utf-8")
-    card = (ROOT / "src/sanum/methods/una/MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (ROOT / "src/sanum/methods/anatomy/una/MODEL_CARD.md").read_text(encoding="utf-8")
     for patient, words in (("ms1", "{} to {} mL where 8 are true"), ("glioma1", "{} to {} where 30 are")):
         found = [
             float(x) for x in re.findall(rf"^\| sub-{patient}_.*?\| .*? \| (.*?) \|", card, re.MULTILINE)
@@ -254,7 +255,11 @@ def test_pictures_of_results_show_the_weights_that_ship(name):
     """The scripts that make them write the weights' SHA-256 into them (docs/stamp.py)."""
     with Image.open(DOCS / "img" / name) as picture:
         said = picture.info.get("weights-sha256") or picture.info.get("comment", b"").decode()
-    shipped = (ROOT / "src/sanum/methods/una/weights/una-compact.sha256").read_text(encoding="utf-8").strip()
+    shipped = (
+        (ROOT / "src/sanum/methods/anatomy/una/weights/una-compact.sha256")
+        .read_text(encoding="utf-8")
+        .strip()
+    )
     script = "make_pictures.py" if name == "demo.png" else "make_tutorial_pictures.py"
     assert said.split()[-1:] == [shipped], (
         f"docs/img/{name} shows other weights than those that ship: run docs/{script}"
@@ -355,7 +360,7 @@ def test_the_reference_has_every_command_and_the_public_face(site):
         for option in {o for p in command.params for o in p.opts if o.startswith("--")}:
             assert option in pages["commands"]
     assert all(f">{name}" in pages["fluid"] for name in fluid.__all__)
-    assert 'id="sanum.reconstruction.reconstruct"' in pages["sanum"]
+    assert 'id="sanum.healthy.reconstruction.reconstruct"' in pages["sanum"]
 
 
 def test_the_reference_has_defaults_and_types_as_written(site):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from sanum import demo
 from sanum.cli.main import app, main
-from sanum.reconstruction import on_grid, output_names, record_name
+from sanum.healthy import demo
+from sanum.healthy.reconstruction import on_grid, output_names, record_name
 from sanum.scan import read, write
 from sanum.space.grid import covering
 

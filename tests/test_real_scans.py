@@ -6,8 +6,8 @@ import pytest
 from scipy import ndimage
 
 import sanum
+from sanum.healthy.reconstruction import foreground_mask
 from sanum.methods import registry
-from sanum.reconstruction import drawn_inside
 
 THICK = "between them the results are interpolated"
 SCANS = {  # what is special → path and what the warnings say
@@ -45,7 +45,7 @@ def test_a_real_scan(shared_data, predictor, kind):
     brain, anatomy = np.asarray(result.brain.voxels) > 0, np.asarray(result.anatomy.voxels)
     # the CT template, drawn with its dura, fills 1,916 mL itself
     assert 950 < brain.sum() * grid.grid.voxel_volume_ml < 2000
-    assert not brain[~drawn_inside(np.asarray(grid.voxels))].any()
+    assert not brain[~foreground_mask(np.asarray(grid.voxels))].any()
     assert ndimage.label(brain)[1] == 1
     assert 0.85 < np.percentile(anatomy[brain], 85) < 1.15  # white matter near 1
     assert np.percentile(anatomy[brain], 3) < 0.6  # ventricles and sulci

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sanum.learn.weights import sha256
-from sanum.reconstruction import output_names, record_name
+from sanum.healthy.reconstruction import output_names, record_name
 from sanum.scan import write
+from sanum.weights.file import sha256
 
 ROOT = Path(__file__).parents[1]
 NO_NETWORK = """
@@ -63,12 +63,14 @@ def test_the_source_has_what_is_needed_to_test_and_to_cite_it(tmp_path):
 
 
 def test_the_weights_are_inside(wheel):
-    folder = "sanum/methods/una/weights/"
+    folder = "sanum/methods/anatomy/una/weights/"
     with zipfile.ZipFile(wheel) as z:
         assert {folder + "una-compact.safetensors", folder + "una-compact.sha256"} <= set(z.namelist())
-        assert {"sanum/methods/una/MODEL_CARD.md", "sanum/learn/weights.json", "sanum/py.typed"} <= set(
-            z.namelist()
-        )
+        assert {
+            "sanum/methods/anatomy/una/MODEL_CARD.md",
+            "sanum/weights/table.json",
+            "sanum/py.typed",
+        } <= set(z.namelist())
         assert not [n for n in z.namelist() if n.startswith(("tests", "bench", "runs"))]
     assert wheel.stat().st_size < 30e6
 

@@ -13,12 +13,12 @@ __all__ = ["Reconstruction", "Scan", "ScanError", "__version__", "fluid", "read"
 
 if TYPE_CHECKING:
     from . import fluid
-    from .reconstruction import Reconstruction, reconstruct
+    from .healthy.reconstruction import Reconstruction, reconstruct
     from .scan import Scan, ScanError, read, write
 
 # Heavy parts are imported when first used, so that `sanum info` and `--help` answer at once.
 _HOMES = {
-    "Reconstruction": "sanum.reconstruction", "reconstruct": "sanum.reconstruction",
+    "Reconstruction": "sanum.healthy.reconstruction", "reconstruct": "sanum.healthy.reconstruction",
     "Scan": "sanum.scan", "ScanError": "sanum.scan", "read": "sanum.scan", "write": "sanum.scan",
 }  # fmt: skip
 

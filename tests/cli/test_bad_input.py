@@ -16,10 +16,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from sanum.learn.weights import FORMAT, save_weights
-from sanum.reconstruction import output_names
+from sanum.healthy.reconstruction import output_names
 from sanum.scan import read
 from sanum.space.grid import apply_affine, box_around
+from sanum.weights.file import FORMAT, save_weights
 
 
 def left_in(folder):
@@ -312,7 +312,7 @@ def tiny_disk(tmp_path):
 
 
 def cut_weights(path: Path) -> None:
-    from sanum.methods.una.predict import SHIPPED
+    from sanum.methods.anatomy.una.predict import SHIPPED
 
     path.write_bytes(SHIPPED.read_bytes()[:100_000])
 
@@ -361,7 +361,7 @@ def test_bad_weights(sanum, phantom_file, tmp_path, kind):
 
 
 def test_shipped_weights_that_were_damaged(sanum, phantom_file, tmp_path, monkeypatch):
-    from sanum.learn import store
+    from sanum.weights import store
 
     folder = tmp_path / "package" / "methods" / "una" / "weights"
     shutil.copytree(store.PACKAGE / "methods" / "una" / "weights", folder)
@@ -376,7 +376,7 @@ def test_shipped_weights_that_were_damaged(sanum, phantom_file, tmp_path, monkey
 
 @pytest.mark.parametrize("place", ["given by path", "in the folder of weights"])
 def test_tampered_weights(sanum, phantom_file, tmp_path, monkeypatch, place):
-    from sanum.methods.una.predict import SHIPPED
+    from sanum.methods.anatomy.una.predict import SHIPPED
 
     tampered = bytearray(SHIPPED.read_bytes())
     tampered[-1] ^= 1

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sanum.cli import main as entry
-from sanum.reconstruction import output_names, record_name
+from sanum.healthy.reconstruction import output_names, record_name
 from sanum.scan import read, write
 
 COMMANDS = ("reconstruct", "demo", "train", "info")
@@ -155,7 +155,7 @@ class TestReconstruct:
         def fail(*_, **__):
             raise problem
 
-        monkeypatch.setattr("sanum.reconstruction.find_brain", fail)
+        monkeypatch.setattr("sanum.healthy.reconstruction.find_brain", fail)
         sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out").refused()
         assert "scan.nii.gz could not be reconstructed: not enough memory" in sentence
         assert not (tmp_path / "out").exists()
@@ -379,7 +379,7 @@ def test_ctrl_c_in_a_process_of_its_own(phantom_file, tmp_path, clean):
     """Interrupted in the middle of its work: one sentence, nothing half done."""
     shutil.copy(phantom_file, tmp_path / "scan.nii.gz")
     code = (
-        "import os, signal, sys, sanum.reconstruction as r\n"
+        "import os, signal, sys, sanum.healthy.reconstruction as r\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits none
         "r.find_brain = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "from sanum.cli.main import main\n"

@@ -23,8 +23,8 @@ def test_text(sanum):
 
 
 def test_the_weights_are_named_with_the_digest_of_the_file():
-    from sanum.learn.weights import sha256
-    from sanum.methods.una.predict import SHIPPED
+    from sanum.methods.anatomy.una.predict import SHIPPED
+    from sanum.weights.file import sha256
 
     assert f"una-compact {sha256(SHIPPED)}" in shipped_weights()
     assert SHIPPED.stat().st_size <= 25e6

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from sanum.learn.store import resolve
-from sanum.learn.weights import load_weights
+from sanum.weights.file import load_weights
+from sanum.weights.store import resolve
 
 TINY = ["--set", "widths=8,8", "--set", "shape=16,20,16", "--set", "spacing_mm=10", "--set", "workers=0"]
 
@@ -95,7 +95,7 @@ def test_an_unknown_recipe(sanum, tmp_path):
     [
         (["--set", "loop.stps=3"], 'unknown key "loop.stps": did you mean loop.steps'),
         (["--set", "loop.steps=many"], 'loop.steps takes a whole number, got "many"'),
-        (["--set", "mix.real=2"], "mix.real is a share between 0 and 1, got 2.0"),
+        (["--set", "sampling.real=2"], "sampling.real is a share between 0 and 1, got 2.0"),
         (["--set", "shape=17,20,16"], "shape must be in multiples of 4 for 2 widths, got (17, 20, 16)"),
         (
             ["--set", "batch_size=3", "--devices", "2"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from sanum.reconstruction import Reconstruction
+from sanum.healthy.reconstruction import Reconstruction
 from sanum.scan import Scan, ScanError, write
 
 CELLS = (12, 14, 10)
@@ -23,7 +23,7 @@ class Nothing:
     """A method that was loaded."""
 
     weights_name, weights_sha256, device = "none", "0" * 64, "cpu"
-    fitting = None
+    memory_plan = None
 
 
 def small_scan(seed: int) -> Scan:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sanum.cohort import Item, expand, names_of, names_one, shard_of, slurm_shard
-from sanum.cohort.cells import to_cell
+from sanum.cohort.tsv import to_cell
 from sanum.scan import ScanError
 
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from sanum.learn.devices import open_devices, share, share_size
 from sanum.learn.loop import LoopConfig, fit
-from sanum.nets.unet import UNet
+from sanum.nets.compact_unet import CompactUNet
 
 SHARED = LoopConfig(steps=6, warmup=2, save_every=100)
 KILLED = LoopConfig(steps=80, warmup=10, save_every=2)
@@ -36,7 +36,7 @@ class Net(nn.Module):
 
     def __init__(self, heavy=0):
         super().__init__()
-        self.net = UNet(1, 1, 1, (8, 8), coarse_level=0)
+        self.net = CompactUNet(1, 1, 1, (8, 8), coarse_level=0)
         self.register_buffer("heavy", torch.zeros(heavy))
 
     def forward(self, x):

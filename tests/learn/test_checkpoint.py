@@ -3,7 +3,7 @@ import torch
 
 from sanum.learn.checkpoint import load_checkpoint, misfit, remove_partials, save_checkpoint
 
-RECIPE = {"widths": (8, 16), "workers": 1, "loop.steps": 10, "mix.real": 0.5, "mix.level": None}
+RECIPE = {"widths": (8, 16), "workers": 1, "loop.steps": 10, "sampling.real": 0.5, "sampling.level": None}
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def test_what_may_change_under_way(checkpoint):
     [
         ({"widths": (8, 32)}, "widths was 8,16 and is now 8,32"),
         (
-            {"mix.real": 1.0, "mix.level": "mild"},
-            "mix.real was 0.5 and is now 1.0; mix.level was None and is now mild",
+            {"sampling.real": 1.0, "sampling.level": "mild"},
+            "sampling.real was 0.5 and is now 1.0; sampling.level was None and is now mild",
         ),
         ({"new": 1}, "new was missing and is now 1"),
     ],

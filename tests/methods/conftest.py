@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sanum.learn.weights import save_weights
-from sanum.methods.recipe import Recipe
+from sanum.methods.common.recipe import Recipe
 from sanum.space.grid import box_around
 from sanum.synth.stream import Stream
+from sanum.weights.file import save_weights
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).parents[1] / "synth" / "conftest.py")
 _phantom = module_from_spec(_spec)
@@ -24,7 +24,7 @@ TINY = {"widths": (4, 8), "shape": (24, 28, 24), "spacing_mm": 7.0}
 def item_of(recipe: Recipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
     """Sample `number` of a recipe."""
     box = box_around((0, 0, 0), recipe.shape, recipe.spacing_mm)
-    return Stream([anatomy], [], seed=1, box=box, mix=recipe.mix).item(number)
+    return Stream([anatomy], [], seed=1, box=box, sampling=recipe.sampling).item(number)
 
 
 @pytest.fixture(scope="session")

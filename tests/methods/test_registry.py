@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanum.learn.store import write_digest
-from sanum.learn.weights import WeightsError, load_weights, save_weights, sha256
 from sanum.methods import registry
+from sanum.methods.anatomy.una import predict
 from sanum.methods.registry import METHODS, recipes
-from sanum.methods.una import predict
+from sanum.weights.file import WeightsError, load_weights, save_weights, sha256
+from sanum.weights.store import write_digest
 
 RIVALS = [name for name in METHODS if name != "una"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sanum.nets.peak import peak_bytes
-from sanum.nets.plain import PlainUNet
+from sanum.nets.unet import UNet
 
 
 def test_a_chain_holds_two_maps_at_a_time():
@@ -17,7 +17,7 @@ def test_a_chain_holds_two_maps_at_a_time():
 
 
 def test_smaller_slabs_take_less_of_the_device_and_keep_their_maps_beside_it():
-    net = PlainUNet(2, 3, 5, (8, 16), 0)
+    net = UNet(2, 3, 5, (8, 16), 0)
     whole, beside = peak_bytes(net, (1, 2, 64, 32, 32))
     several = [peak_bytes(net, (1, 2, 64, 32, 32), planes=n) for n in (32, 8, 2)]
     assert beside == 0
@@ -29,10 +29,10 @@ def test_smaller_slabs_take_less_of_the_device_and_keep_their_maps_beside_it():
 MEASURE = """
 import re, sys, torch
 from sanum.nets.peak import peak_bytes
-from sanum.nets.plain import PlainUNet
+from sanum.nets.unet import UNet
 from sanum.nets.slabs import in_slabs
 planes = int(sys.argv[1])
-net = PlainUNet(4, 3, 5, (32, 64, 64), 1).eval().to(memory_format=torch.channels_last_3d)
+net = UNet(4, 3, 5, (32, 64, 64), 1).eval().to(memory_format=torch.channels_last_3d)
 x = torch.randn(1, 4, 64, 96, 96)
 def taken():  # not getrusage's, which a process has from the one that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024

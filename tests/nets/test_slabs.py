@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from sanum.nets.compact_unet import CompactUNet
 from sanum.nets.features import FeatureNet
-from sanum.nets.plain import PlainUNet
 from sanum.nets.slabs import Slabs, in_slabs
 from sanum.nets.unet import UNet
 
 NETS = {
-    "folded": (lambda: UNet(2, 3, 5, (16, 32, 48), 1), (24, 16, 32)),
-    "plain": (lambda: PlainUNet(2, 3, 5, (16, 32, 48), 1), (12, 8, 20)),
+    "folded": (lambda: CompactUNet(2, 3, 5, (16, 32, 48), 1), (24, 16, 32)),
+    "plain": (lambda: UNet(2, 3, 5, (16, 32, 48), 1), (12, 8, 20)),
 }
 
 

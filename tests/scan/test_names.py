@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanum.scan.names import contrast_in_words, contrast_of, folder_name, output_name, shown, stem_of
+from sanum.scan.names import contrast_in_words, contrast_of, folder_name, output_name, printable, stem_of
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_contrast_in_words(text, contrast):
 
 
 def test_shown_paths_cannot_drive_a_terminal():
-    assert shown("a\x1b]0;x\x07\udcff.nii") == "a?]0;x??.nii"
+    assert printable("a\x1b]0;x\x07\udcff.nii") == "a?]0;x??.nii"

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sanum.space.grid import apply_affine, box_around
-from sanum.synth.mix import Mix
 from sanum.synth.patient import apply_patient, draw_patient, patients_in, prepare_patient
+from sanum.synth.sampling import SamplingConfig
 from sanum.synth.stream import Stream
 
 BOX = box_around((0, 0, 0), (40, 48, 40), 4.0)
@@ -77,8 +77,10 @@ def test_a_sample_shows_the_lesion_in_image_and_target(patient):
 
 
 def test_a_stream_mixes_patients_among_the_real_scans(anatomy, patient):
-    def shares(**mix):
-        stream = Stream([anatomy], [], seed=1, box=BOX, mix=Mix(**mix), patients=[patient])
+    def shares(**sampling):
+        stream = Stream(
+            [anatomy], [], seed=1, box=BOX, sampling=SamplingConfig(**sampling), patients=[patient]
+        )
         return np.mean([float(stream.item(n)["real"]) for n in range(12)])
 
     assert shares(real=1.0, patients=1.0) == 1
@@ -88,13 +90,22 @@ def test_a_stream_mixes_patients_among_the_real_scans(anatomy, patient):
 
 
 def test_a_patient_is_like_any_other_sample_for_a_network(anatomy, patient):
-    one = Stream([anatomy], [], seed=1, box=BOX, mix=Mix(real=1.0, patients=1.0), patients=[patient]).item(0)
+    one = Stream(
+        [anatomy], [], seed=1, box=BOX, sampling=SamplingConfig(real=1.0, patients=1.0), patients=[patient]
+    ).item(0)
     other = Stream([anatomy], [], seed=1, box=BOX).item(0)
     assert {k: (v.shape, v.dtype) for k, v in one.items()} == {
         k: (v.shape, v.dtype) for k, v in other.items()
     }
     batch = next(
-        Stream([anatomy], [], seed=1, box=BOX, mix=Mix(real=1.0, patients=1.0), patients=[patient]).batches(2)
+        Stream(
+            [anatomy],
+            [],
+            seed=1,
+            box=BOX,
+            sampling=SamplingConfig(real=1.0, patients=1.0),
+            patients=[patient],
+        ).batches(2)
     )
     torch.testing.assert_close(batch["image"][0], one["image"])
     assert batch["real"].tolist() == [1, 1]

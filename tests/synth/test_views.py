@@ -7,7 +7,7 @@ import torch
 from sanum.space.grid import box_around
 from sanum.synth import stream as module
 from sanum.synth.generator import ViewParams, apply_sample, draw_sample
-from sanum.synth.mix import Mix
+from sanum.synth.sampling import SamplingConfig
 from sanum.synth.stream import Stream
 
 BOX = box_around((0, 0, 0), (24, 28, 20), 7.0)
@@ -37,10 +37,15 @@ def test_without_views_there_are_none(anatomy):
 
 def test_views_and_targets_come_on_top(anatomy):
     """They leave the rest of a sample as it was."""
-    mix = Mix(healthy=0.0)
-    plain = Stream([anatomy], [], seed=3, box=BOX, mix=mix, lost=0).item(1)
+    sampling = SamplingConfig(healthy=0.0)
+    plain = Stream([anatomy], [], seed=3, box=BOX, sampling=sampling, lost=0).item(1)
     item = Stream(
-        [anatomy], [], seed=3, box=BOX, mix=replace(mix, views=("mild", "severe"), sick=True), lost=0
+        [anatomy],
+        [],
+        seed=3,
+        box=BOX,
+        sampling=replace(sampling, views=("mild", "severe"), sick=True),
+        lost=0,
     ).item(1)
     assert item.pop("views").shape == (2, *BOX.shape)
     assert item.pop("sick").shape == (2, *BOX.shape)
@@ -50,8 +55,8 @@ def test_views_and_targets_come_on_top(anatomy):
 
 
 def test_on_a_device_as_on_the_cpu(anatomy, monkeypatch):
-    mix = Mix(real=0.0, healthy=0.0, level="none", views=("none", "none"), sick=True)
-    stream = Stream([anatomy], [], seed=2, box=BOX, mix=mix, lost=0)
+    sampling = SamplingConfig(real=0.0, healthy=0.0, level="none", views=("none", "none"), sick=True)
+    stream = Stream([anatomy], [], seed=2, box=BOX, sampling=sampling, lost=0)
     real = module.OnDevice
     monkeypatch.setattr(module, "OnDevice", lambda heads, _: real(heads, "cpu"))
     batch = next(stream.batches(2, device="as on a GPU"))

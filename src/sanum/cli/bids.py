@@ -96,9 +96,9 @@ def command(
     Started again, it does what is not finished. Exit code: 0 all done, 1 some scans failed, 2 wrong use.
     """
     from ..cohort import shard_of
-    from ..cohort.bids import processes_within, select
-    from ..cohort.derivative import require_own
-    from ..cohort.queries import read_queries
+    from ..cohort.bids.dataset import processes_within, select
+    from ..cohort.bids.derivative import require_own
+    from ..cohort.bids.filters import read_queries
     from ..scan import ScanError
 
     try:
@@ -138,13 +138,13 @@ def command(
 
 
 def _group(bids_dir: Path, out: Path) -> None:
-    from ..cohort.group import write_group
+    from ..cohort.bids.group import write_group
     from ..scan import ScanError
-    from ..scan.names import shown
+    from ..scan.names import printable
 
     try:
         for path in write_group(bids_dir, out, tell=complain):
-            typer.echo(shown(path))
+            typer.echo(printable(path))
     except ScanError as error:
         if not isinstance(error.__cause__, OSError):  # wrong use; else it could not be written
             raise
@@ -166,10 +166,10 @@ def _participant(
     quiet: bool,
 ) -> None:
     from ..cohort import Settings, run, run_on_dask
-    from ..cohort.derivative import describe, sidecars
-    from ..cohort.pages import write_subjects
-    from ..learn.store import resolve
+    from ..cohort.bids.derivative import describe, sidecars
+    from ..cohort.bids.pages import write_subjects
     from ..scan import ScanError
+    from ..weights.store import resolve
 
     predictor = load(device, 0 if processes == 1 else share(processes), weights, mem_gb)
     settings = Settings(

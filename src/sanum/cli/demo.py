@@ -21,7 +21,7 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Grow a lesion into the ICBM152 T1w, reconstruct it, and measure against the truth."""
-    from ..demo import run, table
+    from ..healthy.demo import run, table
     from ..scan import ScanError
 
     use_threads(threads)

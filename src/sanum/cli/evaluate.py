@@ -89,8 +89,8 @@ def command(
 def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor | Oracle"]:
     """Methods by the name that the tables show: with weights of one's own, "una (no-fluid)"."""
     from ..evaluation import ORACLES, Oracle
+    from ..healthy.reconstruction import resolve_device
     from ..methods import registry
-    from ..reconstruction import resolve_device
 
     use_threads(threads)
     methods: dict[str, Predictor | Oracle] = {}

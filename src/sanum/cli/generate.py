@@ -114,7 +114,7 @@ def command(
 
 def _held_out(data: Path, place: "Source") -> "Source":
     """Heads and lesion masks of the data folder that no training sees."""
-    from ..methods.split import split_masks, split_subjects
+    from ..data.split import split_masks, split_subjects
 
     if place.lesions is not None:
         raise ValueError(f"--test-set takes the lesion masks of {data / 'lesions'}: leave --lesions out")

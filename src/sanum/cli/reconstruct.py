@@ -115,8 +115,8 @@ def command(
     were left to another run, 2 wrong use or a single scan that failed.
     """
     from ..cohort import ClusterError, Settings, expand, names_of, names_one, run, run_on_dask, shard_of
-    from ..learn.store import resolve
     from ..scan import ScanError
+    from ..weights.store import resolve
 
     try:
         items = expand(scans, output, _read_stdin() if Path("-") in scans else b"")
@@ -155,8 +155,8 @@ def command(
 def load(device: str, threads: int, weights: str | Path | None, mem_gb: float | None) -> "Predictor":
     """The method, on so many CPU threads (0: what they choose), in a process of so many gigabytes."""
     from ..cohort.memory import BASE
+    from ..healthy.reconstruction import resolve_device
     from ..methods import registry
-    from ..reconstruction import resolve_device
 
     use_threads(threads)
     room = None if mem_gb is None else max(int(mem_gb * 1e9) - BASE, 0)
@@ -261,23 +261,23 @@ class Run:
             raise typer.Exit(1)
 
     def _tell(self, outcome: "Outcome", progress: Progress) -> None:
-        from ..scan.names import shown
+        from ..scan.names import printable
 
         name = self.names[outcome.item]
         told = {"finished": "finished before", "busy": "left to another run that has it"}.get(outcome.state)
         progress.ended(name, told, outcome.seconds if outcome.state == "done" else None)
         if outcome.reason:
             told_apart = name == outcome.item.path.name or outcome.item.problem
-            complain(outcome.reason if told_apart else f"{shown(name)}: {outcome.reason}")
+            complain(outcome.reason if told_apart else f"{printable(name)}: {outcome.reason}")
         if outcome.otherwise not in self.told | {""}:
             self.told.add(outcome.otherwise)
             complain(f"note: results made otherwise ({outcome.otherwise}): done again")
         if record := outcome.record:
-            result = shown(self.output / outcome.item.place / record["outputs"][-1])
+            result = printable(self.output / outcome.item.place / record["outputs"][-1])
             typer.echo(f"{result}\tanomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL")
             if outcome.state == "done":
                 for warning in record["warnings"]:
-                    complain(f"{shown(name)}: {warning}")
+                    complain(f"{printable(name)}: {warning}")
 
     def _tell_all(self, states: "Counter[State]", *, see_table: bool) -> None:
         n, reached = len(self.items), len(self.outcomes)
@@ -330,10 +330,10 @@ class Run:
 
     def _memory(self) -> dict[str, Any]:
         """How the network runs, and every step that was taken so that it fits."""
-        fitting = self.predictor.fitting
+        plan = self.predictor.memory_plan
         steps = [step for outcome in self.outcomes for step in outcome.memory]
         return {
-            "network": None if fitting is None else str(fitting.step),
+            "network": None if plan is None else str(plan.step),
             "steps": list(dict.fromkeys(steps)),
         }
 

@@ -49,12 +49,12 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
+    from ..healthy.reconstruction import resolve_device
     from ..learn.devices import first_process
     from ..learn.loop import TrainingStopped
     from ..learn.overrides import override
+    from ..methods.common.training import train
     from ..methods.registry import recipes
-    from ..methods.training import train
-    from ..reconstruction import resolve_device
 
     known = recipes()
     if recipe not in known:

@@ -9,7 +9,7 @@ import typer
 from .messages import complain
 
 if TYPE_CHECKING:
-    from ..learn.store import OnBlock
+    from ..weights.store import OnBlock
 
 app = typer.Typer(
     help="List, fetch and verify weights. SANUM_WEIGHTS names a folder, which may be read-only, that is "
@@ -25,7 +25,7 @@ Table = Annotated[
 @app.command("list", epilog="Example:  sanum weights list")
 def list_(table: Table = None) -> None:
     """Names, sizes, SHA-256, and where each lies."""
-    from ..learn import store
+    from ..weights import store
 
     try:
         entries = store.known(table or store.TABLE)
@@ -47,7 +47,7 @@ def fetch(
 
     With --to they are put there, copied if they are elsewhere on this machine.
     """
-    from ..learn import store
+    from ..weights import store
 
     for name in names:
         try:
@@ -63,7 +63,7 @@ def verify(
     table: Table = None,
 ) -> None:
     """Compare weights with their SHA-256. Exit code 1 if any are damaged or missing."""
-    from ..learn import store
+    from ..weights import store
 
     table = table or store.TABLE
     failed = False

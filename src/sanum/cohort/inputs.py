@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..scan.dicom import holds_dicom
 from ..scan.errors import ScanError
-from ..scan.names import EXTENSIONS, folder_name, shown, stem_of
+from ..scan.names import EXTENSIONS, folder_name, printable, stem_of
 from .lists import Listed, read_lines, read_list
 
 ASIDE = ("_mask", "_dseg", "_probseg", "_map", "_defacemask", "_desc-anatomy_T1w")
@@ -143,7 +143,9 @@ def _placed_by_list(path: Path, folder: str | None) -> Item:
     place = Path(folder or "")
     if folder_name(place) == place:
         return Item(path, place)
-    problem = f"{shown(path)} has {shown(place)} as results_folder: expected one inside the output folder"
+    problem = (
+        f"{printable(path)} has {printable(place)} as results_folder: expected one inside the output folder"
+    )
     return Item(path, place, problem)
 
 
@@ -166,12 +168,12 @@ def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
     for error in unlisted:
         there = Path(error.filename)
         to = place / folder_name(there.relative_to(folder))
-        problem = f"{shown(_absolute(there))} cannot be listed: {error.strerror}; check its permissions"
+        problem = f"{printable(_absolute(there))} cannot be listed: {error.strerror}; check its permissions"
         found.append(Item(there, to, problem))
     if found:
         return found
     problem = (
-        f"{shown(_absolute(folder))} holds no scans: expected {', '.join(EXTENSIONS)} or DICOM images "
+        f"{printable(_absolute(folder))} holds no scans: expected {', '.join(EXTENSIONS)} or DICOM images "
         "(masks, label maps and results are left aside)"
     )
     return [Item(folder, place, problem)]
@@ -210,7 +212,7 @@ def _told_apart(items: Iterable[Item]) -> list[Item]:
         for item, other in zip(there, [*there[1:], *there[:1]], strict=True):
             if other is not item:
                 problem[item] = (
-                    f"{shown(item.path)} and {shown(other.path)} would give outputs of the same name; "
+                    f"{printable(item.path)} and {printable(other.path)} would give outputs of the same name; "
                     "run them into different folders"
                 )
     return [replace(item, problem=problem.get(item, item.problem)) for item in items]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..scan.errors import ScanError
-from ..scan.names import EXTENSIONS, shown
-from .cells import from_cell
+from ..scan.names import EXTENSIONS, printable
+from .tsv import from_cell
 
 PATHS = ("path", "filename", "file")
 """Headers of the column of paths, the first that is there; in any case, also as "#path"."""
@@ -36,12 +36,12 @@ def read_list(path: Path) -> list[Listed]:
     try:
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
-        raise ScanError(f"{shown(path)} cannot be read: expected a list of paths") from error
+        raise ScanError(f"{printable(path)} cannot be read: expected a list of paths") from error
     try:
         rows = [row for row in _rows(text) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise ScanError(
-            f'{shown(path)} is no table: {error}; a cell that starts with " ends with one'
+            f'{printable(path)} is no table: {error}; a cell that starts with " ends with one'
         ) from error
     headers = [cell.strip().lstrip("#").strip().lower() for cell in rows[0]] if rows else []
     known = next((headers.index(name) for name in PATHS if name in headers), None)

@@ -11,23 +11,23 @@ import threading
 from collections.abc import Hashable
 from pathlib import Path
 
-from ..scan.claim import claim_of
+from ..scan.declared_size import declared_size
 from ..scan.errors import ScanError
-from ..scan.names import shown
+from ..scan.names import printable
 
 BASE = 750_000_000  # the process with its libraries and weights (550 MB), and work in the model's box
-NETWORK = 240_000_000  # of the shipped weights, as `methods.fitting` estimates it
+NETWORK = 240_000_000  # of the shipped weights, as `methods.memory_plan` estimates it
 A_VOXEL, A_BRAIN_VOXEL = 9, 27
 LARGEST_BRAIN_MM3 = 190 * 220 * 180  # the box around it, with a margin
 
 
 def need_of(path: Path) -> int:
     """Bytes that a scan takes beside BASE and the network, from its header: an estimate."""
-    claim = claim_of(path)
-    in_box = claim.voxels
-    if claim.voxel_mm3:
-        in_box = min(in_box, int(LARGEST_BRAIN_MM3 / claim.voxel_mm3))
-    return claim.voxels * (claim.voxel_bytes + A_VOXEL) + in_box * A_BRAIN_VOXEL
+    declared = declared_size(path)
+    in_box = declared.voxels
+    if declared.voxel_mm3:
+        in_box = min(in_box, int(LARGEST_BRAIN_MM3 / declared.voxel_mm3))
+    return declared.voxels * (declared.voxel_bytes + A_VOXEL) + in_box * A_BRAIN_VOXEL
 
 
 class Budget:
@@ -61,7 +61,7 @@ class Budget:
         need = need_of(path)
         if self.strict and need + BASE > self.total:
             raise ScanError(
-                f"{shown(path.name)} needs about {(need + BASE + self.network) / 1e9:.1f} GB of memory, and "
+                f"{printable(path.name)} needs about {(need + BASE + self.network) / 1e9:.1f} GB of memory, and "
                 f"{self.total / 1e9:g} may be used: give more with --mem-gb"
             )
         with self._changed:

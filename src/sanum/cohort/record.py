@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .. import __version__
-from ..reconstruction import Reconstruction, output_names
+from ..healthy.reconstruction import Reconstruction, output_names
 from ..report import key_numbers
 from ..scan import Scan, ScanError, read
 from ..scan.itk_header import read_header
-from ..scan.names import shown
+from ..scan.names import printable
 from .inputs import Item
 
 Record = dict[str, Any]
@@ -58,7 +58,7 @@ def read_described(path: Path, volume: int | None) -> tuple[Scan, Input]:
     size, mtime_ns = _stat(path)
     described: Input = {"size": size, "mtime_ns": mtime_ns, "sha256": _sha256(path)}
     if before != (size, mtime_ns) or before != _stat(path):
-        raise ScanError(f"{shown(path.name)} changed while it was read: run it again when it is complete")
+        raise ScanError(f"{printable(path.name)} changed while it was read: run it again when it is complete")
     return scan, described
 
 

@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..scan import ScanError, atomic_path
-from ..scan.names import shown
+from ..scan.names import printable
 from ..scan.write import reason_of
 from . import lock
-from .cells import to_cell
+from .failures import STATE, failures
 from .lists import RESULTS_FOLDER
-from .notes import STATE, failures
 from .record import Record, read_record
+from .tsv import to_cell
 
 _NAMES = ("volumes.tsv", "qc.tsv", "failed.tsv")
 _VOLUMES = ("path", "results", "brain_ml", "anomaly_ml")
@@ -78,7 +78,7 @@ def _clock(output: Path) -> int:
         os.close(descriptor)
         probe.unlink(missing_ok=True)
     except OSError as error:
-        raise ScanError(f"cannot write to {shown(output)}: {reason_of(error)}") from error
+        raise ScanError(f"cannot write to {printable(output)}: {reason_of(error)}") from error
     return now
 
 
@@ -134,11 +134,11 @@ def alone(output: Path) -> Iterator[None]:
         while not lock.acquire(path, run):
             if time.monotonic() - began > _PATIENCE_S:
                 raise ScanError(
-                    f"cannot write the tables in {shown(output)}: another run does not end with them"
+                    f"cannot write the tables in {printable(output)}: another run does not end with them"
                 )
             time.sleep(min(0.05 + (time.monotonic() - began) / 10, 2))
     except OSError as error:
-        raise ScanError(f"cannot write to {shown(output)}: {reason_of(error)}") from error
+        raise ScanError(f"cannot write to {printable(output)}: {reason_of(error)}") from error
     try:
         for left in output.glob(".sanum-*"):
             if left.is_file():  # folders are of scans, which have locks of their own

@@ -17,18 +17,18 @@ from typing import Literal
 
 import torch
 
-from ..composition import Compose
+from ..healthy.compose import Compose
+from ..healthy.reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
 from ..learn.memory import available
-from ..methods.fitting import OutOfMemory
+from ..methods.common.memory_plan import OutOfMemory
 from ..methods.registry import Predictor
-from ..reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
 from ..scan import Scan, ScanError
-from ..scan.names import shown
+from ..scan.names import printable
 from ..scan.write import reason_of, settle, together
-from . import lock, notes
+from . import failures, lock
+from .failures import STATE
 from .inputs import Item
 from .memory import Budget
-from .notes import STATE
 from .record import (
     Input,
     Record,
@@ -255,7 +255,7 @@ class _Work:
         real, inside = os.path.realpath(folder), os.path.realpath(self.output)
         if not Path(real).is_relative_to(inside):
             raise ScanError(
-                f"{shown(folder)} is {shown(real)}, outside the output folder, by a link: remove the link"
+                f"{printable(folder)} is {printable(real)}, outside the output folder, by a link: remove the link"
             )
 
     def _replaceable(self, item: Item) -> Record | None:
@@ -266,12 +266,12 @@ class _Work:
             return record
         if record is None and os.path.lexists(there):
             raise ScanError(
-                f"{shown(there)} exists and is no record of sanum: pass --overwrite to replace it"
+                f"{printable(there)} exists and is no record of sanum: pass --overwrite to replace it"
             )
         if record and is_of_another(record, item.path):
             raise ScanError(
-                f"{shown(there)} tells of results of {shown(record['input']['path'])}: pass --overwrite to "
-                f"replace them by those of {shown(item.path)}, or choose another output folder"
+                f"{printable(there)} tells of results of {printable(record['input']['path'])}: pass --overwrite to "
+                f"replace them by those of {printable(item.path)}, or choose another output folder"
             )
         return record
 
@@ -279,8 +279,8 @@ class _Work:
         """Reconstruct a scan that is in memory."""
         began, how = time.monotonic() - taken.seconds, self.settings
         try:
-            if how.memory is not None and self.predictor.fitting is not None:
-                self.predictor.fitting.fit(self.budget.room_beside(taken.item))
+            if how.memory is not None and self.predictor.memory_plan is not None:
+                self.predictor.memory_plan.fit(self.budget.room_beside(taken.item))
             result = reconstruct(
                 taken.scan, space=how.space, compose=how.compose, predictor=self.predictor,
                 on_step=lambda step: self._step(taken.item, step, on_step),
@@ -332,7 +332,7 @@ class _Work:
         beside = self.settings.beside(item, record) if self.settings.beside else {}
         for path in (self.output / item.place / name for name in beside):
             if path.is_dir():
-                raise ScanError(f"{shown(path)} is a folder where a file should go: move it away")
+                raise ScanError(f"{printable(path)} is a folder where a file should go: move it away")
         return beside
 
     def _mend(self, item: Item, record: Record) -> None:
@@ -347,7 +347,7 @@ class _Work:
                 for name, text in texts.items():
                     (hidden / name).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise _CannotWrite(f"cannot write to {shown(folder)}: {reason_of(error)}") from error
+            raise _CannotWrite(f"cannot write to {printable(folder)}: {reason_of(error)}") from error
 
     def release_all(self) -> None:
         """Release the locks of scans that were not brought to an end."""
@@ -378,7 +378,7 @@ class _Work:
         except ScanError as error:
             raise _CannotWrite(str(error)) from error
         except OSError as error:
-            raise _CannotWrite(f"cannot write to {shown(self.output)}: {reason_of(error)}") from error
+            raise _CannotWrite(f"cannot write to {printable(self.output)}: {reason_of(error)}") from error
         if mine:
             self.held.add(item)
         return mine
@@ -398,17 +398,17 @@ class _Work:
 
 def _budget(settings: Settings, predictor: Predictor, at_once: int) -> Budget:
     total = settings.memory or available(torch.device("cpu"))
-    fitting = predictor.fitting
+    plan = predictor.memory_plan
     beside = 0
-    if fitting is not None:
-        there, beside = fitting.need(fitting.step)
-        beside += there if fitting.step.device == "cpu" else 0
+    if plan is not None:
+        there, beside = plan.need(plan.step)
+        beside += there if plan.step.device == "cpu" else 0
     return Budget(total, at_once * beside, strict=settings.memory is not None)
 
 
 def steps_of(predictor: Predictor) -> tuple[str, ...]:
     """What a method did to fit into memory."""
-    return () if predictor.fitting is None else tuple(predictor.fitting.taken)
+    return () if predictor.memory_plan is None else tuple(predictor.memory_plan.taken)
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -419,9 +419,9 @@ def note_outcome(outcome: Outcome, output: Path, settings: Settings) -> None:
     """Leave a note of a scan that failed, or take away that of one that did before, if it can be written."""
     with suppress(OSError):
         if outcome.state != "failed":
-            notes.forget(outcome.item, output)
+            failures.forget(outcome.item, output)
         elif settings.keep_failures:
-            notes.remember(outcome.item, outcome.reason, output)
+            failures.remember(outcome.item, outcome.reason, output)
 
 
 def _key(item: Item) -> str:
@@ -431,7 +431,7 @@ def _key(item: Item) -> str:
 
 
 def _sentence(item: Item, error: Exception) -> str:
-    name = shown(item.path.name)
+    name = printable(item.path.name)
     if isinstance(error, ScanError):
         return str(error)
     if isinstance(error, OSError):

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-from ..methods.split import HELD_OUT_SUBJECTS
+from ..data.split import HELD_OUT_SUBJECTS
 from ..scan import Scan, ScanError, read
 from ..scan.names import EXTENSIONS, contrast_of
 from ..synth.anatomy import ixi_pairs
@@ -83,7 +83,7 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
     healthy : bool
         Scans without a lesion mask are of healthy people.
     held_out : bool
-        Only the subjects that no training saw (`methods/split.py`).
+        Only the subjects that no training saw (`data/split.py`).
 
     Raises
     ------

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 
-from ..measure.statistics import FEWEST_SUBJECTS
+from ..metrics.statistics import FEWEST_SUBJECTS
 from ..report.figures import BACKGROUND, CONTOUR, DPI, FRAME, GREY, OVERLAY, OVERLAY_ALPHA, QUIET, TEXT
 from .example import Example, example_path, load_example
 from .published import RECONSTRUCTION

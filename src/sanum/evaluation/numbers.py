@@ -6,10 +6,10 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from ..measure.calibration import coverage, expected_calibration_error
-from ..measure.metrics import Errors, dice, errors, errors_inside, match_intensity
-from ..measure.overlap import average_precision, count_lesions, dice_curve, soft_dice
-from ..reconstruction import Reconstruction
+from ..healthy.reconstruction import Reconstruction
+from ..metrics.calibration import coverage, expected_calibration_error
+from ..metrics.errors import Errors, dice, errors, errors_inside, match_intensity
+from ..metrics.overlap import average_precision, count_lesions, dice_curve, soft_dice
 from ..scan import Scan
 from .cases import Case, read_known
 

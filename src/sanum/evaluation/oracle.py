@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..measure.metrics import match_intensity
-from ..methods.baselines import filled_by_mirror
-from ..reconstruction import Reconstruction
+from ..healthy.reconstruction import Reconstruction
+from ..methods.anatomy.mean.predict import filled_by_mirror
+from ..metrics.errors import match_intensity
 from ..scan import read
 from ..space.mirror import find_mirror, mirror
 from .cases import Case

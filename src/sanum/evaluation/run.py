@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from ..composition import Compose
-from ..composition import compose as composed
+from ..healthy.compose import Compose
+from ..healthy.compose import compose as composed
+from ..healthy.reconstruction import Reconstruction, reconstruct
 from ..methods.registry import Predictor
-from ..reconstruction import Reconstruction, reconstruct
 from ..scan import Scan, ScanError, read
 from .cases import Case
 from .example import example_of, example_path, save_example

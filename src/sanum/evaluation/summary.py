@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..measure.statistics import Mean, holm, mean_over_subjects, paired_test
+from ..metrics.statistics import Mean, holm, mean_over_subjects, paired_test
 from .numbers import NUMBERS
 from .store import Row
 

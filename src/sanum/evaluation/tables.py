@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from .. import __version__
-from ..measure.statistics import FEWEST_SUBJECTS, Mean, mean_over_subjects
+from ..metrics.statistics import FEWEST_SUBJECTS, Mean, mean_over_subjects
 from .numbers import COVERAGES, HEAD_MM
 from .published import DIFFERENCE_DICE, RECONSTRUCTION
 from .store import Row

@@ -275,11 +275,11 @@ class _Job:
         part[(slice(None), *start)] = self.part
         self.box = box
 
-        def shown(time: float, p: Any) -> None:
+        def report_step(time: float, p: Any) -> None:
             assert callback is not None
             callback(time, self._whole(p))
 
-        tell = shown if callback else None
+        tell = report_step if callback else None
         if integrator == "rk45":
             self.part, steps = _adaptive(part, fields, duration, scheme, max_steps, tell)
             return steps

@@ -1,1 +1,1 @@
-"""A training loop that knows no method, checkpoints, weights (floor 1)."""
+"""A training loop that knows no method, devices, checkpoints, logs (floor 2)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .files import replace_whole
+from ..files import replace_whole
 
 # what may change under way: how it is computed, how long it goes on, how it is calmed after a bad step
 FREE = (

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .files import replace_whole
+from ..files import replace_whole
 
 
 class Logs:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..learn.store import resolve
+from ..weights.store import resolve
 
 if TYPE_CHECKING:
-    from .fitting import Fitting
-    from .recipe import Recipe
+    from .common.memory_plan import MemoryPlan
+    from .common.recipe import Recipe
 
 Array = npt.NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class Maps:
 class Predictor(Protocol):
     """A loaded method.
 
-    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `fitting`
+    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `memory_plan`
     is how its network fits into memory, None without one.
     """
 
@@ -58,7 +58,7 @@ class Predictor(Protocol):
         """Where it computes."""
 
     @property
-    def fitting(self) -> "Fitting | None":
+    def memory_plan(self) -> "MemoryPlan | None":
         """See the class."""
 
     def __call__(
@@ -79,10 +79,10 @@ SHIPPED = "una-compact"
 
 def recipes() -> dict[str, "Recipe"]:
     """Every recipe by its name."""
-    from .brain_id.recipe import RECIPES as BRAIN_ID
-    from .pepsi.recipe import RECIPES as PEPSI
-    from .synthsr.recipe import RECIPES as SYNTHSR
-    from .una.recipe import RECIPES as UNA
+    from .anatomy.brain_id.recipe import RECIPES as BRAIN_ID
+    from .anatomy.pepsi.recipe import RECIPES as PEPSI
+    from .anatomy.synthsr.recipe import RECIPES as SYNTHSR
+    from .anatomy.una.recipe import RECIPES as UNA
 
     return {**UNA, **SYNTHSR, **BRAIN_ID, **PEPSI}
 
@@ -97,7 +97,7 @@ def load(
     """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
 
     Only "una" ships weights, which `SANUM_WEIGHTS` may hold as well. Others are a file, or a name of
-    `learn.store`. The network fits itself into `room` bytes of memory, whole or in slabs (`fitting.Fitting`);
+    `weights.store`. The network fits itself into `room` bytes of memory, whole or in slabs (`memory_plan.MemoryPlan`);
     default: what is free.
 
     Raises
@@ -112,7 +112,7 @@ def load(
     if name not in METHODS:
         raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
     if name == "una":
-        from .una.predict import UnaPredictor
+        from .anatomy.una.predict import UnaPredictor
 
         file = resolve(SHIPPED if weights is None else weights)
         return UnaPredictor(device=device, weights=file, room=room)
@@ -129,6 +129,6 @@ def load(
 def _mean(device: str, weights: str | Path | None) -> Predictor:
     if weights is not None:
         raise ValueError(f'"mean" takes no weights, got {weights}: leave them out')
-    from .baselines import MeanPredictor
+    from .anatomy.mean.predict import MeanPredictor
 
     return MeanPredictor(device=device)

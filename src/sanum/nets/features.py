@@ -1,4 +1,4 @@
-"""Feature maps of every voxel: the two heads of a `UNet` added up, fine detail and what varies slowly."""
+"""Feature maps of every voxel: the two heads of a `CompactUNet` added up, fine detail and what varies slowly."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .unet import UNet
+from .compact_unet import CompactUNet
 
 
 class FeatureNet(nn.Module):
@@ -17,12 +17,12 @@ class FeatureNet(nn.Module):
     count : int
         Features of a voxel.
     widths : sequence of int
-        See `UNet`; X, Y, Z are multiples of 2^len(widths).
+        See `CompactUNet`; X, Y, Z are multiples of 2^len(widths).
     """
 
     def __init__(self, count: int, widths: Sequence[int]) -> None:
         super().__init__()
-        self.net = UNet(1, count, count, widths, coarse_level=min(1, len(widths) - 2))
+        self.net = CompactUNet(1, count, count, widths, coarse_level=min(1, len(widths) - 2))
 
     def forward(self, scan: torch.Tensor) -> torch.Tensor:
         """See the class."""

@@ -20,7 +20,7 @@ def peak_bytes(
     """Most bytes at one time, on the device and beside it, while `net` looks at an input, without gradients.
 
     The input and the weights are not counted, nor what libraries take for themselves while a layer is
-    computed: on a CPU, 3 to 20 % more was seen (`PlainUNet` of 64 maps, 96×96×80 voxels, both precisions).
+    computed: on a CPU, 3 to 20 % more was seen (`UNet` of 64 maps, 96×96×80 voxels, both precisions).
 
     Parameters
     ----------

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .compact_unet import depth_to_space, space_to_depth
 from .norm import line, on_line
-from .unet import depth_to_space, space_to_depth
 
 Read = Callable[[int, int], torch.Tensor]
 

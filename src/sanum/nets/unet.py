@@ -1,8 +1,7 @@
-"""A compact 3D U-Net: residual blocks with group norm on a space-to-depth stem, a fine and a coarse head.
+"""The 3D U-Net as it is commonly published (Çiçek et al. 2016), with group norm: full resolution at the top.
 
-The stem folds 2×2×2 voxels into channels, so that no convolution runs at full resolution: there, few
-channels make CPUs and GPUs wait for memory. The folded input is handed to the last layer once more, so
-that fine detail need not pass through the features. The coarse head gives fields that vary slowly.
+Where `unet.CompactUNet` folds 2×2×2 voxels into channels, this one convolves every voxel: some eight times the work
+and memory for as many feature maps.
 """
 
 from collections.abc import Sequence
@@ -11,63 +10,30 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from .norm import GroupNorm
 
-
-def space_to_depth(x: torch.Tensor) -> torch.Tensor:
-    """(B, C, 2X, 2Y, 2Z) → (B, 8C, X, Y, Z)."""
-    if has_torch_function_unary(x):  # of `slabs.Slabs`
-        return handle_torch_function(space_to_depth, (x,), x)
-    b, c, x2, y2, z2 = x.shape
-    x = x.reshape(b, c, x2 // 2, 2, y2 // 2, 2, z2 // 2, 2)
-    return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, 8 * c, x2 // 2, y2 // 2, z2 // 2)
+GROUPS = 8  # of group norm, as published for UNA's network; one where there are fewer than 16 channels
 
 
-def depth_to_space(x: torch.Tensor) -> torch.Tensor:
-    """(B, 8C, X, Y, Z) → (B, C, 2X, 2Y, 2Z); inverse of `space_to_depth`."""
-    if has_torch_function_unary(x):
-        return handle_torch_function(depth_to_space, (x,), x)
-    b, c8, nx, ny, nz = x.shape
-    x = x.reshape(b, c8 // 8, 2, 2, 2, nx, ny, nz)
-    return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c8 // 8, 2 * nx, 2 * ny, 2 * nz)
-
-
-def activate(x: torch.Tensor) -> torch.Tensor:
-    """Leaky ReLU, slope 0.1: with a plain one, at a high rate, whole levels died (recipe of una-compact)."""
-    return F.leaky_relu(x, 0.1)
-
-
-def normed(conv: nn.Conv3d) -> nn.Sequential:
-    """`conv`, then group norm over 16 channels or all: nothing that a block reads may grow."""
-    return nn.Sequential(conv, GroupNorm(max(1, conv.out_channels // 16), conv.out_channels))
-
-
-class ResidualBlock(nn.Module):
-    """act(skip(x) + norm(conv(act(norm(conv(x)))))) (He et al. 2016); (B, C, …) → (B, C', …)."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.first = normed(nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False))
-        self.second = normed(nn.Conv3d(channels_out, channels_out, 3, padding=1, bias=False))
-        same = channels_in == channels_out
-        self.skip = nn.Identity() if same else normed(nn.Conv3d(channels_in, channels_out, 1, bias=False))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the same spatial shape."""
-        return activate(self.skip(x) + self.second(activate(self.first(x))))
+def two_convolutions(channels_in: int, between: int, channels_out: int) -> nn.Sequential:
+    """Twice group norm, 3×3×3 convolution, leaky ReLU; (B, C, …) → (B, C', …)."""
+    layers: list[nn.Module] = []
+    for a, b in ((channels_in, between), (between, channels_out)):
+        norm = GroupNorm(GROUPS if a >= 2 * GROUPS else 1, a)
+        layers += [norm, nn.Conv3d(a, b, 3, padding=1, bias=False), nn.LeakyReLU(0.01)]
+    return nn.Sequential(*layers)
 
 
 class UNet(nn.Module):
     """(B, channels_in, X, Y, Z) → fine (B, channels_fine, X, Y, Z) and coarse (B, channels_coarse, …).
 
-    X, Y, Z are multiples of 2^len(widths).
+    X, Y, Z are multiples of 2^(len(widths) − 1).
 
     Parameters
     ----------
     widths : sequence of int
-        Feature maps of each level; level l works at 1 / 2^(l + 1) of the resolution.
+        Feature maps of each level; level l works at 1 / 2^l of the resolution.
     coarse_level : int
         Level that the coarse head reads from, and whose shape its output has.
     """
@@ -77,24 +43,19 @@ class UNet(nn.Module):
         channels_in: int,
         channels_fine: int,
         channels_coarse: int,
-        widths: Sequence[int] = (32, 64, 128, 192),
+        widths: Sequence[int] = (64, 128, 256, 512, 1024),
         coarse_level: int = 2,
     ) -> None:
         super().__init__()
         if not 0 <= coarse_level < len(widths) - 1:
             raise ValueError(f"coarse_level must be one of the {len(widths) - 1} decoder levels")
-        self.multiple, self.coarse_level = 2 ** len(widths), coarse_level
-        self.stem = normed(nn.Conv3d(8 * channels_in, widths[0], 3, padding=1, bias=False))
-        self.encode = nn.ModuleList(ResidualBlock(w, w) for w in widths)
-        self.down = nn.ModuleList(
-            normed(nn.Conv3d(a, b, 2, stride=2, bias=False)) for a, b in pairwise(widths)
+        self.multiple, self.coarse_level = 2 ** (len(widths) - 1), coarse_level
+        self.encode = nn.ModuleList(
+            two_convolutions(a, max(a, b // 2), b) for a, b in pairwise((channels_in, *widths))
         )
-        self.bottom = ResidualBlock(widths[-1], widths[-1])
-        self.up = nn.ModuleList(normed(nn.Conv3d(b, a, 1, bias=False)) for a, b in pairwise(widths))
-        self.decode = nn.ModuleList(ResidualBlock(2 * w, w) for w in widths[:-1])
+        self.decode = nn.ModuleList(two_convolutions(a + b, a, a) for a, b in pairwise(widths))
         self.coarse = nn.Conv3d(widths[coarse_level], channels_coarse, 3, padding=1)
-        self.last = normed(nn.Conv3d(widths[0] + 8 * channels_in, 2 * widths[0], 3, padding=1, bias=False))
-        self.fine = nn.Conv3d(2 * widths[0], 8 * channels_fine, 1)  # 8 voxels each: not through widths[0]
+        self.fine = nn.Conv3d(widths[0], channels_fine, 1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
@@ -102,19 +63,13 @@ class UNet(nn.Module):
             raise ValueError(
                 f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"
             )
-        folded = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
-        h = activate(self.stem(folded))
-        skips = []
-        for level, block in enumerate(self.encode):
-            h = block(h)
-            if level < len(self.down):
-                skips.append(h)
-                h = self.down[level](h)
-        h = self.bottom(h)
-        for level in reversed(range(len(self.down))):
-            h = F.interpolate(self.up[level](h), scale_factor=2, mode="nearest")
-            h = self.decode[level](torch.cat([h, skips[level]], dim=1))
+        skips = [self.encode[0](x)]
+        for block in list(self.encode)[1:]:
+            skips.append(block(F.max_pool3d(skips[-1], 2)))
+        h = skips.pop()
+        for level in reversed(range(len(self.decode))):
+            h = F.interpolate(h, scale_factor=2, mode="nearest")
+            h = self.decode[level](torch.cat([skips.pop(), h], dim=1))
             if level == self.coarse_level:
                 coarse = self.coarse(h)
-        h = activate(self.last(torch.cat([h, folded.to(h.dtype)], dim=1)))
-        return depth_to_space(self.fine(h)), coarse
+        return self.fine(h), coarse

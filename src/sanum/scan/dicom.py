@@ -16,7 +16,7 @@ from .dicom_file import DAMAGED, open_dicom
 from .dicom_pixels import read_pixels
 from .errors import ScanError
 from .itk import LPS_TO_RAS
-from .names import EXTENSIONS, contrast_in_words, contrast_of, shown
+from .names import EXTENSIONS, contrast_in_words, contrast_of, printable
 from .scan import Scan
 
 UNEVEN = 0.05
@@ -70,7 +70,7 @@ def read_dicom(folder: Path) -> Scan:
         unevenly spaced, or differ in size or direction; colour or multi-frame images; pixels that are
         damaged or in a compression that cannot be read.
     """
-    what = shown(folder.resolve().name or folder)
+    what = printable(folder.resolve().name or folder)
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # pydicom's: scanners break the standard in harmless ways
         series = _one_series(_headers(folder, what), what)
@@ -118,7 +118,7 @@ def _headers(folder: Path, what: str) -> list[tuple[Path, Dataset]]:
             raise
         except DAMAGED as error:
             raise ScanError(
-                f"{shown(path.name)} in {what} is a damaged DICOM file: copy the series again"
+                f"{printable(path.name)} in {what} is a damaged DICOM file: copy the series again"
             ) from error
         if is_image:
             found.append((path, header))
@@ -138,7 +138,7 @@ def _one_series(headers: list[tuple[Path, Dataset]], what: str) -> list[tuple[Pa
     chosen = proper or list(groups.values())
     if len(chosen) > 1:
         listed = "; ".join(
-            f"{shown(_text(g[0][1], 'SeriesDescription')) or 'without a name'} ({len(g)} files)"
+            f"{printable(_text(g[0][1], 'SeriesDescription')) or 'without a name'} ({len(g)} files)"
             for g in chosen
         )
         raise ScanError(
@@ -155,7 +155,7 @@ def _is_localizer(header: Dataset) -> bool:
 
 def _slice(path: Path, header: Dataset, what: str) -> _Slice:
     """Check one file and take out its geometry."""
-    name = f"{shown(path.name)} in {what}"
+    name = f"{printable(path.name)} in {what}"
     if _text(header, "NumberOfFrames") not in ("", "1"):
         raise ScanError(
             f"{name} is a multi-frame (enhanced) DICOM image: expected one slice a file; convert it to "
@@ -163,7 +163,9 @@ def _slice(path: Path, header: Dataset, what: str) -> _Slice:
         )
     photometric = _text(header, "PhotometricInterpretation")
     if _text(header, "SamplesPerPixel") not in ("", "1") or photometric not in ("", "MONOCHROME2"):
-        raise ScanError(f"{name} is a colour or inverted image ({shown(photometric)}): expected MONOCHROME2")
+        raise ScanError(
+            f"{name} is a colour or inverted image ({printable(photometric)}): expected MONOCHROME2"
+        )
     values: dict[str, npt.NDArray[np.float64]] = {}
     for tag, length in _GEOMETRY.items():
         try:
@@ -224,7 +226,7 @@ def _affine(slices: list[_Slice], what: str) -> tuple[npt.NDArray[np.float64], t
         missing = gaps[odd] / median > 1.5
         raise ScanError(
             f"{what} has {'missing' if missing else 'unevenly spaced'} slices: {gaps[odd]:.3g} mm between "
-            f"{shown(slices[odd].path.name)} and {shown(slices[odd + 1].path.name)} where {median:.3g} mm "
+            f"{printable(slices[odd].path.name)} and {printable(slices[odd + 1].path.name)} where {median:.3g} mm "
             "was expected; export the whole series again"
         )
     step = (positions[-1] - positions[0]) / (len(slices) - 1)

@@ -12,7 +12,7 @@ from pydicom.filereader import read_dataset, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from .errors import ScanError
-from .names import shown
+from .names import printable
 
 DAMAGED = (
     OSError,
@@ -75,7 +75,9 @@ def open_dicom(path: Path, *, pixels: bool) -> FileDataset:
         read_preamble(stream, force=False)
         meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            raise ScanError(f"{shown(path.name)} is a deflated DICOM file: export the series uncompressed")
+            raise ScanError(
+                f"{printable(path.name)} is a deflated DICOM file: export the series uncompressed"
+            )
         stream.seek(0)
         return pydicom.dcmread(stream, stop_before_pixels=not pixels)
 

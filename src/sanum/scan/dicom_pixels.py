@@ -13,7 +13,7 @@ from pydicom.uid import RLELossless
 from .dicom_file import DAMAGED, codestream_size, open_dicom
 from .errors import ScanError
 from .itk import itk_reader, quiet_natives
-from .names import shown
+from .names import printable
 
 _UNREADABLE = (
     "{name} is compressed as {syntax}, which cannot be read or is damaged: export the series uncompressed"
@@ -55,7 +55,7 @@ def read_pixels(paths: Sequence[Path], size: tuple[int, int, int]) -> npt.NDArra
 
 def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
     """Rescaled pixels (rows, columns) of one file."""
-    name = shown(path.name)
+    name = printable(path.name)
     try:
         dataset = open_dicom(path, pixels=True)
         syntax = dataset.file_meta.TransferSyntaxUID
@@ -87,7 +87,7 @@ def _check_codestream(pixel_data: bytes, shape: tuple[int, int], name: str, synt
     """Refuse a packed image of another size than the tags say, before its decoder makes room for it."""
     found = codestream_size(get_frame(pixel_data, 0, number_of_frames=1))
     if found is None:
-        raise ScanError(_UNREADABLE.format(name=name, syntax=shown(syntax)))
+        raise ScanError(_UNREADABLE.format(name=name, syntax=printable(syntax)))
     if found != shape:
         raise ScanError(f"{name} has pixels {found} where its header says {shape}: export it again")
 
@@ -99,5 +99,5 @@ def _pixels_by_gdcm(path: Path, shape: tuple[int, int], syntax: str) -> npt.NDAr
         with quiet_natives():
             pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
     except (RuntimeError, ValueError) as error:
-        raise ScanError(_UNREADABLE.format(name=shown(path.name), syntax=shown(syntax))) from error
+        raise ScanError(_UNREADABLE.format(name=printable(path.name), syntax=printable(syntax))) from error
     return pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from .checks import UNKNOWN_SIDES, check_shape, pick_volume, usable_scan
 from .errors import ScanError
 from .itk_header import TextHeader, check_voxels, read_header
-from .names import contrast_of, shown
+from .names import contrast_of, printable
 from .scan import Scan
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -61,7 +61,7 @@ def itk_reader(path: Path, image_io: str) -> sitk.ImageFileReader:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise ScanError(
-            f"{shown(path)} is not a UTF-8 name: expected one for this format; rename the file or its folder"
+            f"{printable(path)} is not a UTF-8 name: expected one for this format; rename the file or its folder"
         ) from error
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
@@ -89,7 +89,7 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
     ScanError
         As `sanum.scan.read`; voxels that are spread over several files.
     """
-    what = shown(path.name)
+    what = printable(path.name)
     meta = path.suffix.lower() in (".mha", ".mhd")
     reader = itk_reader(path, "MetaImageIO" if meta else "NrrdImageIO")
     try:

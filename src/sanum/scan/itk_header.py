@@ -16,7 +16,7 @@ from typing import IO
 
 from .checks import MOST_BESIDE, MOST_DEFLATED
 from .errors import ScanError
-from .names import shown
+from .names import printable
 
 _LONGEST = 1 << 20
 _BLOCK = 1 << 20
@@ -88,7 +88,7 @@ def read_header(path: Path) -> TextHeader:
     data = path if local else path.parent / name
     if not data.is_file():
         raise ScanError(
-            f"{shown(path.name)} names {shown(name)} for its voxels: that data file is missing; put it "
+            f"{printable(path.name)} names {printable(name)} for its voxels: that data file is missing; put it "
             "there, or convert the scan to one file"
         )
     return TextHeader(fields, data, len(text) if local else 0, packing)
@@ -128,7 +128,7 @@ def check_voxels(header: TextHeader, claimed: int, what: str) -> None:
     packed = int(header.fields.get("compresseddatasize", 0)) if header.packing == "zlib" else 0
     if claimed > (size if header.packing == "raw" else size * MOST_DEFLATED) or packed > size:
         raise ScanError(
-            f"{what} is cut short: its header claims {claimed} bytes of voxels and {shown(header.data.name)} "
+            f"{what} is cut short: its header claims {claimed} bytes of voxels and {printable(header.data.name)} "
             f"has {size} bytes; copy or download it again"
         )
     if header.packing not in ("gzip", "zlib"):

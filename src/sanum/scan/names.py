@@ -119,7 +119,7 @@ def folder_name(relative: Path) -> Path:
     return Path(*(_shortened(_plain(part)) for part in relative.parts))
 
 
-def shown(path: str | Path) -> str:
+def printable(path: str | Path) -> str:
     """`path` for a message: whatever a terminal could not print, or would obey, becomes "?"."""
     return "".join(c if c.isprintable() else "?" for c in str(path))
 

@@ -34,7 +34,7 @@ from .checks import (
 from .dicom import read_dicom
 from .errors import ScanError
 from .itk import read_itk
-from .names import EXTENSIONS, contrast_of, shown
+from .names import EXTENSIONS, contrast_of, printable
 from .scan import Scan
 
 NIFTI1_BYTES, NIFTI2_BYTES = 348, 540
@@ -90,7 +90,7 @@ def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = Non
     if isinstance(source, SpatialImage):
         name = source.get_filename()
         path = Path(name) if name else None
-        what = shown(path.name) if path else "the image"
+        what = printable(path.name) if path else "the image"
         with _unreadable(what, "nibabel image"):
             return _from_nibabel(source.dataobj, source.header, source.affine, path, what, volume)
     if not isinstance(source, (str, Path)):
@@ -101,7 +101,7 @@ def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = Non
 
 
 def _from_scan(scan: Scan, volume: int | None) -> Scan:
-    what = shown(scan.path.name) if scan.path else "the scan"
+    what = printable(scan.path.name) if scan.path else "the scan"
     check_shape(scan.voxels.shape, what)
     index = pick_volume(scan.voxels.shape, volume, what)
     voxels = scan.voxels if index is None else scan.voxels[..., index]
@@ -111,12 +111,12 @@ def _from_scan(scan: Scan, volume: int | None) -> Scan:
 
 
 def _from_path(path: Path, volume: int | None) -> Scan:
-    what = shown(path.name or path)
+    what = printable(path.name or path)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
         size = path.stat().st_size
     except FileNotFoundError:
-        raise ScanError(f"{shown(path)} does not exist: expected a scan file or a DICOM folder") from None
+        raise ScanError(f"{printable(path)} does not exist: expected a scan file or a DICOM folder") from None
     except (OSError, ValueError) as error:
         raise ScanError(f"{what} cannot be opened: check its path and permissions") from error
     if is_folder:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
 from .errors import ScanError
-from .names import shown
+from .names import printable
 from .scan import Scan
 
 _REASONS = {
@@ -61,7 +61,7 @@ def write(
     path = Path(path)
     packed = path.name.lower().endswith(".nii.gz")
     if not packed and not path.name.lower().endswith(".nii"):
-        raise ScanError(f"cannot write {shown(path.name)}: expected a name that ends in .nii.gz or .nii")
+        raise ScanError(f"cannot write {printable(path.name)}: expected a name that ends in .nii.gz or .nii")
     image = _image(scan, np.dtype(dtype) if dtype is not None else scan.voxels.dtype, path)
     with atomic_path(path, overwrite=overwrite) as temporary, temporary.open("wb") as stream:
         if packed:
@@ -108,7 +108,7 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         _remove(temporary)
-        raise ScanError(f"cannot write {shown(path)}: {reason_of(error)}") from error
+        raise ScanError(f"cannot write {printable(path)}: {reason_of(error)}") from error
     except BaseException:
         _remove(temporary)
         raise
@@ -176,9 +176,9 @@ def _hidden(folder: Path, name: str) -> tuple[Path, Path]:
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.is_dir():
-        raise ScanError(f"{shown(path)} is a folder: expected a file name to write to")
+        raise ScanError(f"{printable(path)} is a folder: expected a file name to write to")
     if os.path.lexists(path) and not overwrite:
-        raise ScanError(f"{shown(path)} exists; pass --overwrite to replace it")
+        raise ScanError(f"{printable(path)} exists; pass --overwrite to replace it")
 
 
 def _flush(path: Path, flags: int) -> None:
@@ -206,7 +206,7 @@ def _image(scan: Scan, dtype: np.dtype, path: Path) -> nib.Nifti1Image:
         limits = np.iinfo(dtype)
         if not (limits.min <= np.rint(low) and np.rint(high) <= limits.max):
             raise ScanError(
-                f"cannot write {shown(path.name)}: values {low:g} … {high:g} do not fit into {dtype}"
+                f"cannot write {printable(path.name)}: values {low:g} … {high:g} do not fit into {dtype}"
             )
         voxels = np.rint(voxels) if voxels.dtype.kind == "f" else voxels
     image = nib.Nifti1Image(voxels.astype(dtype, copy=False), scan.affine, dtype=dtype)

@@ -27,7 +27,7 @@ class GeometryParams:
 
 
 def draw_geometry(rng: np.random.Generator, *, published: bool = False) -> GeometryParams:
-    """A pose; rotation, shear and scale within narrower ranges than published (methods/una/README.md).
+    """A pose; rotation, shear and scale within narrower ranges than published (methods/anatomy/una/README.md).
 
     `published`: those of Table B.1: ±15°, ±0.2, 1 ± 0.2.
     """
@@ -97,7 +97,7 @@ class AlignmentError:
 
 
 def draw_alignment_error(rng: np.random.Generator) -> AlignmentError:
-    """About what a registration of the scan to the atlas leaves (methods/una/README.md)."""
+    """About what a registration of the scan to the atlas leaves (methods/anatomy/una/README.md)."""
     size = rng.uniform(0.2, 0.9)
 
     def three(sigma: float) -> tuple[float, float, float]:

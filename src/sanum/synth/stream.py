@@ -20,8 +20,8 @@ from ..space.grid import Grid
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
 from .generator import MODEL_BOX, SampleParams, ViewParams, apply_sample
-from .mix import Mix
 from .patient import Patient, PatientParams, apply_patient, draw_patient
+from .sampling import SamplingConfig
 from .workers import ahead_of_use, pool
 
 Item = dict[str, torch.Tensor]
@@ -46,7 +46,7 @@ class Stream(IterableDataset[Item]):
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
     which is NaN in a share `lost`: a scan whose pose is not known yet; float32. On `box`, default the
-    model's. If `mix` says so, also views (V, X, Y, Z), other scans of the same head, and sick (2, X, Y, Z),
+    model's. If `sampling` says so, also views (V, X, Y, Z), other scans of the same head, and sick (2, X, Y, Z),
     the T1w and the FLAIR with the anomaly.
     """
 
@@ -60,17 +60,17 @@ class Stream(IterableDataset[Item]):
         flipped_too: bool = False,
         lost: float = 0.2,
         box: Grid = MODEL_BOX,
-        mix: Mix | None = None,
+        sampling: SamplingConfig | None = None,
         patients: Sequence[Patient] = (),
     ) -> None:
         if not anatomies:
             raise ValueError("a stream needs at least one anatomy")
-        if patients and mix and (mix.views or mix.sick):
+        if patients and sampling and (sampling.views or sampling.sick):
             raise ValueError("patients have no other views and no healthy tissue behind: leave them out")
         self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in anatomies]
         self.bank, self.seed, self.start = list(bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
-        self.mix, self.patients = mix or Mix(), list(patients)
+        self.sampling, self.patients = sampling or SamplingConfig(), list(patients)
         self._kept: OrderedDict[int, Item] = OrderedDict()
 
     def item(self, index: int) -> Item:
@@ -126,12 +126,12 @@ class Stream(IterableDataset[Item]):
         if drawn.patient is None:
             sample = apply_sample(
                 self.anatomies[drawn.head], drawn.params, box=self.box, views=drawn.views,
-                with_sick=self.mix.sick,
+                with_sick=self.sampling.sick,
             )  # fmt: skip
         else:
             sample = apply_patient(*drawn.patient, box=self.box)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
-        image = sample.image if self.mix.mirror else np.repeat(sample.image[:1], 2, axis=0)
+        image = sample.image if self.sampling.mirror else np.repeat(sample.image[:1], 2, axis=0)
         pose = sample.to_atlas if drawn.known else np.full((4, 4), np.nan)
         real = np.array(drawn.patient is not None, np.float32)
         more = {"views": sample.views} if drawn.views else {}
@@ -143,11 +143,11 @@ class Stream(IterableDataset[Item]):
         rng = np.random.default_rng([self.seed, number])
         head = int(rng.integers(len(self.anatomies)))
         spacing = float(self.box.spacing_mm[0])
-        params = self.mix.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
+        params = self.sampling.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
         known = bool(rng.random() >= self.lost)
-        views = self.mix.draw_views(rng, self.anatomies[head], spacing_mm=spacing)
+        views = self.sampling.draw_views(rng, self.anatomies[head], spacing_mm=spacing)
         patient = None
-        if self.patients and params.contrast.preset == "t1w" and rng.random() < self.mix.patients:
+        if self.patients and params.contrast.preset == "t1w" and rng.random() < self.sampling.patients:
             one = self.patients[int(rng.integers(len(self.patients)))]
             patient = one, draw_patient(rng, one, spacing_mm=spacing)
         return _Drawn(head, params, known, views, patient)
@@ -168,10 +168,10 @@ class Stream(IterableDataset[Item]):
                 continue
             batch = heads.batch(
                 [d.head for d in drawn], [d.params for d in drawn], box=self.box,
-                views=[d.views for d in drawn], with_sick=self.mix.sick,
+                views=[d.views for d in drawn], with_sick=self.sampling.sick,
             )  # fmt: skip
             batch.pop("labels")
-            if not self.mix.mirror:
+            if not self.sampling.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]
             batch["to_atlas"][[not d.known for d in drawn]] = torch.nan
             yield batch

@@ -1,0 +1,126 @@
+"""What makes the output folder a BIDS derivative: its description, and a sidecar for each image."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ... import __version__
+from ...scan import ScanError, atomic_path
+from ...scan.names import printable
+from ..inputs import Item
+from ..record import Record
+from ..tables import alone
+from .dataset import DESCRIPTION
+
+IGNORED = (".sanum*", "*_map.nii.gz", "*_map.json", "*_record.json", "*.html", "run*.json", "*.tsv")
+"""What BIDS has no names for: the uncertainty, the records, the pages, the tables over all scans."""
+
+README = """\
+# sanum: healthy anatomy, anomalies and uncertainty
+
+Made by sanum from the data set that dataset_description.json links to.
+Research use only. Not a medical device.
+
+sub-*/**/anat/ holds, for each scan and on its grid:
+
+* *_desc-anatomy_T1w.nii.gz: the healthy anatomy as T1w, predicted, not measured; white matter is near 1
+* *_desc-anomaly_probseg.nii.gz: probability of an anomaly
+* *_desc-anomaly_mask.nii.gz: where it is above 0.5
+* *_desc-uncertainty_map.nii.gz: expected absolute error of the anatomy
+* *_desc-brain_mask.nii.gz: the brain
+* *_report.html: a page to look at
+* *_record.json: what these were made from
+
+sub-*.html shows the scans of a subject. volumes.tsv and qc.tsv have one line a scan, failed.tsv one for each
+scan that failed; group.html and group.tsv are about the whole cohort. BIDS has no names for the uncertainty
+map, the records, the pages and the tables: .bidsignore lists them.
+"""
+
+_READMES = ("README", "README.md", "README.rst", "README.txt")
+_SIDECARS: tuple[Record, ...] = (
+    {
+        "Description": "Predicted healthy anatomy, as T1w; not measured",
+        "SkullStripped": True,
+        "Units": "arbitrary (white matter is near 1)",
+    },
+    {"Description": "Probability of an anomaly", "Units": "arbitrary (0 to 1)"},
+    {"Description": "Probability of an anomaly above 0.5", "Type": "Lesion"},
+    {
+        "Description": "Expected absolute error of the healthy anatomy",
+        "Units": "arbitrary (white matter is 1)",
+    },
+    {"Description": "Brain", "Type": "Brain"},
+)  # in the order of `reconstruction.output_names`
+
+
+def require_own(output: Path) -> None:
+    """Raise `ScanError` if `output` is a data set of something else."""
+    path = output / DESCRIPTION
+    if os.path.lexists(path) and _own(path) is None:
+        raise ScanError(f"{printable(output)} is a data set that sanum did not make: choose another folder")
+
+
+def describe(root: Path, output: Path) -> None:
+    """Write what makes `output` a BIDS derivative of `root`, by this version; what others added stays.
+
+    Raises
+    ------
+    ScanError
+        It cannot be written.
+    """
+    with alone(output):
+        path, ignored = output / DESCRIPTION, output / ".bidsignore"
+        lines = ignored.read_text(encoding="utf-8", errors="replace").splitlines() if ignored.exists() else []
+        lines += [pattern for pattern in IGNORED if pattern not in lines]
+        _write_changed(ignored, "".join(f"{line}\n" for line in lines))
+        if not any((output / name).exists() for name in _READMES):
+            _write_changed(output / "README", README)
+        description: Record = {
+            "Name": "sanum: healthy anatomy, anomalies and uncertainty",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{}],
+            "DatasetLinks": {},
+            **(_own(path) or {}),
+        }
+        by, *others = description["GeneratedBy"]
+        description["GeneratedBy"] = [{**by, "Name": "sanum", "Version": __version__}, *others]
+        to_raw = quote(os.fsencode(Path(os.path.relpath(root, output)).as_posix()))
+        description["DatasetLinks"] = {**description["DatasetLinks"], "raw": to_raw}
+        _write_changed(path, json.dumps(description, indent=2) + "\n")
+
+
+def sidecars(item: Item, record: Record, *, root: Path) -> dict[str, str]:
+    """Name and text of the JSON file beside each image of a scan of the data set `root`."""
+    raw = f"bids:raw:{quote(os.fsencode(Path(os.path.relpath(item.path, root)).as_posix()))}"
+    told = {
+        "Sources": [raw],
+        "SpatialReference": raw,
+        "SoftwareName": "sanum",
+        "SoftwareVersion": record["version"],
+        "Weights": record["weights"],
+        "WeightsSHA256": record["weights_sha256"],
+    }
+    return {
+        f"{name.removesuffix('.nii.gz')}.json": json.dumps({**sidecar, **told}, indent=2) + "\n"
+        for name, sidecar in zip(record["outputs"], _SIDECARS, strict=False)
+    }
+
+
+def _own(path: Path) -> dict[str, Any] | None:
+    """A description that sanum wrote; None where there is none."""
+    with suppress(OSError, ValueError, KeyError, TypeError, IndexError):
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if description["GeneratedBy"][0]["Name"] == "sanum":
+            return dict(description)
+    return None
+
+
+def _write_changed(path: Path, text: str) -> None:
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,191 @@
+"""A page per subject; each holds what it was made from, so that runs that share OUT keep it true."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from ... import __version__
+from ...report.group import MEASURES, Row, render_subject
+from ...report.thumbnail import thumbnail
+from ...scan import Scan, ScanError, atomic_path, read
+from ...scan.names import printable
+from ..record import Record
+from ..tables import alone, records_below
+
+_MARK = re.compile(r"<!-- sanum (\{.*\}) -->\n\Z")
+_MISSING = "the scan itself is not where it was, and is not shown"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of one result as JPEG, empty where it cannot be read, and what there is to say of them."""
+
+    wide: bytes
+    tile: bytes
+    warning: str = ""
+
+
+Found = list[tuple[str, Record]]
+"""Where results are (folder and stem below the output folder), and their records."""
+
+
+def subjects_in(output: Path) -> list[str]:
+    """The folders of subjects with results, sorted."""
+    names = sorted((path.name for path in output.glob("sub-*") if path.is_dir()), key=os.fsencode)
+    return [name for name in names if results_of(output, name)]
+
+
+def results_of(output: Path, subject: str) -> Found:
+    """All results of a subject, sorted."""
+    found = ((f"{subject}/{results}", record) for results, record in records_below(output / subject))
+    return sorted(found, key=lambda pair: os.fsencode(pair[0]))
+
+
+def write_subjects(
+    output: Path,
+    subjects: Collection[str] | None = None,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Write `sub-X.html` of every subject whose page is not made from its results as they are now.
+
+    Parameters
+    ----------
+    subjects : names of folders, optional
+        Default: all.
+    tell : function
+        Told of results that cannot be read; their page says so.
+
+    Returns
+    -------
+    list of Path
+        The pages that were written.
+
+    Raises
+    ------
+    ScanError
+        A page cannot be written.
+    """
+    subjects = subjects_in(output) if subjects is None else sorted(subjects)
+    return [output / f"{s}.html" for s in subjects if _write_subject(output, s, tell)]
+
+
+def rows_of(output: Path, subject: str, found: Found) -> list[Row]:
+    """Rows of the cohort's page: their pictures are those that the subject's page keeps, where it is true."""
+    kept = _kept(output / f"{subject}.html", made_from(found))
+    drawn = kept or [_draw(output, *pair) for pair in found]
+    return [
+        _row(subject, results, record, d.tile, d.warning)
+        for (results, record), d in zip(found, drawn, strict=True)
+    ]
+
+
+def made_from(found: Found) -> str:
+    """Digest of everything that a page shows."""
+    there = [os.path.exists(record["input"]["path"]) for _, record in found]
+    return hashlib.sha256(json.dumps([__version__, found, there]).encode()).hexdigest()
+
+
+def _write_subject(output: Path, subject: str, tell: Callable[[str], None]) -> bool:
+    """Write a page unless it is true; drawn again if another run finishes a scan meanwhile."""
+    path = output / f"{subject}.html"
+    while found := results_of(output, subject):
+        digest = made_from(found)
+        if _kept(path, digest):
+            return False
+        drawn = [_draw(output, *pair) for pair in found]
+        html = _page(subject, found, drawn, digest)
+        with alone(output):
+            if made_from(results_of(output, subject)) != digest:
+                continue
+            with atomic_path(path, overwrite=True) as temporary:
+                temporary.write_text(html, encoding="utf-8")
+        for one in drawn:
+            if not one.wide:
+                tell(one.warning)
+        return True
+    return False
+
+
+def _page(subject: str, found: Found, drawn: list[Drawn], digest: str) -> str:
+    rows = [
+        _row(subject, results, record, d.wide, d.warning)
+        for (results, record), d in zip(found, drawn, strict=True)
+    ]
+    kept = {
+        "made_from": digest if all(d.wide for d in drawn) else "",  # mended when what is damaged is
+        "tiles": [[base64.b64encode(d.tile).decode("ascii"), d.warning] for d in drawn],
+    }
+    told = json.dumps(kept).replace("-", "\\u002d").replace(">", "\\u003e")  # would end the comment
+    return f"{render_subject(subject, rows)}<!-- sanum {told} -->\n"
+
+
+def _kept(path: Path, digest: str) -> list[Drawn]:
+    """What a page keeps for the cohort's; nothing if it is not there, or made from something else."""
+    try:
+        mark = _MARK.search(path.read_text(encoding="utf-8"))
+        kept = json.loads(mark[1]) if mark else {}
+        if kept.get("made_from") != digest:
+            return []
+        return [Drawn(b"", base64.b64decode(tile), warning) for tile, warning in kept["tiles"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _row(subject: str, results: str, record: Record, picture: bytes, warning: str) -> Row:
+    report = next((name for name in record["outputs"] if name.endswith(".html")), None)
+    numbers = {name: np.nan if record[name] is None else float(record[name]) for name in MEASURES}
+    return Row(
+        Path(results).name, subject, quote(f"{subject}.html"),
+        quote((Path(results).parent / report).as_posix()) if report else "",
+        record["contrast"], numbers, picture, (*record["warnings"], *[warning] * bool(warning)),
+    )  # fmt: skip
+
+
+def _draw(output: Path, results: str, record: Record) -> Drawn:
+    folder = (output / results).parent
+    try:
+        anatomy, anomaly, mask, _, brain = (_image(folder / name) for name in record["outputs"][:5])
+        for other, name in zip((anomaly, mask, brain), ("the anomaly", "the mask", "the brain"), strict=True):
+            if not other.grid.same_as(anatomy.grid):
+                raise ScanError(f"{name} of {printable(Path(results).name)} is not on its anatomy's grid")
+    except ScanError as error:
+        mended_by = "delete it, and run sanum bids with participant again"
+        return Drawn(b"", b"", f"{error}, and is not shown: {mended_by}")
+    scan, warning = None, ""
+    try:
+        scan = read(Path(record["input"]["path"]), volume=record["volume"])
+    except ScanError:
+        warning = _MISSING
+    if scan is not None and not scan.grid.same_as(anatomy.grid):
+        scan = None
+    wide, tile = (
+        thumbnail(
+            scan=scan, anatomy=anatomy, anomaly=anomaly, anomaly_mask=mask, brain=brain,
+            contrast=record["contrast"], planes=planes, height=height,
+        )
+        for planes, height in ((3, 200), (1, 132))
+    )  # fmt: skip
+    return Drawn(wide, tile, warning)
+
+
+def _image(path: Path) -> Scan:
+    """A result as it was written; `read` refuses empty masks."""
+    try:
+        image: Any = nib.load(path)
+        return Scan(np.asanyarray(image.dataobj), image.affine)
+    except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError, zlib.error) as error:
+        raise ScanError(f"{printable(path.name)} cannot be read") from error

@@ -1,0 +1,1 @@
+"""Data sets as methods need them (floor 3)."""

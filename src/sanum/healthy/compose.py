@@ -1,0 +1,101 @@
+"""What a result shows: the network's anatomy, the scan's own healthy tissue, or the lesion put back.
+
+A T1w and the predicted anatomy show one contrast on two scales: the scan's coil shading is what its smooth
+ratio to the anatomy says, over healthy tissue alone. The seam between the two follows the anomaly, softly.
+"""
+
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ..fluid.flow import distance_within
+from ..report.inputs import PREDICTED
+from ..scan import Scan
+
+Array = npt.NDArray[np.float32]
+Compose = Literal["anatomy", "keep-healthy", "keep-lesion"]
+COMPOSITIONS: tuple[str, ...] = get_args(Compose)
+TITLES: dict[str, str] = {  # of the report's column
+    "anatomy": PREDICTED,
+    "keep-healthy": "Own tissue, anomaly replaced",
+    "keep-lesion": "Healthy anatomy, lesion put back",
+}
+SHADING_MM = 20.0  # σ over which the scan's shading is taken to be constant
+BLUR_MM, RIM_MM, ROUNDS = 4.0, 6.0, 3
+BRIGHTEST = 1.25  # that brain tissue is in a T1w with white matter at 1
+SEAM_MM, MARGIN_MM = 2.0, 4.0  # σ of the seam; how far beyond the anomaly it lies
+
+
+def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan) -> Scan:
+    """The anatomy as `kind` says, on its grid and scale (white matter near 1).
+
+    Parameters
+    ----------
+    kind : "anatomy", "keep-healthy" or "keep-lesion"
+        The predicted anatomy everywhere; the scan's own tissue with only the anomaly replaced; the predicted
+        anatomy with the scan's anomaly put back.
+    scan : Scan
+        A T1w; needed for the last two alone.
+    anomaly : Scan
+        Probability.
+    brain : Scan
+        Mask. Outside, and where there is no scan to keep, the anatomy stays as it is.
+    """
+    if kind == "anatomy":
+        return anatomy
+    predicted = np.asarray(anatomy.voxels, dtype=np.float32)
+    inside = np.asarray(brain.voxels) > 0
+    sick = np.asarray(anomaly.voxels) > 0.5
+    spacing = tuple(float(s) for s in anatomy.grid.spacing_mm)
+    # not where the anatomy fades out at the brain's border, nor where it is sick
+    healthy = ~grown(~inside, spacing, RIM_MM) & ~grown(sick, spacing, RIM_MM)
+    if not healthy.any():
+        return anatomy
+    own = matched(np.asarray(scan.voxels, dtype=np.float32), predicted, healthy, spacing)
+    replaced = seam(sick, spacing)
+    if kind == "keep-healthy":  # fat and skin that the brain's mask took in
+        rim = grown(~inside, spacing, RIM_MM) & (own > BRIGHTEST)
+        replaced = np.maximum(replaced, seam(rim, spacing, margin_mm=1.0))
+    share = replaced if kind == "keep-healthy" else 1 - replaced  # of the predicted anatomy
+    mixed = share * predicted + (1 - share) * own
+    return replace(anatomy, voxels=np.where(inside, np.maximum(mixed, 0), predicted).astype(np.float32))
+
+
+def matched(image: Array, truth: Array, where: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> Array:
+    """`image` on the scale of `truth`: a smooth gain and a line, found by turns inside `where`.
+
+    The line is fitted to blurred copies of both, for a predicted anatomy is softer than a scan, and a fit to
+    what is softer would take contrast away.
+    """
+    soft = [BLUR_MM / s for s in spacing_mm]
+    wide = [SHADING_MM / s for s in spacing_mm]
+
+    def around(x: Array) -> Array:
+        return ndimage.gaussian_filter(np.where(where, x, 0).astype(np.float32), wide, truncate=3)
+
+    wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where].astype(np.float64)
+    level = (image - np.percentile(image, 1)).astype(np.float32)
+    for _ in range(ROUNDS):
+        shading = (wanted + 1e-6) / (np.maximum(around(level), 0) + 1e-6)
+        middle = float(np.median(shading[where]))
+        level = (level * np.clip(shading, middle / 4, middle * 4)).astype(np.float32)
+        found = ndimage.gaussian_filter(level, soft)[where].astype(np.float64)
+        if found.std() == 0:  # flat: nothing to fit
+            break
+        gain, offset = np.polyfit(found, target, 1)
+        level = (gain * level + offset).astype(np.float32)
+    return level
+
+
+def seam(sick: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM) -> Array:
+    """1 inside the anomaly, 0 some millimetres away, smooth between."""
+    wide = grown(sick, spacing_mm, margin_mm).astype(np.float32)
+    return ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3)
+
+
+def grown(mask: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], by_mm: float) -> npt.NDArray[np.bool_]:
+    """Mask with everything within `by_mm` of it."""
+    return distance_within(~mask, spacing_mm, by_mm + max(spacing_mm), edge=False) <= by_mm

@@ -1,5 +1,0 @@
-"""Numbers from arrays: errors, overlaps, calibration, statistics (floor 1)."""
-
-from .metrics import Errors, dice, errors, match_intensity
-
-__all__ = ["Errors", "dice", "errors", "match_intensity"]

@@ -1,0 +1,1 @@
+"""Methods that reconstruct the healthy anatomy of a scan."""

@@ -1,0 +1,1 @@
+"""Baseline: the mean T1w of the training subjects."""

@@ -1,0 +1,63 @@
+"""Recipes of PEPSI: `pepsi` and `pepsi-small`, with the budgets of `una-compact` and `una-small`.
+
+Paper     Liu et al., MICCAI 2024 (arXiv 2403.06227); departures in README.md
+Command   sanum train pepsi-small --data ../shared/data -o runs/pepsi-small
+Reached   docs/evaluation.md
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from ....synth.anatomy import Anatomy
+from ....synth.sampling import SamplingConfig
+from ...common.recipe import Batch, Recipe, budget_of
+from ..brain_id.recipe import views
+from ..una.recipe import RECIPES as UNA
+from .loss import objective
+from .model import Pepsi
+
+
+@dataclass(frozen=True)
+class PepsiRecipe(Recipe):
+    """Recipe of the network `Pepsi`."""
+
+    method: ClassVar[str] = "pepsi"
+
+    def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
+        """Make the network; `anatomies` are not needed."""
+        return Pepsi(self.widths)
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Objective of `loss.py`, over the views of each head."""
+        scans = views(batch)
+        count = len(scans) // len(batch["sick"])
+        targets, lesion, brain = (batch[k].repeat_interleave(count, 0) for k in ("sick", "lesion", "brain"))
+        return objective(model(scans, targets), targets, lesion, brain)
+
+    def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        """Scan, healthy T1w, both images with the pathology, and the pathology."""
+        scan = batch["image"][:, :1]
+        said = model(scan)
+        return {
+            "scan": scan,
+            "healthy T1w": batch["t1w"],
+            "T1w": said.images[:, :1],
+            "FLAIR": said.images[:, 1:],
+            "pathology": said.pathology[:, 1:].sigmoid(),
+            "lesion": batch["lesion"],
+        }
+
+
+# every head has an anomaly; four views of each, two mild and two severe, as published
+PEPSI = PepsiRecipe(
+    "pepsi",
+    sampling=SamplingConfig(
+        real=0.0, healthy=0.0, level="mild", views=("mild", "severe", "severe"), sick=True
+    ),
+    **budget_of(UNA["una-compact"]),
+)
+RECIPES = {r.name: r for r in (PEPSI, replace(PEPSI, name="pepsi-small", **budget_of(UNA["una-small"])))}

@@ -1,0 +1,201 @@
+"""UNA as a predictor: a first look, the pose that it tells, and again with the atlas in that pose."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from ....learn.devices import native_bfloat16
+from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ....space.grid import apply_affine, box_around
+from ....space.register import refine_affine, register_affine
+from ....space.resample import resample
+from ....weights.file import WeightsError, load_weights, sha256
+from ...common.memory_plan import MemoryPlan
+from ...registry import Maps
+from .model import ATLAS_SPACING_MM, CHANNELS, Una
+
+SHIPPED = Path(__file__).parent / "weights" / "una-compact.safetensors"
+SHIPPED_SHA256 = SHIPPED.with_suffix(".sha256")
+POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
+POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples are tuned to it
+LEAST_FOR_POSE_ML = 150.0
+STRETCH = (0.6, 1.6)  # a brain is no smaller or larger than this, against the atlas
+RIM = 3  # voxels of 2 mm around the brain, whose border tells the pose as well
+FARTHEST_MM = 20.0  # a refinement that moves the brain more has gone astray
+CUT_CM2 = 20.0  # a field of view that cuts this much of the brain shows a part of it
+NO_POSE = (
+    "the pose of the brain could not be told, so that the average brain was used unaligned: "
+    "the anatomy may be less sharp than in other scans"
+)
+_CORNERS = np.array([[x, y, z] for x in (-60, 60) for y in (-75, 75) for z in (-60, 60)], dtype=float)
+_ACROSS = np.diag([-1.0, 1, 1, 1])
+
+
+Affine = npt.NDArray[np.float64]
+
+
+class UnaPredictor:
+    """The network with weights, on a device.
+
+    Parameters
+    ----------
+    device : str
+        A torch device.
+    weights : Path, optional
+        A file of `sanum train`; default the one that ships, whose SHA-256 is checked.
+    room : int, optional
+        Bytes of memory that the network may take; see `MemoryPlan`.
+    """
+
+    def __init__(self, *, device: str = "cpu", weights: Path | None = None, room: int | None = None) -> None:
+        path = weights or SHIPPED
+        expected = None if weights else shipped_sha256()
+        state, description = load_weights(path, expected_sha256=expected)
+        if description.get("method") != "una":
+            raise WeightsError(
+                f"{path.name} holds weights of {description.get('method')}, expected una: choose another file"
+            )
+        try:
+            # weights from before boxes differed do not say theirs
+            self.shape = box_shape(description.get("shape", MODEL_SHAPE))
+            self.spacing_mm = float(description.get("spacing_mm", MODEL_SPACING_MM))
+            self.mirror = bool(description.get("mirror", True))
+            plain = bool(description.get("plain", False))
+            self.net = Una(description["widths"], spacing_mm=self.spacing_mm, plain=plain)
+            self.net.load_state_dict(state)
+            require_box(self.shape, self.spacing_mm, self.net.net.multiple)
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise WeightsError(
+                f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
+                "make it with this version's sanum train"
+            ) from error
+        self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.weights_name, self.weights_sha256 = path.name, expected or sha256(path)
+        self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.shape), device, autocast=True, room=room)
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return self.memory_plan.step.device
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        pair: npt.NDArray[np.float32],
+        *,
+        covered: npt.NDArray[np.bool_] | None = None,
+        quick: bool = False,
+    ) -> Maps:
+        """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
+
+        `covered` (X, Y, Z): where the scan was taken, default everywhere.
+        `quick`: one pass, in which the pose is not known.
+        """
+        seen = pair if self.mirror else pair[[0, 0]]  # as in training
+        x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None]
+        maps = self._maps(x, None)
+        if quick:
+            return Maps(*maps.numpy())
+        pose = None
+        for _ in range(POSE_ROUNDS):
+            found = self._pose(maps.numpy(), pair[0], covered, pose)
+            if found is None:
+                break
+            pose, maps = found, self._maps(x, found)
+        flipped = self._maps(x.flip(2), None if pose is None else _ACROSS @ pose @ _ACROSS)
+        maps = maps / 2 + flipped.flip(1) / 2
+        return replace(Maps(*maps.numpy()), warnings=() if pose is not None else (NO_POSE,))
+
+    def _pose(
+        self,
+        maps: npt.NDArray[np.float32],
+        scan: npt.NDArray[np.float32],
+        covered: npt.NDArray[np.bool_] | None = None,
+        before: Affine | None = None,
+    ) -> Affine | None:
+        """(4, 4): mm from the middle of the box → from the middle of the atlas.
+
+        The predicted anatomy is laid onto the atlas; from there on the scan itself tells more than what
+        was made of it, above all at the border of the brain. None where too little brain was
+        found, or the result is no shape of a brain. `before`: what the round before found.
+        """
+        t1w, _, share, _ = maps
+        seen = np.ones(scan.shape, bool) if covered is None else covered
+        box = box_around((0, 0, 0), self.shape, self.spacing_mm)
+        if self.spacing_mm != POSE_SPACING_MM:
+            size = [round(n * self.spacing_mm / POSE_SPACING_MM) for n in self.shape]
+            there = box_around((0, 0, 0), box_shape(size), POSE_SPACING_MM)
+            t1w, share, scan = (resample(x, box, there) for x in (t1w, share, scan))
+            seen, box = resample(seen, box, there) > 0.5, there
+        brain = (share > 0.5) & seen
+        if brain.sum() * POSE_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
+            return None
+        mean, reach = self.net.atlas[0].cpu().numpy()
+        atlas = box_around((0, 0, 0), mean.shape, ATLAS_SPACING_MM)
+        template = mean * (reach > 0.5)
+        try:
+            found = register_affine(
+                np.maximum(t1w, 0) * brain, box, template, atlas,
+                region=seen if is_cut(brain, seen) else None, start=before,
+            )  # fmt: skip
+            if not like_a_brain(found):
+                return None
+            rim = ndimage.binary_dilation(brain, iterations=RIM) & seen
+            refined = refine_affine(scan, box, template, atlas, found, region=rim)
+        except RuntimeError:  # of ITK: too little overlap, or nothing but one intensity
+            return None
+        moved = np.linalg.norm(apply_affine(refined, _CORNERS) - apply_affine(found, _CORNERS), axis=1)
+        return refined if like_a_brain(refined) and moved.mean() < FARTHEST_MM else found
+
+    def _maps(self, x: torch.Tensor, pose: Affine | None) -> torch.Tensor:
+        """(4, X, Y, Z), in the memory of the CPU: T1w, probabilities of anomaly and brain, Laplace scale."""
+        to_atlas = None if pose is None else torch.from_numpy(pose.astype(np.float32))[None]
+
+        def run(device: str) -> torch.Tensor:
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=native_bfloat16(device)):
+                out = self.net(x.to(device), None if to_atlas is None else to_atlas.to(device))
+            told = (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
+            return torch.stack([t[0, 0].float() for t in told]).cpu()
+
+        return self.memory_plan(run)
+
+
+def box_shape(size: Sequence[int]) -> tuple[int, int, int]:
+    """Three numbers of voxels; ValueError if it is not that."""
+    x, y, z = (int(n) for n in size)
+    return x, y, z
+
+
+def require_box(shape: tuple[int, int, int], spacing_mm: float, multiple: int) -> None:
+    """Raise `ValueError` if a box is none that a network can look at."""
+    if not 0 < spacing_mm < np.inf:
+        raise ValueError(f"voxels of {spacing_mm} mm")
+    if any(n <= 0 or n % multiple for n in shape):
+        raise ValueError(f"a box of {shape} voxels, expected multiples of {multiple}")
+
+
+def shipped_sha256() -> str:
+    """SHA-256 that the shipped weights must have; WeightsError if it did not come with them."""
+    try:
+        return SHIPPED_SHA256.read_text().split()[0]
+    except (OSError, IndexError) as error:
+        raise WeightsError(f"{SHIPPED_SHA256.name} is missing or empty; install sanum again") from error
+
+
+def like_a_brain(pose: Affine) -> bool:
+    """Whether a map to the atlas stretches no more than brains differ."""
+    if not np.isfinite(pose).all():
+        return False
+    stretch = np.linalg.svd(pose[:3, :3], compute_uv=False)
+    return bool(STRETCH[0] < stretch.min() and stretch.max() < STRETCH[1])
+
+
+def is_cut(brain: npt.NDArray[np.bool_], covered: npt.NDArray[np.bool_]) -> bool:
+    """Whether the field of view ends inside the brain (both (X, Y, Z) of 2 mm): a slab, or part of a head."""
+    at_the_end = brain & covered & ndimage.binary_dilation(~covered)
+    return bool(at_the_end.sum() * POSE_SPACING_MM**2 / 100 > CUT_CM2)

@@ -1,0 +1,134 @@
+"""What every method looks like from outside: its line in the registry, its outputs, its result.
+
+Only names and small frozen dataclasses; nothing here computes, reads or writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of the registry: strings alone, so that listing the methods imports none of them.
+
+    Parameters
+    ----------
+    name : str
+        What `sanum.load` and the command line call it.
+    task : str
+        "anatomy", "anomaly2d", "segmentation", …: the folder of `methods/` that it lies in.
+    module : str
+        Dotted path of its folder below `sanum.methods`.
+    paper : str
+        Authors, venue and year, or "baseline".
+    summary : str
+        What it does, in one sentence.
+    extra : str, optional
+        The extra of `pip install 'sanum[…]'` that it needs.
+    weights : str, optional
+        Name of the weights that ship or can be fetched; None: it is trained first, or has none.
+    """
+
+    name: str
+    task: str
+    module: str
+    paper: str
+    summary: str
+    extra: str | None = None
+    weights: str | None = None
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A method that is loaded and ready to use."""
+
+    weights_name: str
+    weights_sha256: str
+
+    @property
+    def device(self) -> str:
+        """Where it computes, a torch device."""
+        ...
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What one output of a method is, whatever its content.
+
+    Parameters
+    ----------
+    name : str
+        Key in `Result.outputs`, such as "anatomy".
+    meaning : str
+        What it shows, in one sentence; also the `Description` of its sidecar.
+    desc : str or None
+        BIDS entity `desc` of its file name; None: the name has none.
+    suffix : str
+        BIDS suffix of its file name.
+    extension : str
+        With the dot.
+    unit : str
+        Of its values; empty if it has none.
+    sidecar : mapping
+        Further fields of the JSON file beside it in a BIDS derivative.
+    """
+
+    name: str
+    meaning: str
+    desc: str | None
+    suffix: str
+    extension: str = ".nii.gz"
+    unit: str = ""
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One output of one result.
+
+    Parameters
+    ----------
+    spec : OutputSpec
+        What it is.
+    content : Scan, str, bytes or other
+        The thing itself.
+    """
+
+    spec: OutputSpec
+    content: Any
+
+
+@runtime_checkable
+class Result(Protocol):
+    """What any job gives: saving, reports, batches, tables and BIDS see nothing else of it."""
+
+    @property
+    def name(self) -> str:
+        """Stem of the files."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, Output]:
+        """Outputs by name."""
+        ...
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """Numbers by name, with the unit in the name: `anomaly_ml`."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know about how it came about."""
+        ...
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Version, weights, device and settings."""
+        ...
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write every output into a folder, all whole or none; returns the paths."""
+        ...

@@ -1,0 +1,92 @@
+"""What training samples are made of: how much is real, sick, moved by the fluid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .anatomy import Anatomy
+from .contrast import PRESETS, Preset, draw_contrast
+from .corrupt import Level, draw_corruption
+from .generator import SampleParams, ViewParams, draw_sample
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Shares and switches.
+
+    Parameters
+    ----------
+    real : float
+        Share of real scans, which keep their own image but for the acquisition; the others are synthetic.
+    patients : float
+        Share of patients with their own lesions among the real scans; the others are healthy T1w with lesions
+        of the fluid.
+    leave_out : tuple of str
+        Patients who are not trained on, as sub-ms1: those that will be tested.
+    healthy : float
+        Share without an anomaly.
+    fluid : bool
+        Anomalies are moved by the fluid; without, masks and noise stay as they start.
+    bank : bool
+        Anomalies start from real lesion masks in one of two; without, from noise alone.
+    mirror : bool
+        The second channel is the mirror image; without, the scan once more.
+    presets : tuple of str
+        Modalities of the synthetic ones; none: all, as often as `contrast.PRESETS` says.
+    level : str, optional
+        Corruption of all samples; default mild, medium or severe.
+    views : tuple of str
+        Each sample has so many other scans of the same head, of these levels of corruption.
+    sick : bool
+        Each sample has the T1w and the FLAIR with the anomaly as well.
+    """
+
+    real: float = 0.5
+    patients: float = 0.0
+    leave_out: tuple[str, ...] = ()
+    healthy: float = 0.15
+    fluid: bool = True
+    bank: bool = True
+    mirror: bool = True
+    presets: tuple[Preset, ...] = ()
+    level: Level | None = None
+    views: tuple[Level, ...] = ()
+    sick: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("real", "patients", "healthy"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"sampling.{name} is a share between 0 and 1, got {getattr(self, name)}")
+
+    def draw(
+        self, rng: np.random.Generator, anatomy: Anatomy, bank: Sequence[Path], *, spacing_mm: float
+    ) -> SampleParams:
+        """Parameters of one sample."""
+        params = draw_sample(
+            rng, anatomy, bank if self.bank else (), preset=self._preset(rng), level=self.level,
+            healthy=self.healthy, spacing_mm=spacing_mm,
+        )  # fmt: skip
+        if not self.fluid:
+            params = replace(params, shapes=tuple(replace(s, duration=0.0) for s in params.shapes))
+        return params
+
+    def draw_views(
+        self, rng: np.random.Generator, anatomy: Anatomy, *, spacing_mm: float
+    ) -> tuple[ViewParams, ...]:
+        """Parameters of the other scans of one head, each of its own modality."""
+        return tuple(
+            ViewParams(
+                draw_contrast(rng, self._preset(rng), anatomy.tissue_means),
+                draw_corruption(rng, level, spacing_mm),
+            )
+            for level in self.views
+        )
+
+    def _preset(self, rng: np.random.Generator) -> Preset:
+        if rng.random() < self.real:
+            return "t1w"
+        names = [p for p in self.presets or PRESETS if p != "t1w"]
+        shares = np.array([PRESETS[p] for p in names])
+        return names[int(rng.choice(len(names), p=shares / shares.sum()))] if names else "t1w"

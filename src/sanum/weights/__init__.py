@@ -1,0 +1,1 @@
+"""Finding, reading, verifying and fetching weight files (floor 1)."""

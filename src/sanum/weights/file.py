@@ -1,0 +1,83 @@
+"""Weights on disk: safetensors in half precision, with a header that says what they are."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..files import replace_whole, sha256
+from .store import WeightsError
+
+FORMAT = 2
+"""2: the header holds a SHA-256 of all the rest. Files of format 1, which have none, are read as well."""
+
+__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights", "sha256"]
+
+
+def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any) -> str:
+    """Write `state` as float16; returns the file's SHA-256."""
+    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+    told = {"format": FORMAT, **description}
+    header = {"sanum": json.dumps({**told, "sha256": _content_sha256(told, half)})}
+    replace_whole(path, lambda p: save_file(half, p, header))
+    return sha256(path)
+
+
+def load_weights(
+    path: Path, *, expected_sha256: str | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """State (float32) and description, verified by the SHA-256 in the file; never unpickles.
+
+    Parameters
+    ----------
+    expected_sha256 : str, optional
+        What the whole file must have.
+
+    Raises
+    ------
+    WeightsError
+        Missing, damaged, not the expected SHA-256, not safetensors, or of another format version.
+    """
+    if not path.is_file():
+        raise WeightsError(f"weights not found: {path}; check the path, or install sanum again")
+    if expected_sha256 and (found := sha256(path)) != expected_sha256:
+        raise WeightsError(
+            f"the weights {path.name} are damaged: expected SHA-256 {expected_sha256[:12]}…, "
+            f"found {found[:12]}…; install sanum again"
+        )
+    try:
+        with safe_open(path, framework="pt") as f:
+            description = json.loads((f.metadata() or {}).get("sanum", "{}"))
+            state = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path.name} is not a readable safetensors file ({error}); expected one that sanum train wrote"
+        ) from error
+    if not isinstance(description, dict):
+        raise WeightsError(f"{path.name} has a header that is no table; expected one that sanum train wrote")
+    if description.get("format") not in (1, FORMAT):
+        raise WeightsError(
+            f"{path.name} has weights format {description.get('format')}, "
+            f"this version of sanum reads {FORMAT} and 1; update one of them"
+        )
+    expected = description.pop("sha256", None)
+    if (expected or description["format"] > 1) and _content_sha256(description, state) != expected:
+        raise WeightsError(
+            f"the weights {path.name} are damaged: what is in the file has not the SHA-256 of its header; "
+            "take an undamaged copy, or train them again"
+        )
+    return {k: x.float() for k, x in state.items()}, description
+
+
+def _content_sha256(description: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> str:
+    """Of the description and every tensor's name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(json.dumps(description).encode())
+    for name, x in sorted(state.items()):
+        digest.update(json.dumps([name, str(x.dtype), list(x.shape)]).encode())
+        digest.update(x.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

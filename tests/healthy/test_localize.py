@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from sanum.healthy.localize import find_brain, head_centres, largest_part, pair_with_mirror, require_symmetry
+from sanum.methods.registry import Maps
+from sanum.scan import Scan, ScanError
+from sanum.scan.conform import MODEL_SHAPE, conform
+from sanum.space.grid import apply_affine, box_around
+from sanum.space.mirror import mirror, reflection
+
+CENTRE_MM = np.array([6.0, -10.0, 4.0])  # of the phantom of conftest.py
+
+
+def points(grid):
+    return apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+
+
+class TestFinding:
+    def test_one_of_the_guesses_is_near(self, phantom):
+        guesses = head_centres(phantom)
+        assert len(guesses) == 3
+        assert min(np.linalg.norm(g - CENTRE_MM) for g in guesses) < 12
+
+    def test_a_head_with_neck_and_shoulders(self):
+        grid = box_around((0, 0, -120), (60, 60, 110), 4.0)
+        x = points(grid)
+        head = ((x / (75, 90, 85)) ** 2).sum(-1) < 1
+        neck = (np.hypot(x[..., 0], x[..., 1]) < 55) & (x[..., 2] < 0) & (x[..., 2] > -200)
+        shoulders = (x[..., 2] < -180) & (np.abs(x[..., 1]) < 60)
+        scan = Scan((head | neck | shoulders).astype(np.float32), grid.affine)
+        assert np.linalg.norm(head_centres(scan)[0]) < 25
+
+    def test_bright_bone_is_not_the_guide_in_ct(self, phantom):
+        hu = np.where(phantom.voxels > 0, 35, -1000).astype(np.float32)
+        hu[:, :, :2] = 3000  # the table
+        scan = Scan(hu, phantom.affine, "CT")
+        assert min(np.linalg.norm(g - CENTRE_MM) for g in head_centres(scan)) < 30
+
+    def test_a_wrong_unit_does_not_fill_the_memory(self):
+        grid = box_around((0, 0, 0), (400, 400, 4), 20.0)  # 8 m wide
+        scan = Scan(np.random.default_rng(0).random(grid.shape, np.float32), grid.affine)
+        assert len(head_centres(scan)) == 3
+
+    def test_the_brain_is_found_from_any_guess(self, phantom, phantom_predictor):
+        assert np.linalg.norm(find_brain(phantom, phantom_predictor) - CENTRE_MM) < 3
+
+    def test_no_brain(self, phantom, phantom_predictor):
+        grid = phantom.grid
+        ball = (np.linalg.norm(points(grid) - CENTRE_MM, axis=-1) < 30).astype(np.float32)
+        with pytest.raises(ScanError, match=r"no brain found in this scan: .* found 1\d\d mL .*; check that"):
+            find_brain(Scan(ball, grid.affine), phantom_predictor)
+
+    def test_what_a_network_imagines_in_the_dark_does_not_count(self, phantom):
+        class Dreamer:
+            weights_name, weights_sha256, device = "dream", "0", "cpu"
+            shape, spacing_mm = MODEL_SHAPE, 2.0
+
+            def __call__(self, pair, *, quick=False):
+                yes = np.ones(pair.shape[1:], np.float32)
+                return Maps(yes, 0 * yes, yes, yes)
+
+        ball = (np.linalg.norm(points(phantom.grid) - CENTRE_MM, axis=-1) < 25).astype(np.float32)
+        with pytest.raises(ScanError, match="no brain found"):
+            find_brain(Scan(ball, phantom.affine), Dreamer())
+
+    def test_noise_is_not_like_its_mirror_image(self, phantom):
+        across = reflection((1, 0, 0), CENTRE_MM)
+        noise = phantom.with_voxels(np.random.default_rng(0).random(phantom.voxels.shape, np.float32))
+        with pytest.raises(ScanError, match="no head found in this scan: its sides correlate by"):
+            require_symmetry(noise, conform(noise, CENTRE_MM), across)
+        require_symmetry(phantom, conform(phantom, CENTRE_MM), across)
+
+
+def test_the_pair_is_the_scan_and_its_mirror_image(phantom):
+    seen = conform(phantom, CENTRE_MM)
+    across = reflection((1, 0, 0), CENTRE_MM)
+    pair = pair_with_mirror(seen, across)
+    assert pair.shape == (2, *MODEL_SHAPE)
+    np.testing.assert_array_equal(pair[0], seen.image)
+    np.testing.assert_allclose(pair[1], seen.image[::-1], atol=1e-4)  # the box is centred on the plane
+    np.testing.assert_allclose(mirror(pair[1], seen.grid, across), pair[0], atol=1e-4)
+
+
+def test_largest_part():
+    mask = np.zeros((6, 6, 6), bool)
+    mask[0, 0, 0] = mask[3:5, 3:5, 3:5] = True
+    part = largest_part(mask)
+    assert part.sum() == 8
+    assert part[3, 3, 3]
+    assert not largest_part(np.zeros((2, 2, 2), bool)).any()

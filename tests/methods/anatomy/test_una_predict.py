@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from sanum.methods.anatomy.una.model import Una
+from sanum.methods.anatomy.una.predict import NO_POSE, UnaPredictor, is_cut
+from sanum.space.grid import apply_affine, box_around
+from sanum.weights.file import save_weights
+
+SHAPE = (80, 96, 80)
+BOX = box_around((0, 0, 0), SHAPE, 2.0)
+
+
+def ball(radii, centre=(0, 0, 0)):
+    """Ellipsoid (X, Y, Z) with a darker core off its middle, intensities of tissue."""
+    x = apply_affine(BOX.affine, np.moveaxis(np.indices(SHAPE), 0, -1)) - centre
+
+    def inside(radii, at=(0, 0, 0)):
+        return (((x - at) / radii) ** 2).sum(-1) < 1
+
+    image = 0.7 * inside(np.array(radii)) + 0.3 * inside(0.7 * np.array(radii))
+    for side in (-1, 1):
+        image -= 0.5 * inside((8, 24, 10), (side * 12, 5, 15))
+    return np.clip(image, 0, None).astype(np.float32)
+
+
+def test_a_whole_brain_is_not_cut():
+    brain = ball((60, 80, 60)) > 0
+    everywhere = np.ones(SHAPE, bool)
+    assert not is_cut(brain, everywhere)
+    assert not is_cut(brain, ball((75, 92, 75)) > 0)
+    assert not is_cut(np.zeros(SHAPE, bool), ~everywhere)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.4])
+def test_a_slab_is_cut_even_if_oblique(tilt):
+    z = apply_affine(BOX.affine, np.moveaxis(np.indices(SHAPE), 0, -1)) @ [0, np.sin(tilt), np.cos(tilt)]
+    assert is_cut(ball((60, 80, 60)) > 0, np.abs(z) < 22)
+
+
+@pytest.fixture
+def predictor(tmp_path):
+    """A network that was not trained, whose atlas is a ball."""
+    image = ball((62, 80, 60))
+    net = Una((8, 8, 8, 8), atlas=None)
+    net.atlas[0, 0], net.atlas[0, 1] = map(net.atlas.new_tensor, (image, (image > 0).astype(np.float32)))
+    save_weights(tmp_path / "w.safetensors", net.state_dict(), method="una", widths=net.widths, steps=0)
+    return UnaPredictor(weights=tmp_path / "w.safetensors")
+
+
+def maps_of(t1w):
+    zero = np.zeros_like(t1w)
+    return np.stack([t1w, zero, (t1w > 0).astype(np.float32), zero])
+
+
+POINTS = np.array([[40, 0, 0], [0, 50, 0], [0, 0, 40], [-30, -30, -30.0]])
+SHIFT = np.array([4, -6, 8.0])
+
+
+def error_of(pose):
+    return np.linalg.norm(apply_affine(pose, POINTS + SHIFT) - POINTS, axis=1).max()
+
+
+def test_the_pose_is_read_off_the_anatomy_and_the_scan(predictor):
+    seen = ball((62, 80, 60), centre=SHIFT)
+    other_contrast = np.where(seen > 0, 1.2 - seen, 0).astype(np.float32)
+    assert error_of(predictor._pose(maps_of(seen), other_contrast)) < 2
+    blurred = ndimage.gaussian_filter(np.roll(seen, (2, -1, 1), axis=(0, 1, 2)), 2)  # a poor prediction
+    assert error_of(predictor._pose(maps_of(blurred), other_contrast)) < 2
+
+
+def test_the_pose_of_a_slab(predictor):
+    seen = ball((62, 80, 60), centre=SHIFT)
+    covered = np.zeros(SHAPE, bool)
+    covered[:, :, 36:58] = True
+    slab = seen * covered
+    assert error_of(predictor._pose(maps_of(slab), slab, covered)) < 8
+
+
+def test_what_cannot_be_registered_has_no_pose(predictor):
+    seen = ball((62, 80, 60))
+    assert predictor._pose(maps_of(seen), seen, np.zeros(SHAPE, bool)) is None
+    assert predictor._pose(maps_of(seen * np.nan), seen) is None
+
+
+def test_too_little_brain_has_no_pose(predictor):
+    seen = ball((20, 20, 20))
+    assert predictor._pose(maps_of(seen), seen) is None
+
+
+def test_what_is_no_shape_of_a_brain_has_no_pose(predictor):
+    seen = ball((70, 30, 22))
+    assert predictor._pose(maps_of(seen), seen) is None
+
+
+POSE = np.array([[1.05, 0.2, -0.1, 6], [-0.15, 0.95, 0.1, -4], [0.05, -0.1, 1.1, 8], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def passes(predictor, monkeypatch):
+    """Poses of every pass of `predictor`."""
+    poses = []
+    whole = predictor._maps
+    monkeypatch.setattr(predictor, "_maps", lambda x, pose: poses.append(pose) or whole(x, pose))
+    return poses
+
+
+def pair_of(scan):
+    return np.stack([scan, scan[::-1]])
+
+
+def test_quick_is_one_pass(predictor, passes):
+    predictor(pair_of(ball((62, 80, 60))), quick=True)
+    assert passes == [None]
+
+
+def test_the_flipped_pair_gives_the_flipped_maps(predictor, passes, monkeypatch):
+    pair = pair_of(ball((62, 80, 60), centre=(6, -4, 2)))
+    across = np.diag([-1.0, 1, 1, 1])
+    monkeypatch.setattr(predictor, "_pose", lambda *_: POSE)
+    maps = predictor(pair)
+    assert passes[0] is None
+    assert len(passes) == 4
+    assert maps.warnings == ()
+    monkeypatch.setattr(predictor, "_pose", lambda *_: across @ POSE @ across)
+    mirrored = predictor(np.ascontiguousarray(pair[:, ::-1]))
+    np.testing.assert_allclose(maps.t1w[::-1], mirrored.t1w, atol=1e-3)
+
+
+def test_without_a_pose_the_average_serves_and_the_user_is_told(predictor, passes, monkeypatch):
+    monkeypatch.setattr(predictor, "_pose", lambda *_: None)
+    assert predictor(pair_of(ball((62, 80, 60)))).warnings == (NO_POSE,)
+    assert passes == [None, None]
+
+
+def test_a_pose_once_found_is_kept(predictor, passes, monkeypatch):
+    answers = iter([POSE, None])
+    monkeypatch.setattr(predictor, "_pose", lambda *_: next(answers))
+    assert predictor(pair_of(ball((62, 80, 60)))).warnings == ()
+    assert [p is None for p in passes] == [True, False, False]

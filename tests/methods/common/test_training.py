@@ -1,0 +1,206 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sanum.data.split import require_data, split_masks, split_subjects
+from sanum.learn import memory
+from sanum.learn.loop import LoopConfig, TrainingStopped
+from sanum.methods.anatomy.una.model import Una
+from sanum.methods.anatomy.una.recipe import UnaRecipe
+from sanum.methods.common.training import train
+from sanum.weights.file import WeightsError, load_weights, sha256
+from sanum.weights.store import digest_beside
+
+SHORT = LoopConfig(steps=2, warmup=1, sheet_every=0)
+TINY = UnaRecipe("tiny", widths=(8, 8), shape=(16, 20, 16), spacing_mm=10.0, workers=0, loop=SHORT)
+STILL = replace(TINY, loop=replace(SHORT, steps=1, learning_rate=0.0))
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """Empty files with the names of 12 subjects and 103 masks."""
+    root = tmp_path / "data"
+    for n in range(12):
+        name = f"sub-{n:03d}"
+        for path in (f"{name}/anat/{name}_T1w", f"derivatives/dlmuse/{name}/anat/{name}_dseg"):
+            file = root / "ixi" / f"{path}.nii.gz"
+            file.parent.mkdir(parents=True)
+            file.touch()
+    (root / "lesions").mkdir()
+    for name in [f"stroke-{n:03d}" for n in range(100)] + [f"ms-{n:02d}" for n in range(1, 4)]:
+        (root / "lesions" / f"{name}_mask.nii.gz").touch()
+    (root / "lesions" / "README.md").touch()
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Where runs go, beside one cache of prepared anatomies."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def names(paths):
+    return [p.name.split("_")[0] for p in paths]
+
+
+def test_the_last_eight_subjects_are_held_out(layout):
+    train_pairs, held = split_subjects(layout)
+    assert names(p[0] for p in train_pairs) == [f"sub-{n:03d}" for n in range(4)]
+    assert names(p[0] for p in held) == [f"sub-{n:03d}" for n in range(4, 12)]
+
+
+def test_the_last_ten_strokes_are_held_out(layout):
+    train_masks, held = split_masks(layout)
+    assert names(held) == [f"stroke-{n:03d}" for n in range(90, 100)]
+    assert len(train_masks) == 93
+    assert not set(train_masks) & set(held)
+
+
+def test_the_real_split_does_not_leak(shared_data):
+    subjects, held_subjects = split_subjects(shared_data)
+    masks, held_masks = split_masks(shared_data)
+    assert len(held_subjects) == 8
+    assert not {p[0] for p in subjects} & {p[0] for p in held_subjects}
+    assert not {p[1] for p in subjects} & {p[1] for p in held_subjects}
+    assert not set(masks) & set(held_masks)
+    assert set(names(held_masks)) <= {f"stroke-{n:03d}" for n in range(90, 100)}
+
+
+def test_all_that_is_missing_is_told(layout, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"it has no T1w \(ixi/.*\), no labels \(ixi/.*\), no lesion masks \("
+    ):
+        require_data(tmp_path / "nowhere")
+    shutil.rmtree(layout / "ixi" / "derivatives")
+    with pytest.raises(ValueError, match=r"it has no labels \([^)]*\)$"):
+        require_data(layout)
+
+
+def test_masks_are_only_needed_where_they_are_used(layout):
+    shutil.rmtree(layout / "lesions")
+    assert require_data(layout, masks=False) == []
+    with pytest.raises(ValueError, match="it has no lesion masks"):
+        require_data(layout)
+
+
+def test_subjects_without_labels_are_left_out_but_not_too_many(layout):
+    labels = layout / "ixi" / "derivatives" / "dlmuse"
+    shutil.rmtree(labels / "sub-003")
+    assert require_data(layout) == ["sub-003"]
+    assert len(split_subjects(layout)[0]) == 3
+    for n in range(3, 10):
+        shutil.rmtree(labels / f"sub-{n:03d}", ignore_errors=True)
+    with pytest.raises(ValueError, match=r"7 of 12 subjects .* have no parcellation .*, such as sub-003"):
+        require_data(layout)
+
+
+def test_too_few_subjects(layout):
+    for n in range(4):
+        shutil.rmtree(layout / "ixi" / f"sub-{n:03d}")
+    with pytest.raises(ValueError, match="held out, so at least 9 are needed"):
+        require_data(layout)
+
+
+def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs):
+    data = tmp_path / "data"
+    shutil.copytree(training_data, data)
+    for t1w, labels in split_subjects(data)[1]:
+        t1w.write_bytes(b"not to be read")
+        labels.write_bytes(b"not to be read")
+    (data / "lesions" / "stroke-095_mask.nii.gz").write_bytes(b"not to be read")
+    prepared = []
+    path = train(TINY, data, runs / "weights", on_prepare=lambda n, of: prepared.append((n, of)))
+    assert prepared == [(1, 1)]
+    state, description = load_weights(path)
+    assert path.name == "tiny.safetensors"
+    assert digest_beside(path) == sha256(path)
+    assert (description["method"], description["steps"]) == ("una", 2)
+    Una(description["widths"]).load_state_dict(state)
+
+
+def test_training_starts_from_other_weights(training_data, runs):
+    path = train(TINY, training_data, runs / "first")
+    first = load_weights(path)[0]
+    again = load_weights(train(STILL, training_data, runs / "second", start_from=path))[0]
+    for name in first:
+        torch.testing.assert_close(again[name], first[name], msg=name)
+    fresh = load_weights(train(STILL, training_data, runs / "fresh"))[0]
+    assert any((fresh[name] - first[name]).abs().max() > 1e-4 for name in first)
+    (runs / "copy.safetensors").write_bytes(path.read_bytes())
+    (runs / "copy.sha256").write_text("0" * 64)
+    with pytest.raises(WeightsError, match=r"copy\.safetensors are damaged"):
+        train(STILL, training_data, runs / "never", start_from=runs / "copy.safetensors")
+    wider = replace(TINY, widths=(16, 8))
+    with pytest.raises(
+        WeightsError, match=r"first/tiny.safetensors does not fit .* in it and .* in this network"
+    ):
+        train(wider, training_data, runs / "third", start_from=path)
+    with pytest.raises(FileExistsError, match=r"checkpoint.pt exists: pass --resume"):
+        train(TINY, training_data, runs / "first")
+    (runs / "first" / "checkpoint.pt").unlink()
+    with pytest.raises(FileExistsError, match=r"tiny.safetensors exists"):
+        train(TINY, training_data, runs / "first")
+
+
+def test_stopped_and_resumed_is_like_unbroken(training_data, runs):
+    """With two samples a step in two parts, made ahead by another process, each used twice."""
+    recipe = replace(TINY, batch_size=2, workers=1, loop=replace(SHORT, steps=3, accumulate=2))
+    whole = load_weights(train(recipe, training_data, runs / "whole", precision="32"))[0]
+    broken = runs / "broken"
+    with pytest.raises(TrainingStopped):
+        train(recipe, training_data, broken, precision="32", stop_after=1)
+    assert not (broken / "tiny.safetensors").exists()
+    other = replace(recipe, weights=replace(recipe.weights, lambda_p=2.0))
+    with pytest.raises(ValueError, match=r"of another recipe: weights.lambda_p was 1.0 and is now 2.0"):
+        train(other, training_data, broken, precision="32", resume=True)
+    resumed = load_weights(train(recipe, training_data, broken, precision="32", resume=True))[0]
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+
+def test_a_sheet_of_held_out_subjects(training_data, runs):
+    from PIL import Image
+
+    train(replace(TINY, loop=replace(SHORT, steps=1, sheet_every=1)), training_data, runs / "sheet")
+    with Image.open(runs / "sheet" / "sheets" / "step-0000001.png") as sheet:
+        width, height = sheet.size
+        assert width > 5 * 100
+        assert height > 4 * 100
+        assert len(sheet.convert("L").getcolors()) > 50
+
+
+def test_too_little_memory_is_told_with_a_box_that_fits(training_data, runs):
+    huge = replace(TINY, shape=(6400, 8000, 6400))
+    with pytest.raises(
+        ValueError, match=r"needs \d{4,}\.\d GB, but .* GB are free on cpu: --set shape=\d+,\d+,\d+ needs"
+    ):
+        train(huge, training_data, runs / "huge")
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from /proc")
+def test_the_need_that_is_told_is_what_a_step_takes():
+    """The peak of one step at 96³, from the kernel, against the estimate from 16³ and 32³."""
+    net, recipe = Una((8, 16)), UnaRecipe("tiny", widths=(8, 16))
+
+    def step(n):
+        g = torch.Generator().manual_seed(0)
+        maps = {
+            k: torch.rand(1, 1, n, n, n, generator=g) for k in ("t1w", "p", "lesion", "mirrored", "brain")
+        }
+        pair = torch.rand(1, 2, n, n, n, generator=g)
+        return recipe.loss(
+            net, {"image": pair, "to_atlas": torch.eye(4)[None], "real": torch.zeros(1), **maps}
+        )[0]
+
+    def peak(name):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+    small, large = (memory.kept_by_autograd(net, lambda n=n: step(n)) for n in (16, 32))
+    told = memory.need(sum(p.numel() for p in net.parameters()), (large - small) / (7 * 16**3), (96,) * 3, 1)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak("VmRSS")
+    step(96).backward()
+    assert 0.6 < (peak("VmHWM") - before) / told < 1.1
