@@ -1,9 +1,12 @@
-# make demo, make test: each makes .venv if it is missing. make check is what CI runs.
+# make demo, make test: each makes .venv if it is missing. CI runs make check and make test-full.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PROCESSES ?= 2
+# each process computes in one thread, or two of them would wait for each other
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
-.PHONY: demo test check lint audit fuzz bench docs clean own
+.PHONY: demo test test-full check lint audit fuzz bench docs clean own
 
 $(READY): pyproject.toml | own
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -16,8 +19,11 @@ own:
 demo: $(READY)  ## the main job on a real scan with a known lesion
 	$(BIN)/sanum demo -o demo
 
-test: $(READY)  ## the tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## the tests but for the heaviest proofs; minutes
+	$(PYTEST)
+
+test-full: $(READY)  ## the rest: hundreds of scans, runs killed again and again, thousands of damaged files
+	$(PYTEST) -m full
 
 lint: $(READY)
 	$(BIN)/ruff check .
