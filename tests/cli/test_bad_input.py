@@ -363,8 +363,8 @@ def test_bad_weights(sanum, phantom_file, tmp_path, kind):
 def test_shipped_weights_that_were_damaged(sanum, phantom_file, tmp_path, monkeypatch):
     from sanum.weights import store
 
-    folder = tmp_path / "package" / "methods" / "una" / "weights"
-    shutil.copytree(store.PACKAGE / "methods" / "una" / "weights", folder)
+    folder = tmp_path / "package" / "methods" / "anatomy" / "una" / "weights"
+    shutil.copytree(store.PACKAGE / "methods" / "anatomy" / "una" / "weights", folder)
     damaged = bytearray((folder / "una-compact.safetensors").read_bytes())
     damaged[-1] ^= 1
     (folder / "una-compact.safetensors").write_bytes(damaged)

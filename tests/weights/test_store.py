@@ -309,7 +309,7 @@ def test_a_digest_that_is_none_is_told(tmp_path, content):
 @pytest.fixture
 def package(table, tmp_path, monkeypatch):
     """A copy of the package's weights in the place of them."""
-    folder = tmp_path / "package" / "methods" / "una" / "weights"
+    folder = tmp_path / "package" / "methods" / "anatomy" / "una" / "weights"
     shutil.copytree(resolve("una-compact", table=table()).parent, folder)
     monkeypatch.setattr(store, "PACKAGE", tmp_path / "package")
     return folder
