@@ -64,14 +64,13 @@ def main(place: Path, count: int, case: str, scheduler: str | None = None) -> No
     notes.mkdir()
     items = expand([place / "in"], out)
     workers = 1 if case == "deadly" else 2
-    told, began, outcomes = {"error": None}, time.monotonic(), []
+    told, outcomes = {"error": None}, []
     try:
         outcomes += run_on_dask(
             items, out, load, (case, notes), Settings(report=False), scheduler=scheduler, workers=workers
         )
     except ClusterError as error:
         told["error"] = str(error)
-    told["seconds"] = time.monotonic() - began
     failed = write_tables(out) if out.exists() else []
     work.reconstruct = at_once
     list(run(items, alone, Nothing(), Settings(report=False)))

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
+HEAVY = (pytest.mark.full, pytest.mark.timeout(1200))
 
-@pytest.mark.timeout(1800)  # 15 s on a machine with little else to do
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 @pytest.mark.parametrize(
-    ("command", "how"), [("reconstruct", ("200", "10", "20")), ("bids", ("13", "4", "8"))], ids=str
+    ("command", "how"),
+    [
+        ("reconstruct", ("20", "4", "4")),
+        ("bids", ("6", "2", "2")),
+        pytest.param("reconstruct", ("200", "10", "20"), marks=HEAVY),
+        pytest.param("bids", ("13", "4", "8"), marks=HEAVY),
+    ],
+    ids=str,
 )
 def test_nothing_is_lost_or_half_written(tmp_path, command, how):
     words = [sys.executable, Path(__file__).with_name("disturbed.py"), tmp_path, *how, command]
