@@ -11,7 +11,7 @@ import typer
 
 from sanum.cli.main import app, main
 from sanum.healthy import demo
-from sanum.healthy.reconstruction import on_grid, output_names, record_name
+from sanum.healthy.reconstruction import file_names, on_grid, record_name
 from sanum.scan import read, write
 from sanum.space.grid import covering
 
@@ -85,7 +85,7 @@ def test_the_commands(here, monkeypatch, capfd):
         elif line.startswith("sanum "):
             assert run(line, monkeypatch, capfd), f"{line} printed nothing"
     assert {p.name for p in (here / "out").iterdir()} == {
-        *output_names("scan"),
+        *file_names("scan").values(),
         record_name("scan"),
         "run.json",
     }
@@ -98,7 +98,7 @@ def test_the_python_examples(code):
 
 
 def test_the_table_names_the_outputs():
-    for name in output_names("<stem>"):
+    for name in file_names("<stem>").values():
         assert name.replace("-stem-", "<stem>") in README
 
 

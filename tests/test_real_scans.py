@@ -35,7 +35,7 @@ def test_a_real_scan(shared_data, predictor, kind):
     result = sanum.reconstruct(path, predictor=predictor)
 
     grid = sanum.read(path)
-    for image in result.outputs().values():
+    for image in result.images.values():
         assert image.voxels.shape == grid.voxels.shape
         np.testing.assert_array_equal(image.affine, grid.affine)
     if path.is_file():

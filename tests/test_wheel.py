@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sanum.healthy.reconstruction import output_names, record_name
+from sanum.healthy.reconstruction import file_names, record_name
 from sanum.scan import write
 from sanum.weights.file import sha256
 
@@ -87,7 +87,7 @@ def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.startswith(str(tmp_path / "site" / "sanum"))  # not the checkout
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *output_names("scan"),
+        *file_names("scan").values(),
         record_name("scan"),
         "run.json",
     }

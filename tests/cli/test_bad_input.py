@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from sanum.healthy.reconstruction import output_names
+from sanum.healthy.reconstruction import file_names
 from sanum.scan import read
 from sanum.space.grid import apply_affine, box_around
 from sanum.weights.file import FORMAT, save_weights
@@ -245,7 +245,7 @@ class TestWarned:
 
 @pytest.mark.usefixtures("quick")
 class TestOutput:
-    @pytest.mark.parametrize("name", output_names("scan"))
+    @pytest.mark.parametrize("name", file_names("scan").values())
     def test_it_exists(self, sanum, phantom_file, tmp_path, name):
         (tmp_path / name).write_text("precious")
         sentence = sanum("reconstruct", phantom_file, "-o", tmp_path).refused()

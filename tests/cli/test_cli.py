@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sanum.cli import main as entry
-from sanum.healthy.reconstruction import output_names, record_name
+from sanum.healthy.reconstruction import file_names, record_name
 from sanum.scan import read, write
 
 COMMANDS = ("reconstruct", "demo", "train", "info")
@@ -25,7 +25,7 @@ def left_in(folder):
 
 
 def files_of(stem):
-    return sorted([*output_names(stem), record_name(stem), "run.json"])
+    return sorted([*file_names(stem).values(), record_name(stem), "run.json"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -82,7 +82,7 @@ class TestReconstruct:
         assert re.fullmatch(r"anomaly \d+\.\d mL", anomaly)
         assert re.fullmatch(r"brain 1\d\d\d mL", brain)
         assert re.fullmatch(r"scan\.nii\.gz: done in \d+\.\d s\n", ran.err)
-        for name in output_names("scan")[:-1]:
+        for name in [*file_names("scan").values()][:-1]:
             assert read(tmp_path / "out" / name).grid.same_as(read(phantom_file).grid)
 
     def test_quiet_prints_results_only(self, sanum, phantom_file, tmp_path):
@@ -117,7 +117,7 @@ class TestReconstruct:
         assert [bool(entry["error"]) for entry in run["scans"]] == [False, True, True, False]
         assert "is constant" in run["scans"][1]["error"]
         assert run["scans"][1]["outputs"] == []
-        assert run["scans"][0]["outputs"] == output_names("sub-1_acq-T1w")
+        assert run["scans"][0]["outputs"] == [*file_names("sub-1_acq-T1w").values()]
         assert run["scans"][0]["brain_ml"] == pytest.approx(1256, rel=0.1)
         assert all(entry["seconds"] >= 0 for entry in run["scans"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from sanum.cohort import Settings, expand, lock, run, write_tables
 from sanum.cohort.work import STATE, _key
-from sanum.healthy.reconstruction import output_names, record_name
+from sanum.healthy.reconstruction import file_names, record_name
 from sanum.scan import read, write
 
 from .stand_in import at_once, small_scan
@@ -40,11 +40,11 @@ def test_results_are_those_of_one_scan_alone(cohort, fast, tmp_path):
         stem, place = f"sub-{n:02d}_acq-T1w", f"sub-{n:02d}/anat"
         path = tmp_path / "in" / place / f"sub-{n:02d}_T1w.nii.gz"
         at_once(read(path), predictor=fast).save(tmp_path / "alone", report=False)
-        for name in output_names(stem)[:-1]:
+        for name in [*file_names(stem).values()][:-1]:
             assert (out / place / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
         record = json.loads((out / place / record_name(stem)).read_text())
         assert record["input"]["path"] == str(path)
-        assert record["outputs"] == output_names(stem)[:-1]
+        assert record["outputs"] == [*file_names(stem).values()][:-1]
     assert not (out / STATE).exists()
 
 
@@ -146,7 +146,9 @@ def test_results_do_not_leave_the_output_folder_by_a_link(cohort, fast, tmp_path
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.parametrize("which", [output_names("sub-01_acq-T1w")[2], record_name("sub-01_acq-T1w")])
+@pytest.mark.parametrize(
+    "which", [file_names("sub-01_acq-T1w")["anomaly_mask"], record_name("sub-01_acq-T1w")]
+)
 def test_files_of_somebody_else_are_not_replaced(cohort, fast, tmp_path, which):
     folder, out = cohort(1), tmp_path / "out"
     name = out / "sub-01/anat" / which

@@ -16,9 +16,9 @@ from sanum.healthy.reconstruction import (
     Reconstruction,
     check_free,
     coverage_warnings,
+    file_names,
     guess_contrast,
     on_grid,
-    output_names,
     postprocess,
     reconstruct,
     resolve_device,
@@ -180,7 +180,7 @@ class TestBackToTheScan:
             result.anomaly.voxels[inside], np.clip(expected - 0.5, 0, 1)[inside], atol=2e-3
         )
         assert result.scan is scan
-        for image in (*result.outputs().values(), scan):
+        for image in (*result.images.values(), scan):
             assert image.grid.same_as(grid)
         assert result.anatomy.contrast == "T1w"
         assert result.anomaly.contrast is None
@@ -297,7 +297,7 @@ class TestFree:
         check_free("scan", tmp_path / "a" / "b", overwrite=False)
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("name", output_names("scan"))
+    @pytest.mark.parametrize("name", file_names("scan").values())
     def test_any_output_that_exists(self, tmp_path, name):
         (tmp_path / name).touch()
         with pytest.raises(ScanError, match=f"{name} exists: pass --overwrite"):
@@ -368,8 +368,8 @@ class TestSave:
     def test_everything_is_there_and_on_the_grid(self, small, tmp_path):
         paths = small.save(tmp_path / "a" / "out")
         assert sorted(p.name for p in paths) == left_in(tmp_path / "a" / "out") == NAMES
-        for name, image in small.outputs().items():
-            back = read(tmp_path / "a" / "out" / name)
+        for name, image in small.images.items():
+            back = read(tmp_path / "a" / "out" / file_names(small.name)[name])
             assert back.grid.same_as(small.scan.grid)
             np.testing.assert_array_equal(back.voxels, image.voxels)
 
@@ -381,7 +381,7 @@ class TestSave:
 
     def test_a_scan_without_a_file(self, small):
         nameless = replace(small, scan=replace(small.scan, path=None))
-        assert set(nameless.outputs()) == set(output_names("scan")[:-1])
+        assert nameless.name == "scan"
 
     def test_nothing_is_replaced_unasked(self, small, tmp_path):
         (tmp_path / NAMES[3]).write_text("precious")
@@ -460,7 +460,7 @@ class TestReconstructThePhantom:
         steps = []
         result = reconstruct(scan, predictor=phantom_predictor, on_step=steps.append)
         assert steps[0] == "read"
-        assert all(image.grid.same_as(grid) for image in result.outputs().values())
+        assert all(image.grid.same_as(grid) for image in result.images.values())
         assert result.brain.voxels.sum() * grid.voxel_volume_ml == pytest.approx(
             BRAIN_ML, rel=0.1
         )  # thick slices blur
@@ -476,14 +476,14 @@ class TestReconstructThePhantom:
         scan = Scan(phantom.voxels[10:40, 5:55, 15:40], phantom.affine, "PDw")
         result = reconstruct(scan, predictor=phantom_predictor, space="1mm")
         np.testing.assert_allclose(result.scan.grid.spacing_mm, 1)
-        assert all(i.grid.same_as(covering(scan.grid, 1.0)) for i in result.outputs().values())
+        assert all(i.grid.same_as(covering(scan.grid, 1.0)) for i in result.images.values())
         assert result.contrast == "PDw"
 
     @pytest.mark.parametrize(("shape", "spacing"), [((40, 48, 40), 4.0), ((56, 64, 56), 3.0)])
     def test_in_the_box_of_the_method(self, phantom, phantom_predictor, shape, spacing):
         phantom_predictor.shape, phantom_predictor.spacing_mm = shape, spacing
         result = reconstruct(phantom, predictor=phantom_predictor)
-        assert all(image.grid.same_as(phantom.grid) for image in result.outputs().values())
+        assert all(image.grid.same_as(phantom.grid) for image in result.images.values())
         volume = result.brain.voxels.sum() * phantom.grid.voxel_volume_ml
         assert volume == pytest.approx(BRAIN_ML, rel=0.1)
         lesion = apply_affine(phantom.affine, np.argwhere(result.anomaly_mask.voxels).mean(0))

@@ -71,6 +71,6 @@ class TestDrawnInside:
         head, larger = self.ball(26), self.ball(29).astype(np.float32)
         scan = Scan(head * np.float32(80), self.grid.affine)
         result = to_scan_grid(Maps(larger, larger, larger, larger), self.grid, scan)
-        for image in result.outputs().values():
+        for image in result.images.values():
             assert not np.asarray(image.voxels)[~head].any()
         assert np.asarray(result.brain.voxels)[head].all()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .. import __version__
-from ..healthy.reconstruction import Reconstruction, output_names
+from ..healthy.reconstruction import Reconstruction, file_names
 from ..report import key_numbers
 from ..scan import Scan, ScanError, read
 from ..scan.itk_header import read_header
@@ -73,7 +73,7 @@ def make_record(
         "weights": result.provenance["weights"],
         "device": result.provenance["device"],
         "input": {"path": os.path.abspath(path), **described},
-        "outputs": output_names(result.name)[: None if report else -1],
+        "outputs": [file for name, file in file_names(result.name).items() if report or name != "report"],
         "contrast": result.contrast,
         "warnings": list(result.warnings),
         "anomaly_ml": round(numbers.anomaly_ml, 2),
@@ -115,7 +115,7 @@ def made_otherwise(record: Record, settings: Record) -> str:
 
 def is_finished(record: Record, folder: Path, item: Item, *, report: bool) -> bool:
     """Whether the results of a record are all in `folder`, and those of the input as it is now."""
-    wanted = output_names(item.stem)[: None if report else -1]
+    wanted = [file for name, file in file_names(item.stem).items() if report or name != "report"]
     there = set(wanted) <= set(record["outputs"]) and all((folder / name).is_file() for name in wanted)
     return there and _same_input(record["input"], item.path)
 

@@ -4,13 +4,10 @@ read → conform → find the brain → pair with the mirror image → predict �
 Each step is a function that can be called by itself.
 """
 
-import json
-import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,14 +17,12 @@ from scipy import ndimage
 from .. import __version__
 from ..methods import registry
 from ..methods.registry import Maps, Predictor
-from ..scan import Scan, ScanError, read, write
+from ..scan import Scan, ScanError, read
 from ..scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM, Conformed, conform
-from ..scan.names import output_name, printable, stem_of
-from ..scan.write import reason_of, together
 from ..space.grid import Grid, Slices, at_spacing, box_of, covering
 from ..space.mirror import find_mirror
 from ..space.resample import resample
-from .compose import COMPOSITIONS, TITLES, Compose
+from .compose import COMPOSITIONS, Compose
 from .compose import compose as composed
 from .localize import (
     display_name,
@@ -38,6 +33,16 @@ from .localize import (
     require_symmetry,
     shown_ml,
 )
+from .outputs import check_free, file_names, record_name
+from .result import Reconstruction
+
+__all__ = [
+    "Reconstruction",
+    "check_free",
+    "file_names",
+    "reconstruct",
+    "record_name",
+]  # the first hand-over
 
 ANOMALY_THRESHOLD = 0.5  # fixed beforehand, not tuned on anything that is reported
 _EDGE_CM2 = 8.0  # of brain at the edge of the box: more is not chance
@@ -46,143 +51,6 @@ _MARGIN_MM = 4.0  # around the brain in which results are computed
 _BORDER_MM, _REACH_MM = 2.0, 6.0  # how far a border is unsure; how far a stripping may leave off
 Space = Literal["input", "1mm"]
 OnStep = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Reconstruction:
-    """Results of one scan, all on one grid.
-
-    Parameters
-    ----------
-    scan : Scan
-        The input (resampled if another space was asked for).
-    anatomy : Scan
-        Healthy T1w inside the brain; white matter near 1, outside 0.
-    anomaly : Scan
-        Probability in [0, 1].
-    anomaly_mask, brain : Scan
-        Masks (uint8).
-    uncertainty : Scan
-        Expected absolute error of `anatomy` (Laplace scale), in its units; 0 outside of the brain.
-    contrast : str or None
-        As read, or "… (guessed)".
-    warnings : tuple of str
-    provenance : dict
-        Version, weights, device, seconds, date.
-    """
-
-    scan: Scan
-    anatomy: Scan
-    anomaly: Scan
-    anomaly_mask: Scan
-    uncertainty: Scan
-    brain: Scan
-    contrast: str | None
-    warnings: tuple[str, ...] = ()
-    provenance: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Stem of the outputs."""
-        return stem_of(self.scan.path) if self.scan.path else "scan"
-
-    def outputs(self) -> dict[str, Scan]:
-        """File name of every image output."""
-        images = (self.anatomy, self.anomaly, self.anomaly_mask, self.uncertainty, self.brain)
-        return dict(zip(output_names(self.name), images, strict=False))
-
-    def report(self) -> str:
-        """The report as one self-contained HTML page."""
-        from ..report import ReportInputs, render  # matplotlib only where a report is wanted
-
-        return render(
-            ReportInputs(
-                self.scan.path.name if self.scan.path else "scan",
-                self.scan, self.anatomy, self.anomaly, self.anomaly_mask, self.uncertainty, self.brain,
-                self.contrast, self.warnings, self.provenance,
-                TITLES[self.provenance.get("composition", "anatomy")],
-            )
-        )  # fmt: skip
-
-    def save(
-        self,
-        folder: str | Path,
-        *,
-        overwrite: bool = False,
-        report: bool = True,
-        record: dict[str, Any] | None = None,
-        beside: Mapping[str, str] | None = None,
-    ) -> list[Path]:
-        """Write all images, the report if wanted, and `record` if given into `folder`: all whole, or none.
-
-        The record, a JSON file, says that the others are whole: it comes last. `beside` has further text
-        files, by name.
-
-        Raises
-        ------
-        ScanError
-            Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full.
-        """
-        folder = Path(folder)
-        page, last = output_names(self.name)[-1], record_name(self.name)
-        check_free(self.name, folder, overwrite=overwrite)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with together(folder, self.name, last=last) as hidden:
-                for name, scan in self.outputs().items():
-                    write(scan, hidden / name)
-                if report:
-                    (hidden / page).write_text(self.report(), encoding="utf-8")
-                else:
-                    (folder / page).unlink(missing_ok=True)  # of other images
-                for name, text in (beside or {}).items():
-                    (hidden / name).write_text(text, encoding="utf-8")
-                if record is not None:
-                    (hidden / last).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-                names = [*self.outputs(), *[page] * report, *(beside or {}), *[last] * (record is not None)]
-        except OSError as error:
-            raise ScanError(f"cannot write to {printable(folder)}: {reason_of(error)}") from error
-        except ScanError as error:  # of `write`, which knows only the hidden folder
-            if not isinstance(error.__cause__, OSError):
-                raise
-            raise ScanError(
-                f"cannot write to {printable(folder)}: {reason_of(error.__cause__)}"
-            ) from error.__cause__
-        return [folder / name for name in names]
-
-
-def record_name(name: str) -> str:
-    """Name of the file that says how the results of a scan of this stem were made."""
-    return output_name(name, None, "record", ".json")
-
-
-def output_names(name: str) -> list[str]:
-    """Names of the files that a scan of this stem gets: five images, then the report."""
-    images = (
-        ("anatomy", "T1w"), ("anomaly", "probseg"), ("anomaly", "mask"), ("uncertainty", "map"),
-        ("brain", "mask"),
-    )  # fmt: skip
-    return [*(output_name(name, d, s) for d, s in images), output_name(name, None, "report", ".html")]
-
-
-def check_free(name: str, folder: Path, *, overwrite: bool) -> None:
-    """Raise `ScanError` if outputs of `name` are in `folder` already, or nothing can be written there."""
-    nearest = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
-    if not nearest.is_dir():
-        raise ScanError(
-            f"cannot write to {printable(folder)}: {printable(nearest)} is not a folder; choose another folder"
-        )
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ScanError(
-            f"cannot write to {printable(folder)}: no permission; choose a folder that you may write to"
-        )
-    taken = [folder / n for n in output_names(name) if os.path.lexists(folder / n)]
-    if taken and not overwrite:
-        raise ScanError(
-            f"{printable(taken[0])} exists: pass --overwrite to replace it, or choose another output folder"
-        )
-    if blocked := [p for p in taken if p.is_dir()]:
-        raise ScanError(f"{printable(blocked[0])} is a folder where a file should go: move it away")
 
 
 def reconstruct(

@@ -1,10 +1,11 @@
 """What every method looks like from outside: its line in the registry, its outputs, its result.
 
-Only names and small frozen dataclasses; nothing here computes, reads or writes.
+Only names and small frozen classes; nothing here computes, reads or writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -98,6 +99,27 @@ class Output:
 
     spec: OutputSpec
     content: Any
+
+
+class LateOutput(Output):
+    """An output whose content is made when somebody first asks for it: a page with figures.
+
+    Parameters
+    ----------
+    spec : OutputSpec
+        What it is.
+    make : function
+        Gives the content.
+    """
+
+    def __init__(self, spec: OutputSpec, make: Callable[[], Any]) -> None:
+        object.__setattr__(self, "spec", spec)
+        object.__setattr__(self, "make", make)
+
+    @cached_property
+    def content(self) -> Any:
+        """The thing itself."""
+        return vars(self)["make"]()
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import gzip
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ _REASONS = {
     errno.ENOTDIR: "a file stands where a folder was expected; choose another folder",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+_OUTDATED = ".outdated"  # in the hidden folder: names of the files that go, one a line
 SCANNER_COORDINATES = 1
 """NIfTI code of both transforms: world is the scanner's, as the input had it."""
 
@@ -117,7 +118,7 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def together(folder: Path, name: str, *, last: str) -> Iterator[Path]:
+def together(folder: Path, name: str, *, last: str, outdated: Iterable[str] = ()) -> Iterator[Path]:
     """Give a hidden folder in `folder`, and on success put all its files in their places: all, or none.
 
     Complete and on disk before the first of them moves; what a killed process did not move, `settle` does.
@@ -130,6 +131,8 @@ def together(folder: Path, name: str, *, last: str) -> Iterator[Path]:
         Names what belongs together; used by one process at a time.
     last : str
         The file that says that the others are whole: its predecessor goes first, and it comes last.
+    outdated : iterable of str
+        Names of files in `folder` that are of results before, and go once the new files are in their places.
 
     Raises
     ------
@@ -141,6 +144,7 @@ def together(folder: Path, name: str, *, last: str) -> Iterator[Path]:
     try:
         part.mkdir()
         yield part
+        (part / _OUTDATED).write_text("\n".join(outdated), encoding="utf-8")
         for path in (*part.iterdir(), part):
             _flush(path, os.O_RDONLY)
         part.rename(ready)
@@ -156,11 +160,18 @@ def settle(folder: Path, name: str, *, last: str) -> None:
         shutil.rmtree(part)
     if not ready.is_dir():
         return
-    waiting = sorted(ready.iterdir(), key=lambda path: path.name == last)
-    if waiting:  # so the new `last`, if there is one, has not moved: this is the old one
+    waiting = [path for path in ready.iterdir() if path.name not in (last, _OUTDATED)]
+    note, new_last = ready / _OUTDATED, ready / last
+    if waiting or new_last.exists():  # so the new `last`, if there is one, has not moved: this is the old one
         (folder / last).unlink(missing_ok=True)
     for path in waiting:
         path.replace(folder / path.name)
+    if note.exists():
+        for outdated in note.read_text(encoding="utf-8").splitlines():
+            (folder / outdated).unlink(missing_ok=True)
+    if new_last.exists():
+        new_last.replace(folder / last)
+    note.unlink(missing_ok=True)
     ready.rmdir()
 
 

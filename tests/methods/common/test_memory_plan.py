@@ -142,7 +142,7 @@ def test_a_scan_is_reconstructed_alike_whole_and_in_slabs():
     predictor.memory_plan.fit(predictor.memory_plan.need(Step("cpu", 8))[0])
     assert predictor.memory_plan.step == Step("cpu", 8)
     results.append(reconstruct(scan, predictor=predictor))
-    for name, image in results[0].outputs().items():
-        other = results[1].outputs()[name].voxels
+    for name, image in results[0].images.items():
+        other = results[1].images[name].voxels
         assert np.abs(image.voxels.astype(np.float32) - other).max() <= 1e-3, name
     assert results[1].anatomy.voxels.std() > 0.1

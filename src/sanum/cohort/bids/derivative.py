@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ... import __version__
+from ...healthy.outputs import OUTPUTS
+from ...methods.common.saving import sidecar_of
 from ...scan import ScanError, atomic_path
 from ...scan.names import printable
 from ..inputs import Item
@@ -40,20 +42,6 @@ map, the records, the pages and the tables: .bidsignore lists them.
 """
 
 _READMES = ("README", "README.md", "README.rst", "README.txt")
-_SIDECARS: tuple[Record, ...] = (
-    {
-        "Description": "Predicted healthy anatomy, as T1w; not measured",
-        "SkullStripped": True,
-        "Units": "arbitrary (white matter is near 1)",
-    },
-    {"Description": "Probability of an anomaly", "Units": "arbitrary (0 to 1)"},
-    {"Description": "Probability of an anomaly above 0.5", "Type": "Lesion"},
-    {
-        "Description": "Expected absolute error of the healthy anatomy",
-        "Units": "arbitrary (white matter is 1)",
-    },
-    {"Description": "Brain", "Type": "Brain"},
-)  # in the order of `reconstruction.output_names`
 
 
 def require_own(output: Path) -> None:
@@ -105,8 +93,9 @@ def sidecars(item: Item, record: Record, *, root: Path) -> dict[str, str]:
         "WeightsSHA256": record["weights_sha256"],
     }
     return {
-        f"{name.removesuffix('.nii.gz')}.json": json.dumps({**sidecar, **told}, indent=2) + "\n"
-        for name, sidecar in zip(record["outputs"], _SIDECARS, strict=False)
+        f"{file.removesuffix(spec.extension)}.json": json.dumps({**sidecar_of(spec), **told}, indent=2) + "\n"
+        for file, spec in zip(record["outputs"], OUTPUTS.values(), strict=False)
+        if spec.extension == ".nii.gz"
     }
 
 

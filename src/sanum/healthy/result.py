@@ -1,0 +1,132 @@
+"""What the main job gives: maps on one grid, numbers, warnings, and how it shows and saves itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..methods.api import LateOutput, Output
+from ..methods.common.saving import save_result
+from ..report.numbers import KeyNumbers, key_numbers
+from ..scan import Scan
+from ..scan.names import stem_of
+from .compose import TITLES
+from .outputs import OUTPUTS
+
+REPORT = "report"
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Results of one scan, all on one grid.
+
+    Parameters
+    ----------
+    scan : Scan
+        The input (resampled if another space was asked for).
+    anatomy : Scan
+        Healthy T1w inside the brain; white matter near 1, outside 0.
+    anomaly : Scan
+        Probability in [0, 1].
+    anomaly_mask, brain : Scan
+        Masks (uint8).
+    uncertainty : Scan
+        Expected absolute error of `anatomy` (Laplace scale), in its units; 0 outside of the brain.
+    contrast : str or None
+        As read, or "… (guessed)".
+    warnings : tuple of str
+        What a user should know, in the order in which it came up.
+    provenance : dict
+        Version, weights, device, seconds, date.
+    """
+
+    scan: Scan
+    anatomy: Scan
+    anomaly: Scan
+    anomaly_mask: Scan
+    uncertainty: Scan
+    brain: Scan
+    contrast: str | None
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Stem of the files."""
+        return stem_of(self.scan.path) if self.scan.path else "scan"
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """Every output of `healthy.outputs.OUTPUTS` by name; the report is made when its content is asked for."""
+        return {
+            name: LateOutput(spec, self.report) if name == REPORT else Output(spec, getattr(self, name))
+            for name, spec in OUTPUTS.items()
+        }
+
+    @property
+    def images(self) -> dict[str, Scan]:
+        """The outputs that are images, by name."""
+        return {name: getattr(self, name) for name in OUTPUTS if name != REPORT}
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Volumes of the two masks in mL, and the mean uncertainty in the brain (NaN without a brain)."""
+        numbers = self._key_numbers
+        return {
+            "anomaly_ml": numbers.anomaly_ml,
+            "brain_ml": numbers.brain_ml,
+            "mean_uncertainty": numbers.mean_uncertainty,
+        }
+
+    @cached_property
+    def _key_numbers(self) -> KeyNumbers:
+        return key_numbers(self.anomaly_mask, self.brain, self.uncertainty)
+
+    def report(self) -> str:
+        """The report as one self-contained HTML page."""
+        from ..report import ReportInputs, render  # matplotlib only where a report is wanted
+
+        return render(
+            ReportInputs(
+                name=self.scan.path.name if self.scan.path else "scan",
+                scan=self.scan,
+                **self.images,
+                contrast=self.contrast,
+                warnings=self.warnings,
+                provenance=self.provenance,
+                title=TITLES[self.provenance.get("composition", "anatomy")],
+            )
+        )
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        report: bool = True,
+        record: Mapping[str, Any] | None = None,
+        beside: Mapping[str, str] | None = None,
+    ) -> list[Path]:
+        """Paths of the files: all images, the report if wanted, and `record` if given; all whole, or none.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if missing.
+        overwrite : bool
+            Files that are there may be replaced.
+        report : bool
+            Make and write the report. If not, the report of an earlier result is removed in the end.
+        record : mapping, optional
+            JSON that says that the others are whole; it comes last.
+        beside : mapping of str to str, optional
+            Text of further files, by file name.
+
+        Raises
+        ------
+        ScanError
+            Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full.
+        """
+        without = () if report else (REPORT,)
+        return save_result(self, folder, overwrite=overwrite, without=without, record=record, beside=beside)
