@@ -21,6 +21,7 @@ from sanum.data.split import split_masks, split_subjects
 from sanum.healthy.localize import find_brain, pair_with_mirror
 from sanum.healthy.reconstruction import postprocess
 from sanum.methods import registry
+from sanum.methods.common.anatomy import Predictor
 from sanum.scan import read
 from sanum.scan.conform import conform
 from sanum.space.mirror import find_mirror
@@ -35,7 +36,7 @@ FEATURES = (
 Image = tuple[str, np.ndarray, np.ndarray]
 
 
-def real_images(data: Path, suffix: str, predictor: registry.Predictor) -> Iterator[Image]:
+def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image]:
     """Subject, image on the model grid, brain, of each patient's scan of this contrast."""
     for path in sorted((data / "patients").rglob(f"*_{suffix}.nii.gz")):
         scan = read(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanum.methods.registry import Maps
+from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, write
 from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from sanum.space.grid import Grid, apply_affine, box_around

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sanum.files import sha256
 from sanum.healthy.reconstruction import file_names, record_name
 from sanum.scan import write
-from sanum.weights.file import sha256
 
 ROOT = Path(__file__).parents[1]
 NO_NETWORK = """
@@ -91,5 +91,5 @@ def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
         record_name("scan"),
         "run.json",
     }
-    weights = tmp_path / "site" / "sanum" / "methods" / "anatomy" / "una" / "weights" / "una-compact.safetensors"
+    weights = tmp_path / "site" / "sanum/methods/anatomy/una/weights/una-compact.safetensors"
     assert sha256(weights) in (tmp_path / "out" / "run.json").read_text()

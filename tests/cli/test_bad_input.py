@@ -20,6 +20,7 @@ from sanum.healthy.reconstruction import file_names
 from sanum.scan import read
 from sanum.space.grid import apply_affine, box_around
 from sanum.weights.file import FORMAT, save_weights
+from sanum.weights.store import resolve
 
 
 def left_in(folder):
@@ -312,9 +313,7 @@ def tiny_disk(tmp_path):
 
 
 def cut_weights(path: Path) -> None:
-    from sanum.methods.anatomy.una.predict import SHIPPED
-
-    path.write_bytes(SHIPPED.read_bytes()[:100_000])
+    path.write_bytes(resolve("una-compact").read_bytes()[:100_000])
 
 
 def of_the_future(path: Path) -> None:
@@ -376,9 +375,7 @@ def test_shipped_weights_that_were_damaged(sanum, phantom_file, tmp_path, monkey
 
 @pytest.mark.parametrize("place", ["given by path", "in the folder of weights"])
 def test_tampered_weights(sanum, phantom_file, tmp_path, monkeypatch, place):
-    from sanum.methods.anatomy.una.predict import SHIPPED
-
-    tampered = bytearray(SHIPPED.read_bytes())
+    tampered = bytearray(resolve("una-compact").read_bytes())
     tampered[-1] ^= 1
     path = tmp_path / "una-compact.safetensors"
     path.write_bytes(tampered)

@@ -22,11 +22,12 @@ def test_text(sanum):
 
 
 def test_the_weights_are_named_with_the_digest_of_the_file():
-    from sanum.methods.anatomy.una.predict import SHIPPED
-    from sanum.weights.file import sha256
+    from sanum.files import sha256
+    from sanum.weights.store import resolve
 
-    assert f"una-compact {sha256(SHIPPED)}" in shipped_weights()
-    assert SHIPPED.stat().st_size <= 25e6
+    shipped = resolve("una-compact")
+    assert f"una-compact {sha256(shipped)}" in shipped_weights()
+    assert shipped.stat().st_size <= 25e6
 
 
 def test_devices_begin_with_the_one_that_is_always_there():

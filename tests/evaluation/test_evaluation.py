@@ -23,7 +23,7 @@ from sanum.evaluation.store import COLUMNS, Store
 from sanum.evaluation.summary import ON_OTHERS, comparisons, summaries, with_thresholds_of_others
 from sanum.evaluation.tables import as_json, as_markdown
 from sanum.healthy.reconstruction import reconstruct
-from sanum.methods.registry import Maps
+from sanum.methods.common.anatomy import Maps
 from sanum.metrics.errors import errors
 from sanum.scan import Scan, write
 from sanum.space.grid import box_around

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sanum.healthy.localize import find_brain, head_centres, largest_part, pair_with_mirror, require_symmetry
-from sanum.methods.registry import Maps
+from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, ScanError
 from sanum.scan.conform import MODEL_SHAPE, conform
 from sanum.space.grid import apply_affine, box_around

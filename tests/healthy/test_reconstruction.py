@@ -25,7 +25,7 @@ from sanum.healthy.reconstruction import (
     thinned,
     to_scan_grid,
 )
-from sanum.methods.registry import Maps
+from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, ScanError, read, write
 from sanum.scan.conform import MODEL_SHAPE, Conformed, conform, scale_intensity
 from sanum.space.grid import Grid, apply_affine, box_around, covering

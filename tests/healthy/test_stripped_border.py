@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from sanum.healthy.reconstruction import foreground_mask, postprocess, to_scan_grid, with_stripped_border
-from sanum.methods.registry import Maps
+from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan
 from sanum.scan.conform import Conformed
 from sanum.space.grid import apply_affine, box_around

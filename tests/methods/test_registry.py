@@ -4,13 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sanum.files import sha256
 from sanum.methods import registry
 from sanum.methods.anatomy.una import predict
 from sanum.methods.registry import METHODS, recipes
-from sanum.weights.file import WeightsError, load_weights, save_weights, sha256
-from sanum.weights.store import write_digest
+from sanum.weights.file import WeightsError, load_weights, save_weights
+from sanum.weights.store import resolve, write_digest
 
-RIVALS = [name for name in METHODS if name != "una"]
+RIVALS = [m.name for m in METHODS if m.trained and m.weights is None]
 
 
 @pytest.fixture(scope="module")
@@ -104,16 +105,17 @@ def test_the_default_is_looked_for_in_the_folder_of_weights_first(folder, monkey
     loaded = []
     monkeypatch.setattr(predict, "load_weights", lambda p, **how: loaded.append(p) or load_weights(p, **how))
     predictor = registry.load()
-    shutil.copy(predict.SHIPPED, folder / "una-compact.safetensors")
+    shipped = resolve("una-compact")
+    shutil.copy(shipped, folder / "una-compact.safetensors")
     again = registry.load()
-    assert loaded == [predict.SHIPPED, folder / "una-compact.safetensors"]
+    assert loaded == [shipped, folder / "una-compact.safetensors"]
     assert again.weights_name == predictor.weights_name == "una-compact.safetensors"
-    assert again.weights_sha256 == predictor.weights_sha256 == predict.shipped_sha256()
+    assert again.weights_sha256 == predictor.weights_sha256 == sha256(shipped)
 
 
 @pytest.mark.parametrize("noted", [False, True])
 def test_a_tampered_default_is_refused(folder, noted):
-    data = bytearray(predict.SHIPPED.read_bytes())
+    data = bytearray(resolve("una-compact").read_bytes())
     data[-1] ^= 1
     path = folder / "una-compact.safetensors"
     path.write_bytes(data)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sanum.weights.file import WeightsError, load_weights, save_weights, sha256
+from sanum.files import sha256
+from sanum.weights.file import WeightsError, load_weights, save_weights
 
 STATE = {"a": torch.tensor([0.5, -1.25]), "b.c": torch.arange(6.0).reshape(2, 3)}
 

@@ -14,7 +14,7 @@ from .threads import use_threads
 
 if TYPE_CHECKING:
     from ..evaluation import Case, Oracle
-    from ..methods.registry import Predictor
+    from ..methods.common.anatomy import Predictor
 
 EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
 

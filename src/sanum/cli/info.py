@@ -30,8 +30,9 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def shipped_weights() -> list[str]:
     """Names and SHA-256 of the weights in the package."""
-    folder = Path(__file__).parents[1] / "methods" / "anatomy" / "una" / "weights"
-    return [f"{p.stem} {p.read_text().split()[0]}" for p in sorted(folder.glob("*.sha256"))]
+    from ..weights.store import shipped
+
+    return [f"{entry.name} {entry.sha256}" for entry in shipped()]
 
 
 def devices() -> list[str]:

@@ -23,7 +23,7 @@ from .threads import use_threads
 if TYPE_CHECKING:
     from ..cohort import Item, Outcome
     from ..cohort.work import State
-    from ..methods.registry import Predictor
+    from ..methods.common.anatomy import Predictor
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
@@ -160,7 +160,8 @@ def load(device: str, threads: int, weights: str | Path | None, mem_gb: float | 
 
     use_threads(threads)
     room = None if mem_gb is None else max(int(mem_gb * 1e9) - BASE, 0)
-    return registry.load(device=resolve_device(device), weights=weights, room=room)
+    predictor: Predictor = registry.load(device=resolve_device(device), weights=weights, room=room)
+    return predictor
 
 
 def in_bytes(gb: float | None) -> int | None:

@@ -15,7 +15,7 @@ from pydoc import locate
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..methods.registry import Predictor
+from ..methods.common.anatomy import Predictor
 from .inputs import Item
 from .work import Outcome, Settings, note_outcome, run
 

@@ -20,8 +20,8 @@ import torch
 from ..healthy.compose import Compose
 from ..healthy.reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
 from ..learn.memory import available
+from ..methods.common.anatomy import Predictor
 from ..methods.common.memory_plan import OutOfMemory
-from ..methods.registry import Predictor
 from ..scan import Scan, ScanError
 from ..scan.names import printable
 from ..scan.write import reason_of, settle, together

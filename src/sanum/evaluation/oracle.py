@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..healthy.reconstruction import Reconstruction
-from ..methods.anatomy.mean.predict import filled_by_mirror
 from ..metrics.errors import match_intensity
 from ..scan import read
 from ..space.mirror import find_mirror, mirror
+from ..types import FloatArray, Mask
 from .cases import Case
 from .numbers import Known
 
@@ -51,3 +51,16 @@ class Oracle:
             brain=scan.with_voxels(brain.astype(np.uint8)),
             contrast=scan.contrast,
         )
+
+
+def filled_by_mirror(image: FloatArray, mirrored: FloatArray, lesion: Mask) -> FloatArray:
+    """Scan (X, Y, Z) with its lesion filled by the mirror image.
+
+    Parameters
+    ----------
+    image, mirrored : (X, Y, Z) float32
+        The two of a pair.
+    lesion : (X, Y, Z) bool
+        The true one. Where the mirror image has the lesion as well, the result shows it.
+    """
+    return np.where(lesion, mirrored, image)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..healthy.compose import Compose
 from ..healthy.compose import compose as composed
 from ..healthy.reconstruction import Reconstruction, reconstruct
-from ..methods.registry import Predictor
+from ..methods.common.anatomy import Predictor
 from ..scan import Scan, ScanError, read
 from .cases import Case
 from .example import example_of, example_path, save_example

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ..methods.registry import Predictor
+from ..methods.common.anatomy import Predictor
 from ..scan import Scan, ScanError
 from ..scan.conform import Conformed, conform
 from ..scan.names import printable

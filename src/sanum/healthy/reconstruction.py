@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from .. import __version__
 from ..methods import registry
-from ..methods.registry import Maps, Predictor
+from ..methods.common.anatomy import Maps, Predictor
 from ..scan import Scan, ScanError, read
 from ..scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM, Conformed, conform
 from ..space.grid import Grid, Slices, at_spacing, box_of, covering

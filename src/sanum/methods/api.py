@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 
+class MissingExtra(ModuleNotFoundError):
+    """A method needs a library that is not installed; the sentence says which extra brings it."""
+
+
 @dataclass(frozen=True)
 class Method:
     """One line of the registry: strings alone, so that listing the methods imports none of them.
@@ -30,6 +34,8 @@ class Method:
         The extra of `pip install 'sanum[…]'` that it needs.
     weights : str, optional
         Name of the weights that ship or can be fetched; None: it is trained first, or has none.
+    trained : bool
+        Whether it has recipes, and weights that a training makes; False for a baseline.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Method:
     summary: str
     extra: str | None = None
     weights: str | None = None
+    trained: bool = True
 
 
 @runtime_checkable

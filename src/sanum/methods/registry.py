@@ -1,90 +1,89 @@
-"""Methods by name: each gives a predictor that turns a conformed pair into maps."""
+"""Every method by its name: a table of strings, so that listing the methods imports none of them.
 
-from dataclasses import dataclass
+A method is found by convention: its folder has `README.md`, `predict.py` with `load`, and `recipe.py` with
+`RECIPES` if it is trained. So a new method is a new folder and one line of `METHODS`.
+"""
+
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from ..weights.store import resolve
+from .api import Method, MissingExtra
 
 if TYPE_CHECKING:
-    from .common.memory_plan import MemoryPlan
     from .common.recipe import Recipe
 
-Array = npt.NDArray[np.float32]
+METHODS: tuple[Method, ...] = (
+    Method(
+        "una",
+        task="anatomy",
+        module="anatomy.una",
+        paper="Liu et al., CVPR 2025",
+        summary="Healthy T1w, anomalies, brain and uncertainty of any scan, seen beside its mirror image.",
+        weights="una-compact",
+    ),
+    Method(
+        "synthsr",
+        task="anatomy",
+        module="anatomy.synthsr",
+        paper="Iglesias et al., NeuroImage 2021 and Science Advances 2023",
+        summary="T1w of any scan, by regression from random contrasts of healthy heads.",
+    ),
+    Method(
+        "brain-id",
+        task="anatomy",
+        module="anatomy.brain_id",
+        paper="Liu et al., ECCV 2024",
+        summary="T1w of any scan, read from features that do not depend on its contrast.",
+    ),
+    Method(
+        "pepsi",
+        task="anatomy",
+        module="anatomy.pepsi",
+        paper="Liu et al., MICCAI 2024",
+        summary="T1w and FLAIR of any scan, which both show its pathology.",
+    ),
+    Method(
+        "mean",
+        task="anatomy",
+        module="anatomy.mean",
+        paper="baseline",
+        summary="The mean T1w of the training subjects, whatever the scan.",
+        trained=False,
+    ),
+)
 
 
-@dataclass(frozen=True, eq=False)
-class Maps:
-    """Maps on the model grid, each (X, Y, Z) float32.
+def find(name: str) -> Method:
+    """Line of a method in the table.
 
     Parameters
     ----------
-    t1w : array
-        Healthy T1w, white matter near 1.
-    anomaly, brain : array
-        Probabilities. A method without a head for them gives as `anomaly` how the scan differs from `t1w`, a
-        score in [0, 1] that means something for a T1w (`predict.difference`), and 0 or 1 as `brain`.
-    uncertainty : array
-        Expected absolute error of `t1w`; NaN if the method does not tell.
-    warnings : tuple of str
-        What the user should know about how they came about.
+    name : str
+        Of the method.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the known ones are listed.
     """
-
-    t1w: Array
-    anomaly: Array
-    brain: Array
-    uncertainty: Array
-    warnings: tuple[str, ...] = ()
+    for method in METHODS:
+        if method.name == name:
+            return method
+    raise ValueError(f'unknown method "{name}": known are {", ".join(m.name for m in METHODS)}')
 
 
-class Predictor(Protocol):
-    """A loaded method.
+def folder_of(method: Method) -> Path:
+    """Folder with a method's code and README; nothing of it is imported.
 
-    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `memory_plan`
-    is how its network fits into memory, None without one.
+    Parameters
+    ----------
+    method : Method
+        Its line in the table.
     """
-
-    weights_name: str
-    weights_sha256: str
-    shape: tuple[int, int, int]
-    spacing_mm: float
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-
-    @property
-    def memory_plan(self) -> "MemoryPlan | None":
-        """See the class."""
-
-    def __call__(
-        self, pair: Array, *, covered: npt.NDArray[np.bool_] | None = None, quick: bool = False
-    ) -> Maps:
-        """`pair` (2, X, Y, Z): the scan and its mirror image, scaled by `scan.conform`.
-
-        `covered` (X, Y, Z): where the scan was taken, default everywhere.
-        `quick`: a first look, good enough to find the brain.
-        """
-        ...
-
-
-METHODS = ("una", "synthsr", "brain-id", "pepsi")
-BASELINES = ("mean",)
-SHIPPED = "una-compact"
-
-
-def recipes() -> dict[str, "Recipe"]:
-    """Every recipe by its name."""
-    from .anatomy.brain_id.recipe import RECIPES as BRAIN_ID
-    from .anatomy.pepsi.recipe import RECIPES as PEPSI
-    from .anatomy.synthsr.recipe import RECIPES as SYNTHSR
-    from .anatomy.una.recipe import RECIPES as UNA
-
-    return {**UNA, **SYNTHSR, **BRAIN_ID, **PEPSI}
+    return Path(__file__).parent.joinpath(*method.module.split("."))
 
 
 def load(
@@ -93,42 +92,118 @@ def load(
     device: str = "cpu",
     weights: str | Path | None = None,
     room: int | None = None,
-) -> Predictor:
-    """Predictor of a method with its shipped weights, or others; or a baseline, which has none.
+) -> Any:
+    """Method that is ready to use; of the task "anatomy" a `common.anatomy.Predictor`.
 
-    Only "una" ships weights, which `SANUM_WEIGHTS` may hold as well. Others are a file, or a name of
-    `weights.store`. The network fits itself into `room` bytes of memory, whole or in slabs (`memory_plan.MemoryPlan`);
-    default: what is free.
+    Parameters
+    ----------
+    name : str
+        Of the method.
+    device : str
+        A torch device.
+    weights : str or Path, optional
+        A file, or a name of `weights.store`; default: those that ship, looked for in `SANUM_WEIGHTS` first.
+    room : int, optional
+        Bytes of memory that the network may take, whole or in slabs (`common.memory_plan`); default what is
+        free.
 
     Raises
     ------
     OutOfMemory
         Not even the smallest slabs fit.
+    MissingExtra
+        The method needs a library that is not installed.
     ValueError
         Unknown method; weights that are missing, damaged, of another method or version, or not wanted.
     """
-    if name in BASELINES:
-        return _mean(device, weights)
-    if name not in METHODS:
-        raise ValueError(f'unknown method "{name}": known are {", ".join((*METHODS, *BASELINES))}')
-    if name == "una":
-        from .anatomy.una.predict import UnaPredictor
-
-        file = resolve(SHIPPED if weights is None else weights)
-        return UnaPredictor(device=device, weights=file, room=room)
-    if weights is None:
+    method = find(name)
+    if not method.trained and weights is not None:
+        raise ValueError(f'"{name}" takes no weights, got {weights}: leave them out')
+    if method.trained and weights is None and method.weights is None:
         raise ValueError(
             f"{name} ships no weights: make them with sanum train {name} --data DATA -o OUT, "
             "and name the file that it writes"
         )
-    folder = import_module(f".{name.replace('-', '_')}.predict", __package__)
-    predictor: Predictor = folder.predictor(weights=resolve(weights), device=device, room=room)
-    return predictor
+    chosen = weights if weights is not None else method.weights
+    file = None if chosen is None else resolve(chosen)
+    return part_of(method, "predict").load(weights=file, device=device, room=room)
 
 
-def _mean(device: str, weights: str | Path | None) -> Predictor:
-    if weights is not None:
-        raise ValueError(f'"mean" takes no weights, got {weights}: leave them out')
-    from .anatomy.mean.predict import MeanPredictor
+def recipes() -> "dict[str, Recipe]":
+    """Every recipe by its name; without those of methods whose extra is not installed."""
+    found: dict[str, Recipe] = {}
+    for method in METHODS:
+        try:
+            found |= recipes_of(method)
+        except MissingExtra:
+            continue  # `recipe` names the extra to who asks for one of them
+    return found
 
-    return MeanPredictor(device=device)
+
+def recipes_of(method: Method) -> "dict[str, Recipe]":
+    """Recipes of one method by their name; none of a method that is not trained.
+
+    Parameters
+    ----------
+    method : Method
+        Its line in the table.
+
+    Raises
+    ------
+    MissingExtra
+        The method needs a library that is not installed.
+    """
+    if not method.trained:
+        return {}
+    made: dict[str, Recipe] = part_of(method, "recipe").RECIPES
+    return made
+
+
+def recipe(name: str) -> "Recipe":
+    """Recipe of a name.
+
+    Parameters
+    ----------
+    name : str
+        One of `recipes`.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the known ones are listed.
+    MissingExtra
+        It may be of a method whose extra is not installed.
+    """
+    known = recipes()
+    if name in known:
+        return known[name]
+    for method in METHODS:
+        if name == method.name or name.startswith(f"{method.name}-"):
+            recipes_of(method)  # says which extra is missing
+    raise ValueError(f'unknown recipe "{name}": known are {", ".join(known)}')
+
+
+def part_of(method: Method, part: str) -> ModuleType:
+    """Module of a method's folder, imported now.
+
+    Parameters
+    ----------
+    method : Method
+        Its line in the table.
+    part : str
+        "predict" or "recipe".
+
+    Raises
+    ------
+    MissingExtra
+        It imports a library that is not installed.
+    """
+    try:
+        return import_module(f".{method.module}.{part}", __package__)
+    except ModuleNotFoundError as error:
+        if method.extra is None or (error.name or "").partition(".")[0] == "sanum":
+            raise
+        raise MissingExtra(
+            f"{method.name} needs {error.name}, which is not installed: pip install 'sanum[{method.extra}]'",
+            name=error.name,
+        ) from error

@@ -16,14 +16,14 @@ from .store import WeightsError
 FORMAT = 2
 """2: the header holds a SHA-256 of all the rest. Files of format 1, which have none, are read as well."""
 
-__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights", "sha256"]
+__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights"]
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any) -> str:
     """Write `state` as float16; returns the file's SHA-256."""
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-    told = {"format": FORMAT, **description}
-    header = {"sanum": json.dumps({**told, "sha256": _content_sha256(told, half)})}
+    described = {"format": FORMAT, **description}
+    header = {"sanum": json.dumps({**described, "sha256": _content_sha256(described, half)})}
     replace_whole(path, lambda p: save_file(half, p, header))
     return sha256(path)
 

@@ -68,10 +68,17 @@ def known(table: Path = TABLE) -> dict[str, Entry]:
             f"{table.name} is no table of weights ({error}): expected a JSON list of name, sha256, size "
             "and urls"
         ) from error
-    return listed | {entry.name: entry for entry in _shipped()}
+    return listed | {entry.name: entry for entry in shipped()}
 
 
-def _shipped() -> Iterator[Entry]:
+def shipped() -> Iterator[Entry]:
+    """Weights that are in the package.
+
+    Raises
+    ------
+    WeightsError
+        One without the `.sha256` beside it, or with a damaged one.
+    """
     here = PACKAGE.glob("methods/*/*/weights/*")
     for path in sorted({p.with_suffix(ENDING) for p in here if p.suffix in (ENDING, ".sha256")}):
         digest = digest_beside(path)

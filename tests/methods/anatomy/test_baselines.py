@@ -1,7 +1,6 @@
 import numpy as np
 
 from sanum.methods import registry
-from sanum.methods.anatomy.mean.predict import filled_by_mirror
 
 SHAPE = (80, 96, 80)
 
@@ -21,10 +20,3 @@ def test_the_mean_is_a_brain_and_the_same_for_every_scan():
 def test_the_mean_in_another_box():
     maps = registry.load("mean")(np.zeros((2, 40, 48, 40), np.float32))
     assert maps.t1w.shape == (40, 48, 40)
-
-
-def test_the_lesion_is_filled_by_the_mirror_image():
-    image, mirrored = np.zeros((2, 2, 2), np.float32), np.ones((2, 2, 2), np.float32)
-    lesion = np.zeros((2, 2, 2), bool)
-    lesion[0] = True
-    np.testing.assert_array_equal(filled_by_mirror(image, mirrored, lesion), lesion)

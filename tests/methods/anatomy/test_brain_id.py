@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sanum.methods.anatomy.brain_id.recipe import BRAIN_ID, views
+from sanum.methods.anatomy.brain_id.recipe import BRAIN_ID
+from sanum.methods.common.views import views
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,13 @@ import torch
 from sanum.methods.anatomy.una.loss import (
     Weights,
     contrast,
-    gradient,
     kappa,
     laplace,
     objective,
-    overlap,
-    reconstruction,
     whole,
 )
 from sanum.methods.anatomy.una.model import Prediction
+from sanum.methods.common.loss import gradient, overlap, reconstruction
 
 
 def line(*values):
@@ -43,33 +41,6 @@ def test_kappa():
     torch.testing.assert_close(kappa(p), line(1, 1.5, 2))
     torch.testing.assert_close(kappa(p, lambda_p=3.0), line(1, 2.5, 4))
     torch.testing.assert_close(kappa(p, real=1.0, lambda_p=3.0), line(1, 0.5, 0))
-
-
-def test_reconstruction():
-    # 1·|1 − 0| + 2·|3 − 5| = 5, per 10 voxels
-    loss = reconstruction(line(1, 3), line(0, 5), line(1, 2), volume(10))
-    assert loss.item() == pytest.approx(0.5)
-
-
-def test_gradient():
-    # errors 1, −2, 4: differences −3, 6, weighed by the voxel after: 2·3 + 7·6 = 48, over 3 axes × 8
-    loss = gradient(line(1, -2, 4), line(0, 0, 0), line(1, 2, 7), volume(8))
-    assert loss.item() == pytest.approx(2.0)
-
-
-def test_gradient_leaves_out_pairs_that_cross_the_border():
-    # differences 5, −3, 4; the first and the second voxel lie inside
-    assert gradient(line(1, 6, 3, 7), line(0, 0, 0, 0), line(1, 1, 0, 0), ONE).item() == pytest.approx(5 / 3)
-
-
-def test_gradient_looks_along_every_axis():
-    x = torch.randn(1, 1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    turned = x.permute(0, 1, 4, 2, 3)
-    one, zero = torch.ones_like, torch.zeros_like
-    torch.testing.assert_close(
-        gradient(x, zero(x), one(x), ONE), gradient(turned, zero(turned), one(turned), ONE)
-    )
-    assert gradient(x + 7, x, one(x), ONE).item() == pytest.approx(0, abs=1e-4)
 
 
 def test_whole():
@@ -118,17 +89,6 @@ def test_contrast_of_huge_intensities_is_finite():
     loss.sum().backward()
     assert torch.isfinite(loss).all()
     assert torch.isfinite(t1w.grad).all()
-
-
-def test_overlap():
-    # logits 0, 0: p = ½; entropy 2·log 2 per 2 voxels; Dice (2·½ + 100)/(1 + 1 + 100)
-    loss = overlap(line(0, 0), line(1, 0), volume(2))
-    assert loss.item() == pytest.approx(log(2) + 1 - 101 / 102, rel=1e-5)
-
-
-def test_overlap_of_the_truth_and_of_nothing_is_0():
-    for mask in (line(1, 0, 1), line(0, 0, 0)):
-        assert overlap(60 * (mask - 0.5), mask, ONE).item() == pytest.approx(0, abs=1e-4)
 
 
 def test_laplace():

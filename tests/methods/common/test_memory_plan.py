@@ -9,7 +9,7 @@ import torch
 
 from sanum.healthy.demo import icbm152
 from sanum.healthy.reconstruction import on_grid, reconstruct
-from sanum.methods.anatomy.una.predict import UnaPredictor
+from sanum.methods import registry
 from sanum.methods.common.memory_plan import MemoryPlan, OutOfMemory, Step, is_out_of_memory, steps
 from sanum.nets.compact_unet import CompactUNet
 from sanum.nets.features import FeatureNet
@@ -136,7 +136,7 @@ def test_a_scan_is_reconstructed_alike_whole_and_in_slabs():
     """The issue asks for 1e-3; in half precision it is to the last bit, pose and masks included."""
     whole, _ = icbm152()
     scan = on_grid(whole, covering(whole.grid, 4.0))
-    predictor = UnaPredictor(room=10**10)
+    predictor = registry.load(room=10**10)
     results = [reconstruct(scan, predictor=predictor)]
     assert predictor.memory_plan.step == Step("cpu")
     predictor.memory_plan.fit(predictor.memory_plan.need(Step("cpu", 8))[0])

@@ -1,24 +1,30 @@
-import pytest
-import torch
+import numpy as np
 
-from sanum.methods.common.regression import brain_volume, l1, l1_of_gradient
-
-
-def boxes():
-    """Two samples of 4×4×4: half of each is brain, the first is wrong by 0.5 at one voxel outside of it."""
-    brain = torch.zeros(2, 1, 4, 4, 4)
-    brain[:, :, :2] = 1
-    image = brain.clone()
-    image[0, 0, 3, 0, 0] = 0.5
-    return image, brain.clone(), brain
+from sanum.methods.common.regression import brain_in, difference
 
 
-def test_errors_outside_of_the_brain_count():
-    image, target, brain = boxes()
-    torch.testing.assert_close(l1(image, target, brain), torch.tensor([0.5 / 32, 0.0]))
-    # a corner has one neighbour along each axis
-    torch.testing.assert_close(l1_of_gradient(image, target, brain), torch.tensor([3 * 0.5 / (3 * 32), 0.0]))
+def test_the_brain_is_one_part_without_holes():
+    t1w = np.zeros((12, 12, 12), np.float32)
+    t1w[2:9, 2:9, 2:9] = 0.7
+    t1w[4:6, 4:6, 4:6] = 0.05  # a dark lesion
+    t1w[11, 11, 11] = 0.7
+    wanted = np.zeros_like(t1w)
+    wanted[2:9, 2:9, 2:9] = 1
+    np.testing.assert_array_equal(brain_in(t1w), wanted)
+    assert not brain_in(np.zeros_like(t1w)).any()
 
 
-def test_a_box_with_hardly_any_brain_is_not_divided_by_nothing():
-    assert brain_volume(torch.zeros(1, 1, 10, 10, 10)).item() == pytest.approx(20)
+def test_the_difference_is_where_the_lesion_is():
+    rng = np.random.default_rng(0)
+    t1w = rng.uniform(0.3, 1, (16, 16, 16)).astype(np.float32)
+    brain = np.ones_like(t1w)
+    brain[0] = 0
+    sick = t1w.copy()
+    sick[5:7, 5:7, 5:7] -= 0.25
+    # another brightness and another offset change nothing
+    found = difference(0.5 * sick + 0.1, t1w, brain)
+    assert found[5:7, 5:7, 5:7].min() > 0.2
+    found[5:7, 5:7, 5:7] = 0
+    assert found.max() < 0.02
+    assert not found[0].any()
+    assert not difference(sick, t1w, 0 * brain).any()

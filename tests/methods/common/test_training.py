@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from sanum.data.split import require_data, split_masks, split_subjects
+from sanum.files import sha256
 from sanum.learn import memory
 from sanum.learn.loop import LoopConfig, TrainingStopped
 from sanum.methods.anatomy.una.model import Una
 from sanum.methods.anatomy.una.recipe import UnaRecipe
 from sanum.methods.common.training import train
-from sanum.weights.file import WeightsError, load_weights, sha256
+from sanum.weights.file import WeightsError, load_weights
 from sanum.weights.store import digest_beside
 
 SHORT = LoopConfig(steps=2, warmup=1, sheet_every=0)

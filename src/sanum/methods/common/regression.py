@@ -1,25 +1,138 @@
-"""Errors of a predicted image over its whole box, for methods that regress one; one number per sample, (B,).
+"""Networks that regress a T1w from a scan, as predictors.
 
-In units of the brain's volume, as the terms of UNA, so that neither depends on the size of the box.
+One pass over the scan alone and one over its left-right flip, averaged.
 """
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
 import torch
+from scipy import ndimage
+from torch import nn
 
-from ..anatomy.una.loss import gradient, reconstruction
+from ...files import sha256
+from ...metrics.errors import match_intensity
+from ...types import FloatArray, Mask, Shape
+from ...weights.file import WeightsError, load_weights
+from .anatomy import Maps
+from .memory_plan import MemoryPlan
 
-Tensor = torch.Tensor
+LEAST_OF_BRAIN = 0.1
+"""T1w intensity, white matter 1: the target is 0 outside of the brain, fluid about 0.25."""
+
+Build = Callable[[Sequence[int]], nn.Module]
+# scans (B, 1, X, Y, Z) → T1w, and the probability of an anomaly if the network tells one
+Read = Callable[[nn.Module, torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]
 
 
-def brain_volume(brain: Tensor) -> Tensor:
-    """(B,): voxels of `brain` (B, 1, X, Y, Z), at least 2 % of the box: a cut field of view may hold few."""
-    return brain.sum((1, 2, 3, 4)).clamp_min(0.02 * brain[0].numel())
+class RegressionPredictor:
+    """A network that turns a scan into a T1w, with weights, on a device.
+
+    Parameters
+    ----------
+    method : str
+        Whose weights the file must hold.
+    build : function
+        Network of some widths.
+    read : function
+        See `Read`.
+    weights : Path
+        A file of `sanum train`.
+    device : str
+        A torch device.
+    room : int, optional
+        Bytes of memory that the network may take; see `MemoryPlan`.
+
+    Raises
+    ------
+    WeightsError
+        Missing, damaged, of another version or of another method.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        build: Build,
+        read: Read,
+        *,
+        weights: Path,
+        device: str = "cpu",
+        room: int | None = None,
+    ) -> None:
+        state, description = load_weights(weights)
+        if description.get("method") != method:
+            raise WeightsError(
+                f"{weights.name} holds weights of {description.get('method')}, expected {method}: "
+                "choose another file"
+            )
+        try:
+            self.net = build(description["widths"])
+            self.net.load_state_dict(state)
+            self.shape: Shape = tuple(description["shape"])
+            self.spacing_mm = float(description["spacing_mm"])
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise WeightsError(
+                f"{weights.name} does not fit the network {method} "
+                f"({str(error).splitlines()[-1].strip()}); make it with this version's sanum train"
+            ) from error
+        self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.read, self.weights_name, self.weights_sha256 = read, weights.name, sha256(weights)
+        self.memory_plan = MemoryPlan(self.net, (1, *self.shape), device, room=room)
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return self.memory_plan.step.device
+
+    @torch.inference_mode()
+    def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
+        """Predict from the scan of `pair` (2, X, Y, Z); its mirror image is not looked at.
+
+        `quick`: without the flip.
+        """
+        scan = torch.from_numpy(np.ascontiguousarray(pair[:1], dtype=np.float32))[None]
+        t1w, anomaly = self._maps(scan)
+        if not quick:
+            other, other_anomaly = self._maps(scan.flip(2))
+            t1w = t1w / 2 + other.flip(0) / 2
+            if anomaly is not None and other_anomaly is not None:
+                anomaly = anomaly / 2 + other_anomaly.flip(0) / 2
+        image = t1w.numpy()
+        brain = brain_in(image)
+        told = difference(pair[0], image, brain) if anomaly is None else anomaly.numpy()
+        return Maps(image, told * brain, brain, unknown(image))
+
+    def _maps(self, scan: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """T1w, and the probability of an anomaly if there is one, each (X, Y, Z), on the CPU."""
+
+        def run(device: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+            t1w, anomaly = self.read(self.net, scan.to(device))
+            return t1w[0, 0].float().cpu(), None if anomaly is None else anomaly[0, 0].float().cpu()
+
+        return self.memory_plan(run)
 
 
-def l1(image: Tensor, target: Tensor, brain: Tensor) -> Tensor:
-    """∫ |Î − T| / volume of the brain; all (B, 1, X, Y, Z)."""
-    return reconstruction(image, target, torch.ones_like(target), brain_volume(brain))
+def brain_in(t1w: FloatArray) -> FloatArray:
+    """Where a T1w (X, Y, Z) whose background is 0 shows brain: its largest part, without holes; 0 or 1."""
+    parts, n = ndimage.label(t1w > LEAST_OF_BRAIN)
+    if not n:
+        return np.zeros_like(t1w)
+    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    return ndimage.binary_fill_holes(largest).astype(np.float32)
 
 
-def l1_of_gradient(image: Tensor, target: Tensor, brain: Tensor) -> Tensor:
-    """∫ |∇Î − ∇T| / volume of the brain, mean over the three axes."""
-    return gradient(image, target, torch.ones_like(target), brain_volume(brain))
+def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArray:
+    """|a I + b − Î| (X, Y, Z) in [0, 1], white matter 1; a, b fit the scan to the T1w inside the brain.
+
+    A score, no probability, and it means something where the scan is a T1w itself.
+    """
+    inside = brain > 0.5
+    if not inside.any():
+        return np.zeros_like(t1w)
+    return np.minimum(np.abs(match_intensity(scan, t1w, inside) - t1w), 1) * inside
+
+
+def unknown(t1w: FloatArray) -> FloatArray:
+    """NaN everywhere: the method says nothing of its uncertainty."""
+    return np.full_like(t1w, np.nan)

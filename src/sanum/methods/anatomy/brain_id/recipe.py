@@ -14,9 +14,10 @@ from torch import nn
 
 from ....synth.anatomy import Anatomy
 from ....synth.sampling import SamplingConfig
-from ...common.recipe import Batch, Recipe, budget_of
-from ...common.regression import l1, l1_of_gradient
-from ..una.recipe import RECIPES as UNA
+from ...common.budget import COMPACT, SMALL
+from ...common.loss import l1, l1_of_gradient
+from ...common.recipe import Batch, Recipe
+from ...common.views import views
 from .model import BrainId
 
 
@@ -47,17 +48,10 @@ class BrainIdRecipe(Recipe):
         return {"scan": scan, "healthy T1w": batch["t1w"], "predicted": model(scan)[1]}
 
 
-def views(batch: Batch) -> torch.Tensor:
-    """(B·V, 1, X, Y, Z): the scans of each head, those of one head in a row."""
-    return torch.cat([batch["image"][:, :1], batch["views"]], dim=1).flatten(0, 1)[:, None]
-
-
 # healthy heads; four views of each, two mild and two severe, as published
 BRAIN_ID = BrainIdRecipe(
     "brain-id",
     sampling=SamplingConfig(real=0.0, healthy=1.0, level="mild", views=("mild", "severe", "severe")),
-    **budget_of(UNA["una-compact"]),
+    **vars(COMPACT),
 )
-RECIPES = {
-    r.name: r for r in (BRAIN_ID, replace(BRAIN_ID, name="brain-id-small", **budget_of(UNA["una-small"])))
-}
+RECIPES = {r.name: r for r in (BRAIN_ID, replace(BRAIN_ID, name="brain-id-small", **vars(SMALL)))}

@@ -1,52 +1,67 @@
-"""Baselines that cost nothing: the training mean, and the mirror image in the lesion.
+"""The mean T1w of the training subjects as a predictor: a baseline that costs nothing."""
 
-The first is a predictor, as any method. The second is none: it must be told where the lesion is.
-"""
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch.nn.functional as F
 
+from ....files import sha256
 from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ....types import FloatArray, Mask
 from ....weights.file import load_weights
-from ...common.predictor import difference, unknown
-from ...registry import Array, Maps
-from ..una.predict import SHIPPED, shipped_sha256
+from ....weights.store import resolve
+from ...common.anatomy import Maps
+from ...common.regression import difference, unknown
 
-Mask = npt.NDArray[np.bool_]
+KEPT_WITH = "una-compact"
+"""Weights that the mean is kept with."""
+
+
+def load(*, weights: Path | None = None, device: str = "cpu", room: int | None = None) -> "MeanPredictor":
+    """Predictor of the mean.
+
+    Parameters
+    ----------
+    weights : None
+        It takes none.
+    device : str
+        What it says of itself; the mean is read on the CPU.
+    room : int, optional
+        Not needed.
+    """
+    return MeanPredictor(device=device)
 
 
 class MeanPredictor:
     """The mean T1w of the training subjects over their poses, whatever the scan and however it lies.
 
-    It comes with the weights of UNA that ship: T̄ P̄, T̄ the mean over the brains that reach a voxel and P̄ the
-    share of brains that do. `anomaly` is the difference from it, as of the rivals.
+    It is kept with the weights that ship: T̄ P̄, T̄ the mean over the brains that reach a voxel and P̄ the
+    share of brains that do. `anomaly` is the difference from it, as of any method without a head for it.
+
+    Parameters
+    ----------
+    device : str
+        What it says of itself.
     """
 
-    weights_name = SHIPPED.name
     shape = MODEL_SHAPE
     spacing_mm = MODEL_SPACING_MM
     memory_plan = None
 
     def __init__(self, *, device: str = "cpu") -> None:
-        self.device, self.weights_sha256 = device, shipped_sha256()
-        self.average = load_weights(SHIPPED, expected_sha256=self.weights_sha256)[0]["average"]
+        file = resolve(KEPT_WITH)
+        self.device, self.weights_name, self.weights_sha256 = device, file.name, sha256(file)
+        self.average = load_weights(file)[0]["average"]
 
-    def __call__(self, pair: Array, *, covered: Mask | None = None, quick: bool = False) -> Maps:
-        """Return the mean, on a box of the model's extent and the shape of `pair` (2, X, Y, Z)."""
+    def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
+        """Maps of the mean, on a box of the model's extent.
+
+        Parameters
+        ----------
+        pair : (2, X, Y, Z) float32
+            Its shape is that of the maps; its first image is what `anomaly` is the difference of.
+        covered, quick : (X, Y, Z) bool, bool
+            Change nothing.
+        """
         mean, share = F.interpolate(self.average, size=pair.shape[1:], mode="trilinear")[0].numpy()
         t1w = mean * share
         return Maps(t1w, difference(pair[0], t1w, share), share, unknown(t1w))
-
-
-def filled_by_mirror(image: Array, mirrored: Array, lesion: Mask) -> Array:
-    """The scan with its lesion filled by the mirror image: an oracle, since it is told the true lesion.
-
-    Parameters
-    ----------
-    image, mirrored : (X, Y, Z) float32
-        The two of a pair.
-    lesion : (X, Y, Z) bool
-        The true one. Where a lesion lies across as well, that one is shown.
-    """
-    return np.where(lesion, mirrored, image)

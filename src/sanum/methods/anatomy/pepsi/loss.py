@@ -2,8 +2,7 @@
 
 import torch
 
-from ...common.regression import brain_volume, l1, l1_of_gradient
-from ..una.loss import overlap
+from ...common.loss import brain_volume, l1, l1_of_gradient, overlap
 from .model import Prediction
 
 Tensor = torch.Tensor

@@ -14,9 +14,9 @@ from torch import nn
 
 from ....synth.anatomy import Anatomy
 from ....synth.sampling import SamplingConfig
-from ...common.recipe import Batch, Recipe, budget_of
-from ..brain_id.recipe import views
-from ..una.recipe import RECIPES as UNA
+from ...common.budget import COMPACT, SMALL
+from ...common.recipe import Batch, Recipe
+from ...common.views import views
 from .loss import objective
 from .model import Pepsi
 
@@ -41,13 +41,13 @@ class PepsiRecipe(Recipe):
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Scan, healthy T1w, both images with the pathology, and the pathology."""
         scan = batch["image"][:, :1]
-        said = model(scan)
+        output = model(scan)
         return {
             "scan": scan,
             "healthy T1w": batch["t1w"],
-            "T1w": said.images[:, :1],
-            "FLAIR": said.images[:, 1:],
-            "pathology": said.pathology[:, 1:].sigmoid(),
+            "T1w": output.images[:, :1],
+            "FLAIR": output.images[:, 1:],
+            "pathology": output.pathology[:, 1:].sigmoid(),
             "lesion": batch["lesion"],
         }
 
@@ -58,6 +58,6 @@ PEPSI = PepsiRecipe(
     sampling=SamplingConfig(
         real=0.0, healthy=0.0, level="mild", views=("mild", "severe", "severe"), sick=True
     ),
-    **budget_of(UNA["una-compact"]),
+    **vars(COMPACT),
 )
-RECIPES = {r.name: r for r in (PEPSI, replace(PEPSI, name="pepsi-small", **budget_of(UNA["una-small"])))}
+RECIPES = {r.name: r for r in (PEPSI, replace(PEPSI, name="pepsi-small", **vars(SMALL)))}

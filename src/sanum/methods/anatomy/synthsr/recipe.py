@@ -14,9 +14,9 @@ from torch import nn
 
 from ....synth.anatomy import Anatomy
 from ....synth.sampling import SamplingConfig
-from ...common.recipe import Batch, Recipe, budget_of
-from ...common.regression import l1
-from ..una.recipe import RECIPES as UNA
+from ...common.budget import COMPACT, SMALL
+from ...common.loss import l1
+from ...common.recipe import Batch, Recipe
 from .model import Synthsr
 
 
@@ -42,9 +42,5 @@ class SynthsrRecipe(Recipe):
 
 
 # synthetic images of healthy heads alone, as published; the modalities are those that UNA is trained on
-SYNTHSR = SynthsrRecipe(
-    "synthsr", sampling=SamplingConfig(real=0.0, healthy=1.0), **budget_of(UNA["una-compact"])
-)
-RECIPES = {
-    r.name: r for r in (SYNTHSR, replace(SYNTHSR, name="synthsr-small", **budget_of(UNA["una-small"])))
-}
+SYNTHSR = SynthsrRecipe("synthsr", sampling=SamplingConfig(real=0.0, healthy=1.0), **vars(COMPACT))
+RECIPES = {r.name: r for r in (SYNTHSR, replace(SYNTHSR, name="synthsr-small", **vars(SMALL)))}

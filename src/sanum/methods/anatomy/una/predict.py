@@ -5,22 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from ....files import sha256
 from ....learn.devices import native_bfloat16
 from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ....space.grid import apply_affine, box_around
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
-from ....weights.file import WeightsError, load_weights, sha256
+from ....types import Affine, FloatArray, Mask, Shape
+from ....weights.file import WeightsError, load_weights
+from ...common.anatomy import Maps
 from ...common.memory_plan import MemoryPlan
-from ...registry import Maps
 from .model import ATLAS_SPACING_MM, CHANNELS, Una
 
-SHIPPED = Path(__file__).parent / "weights" / "una-compact.safetensors"
-SHIPPED_SHA256 = SHIPPED.with_suffix(".sha256")
 POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
 POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples are tuned to it
 LEAST_FOR_POSE_ML = 150.0
@@ -36,7 +35,19 @@ _CORNERS = np.array([[x, y, z] for x in (-60, 60) for y in (-75, 75) for z in (-
 _ACROSS = np.diag([-1.0, 1, 1, 1])
 
 
-Affine = npt.NDArray[np.float64]
+def load(*, weights: Path, device: str = "cpu", room: int | None = None) -> "UnaPredictor":
+    """Predictor with the weights of a file.
+
+    Parameters
+    ----------
+    weights : Path
+        A file of `sanum train`.
+    device : str
+        A torch device.
+    room : int, optional
+        Bytes of memory that the network may take; default what is free.
+    """
+    return UnaPredictor(weights=weights, device=device, room=room)
 
 
 class UnaPredictor:
@@ -44,21 +55,20 @@ class UnaPredictor:
 
     Parameters
     ----------
+    weights : Path
+        A file of `sanum train`.
     device : str
         A torch device.
-    weights : Path, optional
-        A file of `sanum train`; default the one that ships, whose SHA-256 is checked.
     room : int, optional
         Bytes of memory that the network may take; see `MemoryPlan`.
     """
 
-    def __init__(self, *, device: str = "cpu", weights: Path | None = None, room: int | None = None) -> None:
-        path = weights or SHIPPED
-        expected = None if weights else shipped_sha256()
-        state, description = load_weights(path, expected_sha256=expected)
+    def __init__(self, *, weights: Path, device: str = "cpu", room: int | None = None) -> None:
+        state, description = load_weights(weights)
         if description.get("method") != "una":
             raise WeightsError(
-                f"{path.name} holds weights of {description.get('method')}, expected una: choose another file"
+                f"{weights.name} holds weights of {description.get('method')}, expected una: "
+                "choose another file"
             )
         try:
             # weights from before boxes differed do not say theirs
@@ -71,11 +81,11 @@ class UnaPredictor:
             require_box(self.shape, self.spacing_mm, self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
-                f"{path.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
+                f"{weights.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
                 "make it with this version's sanum train"
             ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.weights_name, self.weights_sha256 = path.name, expected or sha256(path)
+        self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
         self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.shape), device, autocast=True, room=room)
 
     @property
@@ -86,9 +96,9 @@ class UnaPredictor:
     @torch.inference_mode()
     def __call__(
         self,
-        pair: npt.NDArray[np.float32],
+        pair: FloatArray,
         *,
-        covered: npt.NDArray[np.bool_] | None = None,
+        covered: Mask | None = None,
         quick: bool = False,
     ) -> Maps:
         """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
@@ -113,9 +123,9 @@ class UnaPredictor:
 
     def _pose(
         self,
-        maps: npt.NDArray[np.float32],
-        scan: npt.NDArray[np.float32],
-        covered: npt.NDArray[np.bool_] | None = None,
+        maps: FloatArray,
+        scan: FloatArray,
+        covered: Mask | None = None,
         before: Affine | None = None,
     ) -> Affine | None:
         """(4, 4): mm from the middle of the box → from the middle of the atlas.
@@ -165,26 +175,18 @@ class UnaPredictor:
         return self.memory_plan(run)
 
 
-def box_shape(size: Sequence[int]) -> tuple[int, int, int]:
+def box_shape(size: Sequence[int]) -> Shape:
     """Three numbers of voxels; ValueError if it is not that."""
     x, y, z = (int(n) for n in size)
     return x, y, z
 
 
-def require_box(shape: tuple[int, int, int], spacing_mm: float, multiple: int) -> None:
+def require_box(shape: Shape, spacing_mm: float, multiple: int) -> None:
     """Raise `ValueError` if a box is none that a network can look at."""
     if not 0 < spacing_mm < np.inf:
         raise ValueError(f"voxels of {spacing_mm} mm")
     if any(n <= 0 or n % multiple for n in shape):
         raise ValueError(f"a box of {shape} voxels, expected multiples of {multiple}")
-
-
-def shipped_sha256() -> str:
-    """SHA-256 that the shipped weights must have; WeightsError if it did not come with them."""
-    try:
-        return SHIPPED_SHA256.read_text().split()[0]
-    except (OSError, IndexError) as error:
-        raise WeightsError(f"{SHIPPED_SHA256.name} is missing or empty; install sanum again") from error
 
 
 def like_a_brain(pose: Affine) -> bool:
@@ -195,7 +197,7 @@ def like_a_brain(pose: Affine) -> bool:
     return bool(STRETCH[0] < stretch.min() and stretch.max() < STRETCH[1])
 
 
-def is_cut(brain: npt.NDArray[np.bool_], covered: npt.NDArray[np.bool_]) -> bool:
+def is_cut(brain: Mask, covered: Mask) -> bool:
     """Whether the field of view ends inside the brain (both (X, Y, Z) of 2 mm): a slab, or part of a head."""
     at_the_end = brain & covered & ndimage.binary_dilation(~covered)
     return bool(at_the_end.sum() * POSE_SPACING_MM**2 / 100 > CUT_CM2)

@@ -46,11 +46,12 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from ....learn.loop import LoopConfig
+from ....learn.schedule import LoopConfig
 from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ....synth.anatomy import Anatomy
 from ....synth.average import atlas, average_anatomy
 from ....synth.sampling import SamplingConfig
+from ...common import budget
 from ...common.recipe import Batch, Recipe
 from .loss import Weights, objective
 from .model import Una
@@ -84,12 +85,12 @@ class UnaRecipe(Recipe):
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Scan, truth, anatomy, anomaly and where it is."""
-        said = model(batch["image"], batch["to_atlas"])
+        output = model(batch["image"], batch["to_atlas"])
         return {
             "scan": batch["image"][:, :1],
             "healthy T1w": batch["t1w"],
-            "predicted": said.t1w * said.brain.sigmoid(),
-            "anomaly": said.anomaly.sigmoid(),
+            "predicted": output.t1w * output.brain.sigmoid(),
+            "anomaly": output.anomaly.sigmoid(),
             "lesion": batch["lesion"],
         }
 
@@ -105,7 +106,9 @@ class UnaRecipe(Recipe):
         }
 
 
-COMPACT = UnaRecipe("una-compact", weights=Weights(lambda_p=3.0, lambda_c=0.05, anomaly=1.0))
+COMPACT = UnaRecipe(
+    "una-compact", weights=Weights(lambda_p=3.0, lambda_c=0.05, anomaly=1.0), **vars(budget.COMPACT)
+)
 # published: 64 maps that double on each of 5 levels, 160³ at 1 mm, batch 4; a rate of 1e-4 for 300,000 steps,
 # then 1e-5 for 100,000; half synthetic, half real; about 14 days on one A100. Not run here
 PUBLISHED = UnaRecipe(
@@ -121,27 +124,19 @@ PUBLISHED = UnaRecipe(
 )
 # eight times the voxels of una-compact, for a GPU and subjects of 1 mm; not run here
 FINE = replace(COMPACT, name="una-1mm", shape=(160, 192, 160), spacing_mm=1.0, workers=4, flipped_too=False)
-# a hundredth of the work of una-compact: minutes, for comparisons of one recipe with another. With λc = 2, as
-# published, the T1w overshoots in lesions (README.md)
-_SMALL = replace(
-    COMPACT,
-    widths=(16, 32, 64),
-    shape=(40, 48, 40),
-    spacing_mm=4.0,
-    weights=Weights(lambda_c=0.05),
-    loop=LoopConfig(steps=2_500, warmup=100),
-)
+# with λc = 2, as published, the T1w overshoots in lesions (README.md)
+SMALL = UnaRecipe("una-small", weights=Weights(lambda_c=0.05), **vars(budget.SMALL))
 RECIPES = {
     r.name: r
     for r in (
         COMPACT,
         PUBLISHED,
         FINE,
-        replace(_SMALL, name="una-small"),
-        replace(_SMALL, name="una-small-no-fluid", sampling=SamplingConfig(fluid=False)),
-        replace(_SMALL, name="una-small-noise-only", sampling=SamplingConfig(bank=False)),
-        replace(_SMALL, name="una-small-no-mirror", sampling=SamplingConfig(mirror=False)),
-        replace(_SMALL, name="una-small-no-contrast", weights=Weights(lambda_c=0.0)),
-        replace(_SMALL, name="una-small-published", weights=Weights()),
+        SMALL,
+        replace(SMALL, name="una-small-no-fluid", sampling=SamplingConfig(fluid=False)),
+        replace(SMALL, name="una-small-noise-only", sampling=SamplingConfig(bank=False)),
+        replace(SMALL, name="una-small-no-mirror", sampling=SamplingConfig(mirror=False)),
+        replace(SMALL, name="una-small-no-contrast", weights=Weights(lambda_c=0.0)),
+        replace(SMALL, name="una-small-published", weights=Weights()),
     )
 }

@@ -1,0 +1,68 @@
+"""What every method of the task "anatomy" gives: a predictor that turns a conformed pair into maps."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ...types import FloatArray, Mask, Shape
+
+if TYPE_CHECKING:
+    from .memory_plan import MemoryPlan
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Maps on the model grid, each (X, Y, Z) float32.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32
+        Healthy T1w, white matter near 1.
+    anomaly, brain : (X, Y, Z) float32
+        Probabilities. A method without a head for them gives as `anomaly` how the scan differs from `t1w`, a
+        score in [0, 1] that means something for a T1w (`regression.difference`), and 0 or 1 as `brain`.
+    uncertainty : (X, Y, Z) float32
+        Expected absolute error of `t1w`; NaN if the method does not estimate it.
+    warnings : tuple of str
+        What the user should know about how they came about.
+    """
+
+    t1w: FloatArray
+    anomaly: FloatArray
+    brain: FloatArray
+    uncertainty: FloatArray
+    warnings: tuple[str, ...] = ()
+
+
+class Predictor(Protocol):
+    """A loaded method.
+
+    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `memory_plan`
+    is how its network fits into memory, None without one.
+    """
+
+    weights_name: str
+    weights_sha256: str
+    shape: Shape
+    spacing_mm: float
+
+    @property
+    def device(self) -> str:
+        """Where it computes, a torch device."""
+
+    @property
+    def memory_plan(self) -> "MemoryPlan | None":
+        """See the class."""
+
+    def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
+        """Maps of one scan.
+
+        Parameters
+        ----------
+        pair : (2, X, Y, Z) float32
+            The scan and its mirror image, scaled by `scan.conform`.
+        covered : (X, Y, Z) bool, optional
+            Where the scan was taken; default everywhere.
+        quick : bool
+            A first look, good enough to find the brain.
+        """
+        ...
