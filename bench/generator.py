@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.synth import Stream, generator
 from sanum.synth.anatomy import Anatomy, at_spacing, ixi_pairs, prepare
 
@@ -48,7 +48,7 @@ def timed(stages: dict[str, float]) -> None:
 def samples(anatomy: Anatomy, bank: list[Path], n: int, repeats: int) -> tuple[list[float], dict[str, float]]:
     """Seconds of each sample at n³, and of each stage in all of them."""
     spacing = FIELD_MM / n
-    box, anatomy = box_around((0, 0, 0), (n, n, n), spacing), at_spacing(anatomy, spacing)
+    box, anatomy = Box((n, n, n), spacing).grid(), at_spacing(anatomy, spacing)
     stages: dict[str, float] = defaultdict(float)
     times = []
     for seed in range(-2, repeats):  # two to warm up
@@ -103,7 +103,7 @@ def on_gpu(anatomy: Anatomy, bank: list[Path], repeats: int) -> None:
     if not torch.cuda.is_available():
         print("\nno NVIDIA GPU here: batches on a device were not timed")
         return
-    stream = Stream([anatomy], bank, seed=0, box=box_around((0, 0, 0), (160, 160, 160), 1.0))
+    stream = Stream([anatomy], bank, seed=0, box=Box((160, 160, 160), 1.0).grid())
     batches = stream.batches(4, device="cuda")
     next(batches)
     torch.cuda.synchronize()

@@ -19,6 +19,7 @@ from sanum.scan import read, write
 from sanum.scan.conform import Conformed, conform
 from sanum.space.grid import covering
 from sanum.space.mirror import find_mirror
+from sanum.synth.box import DEFAULT_BOX
 
 
 def whole_head(
@@ -41,7 +42,7 @@ def whole_head(
 
 def in_its_box(t1w: Path) -> Conformed:
     scan = read(t1w)
-    return conform(scan, scan.grid.centre_mm)
+    return conform(scan, scan.grid.centre_mm, DEFAULT_BOX)
 
 
 def timed(job: Callable[[], object]) -> float:

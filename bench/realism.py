@@ -26,6 +26,7 @@ from sanum.scan import read
 from sanum.scan.conform import conform
 from sanum.space.mirror import find_mirror
 from sanum.synth.anatomy import prepare
+from sanum.synth.box import DEFAULT_BOX
 from sanum.synth.generator import apply_sample, draw_sample
 
 SIDE = 8
@@ -40,7 +41,7 @@ def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image
     """Subject, image on the model grid, brain, of each patient's scan of this contrast."""
     for path in sorted((data / "patients").rglob(f"*_{suffix}.nii.gz")):
         scan = read(path)
-        seen = conform(scan, find_brain(scan, predictor))
+        seen = conform(scan, find_brain(scan, predictor), DEFAULT_BOX)
         across = find_mirror(seen.image, seen.grid)
         maps, _ = postprocess(predictor(pair_with_mirror(seen, across), covered=seen.covered), seen)
         yield path.name.split("_")[0], seen.image, maps.brain > 0

@@ -24,7 +24,6 @@ from sanum.methods.anatomy.una.recipe import RECIPES, UnaRecipe
 from sanum.methods.common.training import train
 from sanum.metrics.errors import errors
 from sanum.scan.conform import Conformed
-from sanum.space.grid import box_around
 from sanum.space.mirror import find_mirror
 from sanum.synth.anatomy import Anatomy, at_spacing, prepare
 from sanum.synth.corrupt import field_of_view
@@ -52,8 +51,8 @@ def settings(steps: int) -> list[UnaRecipe]:
 def psnr(anatomies: Sequence[Anatomy], bank: list[Path], weights: Path, repeats: int) -> list[float]:
     """Mean PSNR (dB, in the model's box) of each subject; every setting sees the same samples."""
     predictor = UnaPredictor(weights=weights)
-    spacing = predictor.spacing_mm
-    box = box_around((0, 0, 0), predictor.shape, spacing)
+    spacing = predictor.box.spacing_mm
+    box = predictor.box.grid()
     found = []
     for number, anatomy in enumerate(at_spacing(a, spacing) for a in anatomies):
         of_subject = []

@@ -15,7 +15,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.synth.anatomy import Anatomy, prepare
 from sanum.synth.anomaly import LookParams, ShapeParams
 from sanum.synth.contrast import draw_contrast, own_contrast
@@ -24,7 +24,7 @@ from sanum.synth.generator import SampleParams, apply_sample, draw_sample
 from sanum.synth.geometry import identity_geometry
 
 IMAGES = Path(__file__).parent / "img"
-BOX = box_around((0, 0, 6), (176, 216, 176), 1.0)
+BOX = Box((176, 216, 176), 1.0).grid((0, 0, 6))
 INK = "0.15"
 MODALITIES = (
     ("t1w",) * 4 + ("t2w",) * 4 + ("flair",) * 4 + ("pd",) * 2 + ("dwi",) * 3 + ("ct",) * 3 + ("free",) * 4

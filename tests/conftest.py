@@ -8,8 +8,9 @@ import pytest
 
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, write
-from sanum.scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
-from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine
+from sanum.synth.box import DEFAULT_BOX
 
 PHANTOM_CENTRE_MM = (6.0, -10.0, 4.0)
 PHANTOM_LESION_MM = (40.0, -6.0, 10.0)
@@ -43,7 +44,7 @@ def phantom_on(grid: Grid) -> Scan:
 @pytest.fixture(scope="session")
 def phantom() -> Scan:
     """The phantom at 3 mm."""
-    return phantom_on(box_around((4, -8, 2), (50, 60, 50), 3.0))
+    return phantom_on(Box((50, 60, 50), 3.0).grid((4, -8, 2)))
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +60,7 @@ class PhantomPredictor:
     weights_sha256 = "0" * 64
     device = "cpu"
     memory_plan = None
-    shape = MODEL_SHAPE
-    spacing_mm = MODEL_SPACING_MM
+    box = DEFAULT_BOX
 
     def __call__(self, pair: np.ndarray, *, covered: np.ndarray | None = None, quick: bool = False) -> Maps:
         image = pair[0]
@@ -97,7 +97,7 @@ def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     fluid, cortex, white, caudate = 51, 120, 81, 36  # DLMUSE numbers
     root = tmp_path_factory.mktemp("training-data")
-    grid = box_around((2, -8, 4), (48, 56, 48), 4.0)
+    grid = Box((48, 56, 48), 4.0).grid((2, -8, 4))
     x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (2, -12, 6)
     head, brain = _ellipsoid(x, (76, 92, 78)), _ellipsoid(x, (62, 78, 62))
     labels = np.where(brain, cortex, 0)

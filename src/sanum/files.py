@@ -1,37 +1,118 @@
 """Files that appear whole or not at all, and what is in them."""
 
+import contextlib
+import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a hidden neighbour of `path`, then move it into place.
+@contextmanager
+def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and put what was written there in its place on success.
 
-    Its permissions are those of any new file (the umask's), whatever `write` gave it: safetensors lets
-    nobody else read.
+    The temporary name is hidden and keeps the extension; two processes never share one, not even in two
+    containers with the same process ids. What is there is flushed to disk before it replaces `path`, and
+    removed if anything fails, so that `path` is always absent, as before, or whole. Its permissions are those
+    of any new file (the umask's), whatever the writer gave it: safetensors lets nobody else read.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the file should be in the end. Missing folders are made.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Yields
+    ------
+    Path
+        Where to write; no file is there yet.
+
+    Raises
+    ------
+    FileExistsError
+        The file exists, before or after it was written, and may not be replaced.
+    IsADirectoryError
+        `path` is a folder.
+    OSError
+        As the writer; nothing was written; the folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")  # containers share process ids
+    path = Path(path)
+    temporary = path.parent / f".sanum-{secrets.token_hex(6)}{''.join(path.suffixes[-2:])[-16:]}"
     try:
-        partial.touch()
-        permissions = partial.stat().st_mode & 0o777
-        partial.unlink()
-        write(partial)
-        partial.chmod(permissions)
-        with partial.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        partial.replace(path)
+        _require_free(path, overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        permissions = os.fstat(descriptor).st_mode & 0o777
+        os.close(descriptor)
+        temporary.unlink()  # it was there to see whether it can be: a writer that writes nothing must fail
+        yield temporary
+        if temporary.stat().st_mode & 0o777 != permissions:
+            temporary.chmod(permissions)
+        flush(temporary, os.O_RDWR)
+        _require_free(path, overwrite)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    with contextlib.suppress(OSError):  # not every file system can flush a folder
+        flush(path.parent)
+
+
+def flush(path: Path, flags: int = os.O_RDONLY) -> None:
+    """See that a file, or the names in a folder, are on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        A file or a folder.
+    flags : int
+        How to open it, as of `os.open`.
+    """
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as f:
-        while block := f.read(1 << 20):
-            digest.update(block)
+    """Hex digest of a file.
+
+    Parameters
+    ----------
+    path : Path
+        Read in blocks: it may be larger than the memory.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of(paths: Iterable[Path | None], start: bytes = b"") -> str:
+    """Hex digest of files one after the other, as if they were one.
+
+    Parameters
+    ----------
+    paths : iterable of Path or None
+        Read in blocks; None counts as an empty file.
+    start : bytes
+        What comes before the first.
+    """
+    digest = hashlib.sha256(start)
+    for path in paths:
+        if path is not None:
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
     return digest.hexdigest()
+
+
+def _require_free(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

@@ -18,7 +18,8 @@ import torch
 
 from sanum.healthy.reconstruction import file_names
 from sanum.scan import read
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 from sanum.weights.file import FORMAT, save_weights
 from sanum.weights.store import resolve
 
@@ -174,7 +175,7 @@ def test_a_bad_file(sanum, tmp_path, name):
 
 
 def phantom_like(voxels_of):
-    grid = box_around((0, 0, 0), (50, 60, 50), 3.0)
+    grid = Box((50, 60, 50), 3.0).grid()
     x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
     return voxels_of(x).astype(np.float32), grid.affine
 

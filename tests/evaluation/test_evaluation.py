@@ -26,14 +26,14 @@ from sanum.healthy.reconstruction import reconstruct
 from sanum.methods.common.anatomy import Maps
 from sanum.metrics.errors import errors
 from sanum.scan import Scan, write
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 
 
 class Counting:
     """Brain where it is bright, anomaly where it is very bright; counts its full passes."""
 
     weights_name, device = "none", "cpu"
-    shape, spacing_mm = (80, 96, 80), 2.0
+    box = Box((80, 96, 80), 2.0)
 
     def __init__(self, weights="0"):
         self.weights_sha256, self.passes = weights * 64, 0
@@ -155,7 +155,7 @@ class TestCases:
 class TestNumbers:
     def test_the_head_s_volume_is_the_same_for_any_order_of_axes(self):
         rng = np.random.default_rng(0)
-        grid = box_around((0, 0, 0), (20, 24, 22), 4.0)
+        grid = Box((20, 24, 22), 4.0).grid()
         a, b = (np.pad(rng.random((16, 20, 18)), 2).astype(np.float32) for _ in range(2))
         x, y = in_head(Scan(a, grid.affine), a, b)
         assert x.shape == y.shape == (48, 56, 48)

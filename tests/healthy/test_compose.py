@@ -10,9 +10,10 @@ import sanum
 from sanum.healthy.compose import COMPOSITIONS, TITLES, compose, matched, seam
 from sanum.healthy.reconstruction import Reconstruction, require_t1w
 from sanum.scan import Scan, ScanError
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 
-GRID = box_around((0, 0, 0), (48, 52, 44), 2.5)
+GRID = Box((48, 52, 44), 2.5).grid()
 POINTS = apply_affine(GRID.affine, np.moveaxis(np.indices(GRID.shape), 0, -1))
 BRAIN = np.linalg.norm(POINTS / (50, 58, 48), axis=-1) < 1
 SICK = np.linalg.norm(POINTS - (18, 5, 8), axis=-1) < 11

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 
-from sanum.healthy.localize import find_brain, head_centres, largest_part, pair_with_mirror, require_symmetry
+from sanum.healthy.localize import find_brain, head_centres, pair_with_mirror, require_symmetry
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, ScanError
-from sanum.scan.conform import MODEL_SHAPE, conform
-from sanum.space.grid import apply_affine, box_around
+from sanum.scan.conform import conform
+from sanum.space.box import Box
+from sanum.space.components import largest_component
+from sanum.space.grid import apply_affine
 from sanum.space.mirror import mirror, reflection
+from sanum.synth.box import DEFAULT_BOX
 
 CENTRE_MM = np.array([6.0, -10.0, 4.0])  # of the phantom of conftest.py
 
@@ -22,7 +25,7 @@ class TestFinding:
         assert min(np.linalg.norm(g - CENTRE_MM) for g in guesses) < 12
 
     def test_a_head_with_neck_and_shoulders(self):
-        grid = box_around((0, 0, -120), (60, 60, 110), 4.0)
+        grid = Box((60, 60, 110), 4.0).grid((0, 0, -120))
         x = points(grid)
         head = ((x / (75, 90, 85)) ** 2).sum(-1) < 1
         neck = (np.hypot(x[..., 0], x[..., 1]) < 55) & (x[..., 2] < 0) & (x[..., 2] > -200)
@@ -37,7 +40,7 @@ class TestFinding:
         assert min(np.linalg.norm(g - CENTRE_MM) for g in head_centres(scan)) < 30
 
     def test_a_wrong_unit_does_not_fill_the_memory(self):
-        grid = box_around((0, 0, 0), (400, 400, 4), 20.0)  # 8 m wide
+        grid = Box((400, 400, 4), 20.0).grid()  # 8 m wide
         scan = Scan(np.random.default_rng(0).random(grid.shape, np.float32), grid.affine)
         assert len(head_centres(scan)) == 3
 
@@ -53,7 +56,7 @@ class TestFinding:
     def test_what_a_network_imagines_in_the_dark_does_not_count(self, phantom):
         class Dreamer:
             weights_name, weights_sha256, device = "dream", "0", "cpu"
-            shape, spacing_mm = MODEL_SHAPE, 2.0
+            box = DEFAULT_BOX
 
             def __call__(self, pair, *, quick=False):
                 yes = np.ones(pair.shape[1:], np.float32)
@@ -67,24 +70,24 @@ class TestFinding:
         across = reflection((1, 0, 0), CENTRE_MM)
         noise = phantom.with_voxels(np.random.default_rng(0).random(phantom.voxels.shape, np.float32))
         with pytest.raises(ScanError, match="no head found in this scan: its sides correlate by"):
-            require_symmetry(noise, conform(noise, CENTRE_MM), across)
-        require_symmetry(phantom, conform(phantom, CENTRE_MM), across)
+            require_symmetry(noise, conform(noise, CENTRE_MM, DEFAULT_BOX), across)
+        require_symmetry(phantom, conform(phantom, CENTRE_MM, DEFAULT_BOX), across)
 
 
 def test_the_pair_is_the_scan_and_its_mirror_image(phantom):
-    seen = conform(phantom, CENTRE_MM)
+    seen = conform(phantom, CENTRE_MM, DEFAULT_BOX)
     across = reflection((1, 0, 0), CENTRE_MM)
     pair = pair_with_mirror(seen, across)
-    assert pair.shape == (2, *MODEL_SHAPE)
+    assert pair.shape == (2, *DEFAULT_BOX.shape)
     np.testing.assert_array_equal(pair[0], seen.image)
     np.testing.assert_allclose(pair[1], seen.image[::-1], atol=1e-4)  # the box is centred on the plane
     np.testing.assert_allclose(mirror(pair[1], seen.grid, across), pair[0], atol=1e-4)
 
 
-def test_largest_part():
+def test_largest_component():
     mask = np.zeros((6, 6, 6), bool)
     mask[0, 0, 0] = mask[3:5, 3:5, 3:5] = True
-    part = largest_part(mask)
+    part = largest_component(mask)
     assert part.sum() == 8
     assert part[3, 3, 3]
-    assert not largest_part(np.zeros((2, 2, 2), bool)).any()
+    assert not largest_component(np.zeros((2, 2, 2), bool)).any()

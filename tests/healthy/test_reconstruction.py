@@ -27,9 +27,11 @@ from sanum.healthy.reconstruction import (
 )
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, ScanError, read, write
-from sanum.scan.conform import MODEL_SHAPE, Conformed, conform, scale_intensity
-from sanum.space.grid import Grid, apply_affine, box_around, covering
+from sanum.scan.conform import Conformed, conform, scale_intensity
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine, covering
 from sanum.space.resample import resample
+from sanum.synth.box import DEFAULT_BOX
 
 CENTRE_MM = np.array([6.0, -10.0, 4.0])  # of the phantom of conftest.py
 BRAIN_ML = 4 / 3 * np.pi * 6.2 * 7.8 * 6.2
@@ -53,39 +55,39 @@ def oblique(shape=(60, 70, 30), spacing=(3.0, 2.5, 5.5)):
 
 class TestConform:
     def test_the_box_is_the_model_s(self, phantom):
-        seen = conform(phantom, CENTRE_MM)
-        assert seen.image.shape == seen.covered.shape == MODEL_SHAPE
+        seen = conform(phantom, CENTRE_MM, DEFAULT_BOX)
+        assert seen.image.shape == seen.covered.shape == DEFAULT_BOX.shape
         assert nib.aff2axcodes(seen.grid.affine) == ("R", "A", "S")
         np.testing.assert_allclose(seen.grid.spacing_mm, 2)
         np.testing.assert_allclose(seen.grid.centre_mm, CENTRE_MM)
 
     @pytest.mark.parametrize("factor", [1e-4, 1.0, 5000.0])
     def test_the_scale_is_the_same_for_any_unit(self, phantom, factor):
-        seen = conform(phantom.with_voxels(phantom.voxels * np.float32(factor)), CENTRE_MM)
-        inside = seen.image[tuple(n // 2 for n in MODEL_SHAPE)]
+        seen = conform(phantom.with_voxels(phantom.voxels * np.float32(factor)), CENTRE_MM, DEFAULT_BOX)
+        inside = seen.image[tuple(n // 2 for n in DEFAULT_BOX.shape)]
         assert inside == pytest.approx(1.0, abs=0.03)  # white matter; the lesion is under 1 % of the brain
         assert seen.image[0, 0, 0] == 0
         assert 1.2 < seen.image.max() <= 1.5
 
     def test_an_offset_of_the_background_goes(self, phantom):
-        seen = conform(phantom.with_voxels(phantom.voxels + 3), CENTRE_MM)
+        seen = conform(phantom.with_voxels(phantom.voxels + 3), CENTRE_MM, DEFAULT_BOX)
         assert seen.image[0, 0, 0] == pytest.approx(0, abs=1e-3)
-        assert seen.image[tuple(n // 2 for n in MODEL_SHAPE)] == pytest.approx(1, abs=0.03)
+        assert seen.image[tuple(n // 2 for n in DEFAULT_BOX.shape)] == pytest.approx(1, abs=0.03)
 
     def test_ct_has_a_window_in_hounsfield_units(self):
         hu = np.array([-1000, 0, 20, 40, 80, 1000], np.float32)
         np.testing.assert_allclose(scale_intensity(hu, ct=True), [0, 0, 0.25, 0.5, 1, 1.5])
 
     def test_bone_does_not_bleed_into_the_brain(self):
-        grid = box_around((0, 0, 0), (80, 80, 80), 1.0)
+        grid = Box((80, 80, 80), 1.0).grid()
         hu = np.where(points(grid)[..., 0] > 0, 1500, 30).astype(np.float32)
-        seen = conform(Scan(hu, grid.affine, "CT"), (0, 0, 0), (32, 32, 32))
+        seen = conform(Scan(hu, grid.affine, "CT"), (0, 0, 0), Box((32, 32, 32), 2.0))
         assert seen.image.max() == pytest.approx(1)  # clipped to 80 HU before blurring
         assert seen.image[13, 16, 16] == pytest.approx(30 / 80, abs=0.02)
 
     def test_what_the_scan_does_not_cover_is_marked_and_empty(self, phantom):
         upper = Scan(phantom.voxels[:, :, 25:] + 1, phantom.affine @ shift(25))
-        seen = conform(upper, CENTRE_MM)
+        seen = conform(upper, CENTRE_MM, DEFAULT_BOX)
         z = points(seen.grid)[..., 2]
         lowest = points(upper.grid)[..., 2].min()
         assert not seen.covered[z < lowest - 2].any()
@@ -101,7 +103,7 @@ def shift(slices):
 
 
 class TestTidy:
-    grid = box_around((0, 0, 0), (40, 40, 40), 2.0)
+    grid = Box((40, 40, 40), 2.0).grid()
 
     def maps(self, brain, **changes):
         one = np.ones(brain.shape, np.float32)
@@ -164,14 +166,14 @@ class TestTidy:
 
 class TestBackToTheScan:
     def test_a_ramp_comes_back_at_the_right_places(self):
-        model = box_around(CENTRE_MM, MODEL_SHAPE, 2.0)
+        model = DEFAULT_BOX.grid(CENTRE_MM)
         grid = oblique()
         slope = np.array([0.004, -0.002, 0.003])
         ramp = ((points(model) - CENTRE_MM) @ slope + 1).astype(np.float32)
-        one = np.ones(MODEL_SHAPE, np.float32)
+        one = np.ones(DEFAULT_BOX.shape, np.float32)
         scan = Scan(np.zeros(grid.shape, np.int16), grid.affine, "T2w", warnings=("old",))
         result = to_scan_grid(Maps(ramp, ramp - 0.5, one, ramp), model, scan)
-        inside = (np.abs(points(grid) - CENTRE_MM) < np.array(MODEL_SHAPE) - 8).all(-1)
+        inside = (np.abs(points(grid) - CENTRE_MM) < np.array(DEFAULT_BOX.shape) - 8).all(-1)
         expected = (points(grid) - CENTRE_MM) @ slope + 1
         assert inside.sum() > 20000
         np.testing.assert_allclose(result.anatomy.voxels[inside], expected[inside], atol=2e-3)
@@ -187,7 +189,7 @@ class TestBackToTheScan:
         assert result.brain.warnings == ()
 
     def test_masks_are_bytes_and_the_mask_is_half_the_probability(self):
-        model = box_around(CENTRE_MM, MODEL_SHAPE, 2.0)
+        model = DEFAULT_BOX.grid(CENTRE_MM)
         brain = (np.linalg.norm(points(model) - CENTRE_MM, axis=-1) < 60).astype(np.float32)
         p = (brain * np.clip((points(model)[..., 0]) / 50, 0, 1)).astype(np.float32)
         grid = oblique()
@@ -201,8 +203,8 @@ class TestBackToTheScan:
         np.testing.assert_allclose(middle, CENTRE_MM, atol=0.3)
 
     def test_probabilities_stay_probabilities(self):
-        model = box_around(CENTRE_MM, MODEL_SHAPE, 2.0)
-        noisy = np.random.default_rng(0).random(MODEL_SHAPE, np.float32)
+        model = DEFAULT_BOX.grid(CENTRE_MM)
+        noisy = np.random.default_rng(0).random(DEFAULT_BOX.shape, np.float32)
         grid = oblique()
         result = to_scan_grid(
             Maps(noisy, noisy, 1 + 0 * noisy, noisy), model, Scan(np.zeros(grid.shape), grid.affine)
@@ -212,7 +214,7 @@ class TestBackToTheScan:
         assert result.anatomy.voxels.min() >= 0  # a cubic spline overshoots
 
     def test_only_the_brain_s_part_is_looked_at(self):
-        model = box_around(CENTRE_MM, MODEL_SHAPE, 2.0)
+        model = DEFAULT_BOX.grid(CENTRE_MM)
         brain = (np.linalg.norm(points(model) - CENTRE_MM, axis=-1) < 40).astype(np.float32)
         grid = oblique()
         result = to_scan_grid(
@@ -264,9 +266,9 @@ class TestGuess:
 
 
 def test_thick_slices_are_told(phantom):
-    assert coverage_warnings(phantom) == ()
+    assert coverage_warnings(phantom, 2.0) == ()
     thick = Scan(np.zeros((3, 3, 3)), np.diag([1, 1, 5.5, 1]))
-    assert coverage_warnings(thick) == ("slices of 5.5 mm: between them the results are interpolated",)
+    assert coverage_warnings(thick, 2.0) == ("slices of 5.5 mm: between them the results are interpolated",)
     assert coverage_warnings(thick, 4.0) == ()
 
 
@@ -330,7 +332,7 @@ class TestFree:
 @pytest.fixture(scope="module")
 def small():
     """A result of 20³ voxels, made by hand."""
-    grid = box_around((0, 0, 0), (20, 20, 20), 8.0)
+    grid = Box((20, 20, 20), 8.0).grid()
     brain = np.linalg.norm(points(grid), axis=-1) < 60
     noise = np.random.default_rng(0).random(grid.shape, np.float32)  # does not compress
 
@@ -481,7 +483,7 @@ class TestReconstructThePhantom:
 
     @pytest.mark.parametrize(("shape", "spacing"), [((40, 48, 40), 4.0), ((56, 64, 56), 3.0)])
     def test_in_the_box_of_the_method(self, phantom, phantom_predictor, shape, spacing):
-        phantom_predictor.shape, phantom_predictor.spacing_mm = shape, spacing
+        phantom_predictor.box = Box(shape, spacing)
         result = reconstruct(phantom, predictor=phantom_predictor)
         assert all(image.grid.same_as(phantom.grid) for image in result.images.values())
         volume = result.brain.voxels.sum() * phantom.grid.voxel_volume_ml

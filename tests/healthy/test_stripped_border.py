@@ -7,11 +7,12 @@ from sanum.healthy.reconstruction import foreground_mask, postprocess, to_scan_g
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan
 from sanum.scan.conform import Conformed
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 
 
 class TestStrippedBorder:
-    grid = box_around((0, 0, 0), (40, 40, 40), 2.0)
+    grid = Box((40, 40, 40), 2.0).grid()
 
     def ball(self, radius):
         return (
@@ -46,7 +47,7 @@ class TestStrippedBorder:
 
 
 class TestDrawnInside:
-    grid = box_around((0, 0, 0), (40, 40, 40), 2.0)
+    grid = Box((40, 40, 40), 2.0).grid()
 
     def ball(self, radius):
         return TestStrippedBorder.ball(self, radius)

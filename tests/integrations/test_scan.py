@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from sanum.integrations.scan import ScanOptions, make_scan
+from sanum.space.box import Box
 
-SMALL = ScanOptions(shape=(24, 28, 24), spacing_mm=7.0, healthy=0.0, mirrored=True)
+SMALL = ScanOptions(box=Box((24, 28, 24), 7.0), healthy=0.0, mirrored=True)
 NAMES = {"image", "t1w", "anomaly", "lesion", "brain", "labels"}
 
 

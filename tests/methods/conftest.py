@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sanum.methods.common.recipe import Recipe
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.synth.stream import Stream
 from sanum.weights.file import save_weights
 
@@ -23,7 +23,7 @@ TINY = {"widths": (4, 8), "shape": (24, 28, 24), "spacing_mm": 7.0}
 
 def item_of(recipe: Recipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
     """Sample `number` of a recipe."""
-    box = box_around((0, 0, 0), recipe.shape, recipe.spacing_mm)
+    box = Box(recipe.shape, recipe.spacing_mm).grid()
     return Stream([anatomy], [], seed=1, box=box, sampling=recipe.sampling).item(number)
 
 

@@ -8,6 +8,7 @@ from sanum.files import sha256
 from sanum.methods import registry
 from sanum.methods.anatomy.una import predict
 from sanum.methods.registry import METHODS, recipes
+from sanum.space.box import Box
 from sanum.weights.file import WeightsError, load_weights, save_weights
 from sanum.weights.store import resolve, write_digest
 
@@ -28,7 +29,7 @@ def trained(tiny, overfit):
 def test_saved_weights_predict_as_the_network(name, trained, tiny, sample):
     model, path = trained[name]
     predictor = registry.load(name, weights=path)
-    assert (predictor.shape, predictor.spacing_mm) == ((24, 28, 24), 7.0)
+    assert predictor.box == Box((24, 28, 24), 7.0)
     assert (predictor.weights_name, predictor.device) == (path.name, "cpu")
     recipe = tiny(recipes()[name])
     item = sample(recipe)

@@ -6,7 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from sanum.scan import Scan
 from sanum.scan.conform import conform, on_lattice
-from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine
 
 
 def grid_of(spacing, *, turn=(0, 0, 0), axes=(0, 1, 2), signs=(1, 1, 1), shape=(60, 70, 64)):
@@ -20,7 +21,7 @@ def grid_of(spacing, *, turn=(0, 0, 0), axes=(0, 1, 2), signs=(1, 1, 1), shape=(
     return Grid(shape, affine)
 
 
-BOX = box_around((1.2, -3.4, 5.6), (24, 28, 24), 2.0)
+BOX = Box((24, 28, 24), 2.0).grid((1.2, -3.4, 5.6))
 
 
 @pytest.mark.parametrize("spacing", [(2, 2, 2), (1, 1, 1), (0.5, 1, 2)])
@@ -52,7 +53,7 @@ def test_a_turned_scan_leaves_the_box_where_it_is():
 def test_a_scan_of_the_model_s_spacing_is_not_blurred():
     grid = grid_of((2, 2, 2), signs=(-1, 1, 1))
     voxels = np.random.default_rng(0).random(grid.shape).astype(np.float32)
-    seen = conform(Scan(voxels, grid.affine), (1.2, -3.4, 5.6), (24, 28, 24))
+    seen = conform(Scan(voxels, grid.affine), (1.2, -3.4, 5.6), Box((24, 28, 24), 2.0))
     index = np.rint(apply_affine(np.linalg.inv(grid.affine) @ seen.grid.affine, (0, 0, 0))).astype(int)
     own = voxels[::-1][60 - 1 - index[0] :, index[1] :, index[2] :][:24, :28, :24]
     inside = (seen.image > 0.05) & (seen.image < 1.4)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from sanum.space.grid import Grid, apply_affine, at_spacing, box_around, box_of, covering, middle_of
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine, at_spacing, box_of, covering, middle_of
 
 
 def oblique(seed=0):
@@ -47,8 +48,8 @@ def test_bad_affine(bad):
         Grid((2, 2, 2), bad)
 
 
-def test_box_around_is_centred():
-    grid = box_around((3, -4, 5), (7, 8, 9), 2.0)
+def test_a_box_is_centred():
+    grid = Box((7, 8, 9), 2.0).grid((3, -4, 5))
     np.testing.assert_allclose(grid.centre_mm, [3, -4, 5])
     np.testing.assert_allclose(grid.spacing_mm, 2.0)
 
@@ -65,7 +66,7 @@ def test_covering_holds_every_corner(seed):
 
 
 def test_covering_itself():
-    grid = box_around((0, 0, 0), (4, 5, 6), 2.0)
+    grid = Box((4, 5, 6), 2.0).grid()
     assert covering(grid, 2.0).same_as(grid)
 
 
@@ -113,7 +114,7 @@ def test_a_part_puts_its_voxels_where_they_were():
 
 
 def test_the_box_of_a_mask_holds_its_voxels_with_a_margin_and_little_more():
-    model, scan = box_around((0, 0, 0), (20, 24, 20), 4.0), tilted()
+    model, scan = Box((20, 24, 20), 4.0).grid(), tilted()
     mask = np.zeros(model.shape, bool)
     mask[9:12, 10:14, 8:11] = True
     box = box_of(mask, model, scan, 3.0)
@@ -131,7 +132,7 @@ def test_the_box_of_a_mask_holds_its_voxels_with_a_margin_and_little_more():
 
 
 def test_a_mask_outside_of_the_grid_or_empty_has_an_empty_box():
-    model, scan = box_around((500, 0, 0), (20, 24, 20), 4.0), tilted()
+    model, scan = Box((20, 24, 20), 4.0).grid((500, 0, 0)), tilted()
     for mask in (np.ones(model.shape, bool), np.zeros(model.shape, bool)):
         box = box_of(mask, model, scan, 3.0)
         assert np.zeros(scan.shape)[box].size == 0

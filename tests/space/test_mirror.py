@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine
 from sanum.space.mirror import find_mirror, mirror, reflection
 
 
@@ -32,14 +33,14 @@ def test_a_reflection_keeps_its_plane_and_every_distance():
 
 
 def test_mirror_across_a_voxel_plane_is_a_flip():
-    grid = box_around((3, 0, 0), (9, 8, 7), 2.0)
+    grid = Box((9, 8, 7), 2.0).grid((3, 0, 0))
     x = np.random.default_rng(0).random(grid.shape).astype(np.float32)
     np.testing.assert_allclose(mirror(x, grid, reflection([1, 0, 0], [3, 0, 0])), x[::-1], atol=1e-5)
 
 
 def test_mirror_works_in_millimetres_on_any_axes():
     """The same volume with its axes permuted and flipped gives the same mirror image."""
-    grid = box_around((0, 0, 0), (9, 8, 7), 2.0)
+    grid = Box((9, 8, 7), 2.0).grid()
     x = np.random.default_rng(1).random(grid.shape).astype(np.float32)
     across = reflection([1, 0.1, 0], [1, 0, 0])
     turn = np.array([[0, 0, -1, 8], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])  # (j, k, 8 − i) → (i, j, k)
@@ -51,7 +52,7 @@ def test_mirror_works_in_millimetres_on_any_axes():
 @pytest.mark.parametrize(("yaw", "roll", "shift"), [(0, 0, 0), (11, -6, 5), (-9, 8, -7)])
 def test_find_mirror_sees_past_a_lesion(head, yaw, roll, shift):
     to_head = rigid(yaw, roll, shift)
-    grid = box_around((0, 0, 0), (56, 64, 56), 3.0)
+    grid = Box((56, 64, 56), 3.0).grid()
     found = find_mirror(head(grid, to_head), grid)
     truth = np.linalg.inv(to_head) @ np.diag([-1.0, 1, 1, 1]) @ to_head
     normal, expected = (np.linalg.eigh((m[:3, :3] + m[:3, :3].T) / 2)[1][:, 0] for m in (found, truth))
@@ -63,7 +64,7 @@ def test_find_mirror_sees_past_a_lesion(head, yaw, roll, shift):
 
 def test_find_mirror_of_an_inverted_contrast(head):
     to_head = rigid(7, 4, 3)
-    grid = box_around((0, 0, 0), (42, 48, 42), 4.0)
+    grid = Box((42, 48, 42), 4.0).grid()
     x = head(grid, to_head, lesion=False)
     middle = apply_affine(np.linalg.inv(to_head), [0, 0, 0])
     found = find_mirror(np.where(x > 0.1, 1.3 - x, 0), grid)
@@ -71,6 +72,6 @@ def test_find_mirror_of_an_inverted_contrast(head):
 
 
 def test_an_empty_volume_gives_a_reflection():
-    grid = box_around((5, 0, 0), (12, 12, 12), 4.0)
+    grid = Box((12, 12, 12), 4.0).grid((5, 0, 0))
     found = find_mirror(np.zeros(grid.shape, np.float32), grid)
     np.testing.assert_allclose(found @ found, np.eye(4), atol=1e-9)

@@ -3,7 +3,8 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine
 from sanum.space.register import refine_affine, register_affine, to_sitk
 
 
@@ -13,8 +14,8 @@ def test_recovers_a_known_affine(head):
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     known[:3, :3] = turn @ np.diag([1.06, 0.95, 1.03])
     known[:3, 3] = [6, -9, 4]
-    fixed_grid = box_around((0, 0, 0), (54, 64, 56), 3.0)
-    moving_grid = box_around((5, -8, 3), (58, 66, 58), 3.0)
+    fixed_grid = Box((54, 64, 56), 3.0).grid()
+    moving_grid = Box((58, 66, 58), 3.0).grid((5, -8, 3))
     # the fixed scan shows at x what the moving scan shows at known·x
     moving = head(moving_grid, np.eye(4), lesion=False)
     fixed = head(fixed_grid, known, lesion=False)
@@ -27,7 +28,7 @@ def test_recovers_a_known_affine(head):
 
 
 def test_a_slab_is_laid_where_it_belongs(head):
-    grid = box_around((0, 0, 0), (60, 66, 60), 3.0)
+    grid = Box((60, 66, 60), 3.0).grid()
     whole = head(grid, np.eye(4), lesion=False)
     up = np.eye(4)
     up[2, 3] = 24.0  # the slab is centred 24 mm above the middle of the head
@@ -41,7 +42,7 @@ def test_a_slab_is_laid_where_it_belongs(head):
 
 @pytest.mark.parametrize("invert", [False, True])
 def test_refining_needs_no_like_contrast(head, invert):
-    grid = box_around((0, 0, 0), (60, 66, 60), 3.0)
+    grid = Box((60, 66, 60), 3.0).grid()
     known = np.eye(4)
     known[:3, :3] += np.array([[0.04, 0.05, 0], [-0.06, -0.03, 0.02], [0.01, 0, 0.03]])
     known[:3, 3] = [5, -4, 6]
@@ -59,7 +60,7 @@ def test_refining_needs_no_like_contrast(head, invert):
 
 
 def test_same_volume_same_place(head):
-    grid = box_around((0, 0, 0), (40, 48, 42), 4.0)
+    grid = Box((40, 48, 42), 4.0).grid()
     x = head(grid, np.eye(4), lesion=False)
     np.testing.assert_allclose(register_affine(x, grid, x, grid), np.eye(4), atol=0.02)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine
 from sanum.space.resample import parallel, resample
 
 
@@ -78,8 +79,8 @@ def test_nearest_invents_no_label():
 
 
 def test_antialias_keeps_the_integral_and_smooths():
-    source = box_around((0, 0, 0), (40, 40, 40), 1.0)
-    target = box_around((0, 0, 0), (14, 14, 14), 3.0)
+    source = Box((40, 40, 40), 1.0).grid()
+    target = Box((14, 14, 14), 3.0).grid()
     x = blob(source, sigma=3.0)
     assert resample(x, source, target).sum() * 27 == pytest.approx(x.sum(), rel=0.01)
     noise = np.random.default_rng(3).normal(size=source.shape)
@@ -97,7 +98,7 @@ def test_antialias_only_where_the_target_is_coarser():
 
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_fill_outside(order):
-    source, target = box_around((0, 0, 0), (6, 6, 6), 1.0), box_around((0, 0, 0), (16, 6, 6), 1.0)
+    source, target = Box((6, 6, 6), 1.0).grid(), Box((16, 6, 6), 1.0).grid()
     got = resample(np.full(source.shape, 5.0), source, target, order=order, fill=-1000.0)
     np.testing.assert_allclose(got[:4], -1000)
     np.testing.assert_allclose(got[5:11], 5, atol=1e-3)
@@ -105,14 +106,14 @@ def test_fill_outside(order):
 
 def test_large_volumes_go_slab_by_slab():
     """More than two million points: the slabs must meet without a seam."""
-    source, target = box_around((0, 0, 0), (8, 8, 8), 40.0), box_around((0, 0, 0), (12, 600, 500), 0.25)
+    source, target = Box((8, 8, 8), 40.0).grid(), Box((12, 600, 500), 0.25).grid()
     plane = np.array([0.3, -0.2, 0.5])
     got = resample(world(source) @ plane, source, target)
     assert np.abs(got - world(target) @ plane).max() < 1e-2
 
 
 def test_unknown_order():
-    grid = box_around((0, 0, 0), (4, 4, 4), 1.0)
+    grid = Box((4, 4, 4), 1.0).grid()
     with pytest.raises(ValueError, match="order"):
         resample(np.zeros(grid.shape), grid, grid, order=2)
 
@@ -129,7 +130,7 @@ AXES = {
 @pytest.mark.parametrize(("order", "spacing"), [(1, 2.1), (1, 0.6), (3, 0.6), (3, 2.1)])
 def test_along_parallel_axes_it_is_the_same_as_point_by_point(axes, order, spacing, kind, monkeypatch):
     source = Grid((14, 17, 15), AXES[axes])
-    target = box_around(np.add(source.centre_mm, (0.3, -4.2, 1.7)), (9, 12, 10), spacing)
+    target = Box((9, 12, 10), spacing).grid(np.add(source.centre_mm, (0.3, -4.2, 1.7)))
     x = np.random.default_rng(0).normal(100, 20, source.shape).astype(np.float32)
     x = {"C": x, "F": np.asfortranarray(x), "int16": x.astype(np.int16), "part": np.repeat(x, 2, 1)[:, ::2]}[
         kind
@@ -141,7 +142,7 @@ def test_along_parallel_axes_it_is_the_same_as_point_by_point(axes, order, spaci
 
 
 def test_hardly_turned_is_not_parallel():
-    source, target = Grid((40, 40, 40), np.eye(4)), box_around((20, 20, 20), (20, 20, 20), 2.0)
+    source, target = Grid((40, 40, 40), np.eye(4)), Box((20, 20, 20), 2.0).grid((20, 20, 20))
     assert parallel(source, target) == [(0, 2.0, 1.0), (1, 2.0, 1.0), (2, 2.0, 1.0)]
     off = np.eye(4)
     off[0, 1] = 1e-3

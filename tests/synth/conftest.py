@@ -8,7 +8,8 @@ import pytest
 from scipy import ndimage
 
 from sanum.fluid import border_ramp
-from sanum.space.grid import Grid, apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine
 from sanum.space.mirror import reflection
 from sanum.synth.anatomy import Anatomy
 from sanum.synth.dataset import Source
@@ -64,7 +65,7 @@ def labels_of(part: dict[str, np.ndarray]) -> np.ndarray:
 @pytest.fixture(scope="session")
 def anatomy() -> Anatomy:
     """The head at 4 mm; its world is MNI's."""
-    grid = box_around((4, -8, 2), (44, 52, 46), 4.0)
+    grid = Box((44, 52, 46), 4.0).grid((4, -8, 2))
     part = parts(grid)
     return Anatomy(
         name="sub-phantom",
@@ -82,14 +83,14 @@ def anatomy() -> Anatomy:
 @pytest.fixture(scope="session")
 def lesion_mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lesion 12 mm wide on the right side, as a file in MNI space."""
-    grid = box_around((0, 0, 0), (90, 100, 90), 2.0)
+    grid = Box((90, 100, 90), 2.0).grid()
     x = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (40, -6, 10)
     path = tmp_path_factory.mktemp("lesions") / "stroke-000_mask.nii.gz"
     nib.save(nib.Nifti1Image(((x**2).sum(-1) < 144).astype(np.uint8), grid.affine), path)
     return path
 
 
-GRID = box_around((4, -8, 2), (44, 52, 46), 4.0)
+GRID = Box((44, 52, 46), 4.0).grid((4, -8, 2))
 
 
 def bias(grid: Grid) -> np.ndarray:

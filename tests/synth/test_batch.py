@@ -8,11 +8,11 @@ import torch
 
 from sanum.fluid import border_ramp, draw_flow
 from sanum.fluid.on_device import draw_flow_on
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.synth.batch import OnDevice
 from sanum.synth.generator import apply_sample, draw_sample
 
-BOX = box_around((0, 0, 0), (40, 48, 44), 4.0)
+BOX = Box((40, 48, 44), 4.0).grid()
 DEVICES = [
     "cpu",
     pytest.param(

@@ -8,19 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from sanum.scan.conform import MODEL_SHAPE, scale_intensity
-from sanum.space.grid import Grid, apply_affine, box_around, middle_of
+from sanum.scan.conform import scale_intensity
+from sanum.space.box import Box
+from sanum.space.grid import Grid, apply_affine, middle_of
 from sanum.space.mirror import mirror
 from sanum.space.resample import resample, sample_affine
 from sanum.synth.anatomy import ATLAS_GRID
 from sanum.synth.anomaly import draw_look, draw_shape
+from sanum.synth.box import DEFAULT_BOX
 from sanum.synth.contrast import draw_contrast, draw_preset, own_contrast
 from sanum.synth.corrupt import draw_corruption
 from sanum.synth.generator import apply_sample, draw_sample, to_atlas
 from sanum.synth.geometry import AlignmentError, draw_geometry, identity_geometry, mirror_in_model
 from sanum.synth.labels import DLMUSE
 
-MODEL = box_around((0, 0, 0), MODEL_SHAPE, 2.0)
+MODEL = DEFAULT_BOX.grid()
 
 
 def brain_centre(anatomy):
@@ -65,7 +67,7 @@ def sick(anatomy, sick_params):
 def test_plain_parameters_give_back_the_source(anatomy, plain_sample):
     moved = np.array(MODEL.affine)
     moved[:3, 3] += brain_centre(anatomy)
-    source = resample(anatomy.t1w, anatomy.grid, Grid(MODEL_SHAPE, moved), antialias=False)
+    source = resample(anatomy.t1w, anatomy.grid, Grid(DEFAULT_BOX.shape, moved), antialias=False)
     np.testing.assert_allclose(plain_sample.image[0], scale_intensity(source), atol=1e-3)
     np.testing.assert_allclose(plain_sample.t1w[plain_sample.brain], source[plain_sample.brain], atol=1e-3)
     assert not plain_sample.t1w[~plain_sample.brain].any()
@@ -80,14 +82,14 @@ def test_to_atlas_leads_to_the_same_anatomy(anatomy, plain, flip):
     drawn = draw_sample(np.random.default_rng(4), anatomy, [], healthy=1.0).geometry
     pose = replace(drawn, warp_sigma_mm=0.0, flip=flip)
     sample = apply_sample(anatomy, replace(plain, geometry=pose, misaligned=AlignmentError()))
-    atlas_box = box_around((0, 0, 0), ATLAS_GRID.shape, 2.0)
+    atlas_box = Box(ATLAS_GRID.shape, 2.0).grid()
     there = np.linalg.inv(atlas_box.affine) @ sample.to_atlas @ MODEL.affine
     # the phantom lies 6 mm beside the plane of MNI space that the atlas is symmetrical about
     to_voxel = np.linalg.inv(anatomy.grid.affine) @ ATLAS_GRID.affine
     if flip:
         middle = np.diag([-1.0, 1, 1, 1])
         to_voxel = np.linalg.inv(anatomy.grid.affine) @ middle @ ATLAS_GRID.affine
-    read = sample_affine(torch.from_numpy(anatomy.t1w)[None], to_voxel @ there, MODEL_SHAPE)[0].numpy()
+    read = sample_affine(torch.from_numpy(anatomy.t1w)[None], to_voxel @ there, DEFAULT_BOX.shape)[0].numpy()
     inside = sample.brain
     assert np.abs(read - sample.t1w)[inside].mean() < 0.01
     assert np.linalg.det(sample.to_atlas[:3, :3]) > 0
@@ -142,7 +144,7 @@ def test_the_lesion_lies_in_the_brain(sick):
 
 def test_the_second_channel_is_the_mirror_image(anatomy, sick, sick_params):
     across = mirror_in_model(sick_params.geometry, anatomy.mirror, brain_centre(anatomy))
-    assert sick.image.shape == (2, *MODEL_SHAPE)
+    assert sick.image.shape == (2, *DEFAULT_BOX.shape)
     np.testing.assert_allclose(sick.image[1], mirror(sick.image[0], MODEL, across), atol=1e-5)
     assert sick.image.min() >= 0
     assert sick.image.max() <= 1.5
@@ -154,9 +156,9 @@ def test_a_symmetrical_head_is_its_own_mirror_image(plain_sample):
 
 
 def test_missing_planes_are_missing_everywhere(sick, sick_params):
-    cut = np.zeros(MODEL_SHAPE[2], bool)
+    cut = np.zeros(DEFAULT_BOX.shape[2], bool)
     cut[: round(sick_params.corruption.cut_low_mm / 2)] = True
-    cut[MODEL_SHAPE[2] - round(sick_params.corruption.cut_high_mm / 2) :] = True
+    cut[DEFAULT_BOX.shape[2] - round(sick_params.corruption.cut_high_mm / 2) :] = True
     assert cut.any()
     for x in (sick.image[0], sick.t1w, sick.p, sick.brain):
         assert not x[:, :, cut].any()
@@ -204,12 +206,12 @@ def test_left_stays_left(anatomy, plain, flip):
     right, left = (
         np.argwhere(sample.labels == n)[:, 0].mean() for n in DLMUSE.sides[DLMUSE.sides.index((57, 58))]
     )
-    assert right > MODEL_SHAPE[0] / 2 > left
+    assert right > DEFAULT_BOX.shape[0] / 2 > left
 
 
 @pytest.mark.parametrize(("shape", "spacing"), [((40, 48, 40), 4.0), ((64, 64, 50), 2.5)])
 def test_any_box(anatomy, sick_params, shape, spacing):
-    box = box_around((0, 0, 0), shape, spacing)
+    box = Box(shape, spacing).grid()
     quiet = replace(
         sick_params, skull="on", corruption=draw_corruption(np.random.default_rng(0), "none", spacing)
     )

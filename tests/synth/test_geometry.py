@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 from sanum.space.mirror import reflection
 from sanum.synth.geometry import (
     AlignmentError,
@@ -18,8 +19,8 @@ from sanum.synth.geometry import (
 )
 from sanum.synth.kernels import pose
 
-MODEL = box_around((0, 0, 0), (12, 14, 10), 4.0)
-SUBJECT = box_around((3, -5, 7), (40, 44, 42), 2.0)
+MODEL = Box((12, 14, 10), 4.0).grid()
+SUBJECT = Box((40, 44, 42), 2.0).grid((3, -5, 7))
 CENTRE = np.array([4.0, -6.0, 5.0])
 
 

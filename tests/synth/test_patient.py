@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 from sanum.synth.patient import apply_patient, draw_patient, patients_in, prepare_patient
 from sanum.synth.sampling import SamplingConfig
 from sanum.synth.stream import Stream
 
-BOX = box_around((0, 0, 0), (40, 48, 40), 4.0)
+BOX = Box((40, 48, 40), 4.0).grid()
 LESION_MM = (34.0, 0.0, 20.0)
 
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 from sanum.synth import render
 from sanum.synth.anatomy import at_spacing, describe, prepare
 from sanum.synth.dataset import Settings, Source, generate, replay
 from sanum.synth.labels import FREESURFER
 from sanum.synth.record import from_json
 
-GRID = box_around((4, -8, 2), (60, 70, 62), 3.0)
+GRID = Box((60, 70, 62), 3.0).grid((4, -8, 2))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_coarser_voxels(anatomy):
 
 def test_a_data_set_of_labels_says_so_and_replays(head, anatomy, tmp_path):
     source = Source(head, None, tmp_path / "cache")
-    settings = Settings(seed=3, shape=(40, 48, 40), spacing_mm=4.0, published_geometry=True)
+    settings = Settings(seed=3, box=Box((40, 48, 40), 4.0), published_geometry=True)
     assert generate(source, tmp_path / "a", settings, count=1) == 1
     record = next((tmp_path / "a").glob("sub-*/anat/*.json"))
     told = from_json(record.read_text())

@@ -6,7 +6,7 @@ import numba
 import pytest
 import torch
 
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.synth import stream as module
 from sanum.synth.stream import Stream
 
@@ -119,13 +119,13 @@ def test_any_items_in_any_order(anatomy, monkeypatch, workers):
 
 
 def test_any_box(anatomy):
-    item = Stream([anatomy], [], seed=1, box=box_around((0, 0, 0), (24, 28, 20), 7.0)).item(0)
+    item = Stream([anatomy], [], seed=1, box=Box((24, 28, 20), 7.0).grid()).item(0)
     assert item["image"].shape == (2, 24, 28, 20)
 
 
 @pytest.mark.parametrize("device", ["cpu", "as on a GPU"])
 def test_batches_are_the_items(anatomy, monkeypatch, device):
-    box = box_around((0, 0, 0), (24, 28, 20), 7.0)
+    box = Box((24, 28, 20), 7.0).grid()
     stream = Stream([anatomy], [], seed=1, start=4, box=box, lost=0.5)
     if device != "cpu":  # the way of a GPU, on the CPU
         real = module.OnDevice

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.synth import stream as module
 from sanum.synth.generator import ViewParams, apply_sample, draw_sample
 from sanum.synth.sampling import SamplingConfig
 from sanum.synth.stream import Stream
 
-BOX = box_around((0, 0, 0), (24, 28, 20), 7.0)
+BOX = Box((24, 28, 20), 7.0).grid()
 
 
 def drawn(anatomy, **options):

@@ -82,12 +82,12 @@ def command(
             complain(f'unknown {name} "{value}": known are {", ".join(known)}')
             raise typer.Exit(2)
     from ..scan.errors import ScanError
+    from ..space.box import Box
     from ..synth.dataset import Settings, Source, generate
     from ..synth.dataset import replay as again
 
     use_threads(threads)
     place = Source(source, lesions, output / ".cache", ignore_unknown)
-    shape = (size,) * 3 if size else tuple(round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
     if healthy is None:
         healthy = 0.0 if test_set else 0.15
     try:
@@ -96,8 +96,10 @@ def command(
         if replay is not None:
             typer.echo(str(again(replay, place, output)))
             return
+        x, y, z = (size,) * 3 if size else (round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
+        box = Box((x, y, z), spacing)
         settings = Settings(
-            seed, preset, level, shape, spacing, published_geometry,  # type: ignore[arg-type]
+            seed, preset, level, box, published_geometry,  # type: ignore[arg-type]
             healthy=healthy, in_turn=test_set, as_scanned=SKULLS[as_scanned] if as_scanned else None,
         )  # fmt: skip
         shown = _Shown(count, quiet)

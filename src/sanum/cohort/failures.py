@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
+from ..files import whole_file
 from ..scan.names import stem_of
 from .inputs import Item, is_still_wrong
 
@@ -27,23 +28,19 @@ class Note(TypedDict):
 def remember(item: Item, reason: str, output: Path) -> None:
     """Note a failure; `OSError` if that cannot be written."""
     path = _path(item, output)
-    part = path.with_suffix(".part")  # a name that the next run finds, if this one is killed
     note: Note = {
         "path": os.path.abspath(item.path),
         "reason": reason,
         "results_folder": item.place.as_posix(),
         "before_reading": bool(item.problem),
     }
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(note) + "\n", encoding="utf-8")
-    part.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(note) + "\n", encoding="utf-8")
 
 
 def forget(item: Item, output: Path) -> None:
     """Remove the note of a scan that is done."""
-    path = _path(item, output)
-    path.unlink(missing_ok=True)
-    path.with_suffix(".part").unlink(missing_ok=True)
+    _path(item, output).unlink(missing_ok=True)
 
 
 def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, str]]:

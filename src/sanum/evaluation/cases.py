@@ -1,6 +1,5 @@
 """What is measured: scans with what is known of them, found in a generated or any BIDS data set."""
 
-import hashlib
 import re
 import zlib
 from collections import Counter
@@ -12,6 +11,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
 from ..data.split import HELD_OUT_SUBJECTS
+from ..files import sha256_of
 from ..scan import Scan, ScanError, read
 from ..scan.names import EXTENSIONS, contrast_of
 from ..synth.anatomy import ixi_pairs
@@ -60,10 +60,7 @@ class Case:
 
     def digest(self) -> str:
         """Start of the SHA-256 of all that is known."""
-        whole = hashlib.sha256(b"healthy" if self.healthy else b"")
-        for file in self.files:
-            whole.update(file.read_bytes())
-        return whole.hexdigest()[:12]
+        return sha256_of(self.files, b"healthy" if self.healthy else b"")[:12]
 
 
 class Mismatch(ValueError):

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from ..metrics.statistics import FEWEST_SUBJECTS
 from ..report.figures import BACKGROUND, CONTOUR, DPI, FRAME, GREY, OVERLAY, OVERLAY_ALPHA, QUIET, TEXT
+from ..scan.contrast import CT_WINDOW_HU
 from .example import Example, example_path, load_example
 from .published import RECONSTRUCTION
 from .store import Row
@@ -99,7 +100,7 @@ def typical(rows: Sequence[Row], method: str, folder: Path) -> list[tuple[Row, E
 def _draw(axes: Sequence[Axes], example: Example, *, ct: bool) -> None:
     """Five panels of one slice, the patient's right on the left."""
     inside = example.brain > 0.5
-    scan, anatomy = _grey(example.scan, inside, (0.0, 80.0) if ct else None), (0.0, 1.2)
+    scan, anatomy = _grey(example.scan, inside, CT_WINDOW_HU if ct else None), (0.0, 1.2)
     drawn: list[tuple[npt.NDArray, tuple[float, float]]] = [
         (example.scan, scan), (example.anatomy, anatomy), (example.truth, anatomy), (example.scan, scan),
         (example.scan, scan),

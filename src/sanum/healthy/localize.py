@@ -7,7 +7,9 @@ from scipy import ndimage
 from ..methods.common.anatomy import Predictor
 from ..scan import Scan, ScanError
 from ..scan.conform import Conformed, conform
+from ..scan.contrast import CT_WINDOW_HU
 from ..scan.names import printable
+from ..space.components import largest_component
 from ..space.grid import apply_affine, covering, middle_of
 from ..space.mirror import mirror, reflection
 from ..space.resample import resample
@@ -77,14 +79,14 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
     coarse = covering(scan.grid, max(4.0, extent / 250))  # a wrong unit in the header must not fill memory
     voxels = np.asarray(scan.voxels, dtype=np.float32)
     if scan.contrast == "CT":
-        voxels = np.clip(voxels, 0, 80)
+        voxels = np.clip(voxels, *CT_WINDOW_HU)
     low = float(voxels.min())
     x = resample(voxels, scan.grid, coarse, fill=low) - low
     x = np.minimum(x, np.percentile(x, 99.5))
     seen = x > 0.5 * float(x[x > x.mean()].mean()) if (x > x.mean()).any() else x > 0
-    parts, n = ndimage.label(ndimage.binary_opening(seen))
-    if n:
-        seen = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    opened = ndimage.binary_opening(seen)
+    if opened.any():
+        seen = largest_component(opened)
     where = apply_affine(
         coarse.affine, np.argwhere(seen) if seen.any() else np.array([np.array(coarse.shape) / 2])
     )
@@ -101,11 +103,11 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
 def _brain_near(
     scan: Scan, guess: npt.NDArray[np.float64], predictor: Predictor
 ) -> tuple[npt.NDArray[np.float64], float]:
-    seen = conform(scan, guess, predictor.shape, predictor.spacing_mm)
+    seen = conform(scan, guess, predictor.box)
     if not seen.image.any():
         return guess, 0.0
     pair = pair_with_mirror(seen, reflection((1, 0, 0), guess))
-    brain = largest_part(predictor(pair, quick=True).brain > 0.5)
+    brain = largest_component(predictor(pair, quick=True).brain > 0.5)
     ml = shown_ml(brain, seen)
     return (middle_of(brain, seen.grid.affine) if ml > 0 else guess), ml
 
@@ -113,12 +115,6 @@ def _brain_near(
 def pair_with_mirror(conformed: Conformed, across: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """(2, X, Y, Z): the conformed scan and its mirror image across the world reflection `across`."""
     return np.stack([conformed.image, mirror(conformed.image, conformed.grid, across)])
-
-
-def largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Largest connected part of a mask (all false if it is empty)."""
-    parts, n = ndimage.label(mask)
-    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n else mask
 
 
 def display_name(scan: Scan) -> str:

@@ -18,7 +18,9 @@ from .. import __version__
 from ..methods import registry
 from ..methods.common.anatomy import Maps, Predictor
 from ..scan import Scan, ScanError, read
-from ..scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM, Conformed, conform
+from ..scan.conform import Conformed, conform
+from ..scan.contrast import CT_WINDOW_HU
+from ..space.components import largest_component
 from ..space.grid import Grid, Slices, at_spacing, box_of, covering
 from ..space.mirror import find_mirror
 from ..space.resample import resample
@@ -27,7 +29,6 @@ from .compose import compose as composed
 from .localize import (
     display_name,
     find_brain,
-    largest_part,
     pair_with_mirror,
     require_brain,
     require_symmetry,
@@ -102,9 +103,9 @@ def reconstruct(
     tell("load the model")
     predictor = predictor or registry.load(device=resolve_device(device))
     tell("find the brain")
-    seen = thinned(scan, predictor.spacing_mm / 2)
+    seen = thinned(scan, predictor.box.spacing_mm / 2)
     centre = find_brain(seen, predictor)
-    conformed = conform(seen, centre, predictor.shape, predictor.spacing_mm)
+    conformed = conform(seen, centre, predictor.box)
     tell("mirror")
     across = find_mirror(conformed.image, conformed.grid)
     require_symmetry(scan, conformed, across)
@@ -135,7 +136,7 @@ def reconstruct(
     return replace(
         result,
         contrast=contrast,
-        warnings=(*scan.warnings, *coverage_warnings(scan, predictor.spacing_mm), *warnings),
+        warnings=(*scan.warnings, *coverage_warnings(scan, predictor.box.spacing_mm), *warnings),
         provenance=provenance,
     )
 
@@ -173,7 +174,7 @@ def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
 def postprocess(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]]:
     """One brain without holes, nothing outside of it or of the scan; warnings for what looks wrong."""
     covered, spacing = conformed.covered, float(conformed.grid.spacing_mm[0])
-    found = ndimage.binary_fill_holes(largest_part((maps.brain > 0.5) & covered))
+    found = ndimage.binary_fill_holes(largest_component((maps.brain > 0.5) & covered))
     brain = with_stripped_border(found, conformed.image, spacing) & covered
     warnings = list(maps.warnings)
     border = sum(int(np.take(brain, i, axis=a).sum()) for a in range(3) for i in (0, -1))
@@ -194,7 +195,7 @@ def postprocess(maps: Maps, conformed: Conformed) -> tuple[Maps, tuple[str, ...]
 
 
 def with_stripped_border(
-    brain: npt.NDArray[np.bool_], image: npt.NDArray[np.float32], spacing_mm: float = MODEL_SPACING_MM
+    brain: npt.NDArray[np.bool_], image: npt.NDArray[np.float32], spacing_mm: float
 ) -> npt.NDArray[np.bool_]:
     """`brain` up to the border of what is shown, if the scan is skull-stripped: somebody has drawn it.
 
@@ -207,7 +208,7 @@ def with_stripped_border(
     reach = ndimage.binary_dilation(brain, iterations=_voxels(_REACH_MM, spacing_mm))
     if (shown & ~reach).sum() > 0.01 * brain.sum():
         return brain
-    return ndimage.binary_fill_holes(largest_part(brain | (shown & reach)))
+    return ndimage.binary_fill_holes(largest_component(brain | (shown & reach)))
 
 
 def _voxels(mm: float, spacing_mm: float) -> int:
@@ -229,7 +230,7 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> Reconstruction:
         return replace(scan, voxels=voxels, warnings=(), contrast=None)
 
     shown = foreground_mask(np.asarray(scan.voxels), box)
-    brain = largest_part((back(maps.brain, 1) > 0.5) & shown)
+    brain = largest_component((back(maps.brain, 1) > 0.5) & shown)
     anatomy = np.clip(back(maps.t1w, 3), 0, None) * shown
     anatomy[anatomy < 1e-3] = 0
     anomaly = np.clip(back(maps.anomaly, 1), 0, 1) * brain
@@ -293,7 +294,7 @@ def guess_contrast(image: npt.NDArray[np.float32], maps: Maps) -> str | None:
     return "FLAIR-like (guessed)" if grey > white and grey > fluid else None
 
 
-def coverage_warnings(scan: Scan, spacing_mm: float = MODEL_SPACING_MM) -> tuple[str, ...]:
+def coverage_warnings(scan: Scan, spacing_mm: float) -> tuple[str, ...]:
     """What the geometry of the input means for the results of a model of voxels of `spacing_mm`."""
     thickest = float(scan.grid.spacing_mm.max())
     if thickest > 2 * spacing_mm:

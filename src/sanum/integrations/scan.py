@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
-from ..space.grid import box_around
+from ..space.box import Box
 from ..synth.anatomy import Anatomy, at_spacing
+from ..synth.box import DEFAULT_BOX
 from ..synth.contrast import Preset
 from ..synth.corrupt import Level
 from ..synth.generator import apply_sample, draw_sample
@@ -28,8 +28,8 @@ class ScanOptions:
         A modality and a level of corruption; default drawn.
     healthy : float
         Share of scans without an anomaly.
-    shape, spacing_mm
-        Box of the scans, around the brain.
+    box : Box
+        Of the scans, around the brain.
     mirrored : bool
         The image has the mirrored scan as its second channel.
     """
@@ -38,8 +38,7 @@ class ScanOptions:
     preset: Preset | None = None
     level: Level | None = None
     healthy: float = 0.15
-    shape: tuple[int, int, int] = MODEL_SHAPE
-    spacing_mm: float = MODEL_SPACING_MM
+    box: Box = DEFAULT_BOX
     mirrored: bool = False
 
 
@@ -52,12 +51,12 @@ def make_scan(
     """Arrays (C, X, Y, Z) by name, and their affine: image, t1w (healthy), anomaly, lesion, brain, labels."""
     if not isinstance(anatomy, Anatomy):
         raise TypeError(f"expected a sanum.synth.anatomy.Anatomy, got {type(anatomy).__name__}: see prepare")
-    box = box_around((0, 0, 0), options.shape, options.spacing_mm)
+    box = options.box.grid()
     params = draw_sample(
         np.random.default_rng(seed), anatomy, options.bank, preset=options.preset, level=options.level,
-        healthy=options.healthy, spacing_mm=options.spacing_mm,
+        healthy=options.healthy, spacing_mm=options.box.spacing_mm,
     )  # fmt: skip
-    sample = apply_sample(_fitting(anatomy, options.spacing_mm), params, box=box)
+    sample = apply_sample(_fitting(anatomy, options.box.spacing_mm), params, box=box)
     made: dict[str, npt.NDArray] = {
         "image": sample.image if options.mirrored else sample.image[:1],
         "t1w": sample.t1w[None],

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..files import replace_whole
+from ..files import whole_file
 
 # what may change under way: how it is computed, how long it goes on, how it is calmed after a bad step
 FREE = (
@@ -28,7 +28,8 @@ def checkpoint_in(folder: Path, *, resume: bool) -> Path:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` in place of what was there."""
-    replace_whole(path, lambda p: torch.save(state, p))
+    with whole_file(path) as partial:
+        torch.save(state, partial)
 
 
 def load_checkpoint(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..files import replace_whole
+from ..files import whole_file
 
 
 class Logs:
@@ -50,7 +50,8 @@ class Logs:
     def sheet(self, step: int, picture: npt.NDArray[np.uint8]) -> None:
         """Keep a picture (height, width, 3)."""
         path = self.folder / "sheets" / f"step-{step:07d}.png"
-        replace_whole(path, lambda p: Image.fromarray(picture).save(p, format="PNG"))
+        with whole_file(path) as partial:
+            Image.fromarray(picture).save(partial, format="PNG")
         self._board.add_image("sheet", picture, step, dataformats="HWC")
 
     def marks(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from ..scan.contrast import CT_WINDOW_HU
 from ..scan.scan import Scan
 from .inputs import PREDICTED, require_one_grid
 from .places import brain_centre_mm, largest_component_centre_mm
@@ -25,7 +26,6 @@ from .planes import PLANES, Convention, Plane, View, describe_point, ras_voxels,
 
 __all__ = ["brain_centre_mm", "intensity_window", "largest_component_centre_mm", "montage", "to_png"]
 
-CT_BRAIN_WINDOW_HU = (0.0, 80.0)  # the usual brain window: level 40, width 80
 PERCENTILES = (0.5, 99.5)
 TILT_TOLD_DEG = 3.0  # planes tilted by less than this need no remark
 
@@ -133,7 +133,7 @@ def intensity_window(scan: Scan, brain: Scan, *, contrast: str | None = None) ->
     percentile of the finite voxels in the brain, or of the whole volume if the brain mask is empty.
     """
     if _is_ct(contrast):
-        return CT_BRAIN_WINDOW_HU
+        return CT_WINDOW_HU
     inside = brain.voxels > 0.5
     values = scan.voxels[inside] if inside.any() else scan.voxels.ravel()
     values = values[np.isfinite(values)].astype(np.float64)

@@ -6,6 +6,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from ..scan.scan import Scan
+from ..space.components import largest_component
 
 Point = npt.NDArray[np.float64]
 
@@ -19,10 +20,7 @@ def largest_component_centre_mm(mask: Scan) -> Point | None:
     marked, first = _cropped(mask)
     if not marked.any():
         return None
-    labels, _ = ndimage.label(marked, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel())
-    largest = 1 + int(np.argmax(sizes[1:]))
-    points_mm = apply_affine(mask.affine, first + np.argwhere(labels == largest))
+    points_mm = apply_affine(mask.affine, first + np.argwhere(largest_component(marked, connectivity=3)))
     distance2 = ((points_mm - points_mm.mean(0)) ** 2).sum(1)
     return points_mm[int(np.argmin(distance2))]
 

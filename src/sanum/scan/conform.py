@@ -5,13 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..space.grid import Grid, box_around
+from ..space.box import Box
+from ..space.grid import Grid
 from ..space.resample import resample
+from .contrast import CT_WINDOW_HU
 from .scan import Scan
-
-MODEL_SHAPE = (80, 96, 80)  # of the weights that ship; others say theirs
-MODEL_SPACING_MM = 2.0
-CT_WINDOW_HU = (0.0, 80.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +30,21 @@ class Conformed:
     grid: Grid
 
 
-def conform(
-    scan: Scan,
-    centre_mm: npt.ArrayLike,
-    shape: tuple[int, int, int] = MODEL_SHAPE,
-    spacing_mm: float = MODEL_SPACING_MM,
-) -> Conformed:
-    """Scan on an isotropic RAS box around `centre_mm`, intensities by `scale_intensity`.
+def conform(scan: Scan, centre_mm: npt.ArrayLike, box: Box) -> Conformed:
+    """Scan on an isotropic RAS box around a point, intensities by `scale_intensity`.
 
     The box moves by up to half a voxel to where its voxels are the scan's own, if they may be.
+
+    Parameters
+    ----------
+    scan : Scan
+        A whole head or part of one.
+    centre_mm : (3,) float
+        World position of the middle of the box in mm.
+    box : Box
+        What the network looks at.
     """
-    grid = on_lattice(box_around(centre_mm, shape, spacing_mm), scan.grid)
+    grid = on_lattice(box.grid(centre_mm), scan.grid)
     voxels = scan.voxels
     if scan.contrast == "CT":
         voxels = np.clip(voxels, CT_WINDOW_HU[0], CT_WINDOW_HU[1])  # before blurring: bone must not bleed

@@ -1,10 +1,7 @@
 """Writing, whole or not at all."""
 
-import contextlib
 import errno
 import gzip
-import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
+from ..files import flush, whole_file
 from .errors import ScanError
 from .names import printable
 from .scan import Scan
@@ -75,10 +73,7 @@ def write(
 
 @contextmanager
 def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and put what was written there in its place on success.
-
-    The temporary name is hidden and keeps the extension. It is flushed to disk before it replaces `path`
-    and removed if anything fails, so that `path` is always absent, as before, or whole.
+    """As `files.whole_file`, with a sentence for users where something fails.
 
     Parameters
     ----------
@@ -90,7 +85,7 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     Yields
     ------
     Path
-        An existing, empty file to write to.
+        Where to write; hidden, and with the same extension.
 
     Raises
     ------
@@ -98,23 +93,15 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         The file exists; the folder cannot be written to; the disk is full; any other `OSError` inside.
     """
     path = Path(path)
-    temporary = path.parent / f".sanum-{secrets.token_hex(6)}{''.join(path.suffixes[-2:])[-16:]}"
     try:
-        _refuse_existing(path, overwrite)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        yield temporary
-        _flush(temporary, os.O_RDWR)
-        _refuse_existing(path, overwrite)
-        os.replace(temporary, path)
+        with whole_file(path, overwrite=overwrite) as temporary:
+            yield temporary
     except OSError as error:
-        _remove(temporary)
+        if isinstance(error, IsADirectoryError) and error.filename == str(path):
+            raise ScanError(f"{printable(path)} is a folder: expected a file name to write to") from None
+        if isinstance(error, FileExistsError) and error.filename == str(path):
+            raise ScanError(f"{printable(path)} exists; pass --overwrite to replace it") from None
         raise ScanError(f"cannot write {printable(path)}: {reason_of(error)}") from error
-    except BaseException:
-        _remove(temporary)
-        raise
-    with contextlib.suppress(OSError):  # not every file system can flush a folder
-        _flush(path.parent, os.O_RDONLY)
 
 
 @contextmanager
@@ -146,7 +133,7 @@ def together(folder: Path, name: str, *, last: str, outdated: Iterable[str] = ()
         yield part
         (part / _OUTDATED).write_text("\n".join(outdated), encoding="utf-8")
         for path in (*part.iterdir(), part):
-            _flush(path, os.O_RDONLY)
+            flush(path)
         part.rename(ready)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -183,26 +170,6 @@ def reason_of(error: OSError) -> str:
 
 def _hidden(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f".sanum-{name}.part", folder / f".sanum-{name}.ready"
-
-
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise ScanError(f"{printable(path)} is a folder: expected a file name to write to")
-    if os.path.lexists(path) and not overwrite:
-        raise ScanError(f"{printable(path)} exists; pass --overwrite to replace it")
-
-
-def _flush(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
 
 
 def _image(scan: Scan, dtype: np.dtype, path: Path) -> nib.Nifti1Image:

@@ -72,13 +72,6 @@ def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np
     return np.asarray(points, dtype=np.float64) @ a[:3, :3].T + a[:3, 3]
 
 
-def box_around(centre_mm: npt.ArrayLike, shape: tuple[int, int, int], spacing_mm: float) -> Grid:
-    """Axis-aligned RAS grid of isotropic `spacing_mm` whose middle lies at `centre_mm`."""
-    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
-    affine[:3, 3] = np.asarray(centre_mm, dtype=np.float64) - spacing_mm * (np.array(shape) - 1) / 2
-    return Grid(shape, affine)
-
-
 def covering(grid: Grid, spacing_mm: float) -> Grid:
     """Axis-aligned RAS grid of isotropic `spacing_mm` that holds all of `grid`."""
     corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (

@@ -5,7 +5,6 @@ alone. DLMUSE does not resolve the sulci, so tissue is read off the T1w itself: 
 intensities the partial volume is linear in the intensity.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -18,19 +17,21 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ..files import sha256_of, whole_file
 from ..fluid import border_ramp
-from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
-from ..space.grid import Grid, box_around, covering, middle_of
+from ..space.components import largest_component
+from ..space.grid import Grid, covering, middle_of
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
+from .box import DEFAULT_BOX
 from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical, read_labels
 from .render import render_t1w
 
 CACHE_VERSION = 6
 CLOSE_MM = 4.0  # gaps between labels up to twice this wide belong to the brain
 Target = Literal["real", "rendered"]
-ATLAS_GRID = box_around((0, -18, 14), MODEL_SHAPE, MODEL_SPACING_MM)  # the brain of MNI space, in its middle
+ATLAS_GRID = DEFAULT_BOX.grid((0, -18, 14))  # the brain of MNI space, in its middle
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +94,17 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
     ValueError
         Different grids; labels that are not those of a whole brain in their numbering.
     """
-    digest = hashlib.sha256(f"v{CACHE_VERSION}{'i' if ignore_unknown else ''}".encode())
-    for file in (t1w, parcellation):
-        digest.update(file.read_bytes() if file else b"")
-    kept = cache / f"anatomy-{digest.hexdigest()[:20]}.npz"
+    start = f"v{CACHE_VERSION}{'i' if ignore_unknown else ''}".encode()
+    digest = sha256_of((t1w, parcellation), start)
+    kept = cache / f"anatomy-{digest[:20]}.npz"
     name = (t1w or parcellation).name.split("_")[0]
     if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
         if t1w is not None:
             made = _measured(t1w, parcellation, ignore_unknown)
         else:
-            made = _rendered(parcellation, ignore_unknown, seed=int(digest.hexdigest()[:8], 16))
-        partial = kept.with_suffix(f".{name}.tmp.npz")
-        np.savez_compressed(partial, **made)
-        partial.replace(kept)
+            made = _rendered(parcellation, ignore_unknown, seed=int(digest[:8], 16))
+        with whole_file(kept) as partial:
+            np.savez_compressed(partial, **made)
     with np.load(kept) as data:
         grid = Grid(data["t1w"].shape, data["affine"])
         return Anatomy(
@@ -200,10 +198,7 @@ def _whole(mask: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
     n = max(1, round(CLOSE_MM / float(grid.spacing_mm.min())))
     inner = (slice(n + 1, -n - 1),) * 3
     closed = ndimage.binary_closing(np.pad(mask, n + 1), iterations=n)[inner]
-    parts, count = ndimage.label(closed)
-    if count > 1:
-        closed = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    return ndimage.binary_fill_holes(closed)
+    return ndimage.binary_fill_holes(largest_component(closed))
 
 
 def _mode(values: npt.NDArray) -> float:

@@ -11,9 +11,10 @@ from scipy import ndimage
 
 from ..fluid import draw_flow, noise_shape, transport
 from ..fluid.shapes import soften
-from ..scan.conform import CT_WINDOW_HU, MODEL_SPACING_MM
+from ..scan.contrast import CT_WINDOW_HU
 from ..space.grid import apply_affine
 from .anatomy import Anatomy, read_mask_on
+from .box import DEFAULT_BOX
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -246,7 +247,7 @@ def apply_look(
     params: LookParams,
     *,
     ct: bool = False,
-    spacing_mm: npt.ArrayLike = MODEL_SPACING_MM,
+    spacing_mm: npt.ArrayLike = DEFAULT_BOX.spacing_mm,
 ) -> Array:
     """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; CT hypodense, by the rule.
 

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..scan.conform import MODEL_SHAPE
 from ..space.resample import affine_index, sample_at
 from .anatomy import ATLAS_GRID, Anatomy
+from .box import DEFAULT_BOX
 from .generator import apply_sample, draw_sample
 
 Array = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ def average_anatomy(anatomies: Sequence[Anatomy], *, seed: int, repeats: int = 3
 
 
 def _average(brains: Iterable[tuple[Array, Array]]) -> Array:
-    total, count, n = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE), 0
+    total, count, n = np.zeros(DEFAULT_BOX.shape), np.zeros(DEFAULT_BOX.shape), 0
     for t1w, brain in brains:
         total += t1w
         count += brain

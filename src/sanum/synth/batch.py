@@ -12,7 +12,6 @@ import torch.nn.functional as F
 
 from ..fluid import transport
 from ..fluid.on_device import draw_flow_on
-from ..scan.conform import MODEL_SPACING_MM
 from ..space.grid import Grid
 from ..space.resample import affine_index, sample_affine, sample_at
 from .anatomy import Anatomy
@@ -27,6 +26,7 @@ from .anomaly import (
     starts_in,
     territory,
 )
+from .box import DEFAULT_BOX, DEFAULT_GRID
 from .contrast import HEAD_KNOTS, ContrastParams, curves
 from .corrupt import (
     CorruptionParams,
@@ -37,7 +37,7 @@ from .corrupt import (
     wave,
     with_ghosts,
 )
-from .generator import MODEL_BOX, SampleParams, ViewParams, targets_with_anomaly, to_atlas
+from .generator import SampleParams, ViewParams, targets_with_anomaly, to_atlas
 from .geometry import alignment, mirror_in_model, pose_map
 from .labels import SCHEMES
 
@@ -65,7 +65,7 @@ class OnDevice:
         numbers: Sequence[int],
         params: Sequence[SampleParams],
         *,
-        box: Grid = MODEL_BOX,
+        box: Grid = DEFAULT_GRID,
         views: Sequence[Sequence[ViewParams]] | None = None,
         with_sick: bool = False,
     ) -> dict[str, torch.Tensor]:
@@ -82,7 +82,7 @@ class OnDevice:
         number: int,
         params: SampleParams,
         *,
-        box: Grid = MODEL_BOX,
+        box: Grid = DEFAULT_GRID,
         views: Sequence[ViewParams] = (),
         with_sick: bool = False,
     ) -> dict[str, torch.Tensor]:
@@ -272,7 +272,11 @@ def _shown(soft: torch.Tensor, params: SampleParams, spacing_mm: float) -> torch
                 upper.copy_(torch.minimum(upper, squares.narrow(axis, 0, n) + away))
             squares = near
         return (squares.sqrt() < params.skull_mm).float()
-    times = max(1, round(params.skull_erosion * MODEL_SPACING_MM / spacing_mm)) if params.skull_erosion else 0
+    times = (
+        max(1, round(params.skull_erosion * DEFAULT_BOX.spacing_mm / spacing_mm))
+        if params.skull_erosion
+        else 0
+    )
     for _ in range(times):
         outside = F.pad(~brain, [1] * 6, value=True)
         for axis in range(3):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ..scan.conform import MODEL_SPACING_MM
+from .box import DEFAULT_BOX
 from .kernels import recolour
 
 Array = npt.NDArray[np.float32]
@@ -128,7 +128,7 @@ def apply_contrast(
     groups: npt.NDArray[np.uint8],
     t1_means: npt.ArrayLike,
     params: ContrastParams,
-    spacing_mm: float = MODEL_SPACING_MM,
+    spacing_mm: float = DEFAULT_BOX.spacing_mm,
 ) -> Array:
     """Image (X, Y, Z) of the modality from the T1w (white matter 1), soft `brain` mask and `groups`."""
     knots, values, widths = curves(t1_means, params)

@@ -4,7 +4,6 @@ A sample is a function of (seed, index) and of the source. Its JSON is written l
 and a run that was interrupted goes on with what has none.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
@@ -17,12 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ..files import sha256_of
+from ..scan.contrast import CT_WINDOW_HU
 from ..scan.scan import Scan
 from ..scan.write import atomic_path, write
-from ..space.grid import Grid, box_around
+from ..space.box import Box
 from .anatomy import Anatomy, Target, at_spacing, ixi_pairs, prepare
 from .as_scanned import as_scanned
+from .box import DEFAULT_BOX
 from .contrast import Preset
 from .corrupt import Level
 from .generator import Sample, SampleParams, Skull, apply_sample, draw_sample
@@ -32,7 +33,6 @@ from .workers import pool, submit
 SUFFIX: dict[Preset, str] = {
     "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "dwi": "dwi", "ct": "ct", "free": "free",
 }  # fmt: skip
-_CT_WINDOW_HU = 80.0
 _DERIVATIVES = Path("derivatives") / "sanum"
 # what BIDS has no name for, or a name with other conditions
 _IGNORED = "*_free.*\n*_ct.*\n*_dwi.*\n.cache/\nsettings.json\n"
@@ -115,8 +115,7 @@ class Settings:
     seed: int
     preset: Preset | None = None
     level: Level | None = None
-    shape: tuple[int, int, int] = MODEL_SHAPE
-    spacing_mm: float = MODEL_SPACING_MM
+    box: Box = DEFAULT_BOX
     published_geometry: bool = False
     healthy: float = 0.15
     in_turn: bool = False
@@ -148,7 +147,7 @@ def generate(
     done = count - len(missing)
     needed = list({pairs[_choice(settings, i, len(pairs))]: None for i in missing})
     for n, pair in enumerate(needed):  # before the workers, of which two might prepare the same one
-        source.anatomy(pair, settings.spacing_mm)
+        source.anatomy(pair, settings.box.spacing_mm)
         if on_prepare:
             on_prepare(n + 1, len(needed))
     _describe(folder, source, now)  # not before the heads were seen to be usable
@@ -163,12 +162,12 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
     """Draw, make and write one sample."""
     pairs, bank = source.pairs(), source.bank()
     pair = pairs[_choice(settings, index, len(pairs))]
-    anatomy = source.anatomy(pair, settings.spacing_mm)
+    anatomy = source.anatomy(pair, settings.box.spacing_mm)
     rng = np.random.default_rng([settings.seed, index])
     rng.integers(len(pairs))  # the anatomy's draw
     params = draw_sample(
         rng, anatomy, bank, preset=settings.preset, level=settings.level, healthy=settings.healthy,
-        published_geometry=settings.published_geometry, spacing_mm=settings.spacing_mm,
+        published_geometry=settings.published_geometry, spacing_mm=settings.box.spacing_mm,
     )  # fmt: skip
     if settings.as_scanned:
         params = as_scanned(params, anatomy, settings.as_scanned)
@@ -176,10 +175,10 @@ def make_one(source: Source, folder: Path, settings: Settings, index: int) -> No
     masks = {Path(s.mask).name: _digest(Path(s.mask)) for s in params.shapes if s.mask}
     record = Record(
         settings.seed, index, source.name_of(pair), _digest(*pair), anatomy.target, anatomy.scheme,
-        settings.shape, settings.spacing_mm, source.ignore_unknown, tuple(masks.items()),
+        settings.box.shape, settings.box.spacing_mm, source.ignore_unknown, tuple(masks.items()),
         replace(params, shapes=shapes),
     )  # fmt: skip
-    write_sample(folder, record, apply_sample(anatomy, params, box=_box(record)))
+    write_sample(folder, record, apply_sample(anatomy, params, box=record.box.grid()))
 
 
 def remake(record: Record, source: Source) -> Sample:
@@ -197,7 +196,7 @@ def remake(record: Record, source: Source) -> Sample:
         raise RecordError(f"{record.anatomy} or its parcellation has changed since the sample was made")
     source = replace(source, ignore_unknown=record.ignore_unknown)
     anatomy = source.anatomy(pair, record.spacing_mm)
-    return apply_sample(anatomy, _located(record, source.lesions), box=_box(record))
+    return apply_sample(anatomy, _located(record, source.lesions), box=record.box.grid())
 
 
 def replay(record_path: Path, source: Source, folder: Path) -> Path:
@@ -215,11 +214,11 @@ def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
     """Write scan, truth and, last, the JSON; returns the scan's path."""
     name, preset = _subject(record.index), record.params.contrast.preset
     raw, truth = folder / name / "anat", folder / _DERIVATIVES / name / "anat"
-    affine = _box(record).affine
+    affine = record.box.grid().affine
     scan = raw / f"{name}_{SUFFIX[preset]}.nii.gz"
     t1w, lesion, brain = truth_files(folder, name)
     volumes: dict[Path, npt.NDArray] = {
-        scan: sample.image[0] * np.float32(_CT_WINDOW_HU if preset == "ct" else 1),
+        scan: sample.image[0] * np.float32(CT_WINDOW_HU[1] if preset == "ct" else 1),
         t1w: sample.t1w,
         truth / f"{name}_desc-anomaly_probseg.nii.gz": sample.p,
         lesion: sample.lesion.astype(np.uint8),
@@ -239,10 +238,6 @@ def truth_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
     stem = folder / _DERIVATIVES / name / "anat" / name
     ends = ("desc-healthy_T1w", "desc-anomaly_mask", "desc-brain_mask")
     return tuple(stem.with_name(f"{name}_{end}.nii.gz") for end in ends)  # type: ignore[return-value]
-
-
-def _box(record: Record) -> Grid:
-    return box_around((0, 0, 0), record.shape, record.spacing_mm)
 
 
 def _each(
@@ -270,8 +265,11 @@ def _each(
 
 
 def _what_decides(source: Source, settings: Settings) -> dict[str, Any]:
+    decisions = asdict(settings)
+    del decisions["box"]
     return {
-        "sanum_generate": FORMAT, **asdict(settings), "shape": list(settings.shape),
+        "sanum_generate": FORMAT, **decisions, "shape": list(settings.box.shape),
+        "spacing_mm": settings.box.spacing_mm,
         "heads": _digest(*(file for pair in source.pairs() for file in pair)),
         "lesions": _digest(*source.bank()), "ignore_unknown": source.ignore_unknown,
     }  # fmt: skip
@@ -327,10 +325,7 @@ def _choice(settings: Settings, index: int, count: int) -> int:
 
 def _digest(*files: Path | None) -> str:
     """SHA-256 of files one after the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes() if file else b"")
-    return digest.hexdigest()
+    return sha256_of(files)
 
 
 @lru_cache(maxsize=8)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ..fluid.flow import distance_within
-from ..scan.conform import MODEL_SHAPE, MODEL_SPACING_MM, scale_intensity
-from ..space.grid import Grid, box_around
+from ..scan.conform import scale_intensity
+from ..space.grid import Grid
 from ..space.mirror import mirror
 from .anatomy import ATLAS_GRID, Anatomy
 from .anomaly import (
@@ -24,6 +24,7 @@ from .anomaly import (
     draw_shape,
     grow,
 )
+from .box import DEFAULT_BOX, DEFAULT_GRID
 from .contrast import (
     ContrastParams,
     Preset,
@@ -49,7 +50,6 @@ from .labels import SCHEMES, Labels
 
 Array = npt.NDArray[np.float32]
 Skull = Literal["on", "off", "partly"]
-MODEL_BOX = box_around((0, 0, 0), MODEL_SHAPE, MODEL_SPACING_MM)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def draw_sample(
     level: Level | None = None,
     healthy: float = 0.15,
     published_geometry: bool = False,
-    spacing_mm: float = MODEL_SPACING_MM,
+    spacing_mm: float = DEFAULT_BOX.spacing_mm,
 ) -> SampleParams:
     """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`.
 
@@ -155,7 +155,7 @@ def apply_sample(
     anatomy: Anatomy,
     params: SampleParams,
     *,
-    box: Grid = MODEL_BOX,
+    box: Grid = DEFAULT_GRID,
     with_healthy: bool = False,
     views: Sequence[ViewParams] = (),
     with_sick: bool = False,
@@ -165,7 +165,7 @@ def apply_sample(
     Parameters
     ----------
     box : Grid
-        Isotropic RAS box (`box_around`) whose world origin is the middle of the posed brain; default the
+        Isotropic RAS box (`Box.grid`) whose world origin is the middle of the posed brain; default the
         model's, 80×96×80 voxels of 2 mm.
     with_healthy : bool
         Also make the scan without the anomaly.
@@ -273,6 +273,6 @@ def _shown(soft: Array, params: SampleParams, spacing_mm: float) -> Array:
         reach = distance_within(~brain, (spacing_mm,) * 3, params.skull_mm, edge=False)
         return (reach < params.skull_mm).astype(np.float32)
     if params.skull_erosion:
-        times = max(1, round(params.skull_erosion * MODEL_SPACING_MM / spacing_mm))
+        times = max(1, round(params.skull_erosion * DEFAULT_BOX.spacing_mm / spacing_mm))
         brain = ndimage.binary_erosion(brain, iterations=times)
     return brain.astype(np.float32)

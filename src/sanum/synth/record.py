@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from types import EllipsisType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..space.box import Box
 from .anatomy import Target
 from .generator import SampleParams
 
@@ -53,6 +54,11 @@ class Record:
     ignore_unknown: bool
     masks: tuple[tuple[str, str], ...]
     params: SampleParams
+
+    @property
+    def box(self) -> Box:
+        """Of the sample."""
+        return Box(self.shape, self.spacing_mm)
 
 
 def to_json(record: Record) -> str:

@@ -19,7 +19,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..space.grid import Grid
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
-from .generator import MODEL_BOX, SampleParams, ViewParams, apply_sample
+from .box import DEFAULT_GRID
+from .generator import SampleParams, ViewParams, apply_sample
 from .patient import Patient, PatientParams, apply_patient, draw_patient
 from .sampling import SamplingConfig
 from .workers import ahead_of_use, pool
@@ -59,7 +60,7 @@ class Stream(IterableDataset[Item]):
         start: int = 0,
         flipped_too: bool = False,
         lost: float = 0.2,
-        box: Grid = MODEL_BOX,
+        box: Grid = DEFAULT_GRID,
         sampling: SamplingConfig | None = None,
         patients: Sequence[Patient] = (),
     ) -> None:

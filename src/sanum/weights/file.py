@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..files import replace_whole, sha256
+from ..files import sha256, whole_file
 from .store import WeightsError
 
 FORMAT = 2
@@ -24,7 +24,8 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any)
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
     described = {"format": FORMAT, **description}
     header = {"sanum": json.dumps({**described, "sha256": _content_sha256(described, half)})}
-    replace_whole(path, lambda p: save_file(half, p, header))
+    with whole_file(path) as partial:
+        save_file(half, partial, header)
     return sha256(path)
 
 

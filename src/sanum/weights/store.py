@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from ..files import replace_whole, sha256
+from ..files import sha256, whole_file
 
 TABLE = Path(__file__).with_name("table.json")
 """What can be fetched: a list of `{"name", "sha256", "size", "urls"}`, the urls in the order to try them."""
@@ -179,7 +179,8 @@ def digest_beside(path: Path) -> str | None:
 
 def write_digest(path: Path, digest: str) -> None:
     """Put a `.sha256` beside a file."""
-    replace_whole(path.with_suffix(".sha256"), lambda p: p.write_text(digest + "\n"))
+    with whole_file(path.with_suffix(".sha256")) as partial:
+        partial.write_text(digest + "\n")
 
 
 def fetch(
@@ -224,7 +225,8 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{name}.lock"):
         if here is not None and not _is(path, entry):
-            replace_whole(path, lambda p: shutil.copyfile(here, p))
+            with whole_file(path) as copy:
+                shutil.copyfile(here, copy)
         elif not _is(path, entry):
             partial = folder / f".{name}-{entry.sha256[:12]}.part"
             _from_any_host(entry, partial, on_block or (lambda done, size: None))

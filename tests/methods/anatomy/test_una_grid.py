@@ -14,7 +14,8 @@ from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.methods.anatomy.una.recipe import RECIPES
 from sanum.metrics.errors import dice
 from sanum.scan import Scan
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 from sanum.synth.sampling import SamplingConfig
 from sanum.synth.stream import Stream
 from sanum.weights.file import WeightsError, save_weights
@@ -29,7 +30,7 @@ def trained(recipe, anatomy, steps):
     """Network of `recipe` after some steps; every loss was finite."""
     torch.manual_seed(recipe.seed)
     net = recipe.build([anatomy])
-    box = box_around((0, 0, 0), recipe.shape, recipe.spacing_mm)
+    box = Box(recipe.shape, recipe.spacing_mm).grid()
     stream = Stream([anatomy], [], seed=1, box=box, sampling=recipe.sampling, flipped_too=recipe.flipped_too)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
     for _, item in zip(range(steps), stream, strict=False):
@@ -46,7 +47,7 @@ def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
     net = trained(recipe, anatomy, steps=30)
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **recipe.describe())
     predictor = UnaPredictor(weights=tmp_path / "w.safetensors")
-    assert (predictor.shape, predictor.spacing_mm) == ((40, 48, 40), 4.0)
+    assert predictor.box == Box((40, 48, 40), 4.0)
     scan = Scan(anatomy.t1w, anatomy.grid.affine, "T1w")
     result = reconstruct(scan, predictor=predictor)
     assert all(image.grid.same_as(scan.grid) for image in result.images.values())
@@ -63,7 +64,7 @@ def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
         net.net.fine.bias[24:32] = 1
     described = {**recipe.describe(), "shape": recipe.shape}  # not a whole head, to be quick
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **described)
-    grid = box_around((4, -8, 2), (70, 80, 60), 1.5)
+    grid = Box((70, 80, 60), 1.5).grid((4, -8, 2))
     x = np.abs(apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (4, -8, 2))
     voxels = 0.4 + x[..., 0] / 100 + 0.05 * np.sin(x[..., 1] / 9)
     result = reconstruct(
@@ -80,9 +81,9 @@ def test_the_published_kind_of_network_trains_and_predicts(anatomy, tmp_path):
     net = trained(recipe, anatomy, steps=2)
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **recipe.describe())
     predictor = UnaPredictor(weights=tmp_path / "w.safetensors")
-    assert predictor.shape == (24, 24, 24)  # 160×192×160 mm, in multiples of 8
-    maps = predictor(np.random.default_rng(0).random((2, *predictor.shape), np.float32), quick=True)
-    assert maps.t1w.shape == predictor.shape
+    assert predictor.box.shape == (24, 24, 24)  # 160×192×160 mm, in multiples of 8
+    maps = predictor(np.random.default_rng(0).random((2, *predictor.box.shape), np.float32), quick=True)
+    assert maps.t1w.shape == predictor.box.shape
     assert np.isfinite(maps.t1w).all()
 
 
@@ -111,7 +112,7 @@ def test_a_network_that_knew_no_mirror_image_is_shown_none(tmp_path):
     net = Una((8, 8, 8), spacing_mm=4.0)
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **{**recipe.describe(), "widths": net.widths})
     predictor = UnaPredictor(weights=tmp_path / "w.safetensors")
-    pair = np.random.default_rng(0).random((2, *predictor.shape), np.float32)
+    pair = np.random.default_rng(0).random((2, *predictor.box.shape), np.float32)
     found = predictor(pair, quick=True).t1w
     np.testing.assert_array_equal(found, predictor(pair[[0, 0]], quick=True).t1w)
 
@@ -119,7 +120,7 @@ def test_a_network_that_knew_no_mirror_image_is_shown_none(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"shape": [40, 48]}, "expected 3, got 2"),
+        ({"shape": [40, 48]}, r"a box of \(40, 48\) voxels, expected three numbers"),
         ({"shape": [40, 48, 42]}, r"a box of \(40, 48, 42\) voxels, expected multiples of 4"),
         ({"spacing_mm": 0}, "voxels of 0.0 mm"),
     ],

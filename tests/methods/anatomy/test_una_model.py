@@ -13,7 +13,7 @@ from sanum.methods.anatomy.una.model import (
     lookup,
     read_atlas,
 )
-from sanum.space.grid import box_around
+from sanum.space.box import Box
 from sanum.space.resample import sample_affine
 
 
@@ -73,7 +73,7 @@ def test_the_atlas_is_read_where_the_pose_says(spacing):
     pose = np.eye(4)
     pose[:3, :3] += rng.normal(0, 0.1, (3, 3))
     pose[:3, 3] = [3.0, -5.0, 2.5]
-    box, of_atlas = box_around((0, 0, 0), (16, 12, 14), spacing), box_around((0, 0, 0), (20, 24, 18), 2.0)
+    box, of_atlas = Box((16, 12, 14), spacing).grid(), Box((20, 24, 18), 2.0).grid()
     expected = sample_affine(atlas, np.linalg.inv(of_atlas.affine) @ pose @ box.affine, box.shape)
     found = read_atlas(atlas, torch.from_numpy(np.stack([pose, pose])), box.shape, spacing)
     torch.testing.assert_close(found, expected.expand(2, -1, -1, -1, -1), atol=1e-4, rtol=0)

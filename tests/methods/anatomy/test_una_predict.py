@@ -4,11 +4,12 @@ from scipy import ndimage
 
 from sanum.methods.anatomy.una.model import Una
 from sanum.methods.anatomy.una.predict import NO_POSE, UnaPredictor, is_cut
-from sanum.space.grid import apply_affine, box_around
+from sanum.space.box import Box
+from sanum.space.grid import apply_affine
 from sanum.weights.file import save_weights
 
 SHAPE = (80, 96, 80)
-BOX = box_around((0, 0, 0), SHAPE, 2.0)
+BOX = Box(SHAPE, 2.0).grid()
 
 
 def ball(radii, centre=(0, 0, 0)):

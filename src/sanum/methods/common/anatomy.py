@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ...types import FloatArray, Mask, Shape
+from ...space.box import Box
+from ...types import FloatArray, Mask
 
 if TYPE_CHECKING:
     from .memory_plan import MemoryPlan
@@ -36,14 +37,12 @@ class Maps:
 class Predictor(Protocol):
     """A loaded method.
 
-    `shape` and `spacing_mm` are those of the box that it looks at, which holds a whole brain; `memory_plan`
-    is how its network fits into memory, None without one.
+    `box` is what it looks at, which holds a whole brain; `memory_plan` is how its network fits into memory, None without one.
     """
 
     weights_name: str
     weights_sha256: str
-    shape: Shape
-    spacing_mm: float
+    box: Box
 
     @property
     def device(self) -> str:

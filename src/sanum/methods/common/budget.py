@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ...learn.schedule import LoopConfig
-from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ...synth.box import DEFAULT_BOX
 from ...types import Shape
 
 
@@ -30,8 +30,8 @@ class Budget:
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 192)
-    shape: Shape = MODEL_SHAPE
-    spacing_mm: float = MODEL_SPACING_MM
+    shape: Shape = DEFAULT_BOX.shape
+    spacing_mm: float = DEFAULT_BOX.spacing_mm
     seed: int = 1
     batch_size: int = 1
     flipped_too: bool = True

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from ...learn.schedule import LoopConfig
-from ...scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ...space.box import Box
 from ...synth.anatomy import Anatomy
+from ...synth.box import DEFAULT_BOX
 from ...synth.sampling import SamplingConfig
 
 Batch = dict[str, torch.Tensor]
@@ -48,8 +49,8 @@ class Recipe:
 
     name: str
     widths: tuple[int, ...] = (32, 64, 128, 192)
-    shape: tuple[int, int, int] = MODEL_SHAPE
-    spacing_mm: float = MODEL_SPACING_MM
+    shape: tuple[int, int, int] = DEFAULT_BOX.shape
+    spacing_mm: float = DEFAULT_BOX.spacing_mm
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 1
     batch_size: int = 1
@@ -71,6 +72,11 @@ class Recipe:
             raise ValueError(
                 f"widths and spacing_mm must be above 0, got {self.widths} and {self.spacing_mm}"
             )
+
+    @property
+    def box(self) -> Box:
+        """Of the samples."""
+        return Box(self.shape, self.spacing_mm)
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
         """Make the network with its initial weights; it may keep averages of the training `anatomies`."""

@@ -13,7 +13,9 @@ from torch import nn
 
 from ...files import sha256
 from ...metrics.errors import match_intensity
-from ...types import FloatArray, Mask, Shape
+from ...space.box import Box
+from ...space.components import largest_component
+from ...types import FloatArray, Mask
 from ...weights.file import WeightsError, load_weights
 from .anatomy import Maps
 from .memory_plan import MemoryPlan
@@ -69,8 +71,7 @@ class RegressionPredictor:
         try:
             self.net = build(description["widths"])
             self.net.load_state_dict(state)
-            self.shape: Shape = tuple(description["shape"])
-            self.spacing_mm = float(description["spacing_mm"])
+            self.box = Box(description["shape"], description["spacing_mm"])
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"{weights.name} does not fit the network {method} "
@@ -78,7 +79,7 @@ class RegressionPredictor:
             ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.read, self.weights_name, self.weights_sha256 = read, weights.name, sha256(weights)
-        self.memory_plan = MemoryPlan(self.net, (1, *self.shape), device, room=room)
+        self.memory_plan = MemoryPlan(self.net, (1, *self.box.shape), device, room=room)
 
     @property
     def device(self) -> str:
@@ -115,11 +116,7 @@ class RegressionPredictor:
 
 def brain_in(t1w: FloatArray) -> FloatArray:
     """Where a T1w (X, Y, Z) whose background is 0 shows brain: its largest part, without holes; 0 or 1."""
-    parts, n = ndimage.label(t1w > LEAST_OF_BRAIN)
-    if not n:
-        return np.zeros_like(t1w)
-    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    return ndimage.binary_fill_holes(largest).astype(np.float32)
+    return ndimage.binary_fill_holes(largest_component(t1w > LEAST_OF_BRAIN)).astype(np.float32)
 
 
 def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArray:

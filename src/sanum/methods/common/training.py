@@ -20,7 +20,6 @@ from ...learn.devices import Precision, open_devices, share, share_size
 from ...learn.loop import Progress, fit
 from ...learn.overrides import flat
 from ...report.sheet import contact_sheet
-from ...space.grid import Grid, box_around
 from ...synth.anatomy import Anatomy, prepare
 from ...synth.contrast import Preset
 from ...synth.patient import Patient, patients_in
@@ -112,7 +111,7 @@ def train(
         )
         shares = (mine(step, part=part) for step in count(start) for part in range(parts))
         stream = Stream(
-            anatomies, bank, seed=recipe.seed, flipped_too=recipe.flipped_too, box=box_of(recipe),
+            anatomies, bank, seed=recipe.seed, flipped_too=recipe.flipped_too, box=recipe.box.grid(),
             sampling=recipe.sampling, patients=patients,
         )  # fmt: skip
         items = stream.made_by(recipe.workers, chain.from_iterable(shares))
@@ -149,11 +148,6 @@ def patients_of(recipe: Recipe, data: Path) -> list[Patient]:
     return found
 
 
-def box_of(recipe: Recipe) -> Grid:
-    """Box of the samples, its middle at the origin."""
-    return box_around((0, 0, 0), recipe.shape, recipe.spacing_mm)
-
-
 def start_at(model: nn.Module, state: dict[str, torch.Tensor], path: Path | None) -> None:
     """Give `model` the learned weights of `state`; it keeps its own buffers, such as an atlas."""
     state = {**state, **dict(model.named_buffers())}
@@ -179,7 +173,7 @@ def require_memory(
         anatomies[:1],
         [],
         seed=recipe.seed,
-        box=box_of(replace(recipe, shape=(2 * edge,) * 3)),
+        box=replace(recipe, shape=(2 * edge,) * 3).box.grid(),
         sampling=recipe.sampling,
     ).item(0)
     large = {name: x[None] for name, x in item.items()}
@@ -216,7 +210,7 @@ def drawing(recipe: Recipe, data: Path, cache: Path) -> Callable[[nn.Module], np
         sampling = SamplingConfig(real=real, healthy=0.0, presets=(preset,), level="mild", mirror=mirror)
         anatomy = prepare(*pairs[n], cache)
         items[name] = Stream(
-            [anatomy], masks, seed=SHEET_SEED, lost=0, box=box_of(recipe), sampling=sampling
+            [anatomy], masks, seed=SHEET_SEED, lost=0, box=recipe.box.grid(), sampling=sampling
         ).item(n)
 
     def draw(model: nn.Module) -> npt.NDArray[np.uint8]:

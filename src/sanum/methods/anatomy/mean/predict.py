@@ -5,7 +5,7 @@ from pathlib import Path
 import torch.nn.functional as F
 
 from ....files import sha256
-from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ....space.box import Box
 from ....types import FloatArray, Mask
 from ....weights.file import load_weights
 from ....weights.store import resolve
@@ -43,8 +43,7 @@ class MeanPredictor:
         What it says of itself.
     """
 
-    shape = MODEL_SHAPE
-    spacing_mm = MODEL_SPACING_MM
+    box = Box((80, 96, 80), 2.0)  # that of the weights
     memory_plan = None
 
     def __init__(self, *, device: str = "cpu") -> None:

@@ -13,7 +13,7 @@ intensity mapping by joint histograms, here with an average anatomy in the place
 
 import torch
 
-from ....scan.conform import MODEL_SPACING_MM
+from ....synth.box import DEFAULT_BOX
 
 BINS = 24
 FINE_BINS, TOP, TAIL = 240, 1.5, 0.005  # the bins span the brain's intensities but for 0.5 % at each end
@@ -22,7 +22,7 @@ EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 
 
 def first_guess(
-    pair: torch.Tensor, prior: torch.Tensor, spacing_mm: float = MODEL_SPACING_MM
+    pair: torch.Tensor, prior: torch.Tensor, spacing_mm: float = DEFAULT_BOX.spacing_mm
 ) -> torch.Tensor:
     """T1w-like images (B, 2, X, Y, Z) of the scan and its mirror image.
 
@@ -33,7 +33,7 @@ def first_guess(
     prior : (B, 2, X, Y, Z)
         T̄ (white matter near 1) and P̄ in the same box.
     """
-    little = (MODEL_SPACING_MM / spacing_mm) ** 3  # 8 mm³ in voxels: an empty bin says the mean
+    little = (DEFAULT_BOX.spacing_mm / spacing_mm) ** 3  # 8 mm³ in voxels: an empty bin says the mean
     guesses = []
     for scan, (mean, share) in zip(pair.float(), prior, strict=True):
         weight = share**4 * (scan[0] > EMPTY)

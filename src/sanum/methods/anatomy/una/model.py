@@ -9,15 +9,16 @@ from torch import nn
 
 from ....nets.compact_unet import CompactUNet
 from ....nets.unet import UNet
-from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
+from ....space.box import Box
 from .guess import first_guess
 
 LOG_SCALE_RANGE = (-6.0, 1.0)  # log b of the Laplace scale: errors from 0.0025 to 2.7
 KNOTS, TOP = 9, 1.4  # of the lookup tables, from 0 to TOP
 LOGIT_GAIN = 8.0  # a step of Adam moves every weight alike; logits have farther to go than intensities
 # what is kept with the weights, whatever the network's own voxels are
-ATLAS_SHAPE, ATLAS_SPACING_MM = MODEL_SHAPE, MODEL_SPACING_MM
-AVERAGE_SHAPE, AVERAGE_SPACING_MM = (40, 48, 40), 4.0  # an average over poses has no detail to keep
+SHIPPED_BOX = Box((80, 96, 80), 2.0)  # of the weights that ship; others say theirs
+ATLAS_BOX = Box((80, 96, 80), 2.0)
+AVERAGE_BOX = Box((40, 48, 40), 4.0)  # an average over poses has no detail to keep
 CHANNELS = 8  # that the U-Net sees: `features`
 CONTRAST_MM = 8.0  # between local means, each over twice that
 
@@ -45,7 +46,7 @@ class Prediction:
     guess: torch.Tensor
 
 
-def local_contrast(x: torch.Tensor, spacing_mm: float = MODEL_SPACING_MM) -> torch.Tensor:
+def local_contrast(x: torch.Tensor, spacing_mm: float = SHIPPED_BOX.spacing_mm) -> torch.Tensor:
     """Image minus its mean over about 32 mm; same shape."""
     step = max(1, round(CONTRAST_MM / spacing_mm))
     blurred = F.avg_pool3d(x, 2 * step, step, padding=step // 2, count_include_pad=False)
@@ -53,7 +54,7 @@ def local_contrast(x: torch.Tensor, spacing_mm: float = MODEL_SPACING_MM) -> tor
 
 
 def features(
-    pair: torch.Tensor, guess: torch.Tensor, prior: torch.Tensor, spacing_mm: float = MODEL_SPACING_MM
+    pair: torch.Tensor, guess: torch.Tensor, prior: torch.Tensor, spacing_mm: float = SHIPPED_BOX.spacing_mm
 ) -> torch.Tensor:
     """(B, 8, X, Y, Z): scan, first guess, their local contrast, asymmetry, and the prior anatomy.
 
@@ -86,7 +87,7 @@ def read_atlas(
     atlas: torch.Tensor,
     to_atlas: torch.Tensor,
     shape: Sequence[int],
-    spacing_mm: float = MODEL_SPACING_MM,
+    spacing_mm: float = SHIPPED_BOX.spacing_mm,
 ) -> torch.Tensor:
     """Atlas (C, X', Y', Z') of 2 mm voxels read at every voxel of a box, (B, C, *shape); 0 outside of it.
 
@@ -101,8 +102,8 @@ def read_atlas(
     atlas_size = torch.tensor(atlas.shape[1:], dtype=torch.float32, device=atlas.device)
     # affine_grid's coordinates: (z, y, x), −1 and 1 at the faces of the box
     m = to_atlas.to(atlas).clone()
-    m[:, :3, :3] *= size * (spacing_mm / ATLAS_SPACING_MM) / atlas_size[:, None]
-    m[:, :3, 3] *= 2 / (ATLAS_SPACING_MM * atlas_size)
+    m[:, :3, :3] *= size * (spacing_mm / ATLAS_BOX.spacing_mm) / atlas_size[:, None]
+    m[:, :3, 3] *= 2 / (ATLAS_BOX.spacing_mm * atlas_size)
     theta = m[:, :3].flip(1)
     theta = torch.cat([theta[:, :, :3].flip(2), theta[:, :, 3:]], dim=2)
     grid = F.affine_grid(theta, [len(m), 1, *shape], align_corners=False)
@@ -137,17 +138,17 @@ class Una(nn.Module):
         widths: Sequence[int] = (32, 64, 128, 192),
         average: torch.Tensor | None = None,
         atlas: torch.Tensor | None = None,
-        spacing_mm: float = MODEL_SPACING_MM,
+        spacing_mm: float = SHIPPED_BOX.spacing_mm,
         plain: bool = False,
     ) -> None:
         super().__init__()
         self.widths, self.spacing_mm = tuple(widths), spacing_mm
         kind, quarter = (UNet, 2) if plain else (CompactUNet, 1)  # the level of a quarter of the resolution
         self.net = kind(CHANNELS, 5, KNOTS + 2, widths, coarse_level=min(quarter, len(self.widths) - 2))
-        average = torch.ones(2, *AVERAGE_SHAPE) if average is None else average
-        self.register_buffer("average", F.interpolate(average[None], AVERAGE_SHAPE, mode="trilinear"))
+        average = torch.ones(2, *AVERAGE_BOX.shape) if average is None else average
+        self.register_buffer("average", F.interpolate(average[None], AVERAGE_BOX.shape, mode="trilinear"))
         self.register_buffer(
-            "atlas", torch.ones(1, 2, *ATLAS_SHAPE) if atlas is None else atlas[None].clone()
+            "atlas", torch.ones(1, 2, *ATLAS_BOX.shape) if atlas is None else atlas[None].clone()
         )
         self._start_at_the_guess()
 
@@ -181,7 +182,7 @@ class Una(nn.Module):
         return torch.where(known.view(-1, 1, 1, 1, 1), aligned, average)
 
     def _average_in(self, shape: Sequence[int]) -> torch.Tensor:
-        whole = [round(n * AVERAGE_SPACING_MM / self.spacing_mm) for n in AVERAGE_SHAPE]
+        whole = AVERAGE_BOX.at_spacing(self.spacing_mm).shape
         average = F.interpolate(self.average, size=whole, mode="trilinear")
         more = [n - w for n, w in zip(shape, whole, strict=True)]  # a box of another extent: cut, or 0 around
         return F.pad(average, [p for m in reversed(more) for p in (m // 2, m - m // 2)])

@@ -1,6 +1,5 @@
 """UNA as a predictor: a first look, the pose that it tells, and again with the atlas in that pose."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +9,15 @@ from scipy import ndimage
 
 from ....files import sha256
 from ....learn.devices import native_bfloat16
-from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
-from ....space.grid import apply_affine, box_around
+from ....space.box import Box
+from ....space.grid import apply_affine
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
-from ....types import Affine, FloatArray, Mask, Shape
+from ....types import Affine, FloatArray, Mask
 from ....weights.file import WeightsError, load_weights
 from ...common.anatomy import Maps
 from ...common.memory_plan import MemoryPlan
-from .model import ATLAS_SPACING_MM, CHANNELS, Una
+from .model import ATLAS_BOX, CHANNELS, SHIPPED_BOX, Una
 
 POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
 POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples are tuned to it
@@ -72,13 +71,15 @@ class UnaPredictor:
             )
         try:
             # weights from before boxes differed do not say theirs
-            self.shape = box_shape(description.get("shape", MODEL_SHAPE))
-            self.spacing_mm = float(description.get("spacing_mm", MODEL_SPACING_MM))
+            self.box = Box(
+                description.get("shape", SHIPPED_BOX.shape),
+                description.get("spacing_mm", SHIPPED_BOX.spacing_mm),
+            )
             self.mirror = bool(description.get("mirror", True))
             plain = bool(description.get("plain", False))
-            self.net = Una(description["widths"], spacing_mm=self.spacing_mm, plain=plain)
+            self.net = Una(description["widths"], spacing_mm=self.box.spacing_mm, plain=plain)
             self.net.load_state_dict(state)
-            require_box(self.shape, self.spacing_mm, self.net.net.multiple)
+            self.box.require_multiple(self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"{weights.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
@@ -86,7 +87,7 @@ class UnaPredictor:
             ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
-        self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.shape), device, autocast=True, room=room)
+        self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.box.shape), device, autocast=True, room=room)
 
     @property
     def device(self) -> str:
@@ -136,17 +137,16 @@ class UnaPredictor:
         """
         t1w, _, share, _ = maps
         seen = np.ones(scan.shape, bool) if covered is None else covered
-        box = box_around((0, 0, 0), self.shape, self.spacing_mm)
-        if self.spacing_mm != POSE_SPACING_MM:
-            size = [round(n * self.spacing_mm / POSE_SPACING_MM) for n in self.shape]
-            there = box_around((0, 0, 0), box_shape(size), POSE_SPACING_MM)
+        box = self.box.grid()
+        if self.box.spacing_mm != POSE_SPACING_MM:
+            there = self.box.at_spacing(POSE_SPACING_MM).grid()
             t1w, share, scan = (resample(x, box, there) for x in (t1w, share, scan))
             seen, box = resample(seen, box, there) > 0.5, there
         brain = (share > 0.5) & seen
         if brain.sum() * POSE_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
             return None
         mean, reach = self.net.atlas[0].cpu().numpy()
-        atlas = box_around((0, 0, 0), mean.shape, ATLAS_SPACING_MM)
+        atlas = ATLAS_BOX.grid()
         template = mean * (reach > 0.5)
         try:
             found = register_affine(
@@ -173,20 +173,6 @@ class UnaPredictor:
             return torch.stack([t[0, 0].float() for t in told]).cpu()
 
         return self.memory_plan(run)
-
-
-def box_shape(size: Sequence[int]) -> Shape:
-    """Three numbers of voxels; ValueError if it is not that."""
-    x, y, z = (int(n) for n in size)
-    return x, y, z
-
-
-def require_box(shape: Shape, spacing_mm: float, multiple: int) -> None:
-    """Raise `ValueError` if a box is none that a network can look at."""
-    if not 0 < spacing_mm < np.inf:
-        raise ValueError(f"voxels of {spacing_mm} mm")
-    if any(n <= 0 or n % multiple for n in shape):
-        raise ValueError(f"a box of {shape} voxels, expected multiples of {multiple}")
 
 
 def like_a_brain(pose: Affine) -> bool:

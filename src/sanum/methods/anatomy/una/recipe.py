@@ -47,14 +47,13 @@ import torch
 from torch import nn
 
 from ....learn.schedule import LoopConfig
-from ....scan.conform import MODEL_SHAPE, MODEL_SPACING_MM
 from ....synth.anatomy import Anatomy
 from ....synth.average import atlas, average_anatomy
 from ....synth.sampling import SamplingConfig
 from ...common import budget
 from ...common.recipe import Batch, Recipe
 from .loss import Weights, objective
-from .model import Una
+from .model import SHIPPED_BOX, Una
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class UnaRecipe(Recipe):
     def describe(self) -> dict[str, Any]:
         """As of any recipe, but `shape` is that of the box to predict in, which holds a whole head."""
         multiple = 2 ** len(self.widths)
-        head = (math.ceil(n * MODEL_SPACING_MM / self.spacing_mm / multiple) * multiple for n in MODEL_SHAPE)
+        head = (math.ceil(mm / self.spacing_mm / multiple) * multiple for mm in SHIPPED_BOX.size_mm)
         return {
             **super().describe(),
             "shape": tuple(max(pair) for pair in zip(self.shape, head, strict=True)),
