@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from sanum.learn.loop import Progress
 from sanum.learn.overrides import override
+from sanum.learn.pace import TrainingProgress
 from sanum.methods.common.training import train
 from sanum.methods.registry import recipes
 
@@ -25,7 +25,7 @@ MOST_WAITING = 0.05
 
 def measure(recipe, data: Path, folder: Path, device: str, skip: int) -> str:
     """One row: samples a second, seconds a step, share of waiting, peak memory of the device."""
-    steps: list[tuple[float, Progress]] = []
+    steps: list[tuple[float, TrainingProgress]] = []
     train(
         recipe, data, folder, device=device,
         on_step=lambda now: steps.append((time.monotonic(), now)),

@@ -20,7 +20,9 @@ from lightning_fabric import Fabric  # noqa: F401
 from torch import nn
 
 from sanum.learn.devices import open_devices, share, share_size
-from sanum.learn.loop import LoopConfig, fit
+from sanum.learn.loop import Run, fit
+from sanum.learn.schedule import LoopConfig
+from sanum.learn.turns import Turn
 from sanum.nets.compact_unet import CompactUNet
 
 SHARED = LoopConfig(steps=6, warmup=2, save_every=100)
@@ -44,6 +46,27 @@ class Net(nn.Module):
         return fine + nn.functional.interpolate(coarse, size=fine.shape[2:])
 
 
+class Gan(nn.Module):
+    """Two tiny networks, each with an optimizer of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator, self.critic = nn.Conv3d(1, 1, 3, padding=1), nn.Conv3d(1, 1, 3)
+
+    def critic_loss(self, batch):
+        fake = self.critic(self.generator(batch["x"]).detach())
+        return (self.critic(batch["y"]) - 1).square().mean() + fake.square().mean(), {}
+
+    def generator_loss(self, batch):
+        return (self.critic(self.generator(batch["x"])) - 1).square().mean(), {}
+
+
+GAN = [
+    Turn(Gan.critic_loss, "critic", modules=("critic",), repeats=2),
+    Turn(Gan.generator_loss, "generator", modules=("generator",)),
+]
+
+
 def item(n):
     x = torch.randn(1, 8, 8, 8, generator=torch.Generator().manual_seed(n))
     return {"x": x, "y": x.roll(1, 1) + 0.5}
@@ -54,7 +77,7 @@ def loss(net, batch):
     return error.mean(), {"last": error[-1].detach()}
 
 
-def train(folder, config, heavy=0, resume=False):
+def train(folder, config, heavy=0, resume=False, gan=False):
     torch.set_num_threads(1)
     fabric = open_devices("cpu", precision="32")
     fabric.launch()
@@ -73,7 +96,8 @@ def train(folder, config, heavy=0, resume=False):
                 yield {k: torch.stack([i[k] for i in items]) for k in items[0]}
             step += 1
 
-    return fit(fabric, Net(heavy), loss, batches, config, folder, resume=resume)
+    net, turns = (Gan(), GAN) if gan else (Net(heavy), [Turn(loss)])
+    return fit(fabric, net, turns, batches, config, Run(folder, resume=resume))
 
 
 def as_torchrun_would(rank, world, port, folder, config):
@@ -82,12 +106,12 @@ def as_torchrun_would(rank, world, port, folder, config):
         "RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "WORLD_SIZE": str(world),
         "LOCAL_WORLD_SIZE": str(world), "GROUP_WORLD_SIZE": "1", "GLOO_SOCKET_IFNAME": "lo",
     }  # fmt: skip
-    average = train(folder, config)
+    average = train(folder, config, gan=folder.name.startswith("gan"))
     torch.save(average, folder / f"average-{rank}.pt")
 
 
 def shared(folder):
-    """The same training by one process, by two, and in two parts by one."""
+    """The same training by one process, by two, and in two parts by one; a GAN by one and by two."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -98,11 +122,16 @@ def shared(folder):
             (0, 1, port, folder / "parts", replace(SHARED, accumulate=2)),
             (0, 2, port, folder / "two", SHARED),
             (1, 2, port, folder / "two", SHARED),
+            (0, 1, port, folder / "gan-one", SHARED),
+            (0, 2, port, folder / "gan-two", SHARED),
+            (1, 2, port, folder / "gan-two", SHARED),
         )
     ]
     begin_and_wait(runs[:1])
     begin_and_wait(runs[1:2])
-    begin_and_wait(runs[2:])
+    begin_and_wait(runs[2:4])
+    begin_and_wait(runs[4:5])
+    begin_and_wait(runs[5:])
 
 
 def begin_and_wait(processes):

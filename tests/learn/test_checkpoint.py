@@ -8,16 +8,34 @@ RECIPE = {"widths": (8, 16), "workers": 1, "loop.steps": 10, "sampling.real": 0.
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    save_checkpoint(tmp_path / "checkpoint.pt", {"step": 3, "recipe": RECIPE})
+    save_checkpoint(tmp_path / "checkpoint.pt", {"format": 2, "step": 3, "recipe": RECIPE})
     return tmp_path / "checkpoint.pt"
 
 
 def test_the_same_recipe_goes_on(checkpoint):
-    assert load_checkpoint(checkpoint, RECIPE) == {"step": 3, "recipe": RECIPE}
+    assert load_checkpoint(checkpoint, RECIPE) == {"format": 2, "step": 3, "recipe": RECIPE}
 
 
 def test_what_may_change_under_way(checkpoint):
     assert load_checkpoint(checkpoint, RECIPE | {"workers": 4, "loop.steps": 20})["step"] == 3
+
+
+@pytest.mark.parametrize("key", ["loop.learning_rate", "critic.clip"])
+def test_any_optimizer_may_be_calmed(tmp_path, key):
+    save_checkpoint(tmp_path / "checkpoint.pt", {"format": 2, "step": 3, "recipe": {key: 1.0}})
+    assert load_checkpoint(tmp_path / "checkpoint.pt", {key: 0.5})["step"] == 3
+
+
+def test_a_checkpoint_of_before_turns_had_names(tmp_path):
+    """Keys that are called otherwise now, and keys that were not there."""
+    old = {"step": 3, "optimizer": {"state": {}}, "recent": [[1.0, 2.0]], "recipe": {"mix.real": 0.5}}
+    save_checkpoint(tmp_path / "checkpoint.pt", old)
+    today = {"sampling.real": 0.5, "loop.optimizer": "adamw"}
+    how = {"renamed": {"mix.real": "sampling.real"}, "assumed": {"loop.optimizer": "adamw"}}
+    state = load_checkpoint(tmp_path / "checkpoint.pt", today, **how)
+    assert state["turns"] == {"main": {"optimizer": {"state": {}}, "step": {}, "recent": [[1.0, 2.0]]}}
+    with pytest.raises(ValueError, match=r"loop\.optimizer was adamw and is now adam;"):
+        load_checkpoint(tmp_path / "checkpoint.pt", {**today, "loop.optimizer": "adam"}, **how)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from sanum.learn.devices import open_devices
-from sanum.learn.loop import LoopConfig, TrainingStopped, fit
+from sanum.learn.loop import Callbacks, Run, TrainingStopped, fit
+from sanum.learn.schedule import LoopConfig
+from sanum.learn.turns import Turn
 
 CONFIG = LoopConfig(steps=12, learning_rate=1e-2, warmup=3, save_every=4)
 
@@ -32,10 +34,13 @@ def loss(net, batch):
     return value, {"n": batch["n"].float()}
 
 
-def train(net, folder, config=CONFIG, *, precision="32", batches=stream, by=loss, **options):
+def train(
+    net, folder, config=CONFIG, *, precision="32", batches=stream, by=loss, on_step=None, draw=None, **run
+):
     fabric = open_devices("cpu", precision=precision)
     fabric.launch()
-    return fit(fabric, net, by, batches, config, folder, **options)
+    turns = [Turn(by)] if callable(by) else by
+    return fit(fabric, net, turns, batches, config, Run(folder, **run), Callbacks(on_step, draw))
 
 
 def same(a, b):
@@ -71,19 +76,20 @@ def test_it_learns(tmp_path):
 
 
 @pytest.mark.parametrize(("bad", "told"), [(float("nan"), "loss is nan"), (1e9, "more than 100 times")])
-def test_a_step_gone_wrong_is_not_taken(tmp_path, bad, told):
+@pytest.mark.parametrize("norm", [nn.LayerNorm, nn.BatchNorm1d])  # whose buffers the forward pass changes
+def test_a_step_gone_wrong_is_not_taken(tmp_path, bad, told, norm):
     def break_at_25(net, batch):
         value, terms = loss(net, batch)
         return (value * bad if batch["n"] == 25 else value), terms
 
     config = replace(CONFIG, steps=30, save_every=100)
     with pytest.raises(TrainingStopped, match=f"step 26 went wrong: .*{told}.* saved in .*checkpoint.pt"):
-        train(model(nn.LayerNorm), tmp_path / "broken", config, by=break_at_25)
+        train(model(norm), tmp_path / "broken", config, by=break_at_25)
     assert torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["step"] == 25
     assert len(read_log(tmp_path / "broken")) == 25
     # nothing but the bad step is lost
-    resumed = train(model(nn.LayerNorm), tmp_path / "broken", config, resume=True)
-    assert same(resumed, train(model(nn.LayerNorm), tmp_path / "whole", config))
+    resumed = train(model(norm), tmp_path / "broken", config, resume=True)
+    assert same(resumed, train(model(norm), tmp_path / "whole", config))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -50,6 +50,23 @@ def test_a_batch_that_is_shared_out_teaches_the_same(folder, other):
         torch.testing.assert_close(second[name], value, rtol=1e-4, atol=2e-6, msg=name)
 
 
+def test_a_gan_that_is_shared_out_learns_the_same(folder):
+    """Each of two optimizers shares the gradients of its own weights alone."""
+    one, two = log_of(folder / "gan-one"), log_of(folder / "gan-two")
+    assert len(one) == len(two) == 6
+    for a, b in zip(one, two, strict=True):
+        for turn in ("critic", "generator"):
+            for name in ("loss", "gradient_norm"):
+                assert float(a[f"{turn} {name}"]) == pytest.approx(float(b[f"{turn} {name}"]), rel=2e-5)
+    first, second, other = (
+        torch.load(folder / f / f"average-{rank}.pt")
+        for f, rank in (("gan-one", 0), ("gan-two", 0), ("gan-two", 1))
+    )
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=1e-4, atol=2e-6, msg=name)
+        assert torch.equal(second[name], other[name])
+
+
 def test_two_processes_end_with_the_same_weights(folder):
     first, second = (torch.load(folder / "two" / f"average-{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)

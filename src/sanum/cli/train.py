@@ -13,7 +13,7 @@ from .messages import complain
 from .threads import use_threads
 
 if TYPE_CHECKING:
-    from ..learn.loop import Progress as Now
+    from ..learn.pace import TrainingProgress
 
 EXAMPLE = (
     "Example:  sanum train una-compact --data ../shared/data -o runs/una-compact "
@@ -115,7 +115,7 @@ class _Shown:
         self.bar.update(self.task, completed=done, total=total)
         self._line(f"prepared {done} of {total} anatomies")
 
-    def stepped(self, now: "Now") -> None:
+    def stepped(self, now: "TrainingProgress") -> None:
         loss, speed = now.values["loss"], now.samples_per_second
         text = f"loss {loss:.3f}, {speed:.2f} samples/s, {now.waiting:.0%} waiting for data"
         self.bar.update(self.task, description=text, completed=now.step, total=now.steps)

@@ -9,15 +9,24 @@ import torch
 
 from ..files import whole_file
 
-# what may change under way: how it is computed, how long it goes on, how it is calmed after a bad step
-FREE = (
-    "workers", "compile", "loop.accumulate", "loop.save_every", "loop.sheet_every",
-    "loop.steps", "loop.learning_rate", "loop.clip",
-)  # fmt: skip
+FORMAT = 2  # of the state: one entry for each turn. 1, without a number: one optimizer
+# what may change under way: how it is computed and how long it goes on …
+FREE = ("workers", "compile", "loop.accumulate", "loop.save_every", "loop.sheet_every", "loop.steps")
+FREE_OF_ANY_OPTIMIZER = ("learning_rate", "clip")  # … and how it is calmed after a bad step
+MISSING = "missing"
+_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def checkpoint_in(folder: Path, *, resume: bool) -> Path:
-    """Where the checkpoint of `folder` is; raises FileExistsError or FileNotFoundError as `fit` does."""
+    """Where the checkpoint of `folder` is; raises FileExistsError or FileNotFoundError as `fit` does.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    resume : bool
+        Whether there has to be one, or must not be one.
+    """
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise FileExistsError(f"{checkpoint} exists: pass --resume to go on, or choose another folder")
@@ -27,13 +36,38 @@ def checkpoint_in(folder: Path, *, resume: bool) -> Path:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` in place of what was there."""
+    """Write `state` in place of what was there.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file; it is whole at any moment.
+    state : dict
+        Plain values and tensors.
+    """
     with whole_file(path) as partial:
         torch.save(state, partial)
 
 
-def load_checkpoint(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """State of a run of `recipe`, a flat table of plain values; unpickles nothing but such and tensors.
+def load_checkpoint(
+    path: Path,
+    recipe: Mapping[str, Any],
+    *,
+    assumed: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """State of a run of `recipe`; unpickles nothing but plain values and tensors.
+
+    Parameters
+    ----------
+    path : Path
+        Of the checkpoint, of this format or an older one.
+    recipe : mapping
+        A flat table of plain values.
+    assumed : mapping, optional
+        Values of keys that the recipes of older checkpoints do not have.
+    renamed : mapping, optional
+        Key of today by the key that older checkpoints have.
 
     Raises
     ------
@@ -41,14 +75,14 @@ def load_checkpoint(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
         Damaged, or of another recipe: the difference is named.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = state["recipe"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError) as error:
+        state = _of_today(torch.load(path, map_location="cpu", weights_only=True))
+        theirs = {**(assumed or {}), **{(renamed or {}).get(k, k): v for k, v in state["recipe"].items()}}
+    except _DAMAGE as error:
         raise ValueError(f"{path} is damaged; remove it and start again without --resume") from error
     changed = [
-        f"{key} was {told(theirs, key)} and is now {told(recipe, key)}"
+        f"{key} was {as_setting(theirs, key)} and is now {as_setting(recipe, key)}"
         for key in [*theirs, *(k for k in recipe if k not in theirs)]
-        if key not in FREE and told(theirs, key) != told(recipe, key)
+        if not _free(key) and as_setting(theirs, key) != as_setting(recipe, key)
     ]
     if changed:
         raise ValueError(
@@ -57,14 +91,42 @@ def load_checkpoint(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
     return state
 
 
-def told(recipe: Mapping[str, Any], key: str) -> str:
-    """A value of a recipe as `--set` takes it."""
-    value = recipe.get(key, "missing")
+def _of_today(state: dict[str, Any]) -> dict[str, Any]:
+    """A state of format 1 as one of format 2, whose one turn is called main."""
+    if "format" in state:
+        return state
+    turn = {"optimizer": state["optimizer"], "step": {}, "recent": state["recent"]}
+    return {**state, "format": FORMAT, "turns": {"main": turn}}
+
+
+def _free(key: str) -> bool:
+    return key in FREE or key.rpartition(".")[2] in FREE_OF_ANY_OPTIMIZER
+
+
+def as_setting(recipe: Mapping[str, Any], key: str) -> str:
+    """A value of a recipe as `--set` takes it.
+
+    Parameters
+    ----------
+    recipe : mapping
+        A flat table of plain values.
+    key : str
+        One that may be missing.
+    """
+    value = recipe.get(key, MISSING)
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def misfit(theirs: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> str | None:
-    """The first difference between two networks' weights, in words; None if they fit."""
+    """The first difference between two networks' weights, in words; None if they fit.
+
+    Parameters
+    ----------
+    theirs : mapping of tensor
+        Weights by name, as a file has them.
+    own : mapping of tensor
+        Those of the network.
+    """
     for name in [*own, *theirs]:
         if name not in theirs:
             return f"{name} is missing in it"
@@ -80,6 +142,12 @@ def _by(x: torch.Tensor) -> str:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what a run that was killed while saving has left in `folder`."""
+    """Remove what a run that was killed while saving has left.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    """
     for partial in (*folder.glob(".*.tmp"), *folder.glob("sheets/.*.tmp")):
         partial.unlink()

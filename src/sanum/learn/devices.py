@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -44,7 +44,7 @@ def open_devices(device: str = "cpu", count: int | None = None, precision: Preci
         import tensorboard  # noqa: F401
         from lightning_fabric import Fabric
         from lightning_fabric.plugins import MixedPrecision
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(MISSING) from error
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -72,7 +72,7 @@ def open_devices(device: str = "cpu", count: int | None = None, precision: Preci
     class AsGiven(MixedPrecision):
         """Autocast alone: inputs stay float32, for 16 bits would move a pose by parts of a voxel."""
 
-        def convert_input(self, data):
+        def convert_input(self, data: Any) -> Any:
             return data
 
     return Fabric(
@@ -94,7 +94,7 @@ def first_process() -> bool:
 def native_bfloat16(device: str) -> bool:
     """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs); emulated ones are slow."""
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

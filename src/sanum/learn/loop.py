@@ -1,13 +1,16 @@
-"""One straight training loop on any number of devices: AdamW, EMA, checkpoints that survive a kill."""
+"""One straight training loop on any number of devices, for one optimizer or several in turns.
 
-import signal
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+    batches → each turn: gradient, checked, then its optimizer's step → running mean (EMA) → log, checkpoint
+
+A run that is stopped, or killed at any moment, goes on where its last checkpoint was.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,35 +18,79 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from .checkpoint import checkpoint_in, load_checkpoint, misfit, remove_partials, save_checkpoint
+from .average import Average
+from .checkpoint import FORMAT, checkpoint_in, load_checkpoint, misfit, remove_partials, save_checkpoint
+from .interruption import Interruption
 from .logs import Logs
-from .schedule import LoopConfig, rate_at
-from .watch import Watch
+from .pace import Pace, TrainingProgress
+from .schedule import LoopConfig
+from .snapshot import Snapshot
+from .step import Batch
+from .turns import RunningTurn, Turn, batches_per_step, set_up
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Batch = dict[str, torch.Tensor]
-Loss = Callable[[nn.Module, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+Batches = Callable[[int], Generator[Batch, None, None]]
 Draw = Callable[[nn.Module], npt.NDArray[np.uint8]]
-PACE_STEPS = 50  # that speed is told of
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a caller may show after a step; speed and `waiting`, a share of time, are of the last 50."""
+class Run:
+    """Where a run leaves its files, and how it goes on.
 
-    step: int
-    steps: int
-    values: dict[str, float]
-    seconds_per_step: float
-    samples_per_second: float
-    waiting: float
+    Parameters
+    ----------
+    folder : Path
+        Gets `checkpoint.pt`, `log.csv`, `tensorboard/` and `sheets/`, from the first process.
+    recipe : mapping
+        Plain values by name; a run is resumed only by the same.
+    assumed : mapping
+        What `recipe` of a checkpoint made before a key was there had in its place.
+    renamed : mapping
+        Key of today by the key that older checkpoints have.
+    batch_size : int
+        Samples of a batch, over all processes; for the speed alone.
+    compiled : bool
+        Run the network through torch.compile.
+    resume : bool
+        Go on from the checkpoint; without it, an existing checkpoint is an error.
+    stop_after : int, optional
+        Save and stop after this many steps of this call.
+    """
 
-    @property
-    def seconds_left(self) -> float:
-        """Estimate of the time left."""
-        return (self.steps - self.step) * self.seconds_per_step
+    folder: Path
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    assumed: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int = 1
+    compiled: bool = False
+    resume: bool = False
+    stop_after: int | None = None
+
+    def load(self) -> dict[str, Any]:
+        """State of the checkpoint, or that of a new run; raises as `fit` does."""
+        checkpoint = checkpoint_in(self.folder, resume=self.resume)
+        if not self.resume:
+            return {"step": 0, "logs": {}}
+        return load_checkpoint(checkpoint, self.recipe, assumed=self.assumed, renamed=self.renamed)
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the first process calls.
+
+    Parameters
+    ----------
+    on_step : function, optional
+        After each step.
+    draw : function, optional
+        Makes the sheet of validation images, (height, width, 3) uint8, from the network, which then has the
+        averaged weights.
+    """
+
+    on_step: Callable[[TrainingProgress], None] | None = None
+    draw: Draw | None = None
 
 
 class TrainingStopped(RuntimeError):
@@ -53,220 +100,183 @@ class TrainingStopped(RuntimeError):
 def fit(
     fabric: "Fabric",
     model: nn.Module,
-    loss: Loss,
-    batches: Callable[[int], Generator[Batch, None, None]],
+    turns: Sequence[Turn],
+    batches: Batches,
     config: LoopConfig,
-    folder: Path,
-    *,
-    batch_size: int = 1,
-    recipe: Mapping[str, Any] | None = None,
-    compiled: bool = False,
-    resume: bool = False,
-    on_step: Callable[[Progress], None] | None = None,
-    draw: Draw | None = None,
-    stop_after: int | None = None,
+    run: Run,
+    callbacks: Callbacks | None = None,
 ) -> dict[str, torch.Tensor]:
     """Train `model`; returns the averaged (EMA) weights. Every process of a launched `fabric` calls it.
 
     Parameters
     ----------
-    loss : function
-        Mean over the samples of a batch, and what it consists of, detached.
+    fabric : Fabric
+        Launched; see `learn.devices`.
+    model : Module
+        Trained in place.
+    turns : sequence of Turn
+        In each step every turn moves its weights, in the order given. Most networks have one: `[Turn(loss)]`.
     batches : function
-        Micro-batches of this process from step n on, `config.accumulate` a step, without end: a resumed run
-        goes on where it stopped.
-    folder : Path
-        Gets `checkpoint.pt`, `log.csv`, `tensorboard/` and `sheets/`, from the first process.
-    batch_size : int
-        Samples of a step, over all processes; told as speed.
-    recipe : dict, optional
-        Plain values by name; a run is resumed only by the same.
-    compiled : bool
-        Run the network through torch.compile.
-    resume : bool
-        Go on from the checkpoint; without it, an existing checkpoint is an error.
-    draw : function, optional
-        Makes the sheet of validation images from the network, which then has the averaged weights.
-    stop_after : int, optional
-        Save and stop after this many steps of this call.
+        Micro-batches of this process from batch n on, `config.accumulate` a batch, without end: a resumed run
+        goes on where it stopped. A step takes one batch, or as many as the turn with the most repeats.
+    config : LoopConfig
+        How long and how fast.
+    run : Run
+        Folder, recipe, resume.
+    callbacks : Callbacks, optional
+        Progress and pictures.
 
     Raises
     ------
     TrainingStopped
         On SIGTERM or SIGINT, `stop_after`, or a step gone wrong (`watch`), which is not taken: the state is
-        that before it, but for what a forward pass itself changes (batch norm, which no method here has).
+        that before it, buffers such as those of batch norm included.
     FileExistsError, FileNotFoundError
         When `resume` does not fit what is in the folder.
     ValueError
-        The checkpoint is damaged, of another recipe or of another network.
+        The checkpoint is damaged, of another recipe, of other turns or of another network.
     """
-    checkpoint, first = checkpoint_in(folder, resume=resume), fabric.is_global_zero
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
-    )
-    new: dict[str, Any] = {"step": 0, "recent": (), "logs": {}}
-    state = load_checkpoint(checkpoint, recipe or {}) if resume else new
-    scaler = getattr(fabric.strategy.precision, "scaler", None)
-    start, watch = state["step"], Watch(state["recent"], scaled=scaler is not None)
-    if resume and (difference := misfit(state["model"], model.state_dict())):
-        raise ValueError(f"{checkpoint} is of another network: {difference}; choose another folder")
-    asked: Any = torch.compile(model) if compiled else model
-    objective, stepper = fabric.setup(_Objective(asked, loss), optimizer)
-    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    if resume:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        fabric.strategy.precision.load_state_dict(state["scaler"])
-        for name, value in state["average"].items():
-            average[name].copy_(value)
-    logs = None
-    if first:
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_partials(folder)
-        logs = Logs(folder, state["logs"])
-
-    def save(step: int) -> None:
-        if logs:
-            now = {
-                "step": step,
-                "model": model.state_dict(),
-                "average": average,
-                "optimizer": optimizer.state_dict(),
-                "scaler": fabric.strategy.precision.state_dict(),
-                "recent": list(watch.recent),
-                "logs": logs.marks(),
-                "recipe": dict(recipe or {}),
-            }
-            save_checkpoint(checkpoint, now)
-        fabric.barrier()
-
-    pace = _Pace()
+    state = run.load()
+    if run.resume and (difference := misfit(state["model"], model.state_dict())):
+        raise ValueError(
+            f"{run.folder / 'checkpoint.pt'} is of another network: {difference}; choose another folder"
+        )
+    loop = _Loop(fabric, model, turns, config, run)
+    if run.resume:
+        loop.load_state_dict(state)
+    if fabric.is_global_zero:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(run.folder)
+        loop.logs = Logs(run.folder, state["logs"])
+    start = state["step"]
     model.train()
     with (
-        _Interruption() as interrupted,
-        closing(batches(start)) as source,
-        closing(logs) if logs else nullcontext(),
+        Interruption() as interrupted,
+        closing(batches(start * loop.batches_per_step)) as source,
+        closing(loop.logs) if loop.logs else nullcontext(),
+        loop,
     ):
         for step in range(start, config.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = rate_at(step, config)
-            stepper.zero_grad(set_to_none=True)
-            parts = []
-            for part in range(config.accumulate):
-                batch = fabric.to_device(pace.wait_for(source))
-                with fabric.no_backward_sync(objective, enabled=part + 1 < config.accumulate):
-                    value, terms = objective(batch)
-                    fabric.backward(value / config.accumulate)
-                parts.append(torch.stack([value.detach(), *terms.values()]).float())
-            done = step + 1
-            stopping = interrupted.is_set() or (stop_after is not None and done - start >= stop_after)
-            told = torch.cat([torch.stack(parts).mean(0), parts[0].new_tensor([stopping])])
-            told = fabric.strategy.all_reduce(told, reduce_op="mean")
-            *means, stopping = told.tolist()  # all stop if one does
-            values = dict(zip(["loss", *terms], means, strict=True))
-            norm: Any = fabric.clip_gradients(
-                objective, stepper, max_norm=config.clip, error_if_nonfinite=False
-            )
-            norm = norm.item()
-            if trouble := watch.trouble(values["loss"], norm):
-                save(step)
-                raise TrainingStopped(
-                    f"step {done} went wrong: {trouble}; the state before it is saved in {checkpoint}, go on "
-                    "with --resume, with a lower loop.learning_rate or loop.clip if it goes wrong again"
-                )
-            stepper.step()
-            _average(average, model, min(config.ema, (1 + step) / (10 + step)))
-            pace.lap()
-            seconds = pace.seconds_per_step
-            now = Progress(done, config.steps, values, seconds, batch_size / seconds, pace.waiting)
-            if logs:
-                speed = {"samples_per_s": now.samples_per_second, "waiting": now.waiting}
-                logs.row(done, {**values, "rate": rate_at(step, config), "gradient_norm": norm, **speed})
-            if on_step and first:
-                on_step(now)
-            if done % config.save_every == 0 or done == config.steps or stopping:
-                save(done)
-            due = config.sheet_every and (done % config.sheet_every == 0 or done == config.steps)
-            if logs and draw and due:
-                with fabric.autocast():
-                    logs.sheet(done, _drawn(draw, model, average))
-            if stopping and done < config.steps:
-                raise TrainingStopped(f"stopped after step {done} of {config.steps}; go on with --resume")
-    return average
+            due = run.stop_after is not None and step + 1 - start >= run.stop_after
+            values, stopping = loop.take(step, source, partial(_either, due, interrupted))
+            loop.report(step + 1, values, callbacks or Callbacks(), last=stopping)
+            if stopping and step + 1 < config.steps:
+                raise TrainingStopped(f"stopped after step {step + 1} of {config.steps}; go on with --resume")
+    return loop.average.state
 
 
-class _Objective(nn.Module):
-    """Network and loss as one module: its gradients are shared once, however often the network is asked."""
-
-    def __init__(self, model: nn.Module, loss: Loss) -> None:
-        super().__init__()
-        self.model, self.loss = model, loss
-
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        return self.loss(self.model, batch)
+def _either(due: bool, interrupted: Event) -> bool:
+    return due or interrupted.is_set()
 
 
-@torch.no_grad()
-def _average(average: dict[str, torch.Tensor], model: nn.Module, decay: float) -> None:
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
+class _Loop:
+    """A training under way; as a context, it lets all weights have gradients again at its end."""
 
+    def __init__(
+        self, fabric: "Fabric", model: nn.Module, turns: Sequence[Turn], config: LoopConfig, run: Run
+    ) -> None:
+        self.fabric, self.model, self.config, self.run = fabric, model, config, run
+        called: Any = torch.compile(model) if run.compiled else model
+        self.turns = set_up(turns, fabric, model, called, config)
+        self.batches_per_step = batches_per_step(turns)
+        self.average = Average(model)
+        several = sum(turn.repeats for turn in turns) > 1
+        self.before = Snapshot(fabric, model, self.turns, whole=several)
+        self.pace = Pace()
+        self.logs: Logs | None = None
+        self._rates: dict[str, float] = {}
 
-@torch.no_grad()
-def _drawn(draw: Draw, model: nn.Module, average: dict[str, torch.Tensor]) -> npt.NDArray[np.uint8]:
-    """Draw with the averaged weights; the model's own come back to the last bit."""
-    own = {k: v.clone() for k, v in model.state_dict().items()}
-    model.load_state_dict(average)
-    model.eval()
-    try:
-        return draw(model)
-    finally:
-        model.load_state_dict(own)
-        model.train()
-
-
-@dataclass
-class _Pace:
-    """How long the last steps took, and how much of that was waiting for data."""
-
-    laps: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=PACE_STEPS))
-    began: float = field(default_factory=time.monotonic)
-    waited: float = 0.0
-
-    def wait_for(self, source: Iterator[Batch]) -> Batch:
-        began = time.monotonic()
-        batch = next(source)
-        self.waited += time.monotonic() - began
-        return batch
-
-    def lap(self) -> None:
-        now = time.monotonic()
-        self.laps.append((now - self.began, self.waited))
-        self.began, self.waited = now, 0.0
-
-    @property
-    def seconds_per_step(self) -> float:
-        return sum(s for s, _ in self.laps) / len(self.laps)
-
-    @property
-    def waiting(self) -> float:
-        return sum(w for _, w in self.laps) / sum(s for s, _ in self.laps)
-
-
-class _Interruption:
-    """SIGINT and SIGTERM set a flag while the loop runs (main thread only)."""
-
-    def __enter__(self) -> threading.Event:
-        self.flag = threading.Event()
-        self.before = {}
-        if threading.current_thread() is threading.main_thread():
-            for s in (signal.SIGINT, signal.SIGTERM):
-                self.before[s] = signal.signal(s, lambda *_: self.flag.set())
-        return self.flag
+    def __enter__(self) -> "_Loop":
+        return self
 
     def __exit__(self, *_: object) -> None:
-        for s, handler in self.before.items():
-            signal.signal(s, handler)
+        for turn in self.turns:
+            turn.unfreeze()
+
+    def take(
+        self, step: int, source: Iterator[Batch], stop: Callable[[], bool]
+    ) -> tuple[dict[str, float], bool]:
+        """Make one step; returns what to log, and whether any process has to stop."""
+        self.before.take()
+        values: dict[str, float] = {}
+        rates: dict[str, float] = {}
+        stopping = False
+        for batch in range(self.batches_per_step):
+            parts: Any = self.pace.timed(source, self.config.accumulate)
+            taking = [t for t in self.turns if batch >= self.batches_per_step - t.turn.repeats]
+            if len(taking) > 1:
+                parts = list(parts)
+            for turn in taking:
+                losses, norm, stopping = self._update(step, turn, parts, stop)
+                values |= losses
+                rates |= {f"{turn.prefix}rate": turn.rate(step), f"{turn.prefix}gradient_norm": norm}
+        self.average.update(self.model, min(self.config.ema, (1 + step) / (10 + step)))
+        self.pace.lap()
+        self._rates = rates
+        return values, stopping
+
+    def _update(
+        self, step: int, turn: RunningTurn, parts: Any, stop: Callable[[], bool]
+    ) -> tuple[dict[str, float], float, bool]:
+        terms, norm = turn.gradient(step, parts)
+        own = torch.stack(list(terms.values()))
+        means = self.fabric.strategy.all_reduce(torch.cat([own, own.new_tensor([stop()])]), reduce_op="mean")
+        *losses, stopping = means.tolist()  # all stop if one does
+        if trouble := turn.trouble(losses[0], norm):
+            self.before.restore()
+            self.save(step)
+            raise TrainingStopped(
+                f"step {step + 1} went wrong: {trouble}; the state before it is saved in "
+                f"{self.run.folder / 'checkpoint.pt'}, go on with --resume, with a lower loop.learning_rate "
+                "or loop.clip if it goes wrong again"
+            )
+        turn.turn.step.update(turn.work)
+        names = [turn.prefix + name for name in terms]
+        return dict(zip(names, losses, strict=True)), norm, bool(stopping)
+
+    def report(self, done: int, values: dict[str, float], callbacks: Callbacks, *, last: bool) -> None:
+        """Log step number `done`, counted from 1; save and draw when it is time."""
+        config, seconds = self.config, self.pace.seconds_per_step
+        speed = self.run.batch_size * self.batches_per_step / seconds
+        now = TrainingProgress(done, config.steps, values, seconds, speed, self.pace.waiting)
+        if self.logs:
+            speeds = {"samples_per_s": now.samples_per_second, "waiting": now.waiting}
+            self.logs.row(done, {**values, **self._rates, **speeds})
+        if callbacks.on_step and self.fabric.is_global_zero:
+            callbacks.on_step(now)
+        if done % config.save_every == 0 or done == config.steps or last:
+            self.save(done)
+        due = config.sheet_every and (done % config.sheet_every == 0 or done == config.steps)
+        if self.logs and callbacks.draw and due:
+            with self.fabric.autocast(), torch.no_grad(), self.average.in_place_of(self.model):
+                self.logs.sheet(done, callbacks.draw(self.model))
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint after `step` steps; every process calls it."""
+        if self.logs:
+            state = {
+                "format": FORMAT,
+                "step": step,
+                "model": self.model.state_dict(),
+                "average": self.average.state,
+                "turns": {turn.turn.name: turn.state_dict() for turn in self.turns},
+                "scaler": self.fabric.strategy.precision.state_dict(),
+                "logs": self.logs.marks(),
+                "recipe": dict(self.run.recipe),
+            }
+            save_checkpoint(self.run.folder / "checkpoint.pt", state)
+        self.fabric.barrier()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `save` wrote."""
+        names = [turn.turn.name for turn in self.turns]
+        if list(state["turns"]) != names:
+            raise ValueError(
+                f"{self.run.folder / 'checkpoint.pt'} is of other turns: they were "
+                f"{', '.join(state['turns'])} and are now {', '.join(names)}; choose another folder"
+            )
+        self.model.load_state_dict(state["model"])
+        self.average.load(state["average"])
+        for turn in self.turns:
+            turn.load_state_dict(state["turns"][turn.turn.name])
+        self.fabric.strategy.precision.load_state_dict(state["scaler"])

@@ -1,4 +1,4 @@
-"""Tells when training has gone wrong: a loss that is no number, or far beyond what it was."""
+"""When a training has gone wrong: a loss that is no number, or far beyond what it was."""
 
 import math
 from collections import deque
@@ -12,17 +12,34 @@ MOST_SKIPPED = 30  # in a row; float16's scale halves each time, from 65,536
 
 
 class Watch:
-    """Remembers the losses and norms of the last steps, as [loss, norm]."""
+    """Losses and gradient norms of the last steps, and whether a new one fits them.
 
-    def __init__(self, recent: Iterable[list[float]] = (), *, scaled: bool = False) -> None:
+    Parameters
+    ----------
+    recent : iterable of [float, float]
+        Loss and norm of the last steps.
+    scaled : bool
+        The loss is scaled (float16): gradients that overflow now and then are expected, and the optimizer
+        skips the step.
+    leaps : bool
+        A loss or norm far beyond what it was is trouble, too.
+    """
+
+    def __init__(
+        self, recent: Iterable[list[float]] = (), *, scaled: bool = False, leaps: bool = True
+    ) -> None:
         self.recent = deque(recent, maxlen=REMEMBERED)
-        self.scaled, self.skipped = scaled, 0
+        self.scaled, self.leaps, self.skipped = scaled, leaps, 0
 
     def trouble(self, loss: float, norm: float) -> str | None:
         """What is wrong with this step, if anything; a step that is right is remembered.
 
-        With a loss that is `scaled` (float16), gradients that overflow now and then are expected: the
-        optimizer skips the step.
+        Parameters
+        ----------
+        loss : float
+            Of the step.
+        norm : float
+            Of its gradient, before it is clipped.
         """
         if not math.isfinite(loss):
             return f"its loss is {loss}"
@@ -36,7 +53,7 @@ class Watch:
             FAR.items(), (loss, norm), zip(*self.recent, strict=True), strict=False
         ):
             usual = median(map(abs, past))
-            if len(past) >= FEWEST and abs(value) > far * usual > 0:
+            if self.leaps and len(past) >= FEWEST and abs(value) > far * usual > 0:
                 return (
                     f"its {name} is {value:.3g}, more than {far:.0f} times the {usual:.3g} of the last steps"
                 )

@@ -1,4 +1,4 @@
-"""Feature maps of every voxel: the two heads of a `CompactUNet` added up, fine detail and what varies slowly."""
+"""Feature maps of every voxel: both heads of a `CompactUNet` added up, fine detail and what varies slowly."""
 
 from collections.abc import Sequence
 

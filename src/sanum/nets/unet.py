@@ -1,7 +1,7 @@
 """The 3D U-Net as it is commonly published (Çiçek et al. 2016), with group norm: full resolution at the top.
 
-Where `unet.CompactUNet` folds 2×2×2 voxels into channels, this one convolves every voxel: some eight times the work
-and memory for as many feature maps.
+Where `CompactUNet` folds 2×2×2 voxels into channels, this one convolves every voxel: some eight times the
+work and memory for as many feature maps.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,8 @@ import torch
 from sanum.data.split import require_data, split_masks, split_subjects
 from sanum.files import sha256
 from sanum.learn import memory
-from sanum.learn.loop import LoopConfig, TrainingStopped
+from sanum.learn.loop import TrainingStopped
+from sanum.learn.schedule import LoopConfig
 from sanum.methods.anatomy.una.model import Una
 from sanum.methods.anatomy.una.recipe import UnaRecipe
 from sanum.methods.common.training import train

@@ -17,8 +17,10 @@ from ...data.split import require_data, split_masks, split_subjects
 from ...learn import memory
 from ...learn.checkpoint import checkpoint_in, load_checkpoint, misfit
 from ...learn.devices import Precision, open_devices, share, share_size
-from ...learn.loop import Progress, fit
+from ...learn.loop import Callbacks, Run, fit
 from ...learn.overrides import flat
+from ...learn.pace import TrainingProgress
+from ...learn.turns import Turn
 from ...report.sheet import contact_sheet
 from ...synth.anatomy import Anatomy, prepare
 from ...synth.contrast import Preset
@@ -50,7 +52,7 @@ def train(
     precision: Precision = "auto",
     on_note: Callable[[str], None] | None = None,
     on_prepare: Callable[[int, int], None] | None = None,
-    on_step: Callable[[Progress], None] | None = None,
+    on_step: Callable[[TrainingProgress], None] | None = None,
     stop_after: int | None = None,
 ) -> Path:
     """Train and write `<recipe>.safetensors` into `folder`, its SHA-256 beside it; returns its path.
@@ -122,12 +124,16 @@ def train(
         finally:
             items.close()
 
-    weights = fit(
-        fabric, model, recipe.loss, batches, recipe.loop, folder,
-        batch_size=recipe.batch_size, recipe=flat(recipe), compiled=recipe.compile, resume=resume,
-        on_step=on_step, stop_after=stop_after,
-        draw=drawing(recipe, data, folder.parent / "cache") if fabric.is_global_zero else None,
-    )  # fmt: skip
+    run = Run(
+        folder,
+        recipe=flat(recipe),
+        batch_size=recipe.batch_size,
+        compiled=recipe.compile,
+        resume=resume,
+        stop_after=stop_after,
+    )
+    draw = drawing(recipe, data, folder.parent / "cache") if fabric.is_global_zero else None
+    weights = fit(fabric, model, [Turn(recipe.loss)], batches, recipe.loop, run, Callbacks(on_step, draw))
     if fabric.is_global_zero:
         path.with_suffix(".sha256").unlink(missing_ok=True)  # of an earlier end, before a run went on
         write_digest(path, save_weights(path, weights, **recipe.describe(), steps=recipe.loop.steps))
@@ -135,7 +141,7 @@ def train(
 
 
 def patients_of(recipe: Recipe, data: Path) -> list[Patient]:
-    """Patients under `data` that the recipe's sampling configuration asks for; ValueError if it asks and there are none."""
+    """Patients under `data` that the sampling asks for; ValueError if it asks and there are none."""
     if recipe.sampling.patients == 0:
         return []
     root = data / "patients"
