@@ -120,3 +120,13 @@ def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lesion = _ellipsoid(x, (14, 14, 14), (30, 0, 10)).astype(np.uint8)
     nib.save(nib.Nifti1Image(lesion, grid.affine), root / "lesions" / "stroke-000_mask.nii.gz")
     return root
+
+
+@pytest.fixture(scope="session")
+def prepared(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one anatomy of `training_data`, prepared; a run finds it where `cache` beside it links here."""
+    from sanum.synth.anatomy import ixi_pairs, prepare
+
+    cache = tmp_path_factory.mktemp("prepared")
+    prepare(*ixi_pairs(training_data / "ixi")[0], cache)
+    return cache

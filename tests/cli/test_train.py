@@ -28,9 +28,10 @@ def log_of(run):
         return list(csv.DictReader(log))
 
 
-def test_a_step_then_another(sanum, words, tmp_path):
+def test_a_step_then_another(sanum, words, prepared, tmp_path):
     """The real network, samples and objective; only anatomies are made up, and box and steps small."""
-    run = tmp_path / "runs" / "una"
+    (tmp_path / "cache").symlink_to(prepared)
+    run = tmp_path / "una"
     words = [*words, "-o", run, "--set", "loop.sheet_every=1"]
     ran = sanum(*words, "--steps", 1)
     assert (ran.code, ran.err) == (0, "")
@@ -56,33 +57,24 @@ def test_a_step_then_another(sanum, words, tmp_path):
     assert "is of another recipe: seed was 1 and is now 5" in sentence
 
 
-def test_two_devices_share_the_batch(training_data, words, tmp_path):
+def test_two_devices_share_the_batch(sanum, words, prepared, tmp_path):
     """Started as a user would: Fabric starts the second process, on this machine alone."""
-    words = [
-        *words,
-        "--precision",
-        "32",
-        "--steps",
-        "2",
-        "--set",
-        "batch_size=2",
-        "--set",
-        "loop.sheet_every=0",
-    ]
-    logs = []
-    for devices in (1, 2):
-        run = tmp_path / f"run{devices}"
-        ran = subprocess.run(
-            [sys.executable, "-m", "sanum", *map(str, words), "-o", run, "--devices", str(devices)],
-            env=os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, timeout=500,
-        )  # fmt: skip
-        assert (ran.returncode, ran.stderr) == (0, "")
-        assert ran.stdout == f"{run / 'una-small.safetensors'}\n"
-        logs.append(log_of(run))
-    assert len(logs[0]) == len(logs[1]) == 2
-    for one, two in zip(*logs, strict=True):
-        assert float(one["loss"]) == pytest.approx(float(two["loss"]), rel=1e-4)
+    (tmp_path / "cache").symlink_to(prepared)
+    short = ["--precision", "32", "--steps", "2", "--set", "batch_size=2", "--set", "loop.sheet_every=0"]
+    words = [*words, *short]
+    one, two = tmp_path / "run1", tmp_path / "run2"
+    assert sanum(*words, "-o", one).code == 0
+    ran = subprocess.run(
+        [sys.executable, "-m", "sanum", *map(str, words), "-o", two, "--devices", "2"],
+        env=os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == f"{two / 'una-small.safetensors'}\n"
+    assert len(log_of(one)) == len(log_of(two)) == 2
+    for alone, shared in zip(log_of(one), log_of(two), strict=True):
+        assert float(alone["loss"]) == pytest.approx(float(shared["loss"]), rel=1e-4)
 
 
 def test_an_unknown_recipe(sanum, tmp_path):
@@ -143,7 +135,8 @@ def test_a_damaged_checkpoint(sanum, words, tmp_path):
     assert "checkpoint.pt is damaged; remove it and start again" in sentence
 
 
-def test_subjects_without_labels_are_told(sanum, words, training_data, tmp_path):
+def test_subjects_without_labels_are_told(sanum, words, training_data, prepared, tmp_path):
+    (tmp_path / "cache").symlink_to(prepared)
     data = tmp_path / "data"
     shutil.copytree(training_data, data)
     (data / "ixi" / "sub-x" / "anat").mkdir(parents=True)

@@ -39,9 +39,11 @@ def layout(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(prepared, tmp_path_factory):
     """Where runs go, beside one cache of prepared anatomies."""
-    return tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "cache").symlink_to(prepared)
+    return folder
 
 
 def names(paths):
