@@ -19,6 +19,17 @@ def test_other_names_are_not():
         _ = sanum.heal
 
 
+def test_the_names_are_listed():
+    assert dir(sanum) == sorted(sanum.__all__)
+    assert {"evaluation", "fluid", "load", "methods", "reconstruct", "synth"} <= set(dir(sanum))
+
+
+@pytest.mark.parametrize("room", ["evaluation", "fluid", "methods", "synth"])
+def test_rooms_are_there_after_one_import(monkeypatch, room):
+    monkeypatch.delattr(sanum, room, raising=False)
+    assert getattr(sanum, room) is sys.modules[f"sanum.{room}"]
+
+
 def test_star_import_gives_the_list():
     found = {}
     exec("from sanum import *", found)

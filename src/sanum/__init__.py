@@ -9,25 +9,76 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Reconstruction", "Scan", "ScanError", "__version__", "fluid", "read", "reconstruct", "write"]
 
 if TYPE_CHECKING:
-    from . import fluid
+    from . import (
+        cohort,
+        data,
+        evaluation,
+        fluid,
+        healthy,
+        integrations,
+        learn,
+        methods,
+        metrics,
+        nets,
+        report,
+        scan,
+        space,
+        synth,
+        weights,
+    )
     from .healthy.reconstruction import Reconstruction, reconstruct
+    from .methods.registry import load
     from .scan import Scan, ScanError, read, write
 
-# Heavy parts are imported when first used, so that `sanum info` and `--help` answer at once.
+__all__ = [
+    "Reconstruction",
+    "Scan",
+    "ScanError",
+    "__version__",
+    "cohort",
+    "data",
+    "evaluation",
+    "fluid",
+    "healthy",
+    "integrations",
+    "learn",
+    "load",
+    "methods",
+    "metrics",
+    "nets",
+    "read",
+    "reconstruct",
+    "report",
+    "scan",
+    "space",
+    "synth",
+    "weights",
+    "write",
+]
+
+# Imported when first used, so that `sanum info` and `--help` answer at once. Other names are rooms.
 _HOMES = {
-    "Reconstruction": "sanum.healthy.reconstruction", "reconstruct": "sanum.healthy.reconstruction",
-    "Scan": "sanum.scan", "ScanError": "sanum.scan", "read": "sanum.scan", "write": "sanum.scan",
-}  # fmt: skip
+    "Reconstruction": "sanum.healthy.reconstruction",
+    "Scan": "sanum.scan",
+    "ScanError": "sanum.scan",
+    "load": "sanum.methods.registry",
+    "read": "sanum.scan",
+    "reconstruct": "sanum.healthy.reconstruction",
+    "write": "sanum.scan",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "fluid":
-        return importlib.import_module("sanum.fluid")
-    if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'sanum' has no attribute '{name}'")
+    if name not in __all__:
+        raise AttributeError(f"module 'sanum' has no attribute '{name}'")
+    if name not in _HOMES:
+        return importlib.import_module(f"sanum.{name}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

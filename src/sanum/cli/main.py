@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from . import bids, demo, evaluate, generate, info, reconstruct, train, weights
+from ..methods.api import MissingExtra
+from . import bids, demo, evaluate, generate, info, methods, reconstruct, train, weights
 from .messages import complain
 
 _INTERRUPTED = 130
@@ -22,6 +23,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)
 app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.command)
+app.command("methods", epilog=methods.EXAMPLE)(methods.command)
 app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)
 
@@ -32,6 +34,9 @@ def main() -> None:
         code = app(sys.argv[1:] or ["--help"], prog_name="sanum", standalone_mode=False)
     except _WrongUse as error:
         complain(f"{error.format_message().rstrip('.')}; see {_command_path(error)} --help")
+        sys.exit(2)
+    except MissingExtra as error:
+        complain(str(error))
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED

@@ -53,13 +53,14 @@ def command(
     from ..learn.devices import first_process
     from ..learn.loop import TrainingStopped
     from ..learn.overrides import override
+    from ..methods import registry
     from ..methods.common.training import train
-    from ..methods.registry import recipes
 
-    known = recipes()
-    if recipe not in known:
-        complain(f'unknown recipe "{recipe}": known are {", ".join(known)}')
-        raise typer.Exit(2)
+    try:
+        known = registry.recipe(recipe)
+    except ValueError as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
     if precision not in PRECISIONS:
         complain(f'unknown precision "{precision}": known are {", ".join(PRECISIONS)}')
         raise typer.Exit(2)
@@ -69,9 +70,7 @@ def command(
     short = {"loop.steps": steps, "seed": seed, "compile": compiled or None}
     shown = _Shown(quiet or not first_process())
     try:
-        plan = override(
-            known[recipe], [f"{k}={v}" for k, v in short.items() if v is not None] + (settings or [])
-        )
+        plan = override(known, [f"{k}={v}" for k, v in short.items() if v is not None] + (settings or []))
         path = train(
             plan,
             data,

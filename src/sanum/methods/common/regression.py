@@ -116,7 +116,9 @@ class RegressionPredictor:
 
 def brain_in(t1w: FloatArray) -> FloatArray:
     """Where a T1w (X, Y, Z) whose background is 0 shows brain: its largest part, without holes; 0 or 1."""
-    return ndimage.binary_fill_holes(largest_component(t1w > LEAST_OF_BRAIN)).astype(np.float32)
+    inside = ndimage.binary_fill_holes(largest_component(t1w > LEAST_OF_BRAIN))
+    brain: FloatArray = inside.astype(np.float32)
+    return brain
 
 
 def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArray:
@@ -127,7 +129,8 @@ def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArr
     inside = brain > 0.5
     if not inside.any():
         return np.zeros_like(t1w)
-    return np.minimum(np.abs(match_intensity(scan, t1w, inside) - t1w), 1) * inside
+    score: FloatArray = np.minimum(np.abs(match_intensity(scan, t1w, inside) - t1w), 1) * inside
+    return score
 
 
 def unknown(t1w: FloatArray) -> FloatArray:

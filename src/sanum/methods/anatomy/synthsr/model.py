@@ -23,4 +23,5 @@ class Synthsr(nn.Module):
 
     def forward(self, scan: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        return self.net(scan)
+        t1w: torch.Tensor = self.net(scan)
+        return t1w

@@ -104,7 +104,7 @@ def objective(
     volume = brain_volume(brain)
     known = 1 - real * p
     weight = kappa(p, real, w.lambda_p) * brain
-    scan, mirrored = prediction.guess.split(1, dim=1)
+    scan, mirrored = prediction.guess[:, :1], prediction.guess[:, 1:]
     t1w = prediction.t1w
     alone = (lesion > 0) & (batch["mirrored"] == 0)
     pull = contrast(t1w, scan, mirrored, alone, alpha=w.alpha, beta=w.beta, gamma=w.gamma)

@@ -60,7 +60,7 @@ def features(
 
     All of like size: group norm weighs what varies most.
     """
-    scan, (mean, share) = pair[:, :1], prior.split(1, dim=1)
+    scan, mean, share = pair[:, :1], prior[:, :1], prior[:, 1:]
     return torch.cat(
         [
             2 * guess[:, :1] - 1,
@@ -201,7 +201,8 @@ class Una(nn.Module):
     def _read_heads(self, fine: torch.Tensor, coarse: torch.Tensor, guess: torch.Tensor) -> Prediction:
         tables, rough = coarse[:, :KNOTS].mean(dim=(2, 3, 4)), coarse[:, KNOTS:]
         rough = F.interpolate(rough, size=guess.shape[2:], mode="trilinear")
-        rest, instead, logits, log_scale = fine.split([1, 1, 2, 1], dim=1)
-        anomaly, brain = (LOGIT_GAIN * (logits + rough)).split(1, dim=1)
+        rest, instead, logits, log_scale = fine[:, :1], fine[:, 1:2], fine[:, 2:4], fine[:, 4:]
+        logits = LOGIT_GAIN * (logits + rough)
+        anomaly, brain = logits[:, :1], logits[:, 1:]
         t1w = (1 - instead.sigmoid()) * lookup(guess[:, :1], tables) + rest
         return Prediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE), guess)
