@@ -37,7 +37,8 @@ class Maps:
 class Predictor(Protocol):
     """A loaded method.
 
-    `box` is what it looks at, which holds a whole brain; `memory_plan` is how its network fits into memory, None without one.
+    `box` is what it looks at, which holds a whole brain; `memory_plan` is how its network fits into memory,
+    None without one.
     """
 
     weights_name: str
