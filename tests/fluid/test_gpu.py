@@ -6,8 +6,8 @@ import torch
 
 from sanum.fluid import draw_flow, transport
 from sanum.fluid.backend import TorchBackend, TritonBackend, torch_backend
+from sanum.fluid.job import Job, Stepping, same
 from sanum.fluid.kernels import oracle
-from sanum.fluid.transport import _Job, _same
 
 pytest.importorskip("triton")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -55,9 +55,9 @@ def test_a_transport_equals_the_cpus(shape, scheme):
     p0[0][tuple(slice(n // 2 - 2, n // 2 + 2) for n in shape)] = 1
     p0[1][tuple(slice(n // 2 - 3, n // 2) for n in shape)] = 0.5
     expected = transport(p0, flow, duration=0.2, scheme=scheme)
-    job = _Job(torch.from_numpy(p0).to(DEVICE), flow.to(DEVICE), flow.peaks, TritonBackend(), _same)
+    job = Job(torch.from_numpy(p0).to(DEVICE), flow.to(DEVICE), flow.peaks, TritonBackend(), same)
     before = job.masses()
-    steps = job.run(0.2, scheme, "ssp3", 1000, 1.0, None)
+    steps = job.run(0.2, Stepping(scheme, max_steps=1000))
     assert steps == expected.steps
     np.testing.assert_allclose(job.result().cpu().numpy(), expected.p, atol=1e-5)
     np.testing.assert_allclose(job.masses(), before, rtol=1e-5)

@@ -76,11 +76,11 @@ def test_an_ellipsoid_stays_inside_the_domain():
     assert not p0[~DOMAIN].any()
     with pytest.raises(ValueError, match="no voxel inside the domain"):
         ellipsoid_shape(DOMAIN, centre_vox=(0, 10, 9), radii_vox=(2, 2, 2))
-    for bad in (
-        {"centre_vox": (4, 10), "radii_vox": (5, 5, 5)},
-        {"centre_vox": (4, 10, 9), "radii_vox": (5, 0, 5)},
+    for name, bad in (
+        ("centre_vox", {"centre_vox": (4, 10), "radii_vox": (5, 5, 5)}),
+        ("radii_vox", {"centre_vox": (4, 10, 9), "radii_vox": (5, 0, 5)}),
     ):
-        with pytest.raises(ValueError, match="centre_vox and radii_vox"):
+        with pytest.raises(ValueError, match=f"{name} must be 3"):
             ellipsoid_shape(DOMAIN, **bad)
 
 

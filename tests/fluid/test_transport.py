@@ -1,4 +1,3 @@
-import importlib
 import os
 import subprocess
 import sys
@@ -12,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from sanum.fluid import Flow, draw_flow, noise_shape, trajectory, transport
+from sanum.fluid import Flow, draw_flow, job, noise_shape, trajectory, transport
 from sanum.fluid.backend import ALONE
 
-module = importlib.import_module("sanum.fluid.transport")  # the package's name is the function
 SPACING = (1.0, 1.3, 0.8)
 PERIODS = (3.0, 3.0, 3.0)
 ROUNDING = 2e-6
@@ -120,7 +118,7 @@ def test_the_box_cut_around_p_has_no_effect(duration, monkeypatch):
     fastest = np.array(np.unravel_index(np.argmax(speed2), domain.shape))
     p0 = domain * (((np.indices((n, n, n)) - fastest[:, None, None, None]) ** 2).sum(0) < 4.0)
     boxed = transport(p0.astype(float), flow, duration=duration)
-    box = module._reachable(module._Job.of(p0.astype(float), flow), duration)
+    box = job.reachable(job.Job.of(p0.astype(float), flow), duration)
     assert boxed.p.min() >= 0
     assert boxed.p.max() <= 1 + ROUNDING
     assert boxed.mass_error < 1e-12
@@ -128,7 +126,7 @@ def test_the_box_cut_around_p_has_no_effect(duration, monkeypatch):
         part = np.moveaxis(boxed.p, axis, 0)
         for wall in (s.start, s.stop - 1):
             assert part[wall].max() < 1e-9
-    monkeypatch.setattr(module, "_reachable", lambda *_: (slice(0, n),) * 3)
+    monkeypatch.setattr(job, "reachable", lambda *_: (slice(0, n),) * 3)
     free = transport(p0.astype(float), flow, duration=duration)
     if free.steps == boxed.steps:
         assert np.abs(free.p - boxed.p).max() < 1e-9

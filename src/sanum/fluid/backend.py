@@ -4,7 +4,6 @@ All work on batches (B, X, Y, Z) in one flow and give the same numbers; a plane 
 """
 
 import math
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ import numpy as np
 from .kernels import cpu
 from .kernels.threads import is_forked
 
-Box = tuple[slice, ...]
+Region = tuple[slice, ...]
+"""Cells of a box within an array."""
+
 ALONE = 64**3  # cells up to which waking a second thread is not worth its while
 
 
@@ -28,7 +29,7 @@ class Survey:
     low: float
     high: float
     totals: tuple[float, ...]  # one for each of the batch
-    support: Box | None
+    support: Region | None
 
 
 class Backend(Protocol):
@@ -53,9 +54,20 @@ class Backend(Protocol):
         ...
 
     def stage(
-        self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        p: Any,
+        base: Any,
+        a: float,
+        b: float,
+        inside: Any,
+        velocity: Any,
+        diffusivity: Any,
+        spacing: tuple[float, ...],
+        dt: float,
+        scheme: str,
+        out: Any,
+        region: Region | None = None,
+    ) -> Any:
         """a·base + b·(p + dt·rate(p)), written into `out` where the backend can.
 
         `region`: cells that can be other than 0; what lies outside is left as it is in `out`, or is 0.
@@ -99,9 +111,20 @@ class NumpyBackend:
         return float(rates[:, 0].max()), float(rates[:, 1].max())
 
     def stage(
-        self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        p: Any,
+        base: Any,
+        a: float,
+        b: float,
+        inside: Any,
+        velocity: Any,
+        diffusivity: Any,
+        spacing: tuple[float, ...],
+        dt: float,
+        scheme: str,
+        out: Any,
+        region: Region | None = None,
+    ) -> Any:
         """See `Backend`."""
         number = p.dtype.type
         a, b, dt, *g = (number(x) for x in (a, b, dt, *(1 / h for h in spacing)))
@@ -117,7 +140,7 @@ class NumpyBackend:
 
 
 @contextmanager
-def _threads_for(region: Box) -> Iterator[None]:
+def _threads_for(region: Region) -> Iterator[None]:
     """One thread for a small region, else as many as are set."""
     if is_forked():
         yield
@@ -175,9 +198,20 @@ class TorchBackend:
         return (flow, both) if np.isfinite(both) else (np.inf, np.inf)
 
     def stage(
-        self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        p: Any,
+        base: Any,
+        a: float,
+        b: float,
+        inside: Any,
+        velocity: Any,
+        diffusivity: Any,
+        spacing: tuple[float, ...],
+        dt: float,
+        scheme: str,
+        out: Any,
+        region: Region | None = None,
+    ) -> Any:
         """See `Backend`; `out` and `region` are not used."""
         from .kernels import oracle
 
@@ -188,9 +222,20 @@ class TritonBackend(TorchBackend):
     """Fused Triton kernels, on tensors of an NVIDIA GPU (or of the CPU, in Triton's interpreter)."""
 
     def stage(
-        self, p: Any, base: Any, a: float, b: float, inside: Any, velocity: Any, diffusivity: Any,
-        spacing: tuple[float, ...], dt: float, scheme: str, out: Any, region: Box | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        p: Any,
+        base: Any,
+        a: float,
+        b: float,
+        inside: Any,
+        velocity: Any,
+        diffusivity: Any,
+        spacing: tuple[float, ...],
+        dt: float,
+        scheme: str,
+        out: Any,
+        region: Region | None = None,
+    ) -> Any:
         """See `Backend`; `region` is not used."""
         from .kernels import gpu
 
@@ -206,9 +251,3 @@ def _contiguous() -> Any:
     import torch
 
     return torch.contiguous_format
-
-
-def is_tensor(x: Any) -> bool:
-    """Whether `x` is a torch tensor, without importing torch."""
-    torch = sys.modules.get("torch")  # if it was never imported, nothing is a tensor
-    return torch is not None and isinstance(x, torch.Tensor)

@@ -12,13 +12,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from ..types import FloatArray, Mask
+from .arguments import as_array, as_mask, as_numbers, as_rng, check_number, is_tensor, like
 from .kernels.cpu import nearest_along
 from .noise import gradient_noise
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +27,9 @@ class Flow:
     Parameters
     ----------
     domain : (X, Y[, Z]) bool
-    spacing_mm : float per axis
+        Cells that the flow never leaves.
+    spacing_mm : float, or one per axis
+        Size of a cell in mm.
     velocity : one array per axis
         Normal velocity at the faces across that axis, mm per unit time; one more than cells along it:
         (X+1, Y, Z), (X, Y+1, Z), (X, Y, Z+1).
@@ -40,6 +41,10 @@ class Flow:
     spacing_mm: tuple[float, ...]
     velocity: tuple[Any, ...]
     diffusivity: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.spacing_mm, int | float):
+            object.__setattr__(self, "spacing_mm", (float(self.spacing_mm),) * self.domain.ndim)
 
     @cached_property
     def peaks(self) -> tuple[tuple[float, ...], float]:
@@ -56,7 +61,13 @@ class Flow:
         return speeds, float(np.max(spreads))  # not `max`, which loses a NaN
 
     def to(self, device: Any) -> "Flow":
-        """Return the flow as torch tensors on a torch device."""
+        """Return the flow as torch tensors on a device.
+
+        Parameters
+        ----------
+        device : torch.device or str
+            Where they shall be.
+        """
         import torch
 
         def moved(x: Any) -> Any:
@@ -71,52 +82,51 @@ class Flow:
 
 
 def draw_flow(
-    domain: npt.NDArray[np.bool_],
+    domain: Any,
     *,
     rng: np.random.Generator | int,
-    spacing: Sequence[float] | None = None,
+    spacing: float | Sequence[float] = 1.0,
     peak_speed: float = 11.0,
     diffusion_length: float = 2.0,
-    periods: Sequence[float] | None = None,
-    ramp: Array | None = None,
+    periods: float | Sequence[float] | None = None,
+    ramp: Any = None,
 ) -> Flow:
     """Random incompressible flow, tangential at the border of `domain`, with diffusivity Φ².
 
     Parameters
     ----------
-    domain : (X, Y) or (X, Y, Z) bool
-        Any mask, any number of parts.
+    domain : (X, Y) or (X, Y, Z) bool, NumPy or torch
+        Any mask, any number of parts. The fields are of the same kind, computed on the CPU;
+        `on_device.draw_flow_on` computes them on the domain's device.
     rng : Generator or int
         A generator, or a seed for one.
-    spacing : float per axis, optional
-        Voxel size, mm; default 1.
+    spacing : float, or one per axis
+        Voxel size, mm.
     peak_speed : float
         Largest speed at a face, mm per unit time (the published scale is near 11).
     diffusion_length : float
         √(2·max D) in mm: the spread after one unit of time where D is largest.
-    periods : float per axis, optional
+    periods : float, or one per axis, optional
         Cells of the noise along each axis; default 2 per 200 mm, as published (UNA).
-    ramp : like domain, float32, optional
+    ramp : like domain, float32, NumPy or torch, optional
         `border_ramp(domain, spacing)` if already at hand.
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         For an empty domain, numbers that do not fit its axes or are not finite, a negative speed or length.
+        The argument is named.
     """
+    given, domain = domain, as_mask(domain)
     n = domain.ndim
-    if domain.dtype != np.bool_ or n not in (2, 3) or not domain.any():
-        raise ValueError("domain must be a non-empty boolean mask with two or three axes")
-    spacing = tuple(float(s) for s in spacing) if spacing is not None else (1.0,) * n
-    if len(spacing) != n or not all(0 < s < np.inf for s in spacing):
-        raise ValueError(f"spacing must be {n} positive numbers, got {spacing}")
-    for name, value in (("peak_speed", peak_speed), ("diffusion_length", diffusion_length)):
-        if not 0 <= value < np.inf:
-            raise ValueError(f"{name} must be finite and not negative, got {value}")
-    rng = np.random.default_rng(rng)
+    spacing = as_numbers(spacing, n, "spacing")
+    check_number(peak_speed, "peak_speed")
+    check_number(diffusion_length, "diffusion_length")
+    rng = as_rng(rng)
     if periods is None:
         periods = [2.0 * k * s / 200.0 for k, s in zip(domain.shape, spacing, strict=True)]
-    ramp = border_ramp(domain, spacing) if ramp is None else ramp
+    periods = as_numbers(periods, n, "periods")
+    ramp = border_ramp(domain, spacing) if ramp is None else as_array(ramp, "ramp")
     if ramp.shape != domain.shape:
         raise ValueError(f"ramp has shape {ramp.shape}, the domain {domain.shape}")
     if n == 2:
@@ -136,35 +146,61 @@ def draw_flow(
     cell = (
         np.square(phi * np.float32(diffusion_length / np.sqrt(2.0) / top)) if top > 0 else np.zeros_like(phi)
     )
-    return Flow(domain, spacing, velocity, _face_diffusivity(cell, domain))
+    flow = Flow(domain, spacing, velocity, _face_diffusivity(cell, domain))
+    return flow.to(given.device) if is_tensor(given) else flow
 
 
-def border_ramp(domain: npt.NDArray[np.bool_], spacing: Sequence[float], width_mm: float = 8.0) -> Array:
-    """Smooth step from 0 outside `domain` to 1 deeper than `width_mm` (10t³ − 15t⁴ + 6t⁵)."""
-    ramp = np.zeros(domain.shape, np.float32)
-    if not domain.any():
-        return ramp
-    box = ndimage.find_objects(domain.astype(np.uint8))[0]
-    t = distance_within(domain[box], spacing, width_mm) / np.float32(width_mm)
+def border_ramp(domain: Any, spacing: float | Sequence[float], width_mm: float = 8.0) -> Any:
+    """Smooth step from 0 outside a domain to 1 deep inside: 10t³ − 15t⁴ + 6t⁵, t = distance / width.
+
+    Parameters
+    ----------
+    domain : (X, Y[, Z]) bool, NumPy or torch
+        Any mask. The result, float32, is of the same kind.
+    spacing : float, or one per axis
+        Voxel size, mm.
+    width_mm : float
+        Depth in mm from which on it is 1.
+    """
+    mask = as_mask(domain, empty=True)
+    spacing = as_numbers(spacing, mask.ndim, "spacing")
+    check_number(width_mm, "width_mm", above=True)
+    ramp = np.zeros(mask.shape, np.float32)
+    if not mask.any():
+        return like(domain, ramp)
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    t = distance_within(mask[box], spacing, width_mm) / np.float32(width_mm)
     ramp[box] = t * t * t * (t * (t * 6 - 15) + 10)
-    return ramp
+    return like(domain, ramp)
 
 
 def distance_within(
-    domain: npt.NDArray[np.bool_], spacing: Sequence[float], most_mm: float, *, edge: bool = True
-) -> Array:
-    """Distance (mm) from each cell of `domain` to the nearest outside of it, at most `most_mm`; 0 outside.
+    domain: Any, spacing: float | Sequence[float], most_mm: float, *, edge: bool = True
+) -> Any:
+    """Distance (mm) from each cell of a domain to the nearest outside of it; 0 outside.
 
-    `edge`: what lies beyond the array is outside too.
+    Parameters
+    ----------
+    domain : (X, Y[, Z]) bool, NumPy or torch
+        Any mask. The result, float32, is of the same kind.
+    spacing : float, or one per axis
+        Voxel size, mm.
+    most_mm : float
+        Larger distances are not told apart from it.
+    edge : bool
+        Whether what lies beyond the array is outside too.
     """
-    padded = np.pad(domain, 1, constant_values=not edge)
+    mask = as_mask(domain, empty=True)
+    spacing = as_numbers(spacing, mask.ndim, "spacing")
+    check_number(most_mm, "most_mm", above=True)
+    padded = np.pad(mask, 1, constant_values=not edge)
     squares = np.where(padded, np.float32(most_mm**2), np.float32(0))
     for axis, h in enumerate(spacing):
         squares = _nearest_along(squares, axis, h, most_mm)
-    return np.sqrt(squares[(slice(1, -1),) * domain.ndim])
+    return like(domain, np.sqrt(squares[(slice(1, -1),) * mask.ndim]))
 
 
-def _nearest_along(squares: Array, axis: int, h: float, width_mm: float) -> Array:
+def _nearest_along(squares: FloatArray, axis: int, h: float, width_mm: float) -> FloatArray:
     """Least over a line of the square + squared distance: the squared distance transform, axis by axis.
 
     The definition of Felzenszwalb and Huttenlocher 2012 ("Distance transforms of sampled functions"); only
@@ -183,9 +219,9 @@ def _potential(
     across: Sequence[int],
     shape: tuple[int, ...],
     periods: Sequence[float],
-    ramp: Array,
+    ramp: FloatArray,
     rng: np.random.Generator,
-) -> Array:
+) -> FloatArray:
     """Ramped noise between the cells along the axes `across`, of which it has one more than cells there."""
     between = [a in across for a in range(len(shape))]
     places = [n + b for n, b in zip(shape, between, strict=True)]
@@ -198,16 +234,16 @@ def _potential(
     return noise * low
 
 
-def _cut(x: npt.NDArray, axis: int, start: int) -> npt.NDArray:
+def _cut(x: Any, axis: int, start: int) -> Any:
     return np.moveaxis(np.moveaxis(x, axis, 0)[start : x.shape[axis] - 1 + start], 0, axis)
 
 
-def _curl_2d(psi: Array, spacing: Sequence[float]) -> tuple[Array, ...]:
+def _curl_2d(psi: FloatArray, spacing: Sequence[float]) -> tuple[FloatArray, ...]:
     dx, dy = (np.float32(s) for s in spacing)
     return np.diff(psi, axis=1) / dy, np.diff(psi, axis=0) / -dx
 
 
-def _curl_3d(psi: list[Array], spacing: Sequence[float]) -> tuple[Array, ...]:
+def _curl_3d(psi: list[FloatArray], spacing: Sequence[float]) -> tuple[FloatArray, ...]:
     dx, dy, dz = (np.float32(s) for s in spacing)
     x = np.diff(psi[2], axis=1) / dy - np.diff(psi[1], axis=2) / dz
     y = np.diff(psi[0], axis=2) / dz - np.diff(psi[2], axis=0) / dx
@@ -215,7 +251,7 @@ def _curl_3d(psi: list[Array], spacing: Sequence[float]) -> tuple[Array, ...]:
     return x, y, z
 
 
-def _face_diffusivity(cell: Array, domain: npt.NDArray[np.bool_]) -> tuple[Array, ...]:
+def _face_diffusivity(cell: FloatArray, domain: Mask) -> tuple[FloatArray, ...]:
     faces = []
     for axis in range(domain.ndim):
         face = np.zeros([n + (a == axis) for a, n in enumerate(domain.shape)], np.float32)

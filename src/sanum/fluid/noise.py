@@ -1,36 +1,37 @@
 """Gradient noise (Perlin 1985, with the quintic fade of Perlin 2002) on arrays of any shape, 2D or 3D."""
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from ..types import FloatArray
+from .arguments import as_numbers, as_rng, check_number
 from .kernels.cpu import gradient_noise_3d
-
-Array = npt.NDArray[np.float32]
 
 
 def gradient_noise(
     shape: Sequence[int],
-    periods: Sequence[float],
+    periods: float | Sequence[float],
     *,
-    rng: np.random.Generator,
-    offset: Sequence[float] | None = None,
+    rng: np.random.Generator | int,
+    offset: float | Sequence[float] | None = None,
     octaves: int = 1,
     persistence: float = 0.5,
-) -> Array:
+) -> FloatArray:
     """Smooth noise with zero value at its lattice points.
 
     Parameters
     ----------
     shape : (2,) or (3,) int
         Voxels; need not be a multiple of the periods.
-    periods : like shape, float
+    periods : float, or one per axis
         Lattice cells along each axis of the box.
-    rng : numpy Generator
-        Source of the unit gradients.
-    offset : like shape, float, optional
-        Shift of the sampling points in voxels (0.5 for a staggered grid).
+    rng : Generator or int
+        Source of the unit gradients: a generator, or a seed for one.
+    offset : float, or one per axis, optional
+        Shift of the sampling points in voxels, 0 to 1 (0.5 for a staggered grid).
     octaves : int
         Number of noises summed; each has twice the periods of the one before.
     persistence : float
@@ -44,18 +45,18 @@ def gradient_noise(
 
     Raises
     ------
-    ValueError
-        Neither two nor three axes; a shape, period, octave or persistence that is not positive.
+    ValueError, TypeError
+        Neither two nor three axes; a shape, period, octave or persistence that is not positive. The
+        argument is named.
     """
+    shape, rng = _as_shape(shape), as_rng(rng)
     n = len(shape)
-    if n not in (2, 3) or len(periods) != n or (offset is not None and len(offset) != n):
-        raise ValueError(f"shape, periods and offset need 2 or 3 axes alike, got {shape} and {periods}")
-    if min(shape) < 1 or not all(0 < p < np.inf for p in periods):
-        raise ValueError(f"shape and periods must be positive, got {shape} and {periods}")
-    if offset is not None and not all(0 <= o <= 1 for o in offset):
-        raise ValueError(f"offset lies between 0 and 1, got {tuple(offset)}")
-    if octaves < 1 or not 0 < persistence < np.inf:
-        raise ValueError(f"octaves and persistence must be positive, got {octaves} and {persistence}")
+    periods = as_numbers(periods, n, "periods")
+    offset = as_numbers(0.0 if offset is None else offset, n, "offset", positive=False)
+    if not all(0 <= o <= 1 for o in offset):
+        raise ValueError(f"offset lies between 0 and 1, got {offset}")
+    check_number(octaves, "octaves", least=1)
+    check_number(persistence, "persistence", above=True)
     total = _one_octave(shape, periods, rng, offset)
     for octave in range(1, octaves):
         finer = [p * 2**octave for p in periods]
@@ -65,17 +66,23 @@ def gradient_noise(
     return total
 
 
+def _as_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    try:
+        found = tuple(operator.index(n) for n in shape)
+    except TypeError:
+        found = ()
+    if len(found) not in (2, 3) or min(found) < 1:
+        raise ValueError(f"shape must be 2 or 3 numbers of voxels, at least 1, got {shape!r}")
+    return found
+
+
 def _one_octave(
-    shape: Sequence[int],
-    periods: Sequence[float],
-    rng: np.random.Generator,
-    offset: Sequence[float] | None,
-) -> Array:
+    shape: Sequence[int], periods: Sequence[float], rng: np.random.Generator, offset: Sequence[float]
+) -> FloatArray:
     gradients = lattice(periods, rng)
     if len(shape) == 2:  # the slice through a lattice of 3D whose gradients all lie in it
         gradients = np.pad(gradients[None], ((0, 1), (0, 0), (0, 0), (1, 0)))
-    shifts = [0.0] * len(shape) if offset is None else offset
-    places = [cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, shifts, periods, strict=True)]
+    places = [cells_of((np.arange(n) + o) * (p / n)) for n, o, p in zip(shape, offset, periods, strict=True)]
     *across, (cell, part, fade) = [cells_of(np.zeros(1)), *places][-3:]
     starts = np.searchsorted(cell, np.arange(cell[-1] + 2))
     out = np.empty(shape, dtype=np.float32)
@@ -84,15 +91,30 @@ def _one_octave(
     return out
 
 
-def lattice(periods: Sequence[float], rng: np.random.Generator) -> Array:
-    """Unit gradients (A, B[, C], n) at the lattice points: all that is random about a noise."""
+def lattice(periods: Sequence[float], rng: np.random.Generator) -> FloatArray:
+    """Unit gradients (A, B[, C], n) at the lattice points: all that is random about a noise.
+
+    Parameters
+    ----------
+    periods : one float per axis
+        Lattice cells along each axis.
+    rng : Generator
+        Source of the gradients.
+    """
     cells = [int(np.ceil(p)) + 2 for p in periods]
     gradients = rng.standard_normal((*cells, len(cells))).astype(np.float32)
-    return gradients / np.maximum(np.linalg.norm(gradients, axis=-1, keepdims=True), 1e-12)
+    unit: FloatArray = gradients / np.maximum(np.linalg.norm(gradients, axis=-1, keepdims=True), 1e-12)
+    return unit
 
 
-def cells_of(position: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], Array, Array]:
-    """Lattice cell of each position, where in the cell it lies, and the fade of that."""
+def cells_of(position: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
+    """Lattice cell of each position, where in the cell it lies, and the fade of that.
+
+    Parameters
+    ----------
+    position : (n,) float
+        In lattice cells.
+    """
     cell = np.floor(position).astype(np.int64)
     t = (position - cell).astype(np.float32)
     return cell, t, t * t * t * (t * (t * 6 - 15) + 10)

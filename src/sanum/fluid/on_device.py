@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .arguments import as_numbers, as_rng, check_number
 from .flow import Flow
 from .noise import cells_of, lattice
 
@@ -13,12 +14,28 @@ from .noise import cells_of, lattice
 def gradient_noise_on(
     device: torch.device | str,
     shape: Sequence[int],
-    periods: Sequence[float],
+    periods: float | Sequence[float],
     *,
-    rng: np.random.Generator,
-    offset: Sequence[float] = (0.0, 0.0, 0.0),
+    rng: np.random.Generator | int,
+    offset: float | Sequence[float] = 0.0,
 ) -> torch.Tensor:
-    """`gradient_noise` of one octave in three dimensions, (X, Y, Z) float32."""
+    """`gradient_noise` of one octave in three dimensions, (X, Y, Z) float32.
+
+    Parameters
+    ----------
+    device : torch.device or str
+        Where it is computed.
+    shape : (3,) int
+        Voxels.
+    periods : float, or one per axis
+        Lattice cells along each axis of the box.
+    rng : Generator or int
+        A generator, or a seed for one.
+    offset : float, or one per axis
+        Shift of the sampling points in voxels.
+    """
+    rng, periods = as_rng(rng), as_numbers(periods, 3, "periods")
+    offset = as_numbers(offset, 3, "offset", positive=False)
     gradients = torch.from_numpy(lattice(periods, rng)).to(device)
     axes = []
     for axis, (n, o, p) in enumerate(zip(shape, offset, periods, strict=True)):
@@ -40,12 +57,33 @@ def draw_flow_on(
     domain: torch.Tensor,
     ramp: torch.Tensor,
     *,
-    rng: np.random.Generator,
-    spacing: Sequence[float],
+    rng: np.random.Generator | int,
+    spacing: float | Sequence[float],
     peak_speed: float,
     diffusion_length: float,
 ) -> Flow:
-    """As `draw_flow` with the default periods, of a domain (X, Y, Z) with its border ramp on a device."""
+    """As `draw_flow` with the default periods, of a volume with its border ramp on a device.
+
+    Parameters
+    ----------
+    domain : (X, Y, Z) bool
+        Any mask; it says the device.
+    ramp : (X, Y, Z) float32
+        `border_ramp(domain, spacing)`.
+    rng : Generator or int
+        A generator, or a seed for one.
+    spacing : float, or one per axis
+        Voxel size, mm.
+    peak_speed : float
+        Largest speed at a face, mm per unit time.
+    diffusion_length : float
+        √(2·max D) in mm.
+    """
+    domain = torch.as_tensor(domain)
+    ramp, rng = torch.as_tensor(ramp, device=domain.device), as_rng(rng)
+    spacing = as_numbers(spacing, 3, "spacing")
+    check_number(peak_speed, "peak_speed")
+    check_number(diffusion_length, "diffusion_length")
     shape, device = tuple(domain.shape), domain.device
     periods = [2.0 * k * s / 200.0 for k, s in zip(shape, spacing, strict=True)]
     psi = [_potential(axis, shape, periods, ramp, rng) for axis in range(3)]
@@ -64,7 +102,7 @@ def draw_flow_on(
         both = domain.narrow(axis, 0, n) & domain.narrow(axis, 1, n)
         mean = 0.5 * (cell.narrow(axis, 0, n) + cell.narrow(axis, 1, n)) * both
         faces.append(_padded(mean, [axis]))
-    return Flow(domain, tuple(map(float, spacing)), tuple(v * scale for v in velocity), tuple(faces))
+    return Flow(domain, spacing, tuple(v * scale for v in velocity), tuple(faces))
 
 
 def _potential(
