@@ -8,7 +8,9 @@ from PIL import Image
 
 from sanum.healthy import demo
 from sanum.healthy.reconstruction import reconstruct
-from sanum.report.figures import largest_component_centre_mm, montage, to_png
+from sanum.report import ReportInputs
+from sanum.report.figures import montage, to_png
+from sanum.report.places import largest_component_centre_mm
 
 
 def main() -> None:
@@ -19,16 +21,7 @@ def main() -> None:
     point = largest_component_centre_mm(result.anomaly_mask)
     if point is None:
         raise SystemExit("no anomaly was found in the demo: there is nothing to show")
-    figure = montage(
-        scan=result.scan,
-        anatomy=result.anatomy,
-        anomaly=result.anomaly,
-        anomaly_mask=result.anomaly_mask,
-        uncertainty=result.uncertainty,
-        brain=result.brain,
-        point_mm=point,
-        contrast=result.contrast,
-    )
+    figure = montage(ReportInputs.of(result), point)
     target = Path(__file__).parent / "img" / "demo.png"
     target.parent.mkdir(exist_ok=True)
     stamp.save(Image.open(io.BytesIO(to_png(figure))), target, result.provenance["weights_sha256"])

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         synth,
         weights,
     )
-    from .healthy.reconstruction import Reconstruction, reconstruct
+    from .healthy.reconstruction import reconstruct
+    from .healthy.result import Reconstruction
     from .methods.registry import load
     from .scan import Scan, ScanError, read, write
 
@@ -60,7 +61,7 @@ __all__ = [
 
 # Imported when first used, so that `sanum info` and `--help` answer at once. Other names are rooms.
 _HOMES = {
-    "Reconstruction": "sanum.healthy.reconstruction",
+    "Reconstruction": "sanum.healthy.result",
     "Scan": "sanum.scan",
     "ScanError": "sanum.scan",
     "load": "sanum.methods.registry",

@@ -9,6 +9,7 @@ import pytest
 
 HEAVY = (pytest.mark.full, pytest.mark.timeout(1200))
 
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 @pytest.mark.parametrize(
     ("command", "how"),

@@ -89,7 +89,7 @@ def command(
 def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor | Oracle"]:
     """Methods by the name that the tables show: with weights of one's own, "una (no-fluid)"."""
     from ..evaluation import ORACLES, Oracle
-    from ..healthy.reconstruction import resolve_device
+    from ..learn.devices import resolve_device
     from ..methods import registry
 
     use_threads(threads)

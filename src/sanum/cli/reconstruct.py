@@ -155,7 +155,7 @@ def command(
 def load(device: str, threads: int, weights: str | Path | None, mem_gb: float | None) -> "Predictor":
     """The method, on so many CPU threads (0: what they choose), in a process of so many gigabytes."""
     from ..cohort.memory import BASE
-    from ..healthy.reconstruction import resolve_device
+    from ..learn.devices import resolve_device
     from ..methods import registry
 
     use_threads(threads)

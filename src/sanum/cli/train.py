@@ -49,8 +49,7 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
-    from ..healthy.reconstruction import resolve_device
-    from ..learn.devices import first_process
+    from ..learn.devices import first_process, resolve_device
     from ..learn.loop import TrainingStopped
     from ..learn.overrides import override
     from ..methods import registry

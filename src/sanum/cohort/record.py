@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .. import __version__
-from ..healthy.reconstruction import Reconstruction, file_names
+from ..healthy.outputs import file_names
+from ..healthy.result import Reconstruction
 from ..report import key_numbers
 from ..scan import Scan, ScanError, read
 from ..scan.itk_header import read_header

@@ -18,7 +18,9 @@ from typing import Literal
 import torch
 
 from ..healthy.compose import Compose
-from ..healthy.reconstruction import Reconstruction, Space, check_free, reconstruct, record_name
+from ..healthy.outputs import check_free, record_name
+from ..healthy.reconstruction import Space, reconstruct
+from ..healthy.result import Reconstruction
 from ..learn.memory import available
 from ..methods.common.anatomy import Predictor
 from ..methods.common.memory_plan import OutOfMemory

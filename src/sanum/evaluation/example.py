@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..healthy.reconstruction import Reconstruction
+from ..healthy.result import Reconstruction
 from ..report.planes import ras_voxels
 from ..scan.write import atomic_path
 from .numbers import Known

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from ..healthy.reconstruction import Reconstruction
+from ..healthy.result import Reconstruction
 from ..metrics.calibration import coverage, expected_calibration_error
 from ..metrics.errors import Errors, dice, errors, errors_inside, match_intensity
 from ..metrics.overlap import average_precision, count_lesions, dice_curve, soft_dice

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..healthy.reconstruction import Reconstruction
+from ..healthy.result import Reconstruction
 from ..metrics.errors import match_intensity
 from ..scan import read
 from ..space.mirror import find_mirror, mirror

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..healthy.compose import Compose
 from ..healthy.compose import compose as composed
-from ..healthy.reconstruction import Reconstruction, reconstruct
+from ..healthy.reconstruction import reconstruct
+from ..healthy.result import Reconstruction
 from ..methods.common.anatomy import Predictor
 from ..scan import Scan, ScanError, read
 from .cases import Case

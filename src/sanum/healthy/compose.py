@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from ..fluid.flow import distance_within
 from ..report.inputs import PREDICTED
-from ..scan import Scan
+from ..scan import Scan, ScanError
+from ..types import FloatArray, Mask
+from .localize import display_name
 
-Array = npt.NDArray[np.float32]
 Compose = Literal["anatomy", "keep-healthy", "keep-lesion"]
 COMPOSITIONS: tuple[str, ...] = get_args(Compose)
 TITLES: dict[str, str] = {  # of the report's column
@@ -39,6 +38,8 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
         anatomy with the scan's anomaly put back.
     scan : Scan
         A T1w; needed for the last two alone.
+    anatomy : Scan
+        As it was predicted.
     anomaly : Scan
         Probability.
     brain : Scan
@@ -64,16 +65,44 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
     return replace(anatomy, voxels=np.where(inside, np.maximum(mixed, 0), predicted).astype(np.float32))
 
 
-def matched(image: Array, truth: Array, where: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> Array:
+def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
+    """Raise `ScanError` if the scan is no T1w, whose tissue alone can stand beside the anatomy's.
+
+    Parameters
+    ----------
+    scan : Scan
+        For its name.
+    contrast : str or None
+        As read, or guessed.
+    compose : str
+        The composition that was asked for.
+    """
+    if not (contrast or "").startswith("T1w"):
+        raise ScanError(
+            f"{compose} needs a T1w, but {display_name(scan)} is {contrast or 'of unknown contrast'}: "
+            "leave the composition out, or name the file …_T1w if it is one"
+        )
+
+
+def matched(image: FloatArray, truth: FloatArray, where: Mask, spacing_mm: tuple[float, ...]) -> FloatArray:
     """`image` on the scale of `truth`: a smooth gain and a line, found by turns inside `where`.
 
     The line is fitted to blurred copies of both, for a predicted anatomy is softer than a scan, and a fit to
     what is softer would take contrast away.
+
+    Parameters
+    ----------
+    image, truth : (X, Y, Z) float32
+        The scan, on any scale; the predicted anatomy.
+    where : (X, Y, Z) bool
+        Healthy tissue.
+    spacing_mm : (3,) float
+        Of the voxels.
     """
     soft = [BLUR_MM / s for s in spacing_mm]
     wide = [SHADING_MM / s for s in spacing_mm]
 
-    def around(x: Array) -> Array:
+    def around(x: FloatArray) -> FloatArray:
         return ndimage.gaussian_filter(np.where(where, x, 0).astype(np.float32), wide, truncate=3)
 
     wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where].astype(np.float64)
@@ -90,12 +119,34 @@ def matched(image: Array, truth: Array, where: npt.NDArray[np.bool_], spacing_mm
     return level
 
 
-def seam(sick: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM) -> Array:
-    """1 inside the anomaly, 0 some millimetres away, smooth between."""
+def seam(sick: Mask, spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM) -> FloatArray:
+    """1 inside the anomaly, 0 some millimetres away, smooth between.
+
+    Parameters
+    ----------
+    sick : (X, Y, Z) bool
+        The anomaly.
+    spacing_mm : (3,) float
+        Of the voxels.
+    margin_mm : float
+        How far beyond the anomaly the middle of the seam lies.
+    """
     wide = grown(sick, spacing_mm, margin_mm).astype(np.float32)
     return ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3)
 
 
-def grown(mask: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], by_mm: float) -> npt.NDArray[np.bool_]:
-    """Mask with everything within `by_mm` of it."""
+def grown(mask: Mask, spacing_mm: tuple[float, ...], by_mm: float) -> Mask:
+    """Mask with everything within `by_mm` of it.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool
+        Any.
+    spacing_mm : (3,) float
+        Of the voxels.
+    by_mm : float
+        Distance from the mask.
+    """
+    from ..fluid.flow import distance_within  # numba only where a scan is composed
+
     return distance_within(~mask, spacing_mm, by_mm + max(spacing_mm), edge=False) <= by_mm

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 
 from .. import fluid
 from ..metrics.errors import Errors, dice, errors, match_intensity, mean_error_inside
 from ..scan import Scan
 from ..scan.names import stem_of
 from ..synth.anomaly import LESION_FRACTION, LookParams, apply_look
-from .reconstruction import Reconstruction, check_free, reconstruct
-
-Array = npt.NDArray[np.float32]
+from ..types import FloatArray, Mask
+from .outputs import check_free, file_names
+from .reconstruction import reconstruct
+from .result import Reconstruction
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What the demo found.
+class DemoErrors:
+    """How far the reconstruction of the demo is from the truth.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class Outcome:
     dice : float
         Of the anomaly mask with the lesion.
     report : Path
+        The page that was written.
     """
 
     whole: Errors
@@ -42,7 +43,7 @@ class Outcome:
     report: Path
 
 
-def icbm152() -> tuple[Scan, npt.NDArray[np.bool_]]:
+def icbm152() -> tuple[Scan, Mask]:
     """ICBM152 2009a T1w (1 mm, brain, white matter at 1) and its brain mask, from the nilearn package."""
     from nilearn.datasets import load_mni152_template
 
@@ -53,8 +54,18 @@ def icbm152() -> tuple[Scan, npt.NDArray[np.bool_]]:
     return Scan(voxels, image.affine, "T1w", Path("icbm152_T1w.nii.gz")), brain
 
 
-def grow_lesion(scan: Scan, brain: npt.NDArray[np.bool_], *, seed: int) -> tuple[Array, Array]:
-    """The scan's voxels with a lesion of noise moved by the fluid, and its P."""
+def grow_lesion(scan: Scan, brain: Mask, *, seed: int) -> tuple[FloatArray, FloatArray]:
+    """The scan's voxels with a lesion that the fluid moved, and the lesion's probability, each (X, Y, Z) float32.
+
+    Parameters
+    ----------
+    scan : Scan
+        A healthy T1w, white matter at 1.
+    brain : (X, Y, Z) bool
+        Where the fluid flows.
+    seed : int
+        Which lesion.
+    """
     rng = np.random.default_rng(seed)
     spacing: tuple[float, float, float] = tuple(float(s) for s in scan.grid.spacing_mm)  # type: ignore[assignment]
     radius_mm = 16.0
@@ -72,28 +83,55 @@ def grow_lesion(scan: Scan, brain: npt.NDArray[np.bool_], *, seed: int) -> tuple
 
 def run(
     folder: Path, *, seed: int = 7, device: str = "auto", on_step: Callable[[str], None] | None = None
-) -> Outcome:
-    """Grow, reconstruct, measure, save into `folder` (results of an earlier demo are replaced)."""
-    tell = on_step or (lambda _: None)
-    tell("grow a lesion")
+) -> DemoErrors:
+    """Errors of the demo, whose results are written as well; those of an earlier demo are replaced.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+    seed : int
+        Which lesion.
+    device : str
+        "auto", "cpu", "cuda", "cuda:n" or "mps".
+    on_step : function, optional
+        Called with the name of each step.
+    """
+    note = on_step or (lambda _: None)
+    note("grow a lesion")
     truth, brain = icbm152()
     check_free(stem_of(truth.path or ""), folder, overwrite=True)  # before the work, not after
     sick, p = grow_lesion(truth, brain, seed=seed)
     result = reconstruct(truth.with_voxels(sick), device=device, on_step=on_step)
-    tell("write")
-    paths = result.save(folder, overwrite=True)
-    return measure(result, np.asarray(truth.voxels), sick, p, paths[-1])
+    note("write")
+    result.save(folder, overwrite=True)
+    report = folder / file_names(result.name)["report"]
+    return measure(result, np.asarray(truth.voxels), sick, p, report)
 
 
-def measure(result: Reconstruction, truth: Array, sick: Array, p: Array, report: Path) -> Outcome:
-    """Errors of a reconstruction against the truth, on the scan's own grid."""
+def measure(
+    result: Reconstruction, truth: FloatArray, sick: FloatArray, p: FloatArray, report: Path
+) -> DemoErrors:
+    """Errors of a reconstruction against the truth, on the scan's own grid.
+
+    Parameters
+    ----------
+    result : Reconstruction
+        Of `sick`.
+    truth, sick : (X, Y, Z) float32
+        The scan without and with the lesion.
+    p : (X, Y, Z) float32
+        Probability of the lesion.
+    report : Path
+        The page that was written.
+    """
     lesion = p > LESION_FRACTION
     anatomy = np.asarray(result.anatomy.voxels)
     healthy = ~lesion
     brain = np.asarray(result.brain.voxels) > 0
     matched = match_intensity(anatomy, truth, healthy & brain)
     matched = np.where(brain, matched, 0).astype(np.float32)
-    return Outcome(
+    return DemoErrors(
         errors(matched, truth),
         errors(matched, truth, healthy),
         errors(matched, truth, lesion),
@@ -104,18 +142,24 @@ def measure(result: Reconstruction, truth: Array, sick: Array, p: Array, report:
     )
 
 
-def table(outcome: Outcome) -> str:
-    """The errors as text."""
+def table(found: DemoErrors) -> str:
+    """The errors as text, one line a region.
+
+    Parameters
+    ----------
+    found : DemoErrors
+        Of `run`.
+    """
     rows = [f"{'':10} {'L1':>8} {'PSNR dB':>8} {'SSIM':>7}"]
     for name in ("whole", "healthy", "diseased"):
-        e: Errors = getattr(outcome, name)
+        e: Errors = getattr(found, name)
         rows.append(f"{name:10} {e.l1:8.4f} {e.psnr:8.2f} {e.ssim:7.3f}")
-    rows.append(f"mean error inside the lesion: {outcome.inside:.3f} (input {outcome.inside_input:.3f})")
-    rows.append(f"Dice of the anomaly mask: {outcome.dice:.3f}")
+    rows.append(f"mean error inside the lesion: {found.inside:.3f} (input {found.inside_input:.3f})")
+    rows.append(f"Dice of the anomaly mask: {found.dice:.3f}")
     return "\n".join(rows)
 
 
-def _white_matter(values: npt.NDArray) -> float:
+def _white_matter(values: FloatArray) -> float:
     counts, edges = np.histogram(values, bins=100)
     upper = len(counts) // 2 + int(np.argmax(counts[len(counts) // 2 :]))
     return float(edges[upper] + edges[upper + 1]) / 2

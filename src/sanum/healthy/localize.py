@@ -1,7 +1,6 @@
 """Where the brain is in a scan, found by the network itself, and whether there is a head at all."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from ..methods.common.anatomy import Predictor
@@ -13,6 +12,7 @@ from ..space.components import largest_component
 from ..space.grid import apply_affine, covering, middle_of
 from ..space.mirror import mirror, reflection
 from ..space.resample import resample
+from ..types import Affine, FloatArray, Mask, Points
 
 SMALLEST_BRAIN_ML = 250.0
 LEAST_SYMMETRY = 0.5  # correlation with the mirror image: real heads 0.82 to 1.00 (28 scans), noise to 0.29
@@ -20,8 +20,15 @@ _EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
 
 
-def find_brain(scan: Scan, predictor: Predictor) -> npt.NDArray[np.float64]:
-    """Centre of the brain in world mm: first passes of the network over likely places, best one refined.
+def find_brain(scan: Scan, predictor: Predictor) -> Points:
+    """Centre of the brain, (3,) in world mm: the network looks at likely places, and the best is refined.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of a head or of a brain, any contrast.
+    predictor : Predictor
+        A loaded method.
 
     Raises
     ------
@@ -43,7 +50,15 @@ def find_brain(scan: Scan, predictor: Predictor) -> npt.NDArray[np.float64]:
 
 
 def require_brain(scan: Scan, ml: float) -> None:
-    """Raise `ScanError` if `ml` millilitres are too little for a brain, or for the part that a slab shows."""
+    """Raise `ScanError` if a volume is too little for a brain, or for the part that a slab shows.
+
+    Parameters
+    ----------
+    scan : Scan
+        For its name.
+    ml : float
+        Volume that was found, in mL.
+    """
     if ml < SMALLEST_BRAIN_ML:
         raise ScanError(
             f"no brain found in {display_name(scan)}: expected a scan of a head, found {ml:.0f} mL that look "
@@ -52,18 +67,37 @@ def require_brain(scan: Scan, ml: float) -> None:
         )
 
 
-def shown_ml(mask: npt.NDArray[np.bool_], conformed: Conformed) -> float:
-    """Volume of the part of a mask in which the scan shows anything, in mL; networks imagine the rest."""
+def foreground_ml(mask: Mask, conformed: Conformed) -> float:
+    """Volume of the part of a mask in which the scan shows anything, in mL; networks imagine the rest.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool
+        On the model grid.
+    conformed : Conformed
+        The scan.
+    """
     return float((mask & (conformed.image > _EMPTY)).sum()) * conformed.grid.voxel_volume_ml
 
 
-def require_symmetry(scan: Scan, conformed: Conformed, across: npt.NDArray[np.float64]) -> None:
-    """Raise `ScanError` if the scan does not resemble its mirror image, as every head does."""
+def require_symmetry(scan: Scan, conformed: Conformed, pair: FloatArray, across: Affine) -> None:
+    """Raise `ScanError` if the scan does not resemble its mirror image, as every head does.
+
+    Parameters
+    ----------
+    scan : Scan
+        For its name.
+    conformed : Conformed
+        The scan on the model grid.
+    pair : (2, X, Y, Z) float32
+        The scan and its mirror image, of `pair_with_mirror`.
+    across : (4, 4) float64
+        The reflection in world mm.
+    """
     both = conformed.covered & (mirror(conformed.covered.astype(np.float32), conformed.grid, across) > 0.99)
     if both.sum() * conformed.grid.voxel_volume_ml < 8:  # a slab of one side
         return
-    here = conformed.image[both]
-    there = mirror(conformed.image, conformed.grid, across)[both]
+    here, there = pair[0][both], pair[1][both]
     spread = float(here.std() * there.std())
     likeness = float(((here - here.mean()) * (there - there.mean())).mean()) / spread if spread > 0 else 0.0
     if likeness < LEAST_SYMMETRY:
@@ -73,8 +107,14 @@ def require_symmetry(scan: Scan, conformed: Conformed, across: npt.NDArray[np.fl
         )
 
 
-def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
-    """Likely centres of the brain: below the top of the head, and the middle of what is bright."""
+def head_centres(scan: Scan) -> list[Points]:
+    """Likely centres of the brain, each (3,) in world mm: below the top of the head, and where it is bright.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of a head or of a brain, any contrast.
+    """
     extent = float((scan.grid.spacing_mm * scan.voxels.shape).max())
     coarse = covering(scan.grid, max(4.0, extent / 250))  # a wrong unit in the header must not fill memory
     voxels = np.asarray(scan.voxels, dtype=np.float32)
@@ -83,12 +123,12 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
     low = float(voxels.min())
     x = resample(voxels, scan.grid, coarse, fill=low) - low
     x = np.minimum(x, np.percentile(x, 99.5))
-    seen = x > 0.5 * float(x[x > x.mean()].mean()) if (x > x.mean()).any() else x > 0
-    opened = ndimage.binary_opening(seen)
+    head = x > 0.5 * float(x[x > x.mean()].mean()) if (x > x.mean()).any() else x > 0
+    opened = ndimage.binary_opening(head)
     if opened.any():
-        seen = largest_component(opened)
+        head = largest_component(opened)
     where = apply_affine(
-        coarse.affine, np.argwhere(seen) if seen.any() else np.array([np.array(coarse.shape) / 2])
+        coarse.affine, np.argwhere(head) if head.any() else np.array([np.array(coarse.shape) / 2])
     )
     top = float(np.percentile(where[:, 2], 99.8))
     upper = where[where[:, 2] > top - 150]
@@ -100,23 +140,36 @@ def head_centres(scan: Scan) -> list[npt.NDArray[np.float64]]:
     ]
 
 
-def _brain_near(
-    scan: Scan, guess: npt.NDArray[np.float64], predictor: Predictor
-) -> tuple[npt.NDArray[np.float64], float]:
-    seen = conform(scan, guess, predictor.box)
-    if not seen.image.any():
+def _brain_near(scan: Scan, guess: Points, predictor: Predictor) -> tuple[Points, float]:
+    """Centre in world mm and volume in mL of the brain that one look around `guess` finds."""
+    conformed = conform(scan, guess, predictor.box)
+    if not conformed.image.any():
         return guess, 0.0
-    pair = pair_with_mirror(seen, reflection((1, 0, 0), guess))
+    pair = pair_with_mirror(conformed, reflection((1, 0, 0), guess))
     brain = largest_component(predictor(pair, quick=True).brain > 0.5)
-    ml = shown_ml(brain, seen)
-    return (middle_of(brain, seen.grid.affine) if ml > 0 else guess), ml
+    ml = foreground_ml(brain, conformed)
+    return (middle_of(brain, conformed.grid.affine) if ml > 0 else guess), ml
 
 
-def pair_with_mirror(conformed: Conformed, across: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """(2, X, Y, Z): the conformed scan and its mirror image across the world reflection `across`."""
+def pair_with_mirror(conformed: Conformed, across: Affine) -> FloatArray:
+    """(2, X, Y, Z) float32: the conformed scan and its mirror image.
+
+    Parameters
+    ----------
+    conformed : Conformed
+        The scan on the model grid.
+    across : (4, 4) float64
+        The reflection in world mm.
+    """
     return np.stack([conformed.image, mirror(conformed.image, conformed.grid, across)])
 
 
 def display_name(scan: Scan) -> str:
-    """Name of a scan for a message."""
+    """Name of a scan for a message.
+
+    Parameters
+    ----------
+    scan : Scan
+        Read from a file, or made in memory.
+    """
     return printable(scan.path.name) if scan.path else "this scan"

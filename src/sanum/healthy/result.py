@@ -8,6 +8,7 @@ from typing import Any
 
 from ..methods.api import LateOutput, Output
 from ..methods.common.saving import save_result
+from ..report.inputs import ReportInputs
 from ..report.numbers import KeyNumbers, key_numbers
 from ..scan import Scan
 from ..scan.names import stem_of
@@ -58,7 +59,7 @@ class Reconstruction:
 
     @property
     def outputs(self) -> dict[str, Output]:
-        """Every output of `healthy.outputs.OUTPUTS` by name; the report is made when its content is asked for."""
+        """Every output of `healthy.outputs.OUTPUTS` by name; the report is made when looked at."""
         return {
             name: LateOutput(spec, self.report) if name == REPORT else Output(spec, getattr(self, name))
             for name, spec in OUTPUTS.items()
@@ -83,21 +84,22 @@ class Reconstruction:
     def _key_numbers(self) -> KeyNumbers:
         return key_numbers(self.anomaly_mask, self.brain, self.uncertainty)
 
+    @property
+    def title(self) -> str:
+        """What `anatomy` shows, in the words of the report: predicted, or put together with the scan."""
+        return TITLES[self.provenance.get("composition", "anatomy")]
+
     def report(self) -> str:
         """The report as one self-contained HTML page."""
-        from ..report import ReportInputs, render  # matplotlib only where a report is wanted
+        from ..report.html import render  # matplotlib only where a report is wanted
 
-        return render(
-            ReportInputs(
-                name=self.scan.path.name if self.scan.path else "scan",
-                scan=self.scan,
-                **self.images,
-                contrast=self.contrast,
-                warnings=self.warnings,
-                provenance=self.provenance,
-                title=TITLES[self.provenance.get("composition", "anatomy")],
-            )
-        )
+        return render(ReportInputs.of(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: pictures, numbers and warnings."""
+        from ..report.card import card
+
+        return card(ReportInputs.of(self), self.numbers)
 
     def save(
         self,

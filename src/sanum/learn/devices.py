@@ -21,6 +21,36 @@ MISSING = 'training needs Lightning Fabric and TensorBoard: pip install "sanum[t
 PATIENCE = timedelta(hours=6)  # while the first process prepares anatomies, the others wait
 
 
+def resolve_device(device: str) -> str:
+    """Torch device that a name stands for on this machine: "cpu", "cuda", "cuda:n" or "mps".
+
+    Parameters
+    ----------
+    device : str
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:n" or "mps".
+
+    Raises
+    ------
+    ValueError
+        Another name; a device that is not there.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, colon, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
+        raise ValueError(f'device is auto, cpu, cuda, cuda:n or mps, not "{device}"')
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"{device} is not there: this machine has {torch.cuda.device_count()} CUDA devices; "
+            "use --device auto"
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("mps is not there on this machine; use --device auto")
+    return device
+
+
 def open_devices(device: str = "cpu", count: int | None = None, precision: Precision = "auto") -> "Fabric":
     """Fabric of `count` devices such as `device`, not yet launched.
 

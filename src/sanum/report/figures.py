@@ -20,14 +20,12 @@ from PIL import Image
 
 from ..scan.contrast import CT_WINDOW_HU
 from ..scan.scan import Scan
-from .inputs import PREDICTED, require_one_grid
-from .places import brain_centre_mm, largest_component_centre_mm
+from ..types import FloatArray, Mask
+from .inputs import ReportInputs
 from .planes import PLANES, Convention, Plane, View, describe_point, ras_voxels, tilt_deg, view_through
 
-__all__ = ["brain_centre_mm", "intensity_window", "largest_component_centre_mm", "montage", "to_png"]
-
 PERCENTILES = (0.5, 99.5)
-TILT_TOLD_DEG = 3.0  # planes tilted by less than this need no remark
+NOTED_TILT_DEG = 3.0  # planes tilted by less than this need no remark
 
 BACKGROUND, TEXT, QUIET, FRAME = "#0d1117", "#e6edf3", "#9aa7b4", "#30363d"
 GREY, HEAT = colormaps["gray"], colormaps["magma"]
@@ -41,19 +39,9 @@ DPI = 137
 
 
 def montage(
-    *,
-    scan: Scan,
-    anatomy: Scan,
-    anomaly: Scan,
-    anomaly_mask: Scan,
-    uncertainty: Scan,
-    brain: Scan,
-    point_mm: npt.ArrayLike,
-    contrast: str | None = None,
-    title: str = PREDICTED,
-    convention: Convention = "radiological",
+    inputs: ReportInputs, point_mm: npt.ArrayLike, *, convention: Convention = "radiological"
 ) -> Figure:
-    """Draw axial, coronal and sagittal planes (rows) of four maps (columns) through one point.
+    """Figure of axial, coronal and sagittal planes (rows) of four maps (columns) through one point.
 
     Columns: input; healthy anatomy; anomaly probability over the input, with the outline of the mask;
     uncertainty, with the outline of the brain. All panels share one scale in mm, whatever the voxels' shape.
@@ -62,68 +50,76 @@ def montage(
 
     Parameters
     ----------
-    scan, anatomy, anomaly, anomaly_mask, uncertainty, brain : Scan
-        On one grid; see `ReportInputs`.
+    inputs : ReportInputs
+        Scans on one grid, the input's contrast, and the title of the anatomy's column.
     point_mm : (3,) float
         World point (RAS+, mm) where the planes cross.
-    contrast : str or None
-        Name of the input's contrast, for its title and window.
-    title : str
-        Of the anatomy's column.
     convention : {"radiological", "neurological"}
         Radiological: the patient's right is on the left of the picture. Neurological: the other way round.
 
     Raises
     ------
     ValueError
-        If the scans do not lie on one grid, or the point lies outside of it.
+        If the point lies outside of the scan.
     """
-    maps = {"scan": scan, "anatomy": anatomy, "anomaly": anomaly, "uncertainty": uncertainty}
-    masks = {"anomaly_mask": anomaly_mask, "brain": brain}
-    require_one_grid(**maps, **masks)
-    view = view_through(point_mm, brain, anomaly_mask, convention)
-    scales = {
-        "scan": Normalize(*intensity_window(scan, brain, contrast=contrast)),
-        "anatomy": Normalize(*intensity_window(anatomy, brain)),
-        "uncertainty": Normalize(0.0, max(intensity_window(uncertainty, brain)[1], 1e-6)),
-    }
-
+    view = view_through(point_mm, inputs.brain, inputs.anomaly_mask, convention)
+    scales = _scales(inputs)
     figure, panels, bars = _lay_out(view)
     for axes, plane in zip(panels, PLANES, strict=True):
-        cut = {
-            name: np.nan_to_num(view.cut(ras_voxels(m), plane).astype(np.float32)) for name, m in maps.items()
-        }
-        outline = {name: view.cut(ras_voxels(m), plane) > 0.5 for name, m in masks.items()}
-        how: dict[str, Any] = {
-            "extent": view.extent(plane),
-            "aspect": "equal",
-            "origin": "lower",
-            "interpolation": "antialiased",
-        }
-        axes[0].imshow(cut["scan"], cmap=GREY, norm=scales["scan"], **how)
-        axes[1].imshow(cut["anatomy"], cmap=GREY, norm=scales["anatomy"], **how)
-        axes[2].imshow(cut["scan"], cmap=GREY, norm=scales["scan"], **how)
-        axes[2].imshow(_overlay(cut["anomaly"]), **how)
-        _outline(axes[2], outline["anomaly_mask"], plane, view, CONTOUR, 0.9)
-        axes[3].imshow(cut["uncertainty"], cmap=HEAT, norm=scales["uncertainty"], **how)
-        _outline(axes[3], outline["brain"], plane, view, QUIET, 0.6)
-        for ax in axes:
-            _dress(ax, plane, view)
-        axes[0].set_ylabel(plane.name, color=TEXT, fontsize=11, labelpad=6)
+        _draw_plane(axes, plane, view, inputs, scales)
     _scale_bar(panels[0][0])
-
-    shown_as = f"Input: {_short(contrast)}" if contrast else "Input"
-    titles = (shown_as, title, "Anomaly over input", "Uncertainty")
+    input_title = f"Input: {_short(inputs.contrast)}" if inputs.contrast else "Input"
+    titles = (input_title, inputs.title, "Anomaly over input", "Uncertainty")
     for ax, title in zip(panels[0], titles, strict=True):
         ax.set_title(title, color=TEXT, fontsize=11, pad=8, parse_math=False)
-    unit = "intensity (HU)" if _is_ct(contrast) else "intensity (unit of the file)"
+    unit = "intensity (HU)" if _is_ct(inputs.contrast) else "intensity (unit of the file)"
     _colour_bar(figure, bars[0], GREY, scales["scan"], unit)
     _colour_bar(figure, bars[1], GREY, scales["anatomy"], "T1w intensity (white matter = 1)")
     _colour_bar(figure, bars[2], _overlay_on_grey(), Normalize(0, 1), "probability of anomaly")
     _colour_bar(figure, bars[3], HEAT, scales["uncertainty"], "expected error (white matter = 1)")
-    legend = _legend(scan, point_mm, convention)
+    legend = _legend(inputs.scan, point_mm, convention)
     figure.text(LEFT / WIDTH, 0.12 / figure.get_figheight(), legend, color=QUIET, fontsize=9, va="bottom")
     return figure
+
+
+def _scales(inputs: ReportInputs) -> dict[str, Normalize]:
+    """Grey or colour scale of each map that has a scale of its own."""
+    brain = inputs.brain
+    return {
+        "scan": Normalize(*intensity_window(inputs.scan, brain, contrast=inputs.contrast)),
+        "anatomy": Normalize(*intensity_window(inputs.anatomy, brain)),
+        "uncertainty": Normalize(0.0, max(intensity_window(inputs.uncertainty, brain)[1], 1e-6)),
+    }
+
+
+def _draw_plane(
+    axes: list[Axes], plane: Plane, view: View, inputs: ReportInputs, scales: dict[str, Normalize]
+) -> None:
+    """One row of the montage."""
+
+    def cut(scan: Scan) -> FloatArray:
+        return np.nan_to_num(view.cut(ras_voxels(scan), plane).astype(np.float32))
+
+    def mask(scan: Scan) -> Mask:
+        return np.asarray(view.cut(ras_voxels(scan), plane) > 0.5)
+
+    how: dict[str, Any] = {
+        "extent": view.extent(plane),
+        "aspect": "equal",
+        "origin": "lower",
+        "interpolation": "antialiased",
+    }
+    scan = cut(inputs.scan)
+    axes[0].imshow(scan, cmap=GREY, norm=scales["scan"], **how)
+    axes[1].imshow(cut(inputs.anatomy), cmap=GREY, norm=scales["anatomy"], **how)
+    axes[2].imshow(scan, cmap=GREY, norm=scales["scan"], **how)
+    axes[2].imshow(_overlay(cut(inputs.anomaly)), **how)
+    _outline(axes[2], mask(inputs.anomaly_mask), plane, view, CONTOUR, 0.9)
+    axes[3].imshow(cut(inputs.uncertainty), cmap=HEAT, norm=scales["uncertainty"], **how)
+    _outline(axes[3], mask(inputs.brain), plane, view, QUIET, 0.6)
+    for ax in axes:
+        _dress(ax, plane, view)
+    axes[0].set_ylabel(plane.name, color=TEXT, fontsize=11, labelpad=6)
 
 
 def intensity_window(scan: Scan, brain: Scan, *, contrast: str | None = None) -> tuple[float, float]:
@@ -131,6 +127,15 @@ def intensity_window(scan: Scan, brain: Scan, *, contrast: str | None = None) ->
 
     CT (first word of `contrast`) gets the brain window, 0 to 80 HU. Anything else: the 0.5th and 99.5th
     percentile of the finite voxels in the brain, or of the whole volume if the brain mask is empty.
+
+    Parameters
+    ----------
+    scan : Scan
+        What is shown.
+    brain : Scan
+        Mask, on the same grid.
+    contrast : str or None
+        Of `scan`.
     """
     if _is_ct(contrast):
         return CT_WINDOW_HU
@@ -144,7 +149,13 @@ def intensity_window(scan: Scan, brain: Scan, *, contrast: str | None = None) ->
 
 
 def to_png(figure: Figure) -> bytes:
-    """Rasterise a figure at its own size and resolution; no metadata, the same bytes every time."""
+    """PNG of a figure at its own size and resolution; no metadata, the same bytes every time.
+
+    Parameters
+    ----------
+    figure : Figure
+        Not drawn by pyplot.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     rgb = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -198,7 +209,7 @@ def _limit(ax: Axes, plane: Plane, view: View, width_mm: float) -> None:
     ax.set_ylim(view.low_mm[plane.up], view.high_mm[plane.up])
 
 
-def _overlay(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _overlay(probability: FloatArray) -> npt.NDArray[np.float64]:
     """Colours (…, 4) whose opacity follows the probability."""
     rgba = np.array(OVERLAY(probability), dtype=np.float64)
     rgba[..., 3] = OVERLAY_ALPHA * np.clip(probability, 0, 1)
@@ -211,9 +222,7 @@ def _overlay_on_grey(grey: float = 0.3) -> Colormap:
     return ListedColormap(rgba[:, 3:] * rgba[:, :3] + (1 - rgba[:, 3:]) * grey)
 
 
-def _outline(
-    ax: Axes, mask: npt.NDArray[np.bool_], plane: Plane, view: View, color: str, linewidth: float
-) -> None:
+def _outline(ax: Axes, mask: Mask, plane: Plane, view: View, color: str, linewidth: float) -> None:
     if not mask.any():
         return
     padded = np.pad(mask.astype(np.float32), 1)  # so that the line closes at the edge of the volume
@@ -287,7 +296,7 @@ def _legend(scan: Scan, point_mm: npt.ArrayLike, convention: Convention) -> str:
     tilt = tilt_deg(scan)
     along = (
         f"\nPlanes follow the scan's own axes, up to {tilt:.0f}° off the scanner's."
-        if tilt > TILT_TOLD_DEG
+        if tilt > NOTED_TILT_DEG
         else ""
     )
     return (

@@ -4,12 +4,11 @@ import base64
 import math
 from html import escape
 
-import numpy as np
-import numpy.typing as npt
-
-from .figures import brain_centre_mm, largest_component_centre_mm, montage, to_png
+from ..types import Points
+from .figures import montage, to_png
 from .inputs import ReportInputs
 from .numbers import KeyNumbers, key_numbers
+from .places import brain_centre_mm, largest_component_centre_mm
 from .planes import describe_point
 
 DISCLAIMER = "Research use only. Not a medical device."
@@ -91,6 +90,11 @@ def render(inputs: ReportInputs) -> str:
     The document loads nothing from outside: images are data URIs, there are no scripts, and a content
     security policy forbids both. Every text that came with the data is escaped. The same inputs give the same
     text; the date is the one in `inputs.provenance`. Write it to disk as UTF-8.
+
+    Parameters
+    ----------
+    inputs : ReportInputs
+        Everything that is shown.
     """
     numbers = key_numbers(inputs.anomaly_mask, inputs.brain, inputs.uncertainty)
     anomaly_at = largest_component_centre_mm(inputs.anomaly_mask)
@@ -118,7 +122,17 @@ def render(inputs: ReportInputs) -> str:
 
 
 def page(heading: str, kind: str, body: str, style: str = "") -> str:
-    """A complete document around `body`, which is HTML; `heading` and `kind` are any text."""
+    """A complete HTML document.
+
+    Parameters
+    ----------
+    heading, kind : str
+        Any text: it is escaped.
+    body : str
+        HTML.
+    style : str
+        CSS, beside that of every page.
+    """
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -143,23 +157,19 @@ def page(heading: str, kind: str, body: str, style: str = "") -> str:
 
 
 def text(value: str) -> str:
-    """Escape for HTML; control and direction marks and lone surrogates show as their codes."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
-    return escape(shown, quote=True)
+    """Text escaped for HTML; control and direction marks and lone surrogates become their codes.
+
+    Parameters
+    ----------
+    value : str
+        Any text.
+    """
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
+    return escape(printable, quote=True)
 
 
-def _view(inputs: ReportInputs, point_mm: npt.NDArray[np.float64], title: str, place: str) -> str:
-    figure = montage(
-        scan=inputs.scan,
-        anatomy=inputs.anatomy,
-        anomaly=inputs.anomaly,
-        anomaly_mask=inputs.anomaly_mask,
-        uncertainty=inputs.uncertainty,
-        brain=inputs.brain,
-        point_mm=point_mm,
-        contrast=inputs.contrast,
-        title=inputs.title,
-    )
+def _view(inputs: ReportInputs, point_mm: Points, title: str, place: str) -> str:
+    figure = montage(inputs, point_mm)
     title_inside = inputs.title[0].lower() + inputs.title[1:]
     data = base64.b64encode(to_png(figure)).decode("ascii")
     alt = (

@@ -1,10 +1,56 @@
 """`ReportInputs`: everything a report shows, and nothing it has to find out by itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..scan.scan import Scan
 
 PREDICTED = "Healthy anatomy (predicted)"
+
+
+class Shown(Protocol):
+    """A result that a report can show, known by its attributes: see `ReportInputs` for what they are."""
+
+    @property
+    def scan(self) -> Scan:
+        """The input."""
+
+    @property
+    def anatomy(self) -> Scan:
+        """Healthy T1w."""
+
+    @property
+    def anomaly(self) -> Scan:
+        """Probability."""
+
+    @property
+    def anomaly_mask(self) -> Scan:
+        """Anomaly yes or no."""
+
+    @property
+    def uncertainty(self) -> Scan:
+        """Expected absolute error of the anatomy."""
+
+    @property
+    def brain(self) -> Scan:
+        """Brain yes or no."""
+
+    @property
+    def contrast(self) -> str | None:
+        """Contrast of the input."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader should know."""
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """How it was made."""
+
+    @property
+    def title(self) -> str:
+        """What the anatomy shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +78,7 @@ class ReportInputs:
         brain window. None: not known.
     warnings : tuple of str
         Shown in a box above everything else, together with `scan.warnings`.
-    provenance : dict of str to str
+    provenance : mapping of str to str
         Shown in this order. Known keys get a readable label: version, weights, weights_sha256, date, device,
         seconds, input, input_sha256. Other keys are shown as they are.
     title : str
@@ -48,8 +94,31 @@ class ReportInputs:
     brain: Scan
     contrast: str | None
     warnings: tuple[str, ...]
-    provenance: dict[str, str]
+    provenance: Mapping[str, str]
     title: str = PREDICTED
+
+    @classmethod
+    def of(cls, result: Shown) -> "ReportInputs":
+        """Inputs that show a result.
+
+        Parameters
+        ----------
+        result : Shown
+            Any object with these attributes.
+        """
+        return cls(
+            name=result.scan.path.name if result.scan.path else "scan",
+            scan=result.scan,
+            anatomy=result.anatomy,
+            anomaly=result.anomaly,
+            anomaly_mask=result.anomaly_mask,
+            uncertainty=result.uncertainty,
+            brain=result.brain,
+            contrast=result.contrast,
+            warnings=result.warnings,
+            provenance=result.provenance,
+            title=result.title,
+        )
 
     def __post_init__(self) -> None:
         require_one_grid(
@@ -63,7 +132,13 @@ class ReportInputs:
 
 
 def require_one_grid(**scans: Scan) -> None:
-    """Raise ValueError, naming the odd one out, unless all scans put every voxel at the same place."""
+    """Raise ValueError, naming the odd one out, unless all scans put every voxel at the same place.
+
+    Parameters
+    ----------
+    **scans : Scan
+        By the names that the sentence has for them; the first is what the others are compared with.
+    """
     (first, reference), *others = scans.items()
     for name, scan in others:
         if not scan.grid.same_as(reference.grid):

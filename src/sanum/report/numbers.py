@@ -31,7 +31,14 @@ class KeyNumbers:
 
 
 def key_numbers(anomaly_mask: Scan, brain: Scan, uncertainty: Scan) -> KeyNumbers:
-    """Count voxels (a mask counts where it is above 0.5) and turn them into millilitres.
+    """Volumes and the mean uncertainty; voxels of a mask count where they are above 0.5.
+
+    Parameters
+    ----------
+    anomaly_mask, brain : Scan
+        Masks.
+    uncertainty : Scan
+        Expected absolute error of the anatomy.
 
     Raises
     ------
