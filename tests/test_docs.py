@@ -28,7 +28,7 @@ from sanum import fluid
 from sanum.cli.main import app, main
 from sanum.cohort.bids.filters import read_queries
 from sanum.healthy import demo
-from sanum.healthy.reconstruction import on_grid
+from sanum.healthy.grids import on_grid
 from sanum.methods import registry
 from sanum.scan import write
 from sanum.space.grid import covering

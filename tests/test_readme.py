@@ -11,7 +11,8 @@ import typer
 
 from sanum.cli.main import app, main
 from sanum.healthy import demo
-from sanum.healthy.reconstruction import file_names, on_grid, record_name
+from sanum.healthy.grids import on_grid
+from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import read, write
 from sanum.space.grid import covering
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 import sanum
-from sanum.healthy.reconstruction import foreground_mask
+from sanum.healthy.grids import foreground_mask
 from sanum.methods import registry
 
 THICK = "between them the results are interpolated"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sanum.files import sha256
-from sanum.healthy.reconstruction import file_names, record_name
+from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import write
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from sanum.healthy.reconstruction import file_names
+from sanum.healthy.outputs import file_names
 from sanum.scan import read
 from sanum.space.box import Box
 from sanum.space.grid import apply_affine

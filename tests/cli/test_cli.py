@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sanum.cli import main as entry
-from sanum.healthy.reconstruction import file_names, record_name
+from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import read, write
 
 COMMANDS = ("reconstruct", "demo", "train", "info")

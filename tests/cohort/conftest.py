@@ -78,9 +78,7 @@ def data(tmp_path):
 @pytest.fixture
 def bids(monkeypatch, capfd, phantom_predictor):
     """Run `sanum bids` with the stand-in and without reports; its exit code and its words."""
-    monkeypatch.setattr(
-        "sanum.healthy.reconstruction.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>"
-    )
+    monkeypatch.setattr("sanum.healthy.result.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
     monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
     monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
     monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())  # -w changes both

@@ -23,7 +23,7 @@ from stand_in import DESCRIPTION, Nothing, at_once, make_cohort
 
 from sanum.cli.main import main
 from sanum.cohort import lock, work
-from sanum.healthy.reconstruction import Reconstruction
+from sanum.healthy.result import Reconstruction
 from sanum.methods import registry
 
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.utime", "shutil.rmtree")

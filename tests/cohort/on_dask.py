@@ -21,7 +21,7 @@ from pathlib import Path
 from stand_in import Nothing, at_once, make_cohort
 
 from sanum.cohort import ClusterError, Settings, expand, run, run_on_dask, work, write_tables
-from sanum.healthy.reconstruction import Reconstruction
+from sanum.healthy.result import Reconstruction
 from sanum.scan import ScanError
 
 BAD = "sub-003"

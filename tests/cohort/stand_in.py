@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from sanum.healthy.reconstruction import Reconstruction
+from sanum.healthy.result import Reconstruction
 from sanum.scan import Scan, ScanError, write
 
 CELLS = (12, 14, 10)

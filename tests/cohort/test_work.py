@@ -11,7 +11,7 @@ import pytest
 
 from sanum.cohort import Settings, expand, lock, run, write_tables
 from sanum.cohort.work import STATE, _key
-from sanum.healthy.reconstruction import file_names, record_name
+from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import read, write
 
 from .stand_in import at_once, small_scan

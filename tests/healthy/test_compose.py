@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 import sanum
-from sanum.healthy.compose import COMPOSITIONS, TITLES, compose, matched, seam
-from sanum.healthy.reconstruction import Reconstruction, require_t1w
+from sanum.healthy.compose import COMPOSITIONS, TITLES, compose, matched, require_t1w, seam
+from sanum.healthy.result import Reconstruction
 from sanum.scan import Scan, ScanError
 from sanum.space.box import Box
 from sanum.space.grid import apply_affine

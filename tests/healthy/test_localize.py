@@ -70,8 +70,12 @@ class TestFinding:
         across = reflection((1, 0, 0), CENTRE_MM)
         noise = phantom.with_voxels(np.random.default_rng(0).random(phantom.voxels.shape, np.float32))
         with pytest.raises(ScanError, match="no head found in this scan: its sides correlate by"):
-            require_symmetry(noise, conform(noise, CENTRE_MM, DEFAULT_BOX), across)
-        require_symmetry(phantom, conform(phantom, CENTRE_MM, DEFAULT_BOX), across)
+            self.require_symmetry(noise, across)
+        self.require_symmetry(phantom, across)
+
+    def require_symmetry(self, scan, across):
+        conformed = conform(scan, CENTRE_MM, DEFAULT_BOX)
+        require_symmetry(scan, conformed, pair_with_mirror(conformed, across), across)
 
 
 def test_the_pair_is_the_scan_and_its_mirror_image(phantom):

@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from sanum.learn.devices import native_bfloat16, open_devices, share, share_size
+from sanum.learn.devices import native_bfloat16, open_devices, resolve_device, share, share_size
 
 
 @pytest.mark.parametrize(("parts", "world"), [(1, 1), (2, 1), (1, 2), (2, 3), (3, 4)])
@@ -68,3 +68,23 @@ def test_without_fabric_it_is_told_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "sanum\[train\]"'):
         open_devices("cpu")
+
+
+class TestDevice:
+    def test_auto_and_cpu(self):
+        assert resolve_device("cpu") == "cpu"
+        assert resolve_device("auto") in ("cpu", "cuda", "mps")
+
+    @pytest.mark.parametrize("name", ["tpu", "", "cpu:1", "mps:0", "cuda:", "cuda:x", "cuda:-1", "cuda:²"])
+    def test_unknown(self, name):
+        with pytest.raises(ValueError, match=r"device is auto, cpu, cuda, cuda:n or mps, not"):
+            resolve_device(name)
+
+    def test_not_there(self):
+        with pytest.raises(ValueError, match=r"cuda:99 is not there: this machine has .* use --device auto"):
+            resolve_device("cuda:99")
+
+    def test_no_mps(self, monkeypatch):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        with pytest.raises(ValueError, match="mps is not there"):
+            resolve_device("mps")

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,7 @@ MAPS = ("scan", "anatomy", "anomaly", "anomaly_mask", "uncertainty", "brain")
 
 
 def draw(inputs, point_mm, **options):
-    maps = {name: getattr(inputs, name) for name in MAPS}
-    return montage(**maps, point_mm=point_mm, contrast=inputs.contrast, **options)
+    return montage(inputs, point_mm, **options)
 
 
 def pixels(figure):
@@ -106,7 +106,7 @@ def test_convention_and_tilt_are_told(phantom):
     rotation[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     tilted = {name: getattr(inputs, name) for name in MAPS}
     tilted = {name: Scan(s.voxels, rotation @ s.affine) for name, s in tilted.items()}
-    (legend,) = montage(**tilted, point_mm=(0.0, 0.0, 0.0)).texts
+    (legend,) = montage(replace(inputs, **tilted), (0.0, 0.0, 0.0)).texts
     assert "up to 17° off" in legend.get_text()
 
 

@@ -1,13 +1,15 @@
 """Where the model's box lies in a scan."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from sanum.scan import Scan
-from sanum.scan.conform import conform, on_lattice
+from sanum.scan.conform import conform, on_lattice, scale_intensity
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
+from sanum.synth.box import DEFAULT_BOX
 
 
 def grid_of(spacing, *, turn=(0, 0, 0), axes=(0, 1, 2), signs=(1, 1, 1), shape=(60, 70, 64)):
@@ -59,3 +61,59 @@ def test_a_scan_of_the_model_s_spacing_is_not_blurred():
     inside = (seen.image > 0.05) & (seen.image < 1.4)
     line = np.polyfit(own[inside], seen.image[inside], 1)  # the scale alone differs
     np.testing.assert_allclose(seen.image[inside], np.polyval(line, own)[inside], atol=1e-4)
+
+
+CENTRE_MM = np.array([6.0, -10.0, 4.0])  # of the phantom of conftest.py
+
+
+def points(grid):
+    return apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+
+
+def shift(slices):
+    a = np.eye(4)
+    a[2, 3] = slices
+    return a
+
+
+class TestConform:
+    def test_the_box_is_the_model_s(self, phantom):
+        seen = conform(phantom, CENTRE_MM, DEFAULT_BOX)
+        assert seen.image.shape == seen.covered.shape == DEFAULT_BOX.shape
+        assert nib.aff2axcodes(seen.grid.affine) == ("R", "A", "S")
+        np.testing.assert_allclose(seen.grid.spacing_mm, 2)
+        np.testing.assert_allclose(seen.grid.centre_mm, CENTRE_MM)
+
+    @pytest.mark.parametrize("factor", [1e-4, 1.0, 5000.0])
+    def test_the_scale_is_the_same_for_any_unit(self, phantom, factor):
+        seen = conform(phantom.with_voxels(phantom.voxels * np.float32(factor)), CENTRE_MM, DEFAULT_BOX)
+        inside = seen.image[tuple(n // 2 for n in DEFAULT_BOX.shape)]
+        assert inside == pytest.approx(1.0, abs=0.03)  # white matter; the lesion is under 1 % of the brain
+        assert seen.image[0, 0, 0] == 0
+        assert 1.2 < seen.image.max() <= 1.5
+
+    def test_an_offset_of_the_background_goes(self, phantom):
+        seen = conform(phantom.with_voxels(phantom.voxels + 3), CENTRE_MM, DEFAULT_BOX)
+        assert seen.image[0, 0, 0] == pytest.approx(0, abs=1e-3)
+        assert seen.image[tuple(n // 2 for n in DEFAULT_BOX.shape)] == pytest.approx(1, abs=0.03)
+
+    def test_ct_has_a_window_in_hounsfield_units(self):
+        hu = np.array([-1000, 0, 20, 40, 80, 1000], np.float32)
+        np.testing.assert_allclose(scale_intensity(hu, ct=True), [0, 0, 0.25, 0.5, 1, 1.5])
+
+    def test_bone_does_not_bleed_into_the_brain(self):
+        grid = Box((80, 80, 80), 1.0).grid()
+        hu = np.where(points(grid)[..., 0] > 0, 1500, 30).astype(np.float32)
+        seen = conform(Scan(hu, grid.affine, "CT"), (0, 0, 0), Box((32, 32, 32), 2.0))
+        assert seen.image.max() == pytest.approx(1)  # clipped to 80 HU before blurring
+        assert seen.image[13, 16, 16] == pytest.approx(30 / 80, abs=0.02)
+
+    def test_what_the_scan_does_not_cover_is_marked_and_empty(self, phantom):
+        upper = Scan(phantom.voxels[:, :, 25:] + 1, phantom.affine @ shift(25))
+        seen = conform(upper, CENTRE_MM, DEFAULT_BOX)
+        z = points(seen.grid)[..., 2]
+        lowest = points(upper.grid)[..., 2].min()
+        assert not seen.covered[z < lowest - 2].any()
+        assert not seen.image[~seen.covered].any()
+        box = (np.abs(points(seen.grid)[..., :2] - (4, -8)) < (70, 85)).all(-1)
+        assert seen.covered[box & (z > lowest + 2) & (z < 70)].all()

@@ -39,7 +39,7 @@ def network(*, weights: str | Path | None = None, device: str = "auto") -> Predi
         The device is not there; weights that are missing, damaged, of another method or version.
     """
     device = resolve_device(device)
-    file = resolve(weights or registry.find(METHOD).weights or "")
+    file = resolve(weights if weights is not None else registry.find(METHOD).weights or METHOD)
     owner = "" if device == "cpu" else str(threading.get_ident())
     key = (str(file.resolve()), sha256(file), device, owner)
     with _lock:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from sanum.healthy.demo import icbm152
-from sanum.healthy.reconstruction import on_grid, reconstruct
+from sanum.healthy.grids import on_grid
+from sanum.healthy.reconstruction import reconstruct
 from sanum.methods import registry
 from sanum.methods.common.memory_plan import MemoryPlan, OutOfMemory, Step, is_out_of_memory, steps
 from sanum.nets.compact_unet import CompactUNet
