@@ -125,7 +125,7 @@ class TestSave:
         monkeypatch.setattr(Reconstruction, "report", lambda _: "a page")
         small.save(tmp_path, record={"of": "before"})
         with monkeypatch.context() as killed:
-            killed.setattr("sanum.scan.write.settle", Killed())
+            killed.setattr(sys.modules["sanum.scan.write"], "settle", Killed())  # hidden by the function
             with pytest.raises(KeyboardInterrupt):
                 small.save(tmp_path, overwrite=True, report=False, record={"of": "now"})
         assert NAMES[-1] in left_in(tmp_path)
