@@ -81,7 +81,7 @@ class WithThickness(Reconstruction):
 
     @property
     def thickness(self):
-        return self.brain.with_voxels(2.5 * self.brain.voxels.astype(np.float32))
+        return self.brain.with_voxels(2.5 * self.brain.voxels.astype("f4"))
 
 
 def test_one_more_output_shifts_nothing(small, tmp_path, monkeypatch):

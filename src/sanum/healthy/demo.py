@@ -55,7 +55,7 @@ def icbm152() -> tuple[Scan, Mask]:
 
 
 def grow_lesion(scan: Scan, brain: Mask, *, seed: int) -> tuple[FloatArray, FloatArray]:
-    """The scan's voxels with a lesion that the fluid moved, and the lesion's probability, each (X, Y, Z) float32.
+    """Voxels with a lesion that the fluid moved, and the lesion's probability, each (X, Y, Z) float32.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Between grids: a large scan made coarser for the network, and the maps brought back to the scan's own grid."""
+"""Between grids: a large scan made coarser for the network, and the maps back on the scan's own grid."""
 
 from dataclasses import dataclass, replace
 

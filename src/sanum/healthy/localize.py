@@ -102,8 +102,9 @@ def require_symmetry(scan: Scan, conformed: Conformed, pair: FloatArray, across:
     likeness = float(((here - here.mean()) * (there - there.mean())).mean()) / spread if spread > 0 else 0.0
     if likeness < LEAST_SYMMETRY:
         raise ScanError(
-            f"no head found in {display_name(scan)}: its sides correlate by {likeness:.2f} (expected at least "
-            f"{LEAST_SYMMETRY} of a head); check that the file shows a head and that its orientation is right"
+            f"no head found in {display_name(scan)}: its sides correlate by {likeness:.2f} (expected at "
+            f"least {LEAST_SYMMETRY} of a head); check that the file shows a head and that its orientation is "
+            "right"
         )
 
 

@@ -78,7 +78,8 @@ def require_free(stem: str, folder: Path, specs: Mapping[str, OutputSpec], *, ov
     nearest = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
     if not nearest.is_dir():
         raise ScanError(
-            f"cannot write to {printable(folder)}: {printable(nearest)} is not a folder; choose another folder"
+            f"cannot write to {printable(folder)}: {printable(nearest)} is not a folder; "
+            "choose another folder"
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise ScanError(
