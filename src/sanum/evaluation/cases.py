@@ -1,18 +1,15 @@
 """What is measured: scans with what is known of them, found in a generated or any BIDS data set."""
 
 import re
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
-from nibabel.filebasedimages import ImageFileError
-
 from ..data.split import HELD_OUT_SUBJECTS
 from ..files import sha256_of
-from ..scan import Scan, ScanError, read
+from ..scan import ScanError, read
+from ..scan.bids import find, labels_of
+from ..scan.maps import read_map
 from ..scan.names import EXTENSIONS, contrast_of
 from ..synth.anatomy import ixi_pairs
 from ..synth.dataset import truth_files
@@ -142,16 +139,16 @@ def _generated(folder: Path) -> tuple[list[Case], list[str]]:
 def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
     roots = [folder, *sorted(p for p in folder.glob("derivatives/*") if p.is_dir())]
     cases, problems, data = [], [], folder.resolve().name
-    for path in sorted(p for e in EXTENSIONS for p in folder.glob(f"sub-*/**/anat/sub-*{e}")):
-        entities, contrast = _entities(path), contrast_of(path)
+    for path in sorted(find(folder, folders=("sub-*/**/anat",), extensions=EXTENSIONS)):
+        entities, contrast = labels_of(path), contrast_of(path)
         if contrast is None or entities.get("desc") == "healthy":
             continue
         inside = path.relative_to(folder).parent
         near = [f for root in roots for f in sorted((root / inside).glob("sub-*.nii*")) if f != path]
-        near = [f for f in near if _place(_entities(f)) == _place(entities)]
+        near = [f for f in near if _place(labels_of(f)) == _place(entities)]
         named = {
             "lesion": [f for f in near if _is_mask(f) and _SICK.search(_told(f))],
-            "brain": [f for f in near if _is_mask(f) and _entities(f).get("desc") == "brain"],
+            "brain": [f for f in near if _is_mask(f) and labels_of(f).get("desc") == "brain"],
             "healthy T1w": [f for f in near if f.name.split(".")[0].endswith("_desc-healthy_T1w")],
         }
         if several := [f"{len(v)} files for its {k}" for k, v in named.items() if len(v) > 1]:
@@ -161,17 +158,11 @@ def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
         stem = path.name.removesuffix("".join(path.suffixes[-2:]))
         cases.append(
             Case(
-                data, stem, entities["sub"], contrast, stem.rpartition("_")[0], path, truth, lesion,
+                data, stem, path.name.partition("_")[0], contrast, stem.rpartition("_")[0], path, truth, lesion,
                 brain, healthy and lesion is None,
             )
         )  # fmt: skip
     return cases, problems
-
-
-def _entities(path: Path) -> dict[str, str]:
-    parts = path.name.split(".")[0].split("_")
-    found = dict(p.split("-", 1) for p in parts if "-" in p)
-    return {**found, "sub": parts[0]}
 
 
 def _place(entities: dict[str, str]) -> tuple[str | None, ...]:
@@ -192,7 +183,7 @@ def _misfits(case: Case) -> list[str]:
     if len(case.files) == 1:
         return []  # nothing to belong to
     try:
-        own, *others = (read(case.scan).grid, *(read_known(f).grid for f in case.files[1:]))
+        own, *others = (read(case.scan).grid, *(read_map(f).grid for f in case.files[1:]))
     except ScanError as error:
         return [str(error)]
     return [
@@ -200,12 +191,3 @@ def _misfits(case: Case) -> list[str]:
         for file, grid in zip(case.files[1:], others, strict=True)
         if not grid.same_as(own)
     ]
-
-
-def read_known(path: Path) -> Scan:
-    """A mask or a truth: `scan.read` refuses what shows no head, and a mask may be empty."""
-    try:
-        image = nib.load(path)
-        return Scan(np.asarray(image.dataobj, dtype=np.float32), image.affine)  # type: ignore[attr-defined]
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
-        raise ScanError(f"{path.name} cannot be read: {error}") from error

@@ -11,7 +11,8 @@ from ..metrics.calibration import coverage, expected_calibration_error
 from ..metrics.errors import Errors, dice, errors, errors_inside, match_intensity
 from ..metrics.overlap import average_precision, count_lesions, dice_curve, soft_dice
 from ..scan import Scan
-from .cases import Case, read_known
+from ..scan.maps import read_map
+from .cases import Case
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -45,8 +46,11 @@ class Known:
 
 def known(case: Case) -> Known:
     """Read what is known of a case."""
-    truth = np.asarray(read_known(case.truth).voxels) if case.truth else None
-    lesion, brain = (np.asarray(read_known(f).voxels) > 0.5 if f else None for f in (case.lesion, case.brain))
+    truth = np.asarray(read_map(case.truth, dtype=np.float32).voxels) if case.truth else None
+    lesion, brain = (
+        np.asarray(read_map(f, dtype=np.float32).voxels) > 0.5 if f else None
+        for f in (case.lesion, case.brain)
+    )
     return Known(truth, lesion, brain)
 
 

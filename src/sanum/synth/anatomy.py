@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from ..files import sha256_of, whole_file
 from ..fluid import border_ramp
+from ..scan.bids import ANAT, find
 from ..space.components import largest_component
 from ..space.grid import Grid, covering, middle_of
 from ..space.mirror import find_mirror
@@ -259,9 +260,11 @@ def without_labels(root: Path) -> list[str]:
 
 def _subjects(root: Path) -> list[tuple[Path, Path | None]]:
     found: list[tuple[Path, Path | None]] = []
-    for t1w in sorted(root.glob("sub-*/anat/*_T1w.nii.gz")):
+    for t1w in find(root, folders=ANAT[:1], suffix="T1w", extensions=(".nii.gz",)):
         folder = root / "derivatives" / "dlmuse" / t1w.name.split("_")[0]
-        found.append((t1w, min(folder.glob("**/*_dseg.nii.gz"), default=None)))
+        found.append(
+            (t1w, min(find(folder, folders=("**",), suffix="dseg", extensions=(".nii.gz",)), default=None))
+        )
     return found
 
 

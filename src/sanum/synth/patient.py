@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from ..scan.bids import find
 from ..scan.conform import scale_intensity
 from ..space.grid import Grid, covering, middle_of
 from ..space.mirror import find_mirror, mirror
@@ -86,7 +87,12 @@ def patients_in(root: Path, *, leave_out: Iterable[str] = (), spacing_mm: float 
     other `*desc-brain_*.nii.gz` of its grid are further inputs.
     """
     kept = [f for f in sorted(root.glob("sub-*")) if f.name not in set(leave_out)]
-    found = [(t1w, m) for f in kept for t1w in sorted(f.rglob("*desc-brain_T1w.nii.gz")) for m in _masks(t1w)]
+    found = [
+        (t1w, m)
+        for f in kept
+        for t1w in find(f, folders=("**",), suffix="T1w", desc="brain", extensions=(".nii.gz",))
+        for m in _masks(t1w)
+    ]
     return [prepare_patient(t1w, mask, spacing_mm=spacing_mm) for t1w, mask in found]
 
 

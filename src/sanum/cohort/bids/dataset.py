@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from ...scan import ScanError
-from ...scan.names import ENTITIES, entities_of, folder_name, printable
+from ...scan.bids import ENTITIES, entities_of, find
+from ...scan.names import folder_name, printable
 from ..inputs import Item, refuse_collisions
 from ..memory import BASE, NETWORK, need_of
 from .filters import ANATOMICAL, Query, fits
@@ -44,7 +45,7 @@ def select(
     require_data_set(root)
     people = {p.removeprefix("sub-") for p in participants}
     visits = {s.removeprefix("ses-") for s in sessions}
-    images = [path for path in _images(root) if not people or _folder(root, path) in people]
+    images = [path for path in find(root) if not people or _folder(root, path) in people]
     _tell_odd([path for path in images if not _is_bids(path)], tell)
     found = [path for path in images if _is_bids(path) and _is_anatomical(path)]
     _require(people, {_entity(path, "sub") for path in found}, "sub", printable(root))
@@ -68,16 +69,6 @@ def require_data_set(root: Path) -> None:
     """Raise `ScanError` unless `root` says that it is a BIDS data set."""
     if not (root / DESCRIPTION).is_file():
         raise ScanError(f"{printable(root)} is no BIDS data set: expected {DESCRIPTION} in it")
-
-
-def _images(root: Path) -> list[Path]:
-    """Everything in `anat` that is called an image; hidden files are other programs' own."""
-    return [
-        path
-        for pattern in ("sub-*/anat/*", "sub-*/ses-*/anat/*")
-        for path in sorted(root.glob(pattern))
-        if path.name.endswith((".nii", ".nii.gz")) and not path.name.startswith(".")
-    ]
 
 
 def _is_bids(path: Path) -> bool:

@@ -5,22 +5,18 @@ import hashlib
 import json
 import os
 import re
-import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from ... import __version__
 from ...report.group import MEASURES, Row, render_subject
 from ...report.thumbnail import thumbnail
-from ...scan import Scan, ScanError, atomic_path, read
+from ...scan import ScanError, atomic_path, read
+from ...scan.maps import read_map
 from ...scan.names import printable
 from ..record import Record
 from ..tables import alone, records_below
@@ -158,7 +154,7 @@ def _row(subject: str, results: str, record: Record, picture: bytes, warning: st
 def _draw(output: Path, results: str, record: Record) -> Drawn:
     folder = (output / results).parent
     try:
-        anatomy, anomaly, mask, _, brain = (_image(folder / name) for name in record["outputs"][:5])
+        anatomy, anomaly, mask, _, brain = (read_map(folder / name) for name in record["outputs"][:5])
         for other, name in zip((anomaly, mask, brain), ("the anomaly", "the mask", "the brain"), strict=True):
             if not other.grid.same_as(anatomy.grid):
                 raise ScanError(f"{name} of {printable(Path(results).name)} is not on its anatomy's grid")
@@ -180,12 +176,3 @@ def _draw(output: Path, results: str, record: Record) -> Drawn:
         for planes, height in ((3, 200), (1, 132))
     )  # fmt: skip
     return Drawn(wide, tile, warning)
-
-
-def _image(path: Path) -> Scan:
-    """A result as it was written; `read` refuses empty masks."""
-    try:
-        image: Any = nib.load(path)
-        return Scan(np.asanyarray(image.dataobj), image.affine)
-    except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError, zlib.error) as error:
-        raise ScanError(f"{printable(path.name)} cannot be read") from error
