@@ -53,6 +53,12 @@ def phantom_file(phantom: Scan, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write(phantom, tmp_path_factory.mktemp("phantom") / "scan.nii.gz")
 
 
+@pytest.fixture
+def rough_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plane of symmetry is the best of a raster, and is not refined: for tests of the plumbing."""
+    monkeypatch.setattr("sanum.space.mirror._descend", lambda _, start, **__: (np.array(start), 0.0))
+
+
 class PhantomPredictor:
     """A method that knows the phantom: brain where it is bright, anomaly where it is very bright."""
 

@@ -124,11 +124,12 @@ def words_of(text):
 _spec = spec_from_file_location("synth_phantom", Path(__file__).parent / "synth" / "conftest.py")
 _phantom = module_from_spec(_spec)
 _spec.loader.exec_module(_phantom)
-files, lesion_mask, source = _phantom.files, _phantom.lesion_mask, _phantom.source
+files, lesion_mask = _phantom.files, _phantom.lesion_mask
+prepared_subject, source = _phantom.prepared_subject, _phantom.source
 
 
 @pytest.fixture
-def here(source, phantom_predictor, tmp_path, monkeypatch):
+def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
     """The reader's folder: a scan, data to train on. The network, tested elsewhere, takes too long here."""
     monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
     truth, _ = demo.icbm152()

@@ -75,6 +75,7 @@ def test_the_weights_are_inside(wheel):
     assert wheel.stat().st_size < 30e6
 
 
+@pytest.mark.full
 def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
     with zipfile.ZipFile(wheel) as z:
         z.extractall(tmp_path / "site")

@@ -14,6 +14,7 @@ from sanum.cohort import ClusterError
 from sanum.cohort.cluster import _check
 
 pytest.importorskip("distributed")
+pytestmark = pytest.mark.timeout(600)  # of many processes that import PyTorch
 
 PLACES = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])  # of its stand-in
 SCRIPT = Path(__file__).with_name("on_dask.py")
@@ -86,7 +87,7 @@ def until(true, seconds=120):
 
 
 def told(process):
-    out, _ = process.communicate(timeout=150)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, process.log.read_text()
     return json.loads(out)
 
@@ -101,6 +102,7 @@ def test_a_lost_worker_s_scan_is_done_by_the_other(on_dask):
     assert (ended["same"], ended["locks"]) == (True, 0)
 
 
+@pytest.mark.full
 def test_a_scan_that_kills_workers_fails_alone(on_dask):
     """Four of them. Dask blames what waited in a lost worker as well, so nothing waits there."""
     ended = told(on_dask("deadly", scans=2))
@@ -119,12 +121,14 @@ def test_weights_that_workers_do_not_see_are_told_in_one_sentence(on_dask):
     assert ended["told"] == []
 
 
+@pytest.mark.full
 def test_a_full_disk_ends_the_run(on_dask):
     ended = told(on_dask("full"))
     assert ended["reasons"][0] == "cannot write: the disk is full"
     assert len(ended["told"]) <= 2  # the empty one may have come first
 
 
+@pytest.mark.full
 def test_workers_are_waited_for_and_that_is_told(on_dask, scheduler, worker):
     _, address = scheduler
     running = on_dask("plain", address)
@@ -140,7 +144,7 @@ def test_nobody_answers(on_dask):
     assert ended["error"] == "no Dask scheduler answers at tcp://127.0.0.1:9: check the address"
 
 
-@pytest.mark.parametrize("works", [False, True])
+@pytest.mark.parametrize("works", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_scheduler_that_is_lost(on_dask, scheduler, worker, tmp_path, works):
     process, address = scheduler
     running = on_dask("endless", address)
@@ -172,6 +176,7 @@ def test_a_worker_without_sanum_is_refused():
         _check("worker at here", None)
 
 
+@pytest.mark.full
 def test_what_cannot_be_handed_on_fails(begin, worker, on_dask):
     """By a scheduler that does not know the stand-in, which is sent by name."""
     _, address = begin(PYTHONPATH=os.environ.get("PYTHONPATH", ""))

@@ -29,8 +29,13 @@ cluster.close()
     ("cluster", "commands", "asked"),
     [
         ("SLURMCluster", ("sbatch", "scancel"), ["--cpus-per-task=1", "--mem=8G", "-t 04:00:00"]),
-        ("PBSCluster", ("qsub", "qdel"), ["ncpus=1:mem=7630MB", "walltime=04:00:00"]),
-        ("SGECluster", ("qsub", "qdel"), ["h_rt=04:00:00", "h_vmem=8G"]),
+        pytest.param(
+            *("PBSCluster", ("qsub", "qdel"), ["ncpus=1:mem=7630MB", "walltime=04:00:00"]),
+            marks=pytest.mark.full,
+        ),
+        pytest.param(
+            *("SGECluster", ("qsub", "qdel"), ["h_rt=04:00:00", "h_vmem=8G"]), marks=pytest.mark.full
+        ),
     ],
 )
 def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):

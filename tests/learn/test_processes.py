@@ -72,6 +72,8 @@ def test_two_processes_end_with_the_same_weights(folder):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.full
+@pytest.mark.timeout(700)
 def test_killed_again_and_again_is_like_unbroken(tmp_path):
     told = json.loads(run("killed", tmp_path).splitlines()[-1])
     assert all(t["killed"] for t in told)

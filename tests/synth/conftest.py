@@ -11,7 +11,7 @@ from sanum.fluid import border_ramp
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
 from sanum.space.mirror import reflection
-from sanum.synth.anatomy import Anatomy
+from sanum.synth.anatomy import Anatomy, prepare
 from sanum.synth.dataset import Source
 
 CENTRE_MM = (6.0, -10.0, 4.0)  # of the head in the world
@@ -116,7 +116,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def source(files: tuple[Path, Path], lesion_mask: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
+def prepared_subject(
+    files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Anatomy, Path]:
+    """The subject's anatomy, and the cache that it is kept in."""
+    cache = tmp_path_factory.mktemp("cache")
+    return prepare(*files, cache), cache
+
+
+@pytest.fixture(scope="session")
+def source(
+    files: tuple[Path, Path],
+    prepared_subject: tuple[Anatomy, Path],
+    lesion_mask: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Source:
     """The subject twice, under a BIDS root, with one lesion mask."""
     root = tmp_path_factory.mktemp("bids")
     for name in ("sub-07", "sub-08"):
@@ -126,4 +140,4 @@ def source(files: tuple[Path, Path], lesion_mask: Path, tmp_path_factory: pytest
             path = root / f"{place}.nii.gz"
             path.parent.mkdir(parents=True)
             path.write_bytes(file.read_bytes())
-    return Source(root, lesion_mask.parent, root / "cache")
+    return Source(root, lesion_mask.parent, prepared_subject[1])

@@ -17,13 +17,13 @@ GRID, bias, PUTAMEN, FLUID_LABEL = phantom.GRID, phantom.bias, phantom.PUTAMEN, 
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def cache(prepared_subject):
+    return prepared_subject[1]
 
 
 @pytest.fixture(scope="module")
-def prepared(files, cache):
-    return prepare(*files, cache)
+def prepared(prepared_subject):
+    return prepared_subject[0]
 
 
 def test_bias_is_removed_and_white_matter_is_1(prepared):

@@ -237,6 +237,9 @@ class TestCommand:
         return CliRunner().invoke(app, ["generate", *map(str, words)])
 
     def test_makes_and_replays(self, source, tmp_path):
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / ".cache").symlink_to(source.cache)
         done = self.run(source.root, "-o", tmp_path / "a", "-n", 1, "--seed", 3)
         assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "a"))
         assert "1 of 1 heads prepared" in done.stderr

@@ -224,31 +224,41 @@ def test_any_box(anatomy, sick_params, shape, spacing):
     assert ml[0] == pytest.approx(ml[1], rel=0.25, abs=1)
 
 
-class TestDraws:
-    """Ten thousand draws stay within what is stated."""
+def within_what_is_stated(seed, published):
+    rng = np.random.default_rng(seed)
+    geometry = draw_geometry(rng, published=published)
+    turn, shear, scale = (15, 0.2, 0.2) if published else (10, 0.06, 0.15)
+    assert max(map(abs, geometry.rotation_deg)) <= turn
+    assert max(map(abs, geometry.shear)) <= shear
+    assert max(abs(s - 1) for s in geometry.scale) <= scale + 1e-9
+    assert 0 <= geometry.warp_sigma_mm <= 4
+    level = ("mild", "medium", "severe")[seed % 3]
+    corruption = draw_corruption(rng, level)
+    most = {"mild": (0.05, 2), "medium": (0.3, 5), "severe": (0.6, 15)}[level]
+    assert 0 <= corruption.bias_sigma <= most[0]
+    assert 0 <= corruption.noise_sigma <= most[1] / 255
+    assert 2 <= max(corruption.voxel_mm) <= 8.5
+    assert 0 <= corruption.ghost_strength <= 0.5
+    assert 0 <= corruption.spike_strength <= 0.125
+    shape, look = draw_shape(rng, []), draw_look(rng)
+    assert 0.2 <= shape.duration <= 1
+    assert 90 <= shape.percentile <= 99.6
+    assert 0.18 <= look.shift <= 0.95
+    contrast = draw_contrast(rng, draw_preset(rng), (0.35, 0.75, 1.0))
+    assert -0.2 < min(contrast.tissue) <= max(contrast.tissue) < 1.2
+    assert 0 <= min(contrast.widths) <= max(contrast.widths) <= 0.075
 
-    @settings(max_examples=10_000, deadline=None, derandomize=True)
+
+class TestDraws:
+    """A thousand draws stay within what is stated; ten thousand in `make test-full`."""
+
+    @settings(max_examples=1000, deadline=None, derandomize=True)
     @given(st.integers(0, 2**63), st.booleans())
     def test_ranges(self, seed, published):
-        rng = np.random.default_rng(seed)
-        geometry = draw_geometry(rng, published=published)
-        turn, shear, scale = (15, 0.2, 0.2) if published else (10, 0.06, 0.15)
-        assert max(map(abs, geometry.rotation_deg)) <= turn
-        assert max(map(abs, geometry.shear)) <= shear
-        assert max(abs(s - 1) for s in geometry.scale) <= scale + 1e-9
-        assert 0 <= geometry.warp_sigma_mm <= 4
-        level = ("mild", "medium", "severe")[seed % 3]
-        corruption = draw_corruption(rng, level)
-        most = {"mild": (0.05, 2), "medium": (0.3, 5), "severe": (0.6, 15)}[level]
-        assert 0 <= corruption.bias_sigma <= most[0]
-        assert 0 <= corruption.noise_sigma <= most[1] / 255
-        assert 2 <= max(corruption.voxel_mm) <= 8.5
-        assert 0 <= corruption.ghost_strength <= 0.5
-        assert 0 <= corruption.spike_strength <= 0.125
-        shape, look = draw_shape(rng, []), draw_look(rng)
-        assert 0.2 <= shape.duration <= 1
-        assert 90 <= shape.percentile <= 99.6
-        assert 0.18 <= look.shift <= 0.95
-        contrast = draw_contrast(rng, draw_preset(rng), (0.35, 0.75, 1.0))
-        assert -0.2 < min(contrast.tissue) <= max(contrast.tissue) < 1.2
-        assert 0 <= min(contrast.widths) <= max(contrast.widths) <= 0.075
+        within_what_is_stated(seed, published)
+
+    @pytest.mark.full
+    @settings(max_examples=10_000, deadline=None, derandomize=True)
+    @given(st.integers(0, 2**63), st.booleans())
+    def test_ranges_of_many(self, seed, published):
+        within_what_is_stated(seed, published)
