@@ -17,6 +17,8 @@ def largest_component(mask: Mask, *, connectivity: int = 1) -> Mask:
         In how many axes two neighbours may differ: 1, only those that share a face (6 in a volume), up to the
         number of axes, those that touch at a corner as well (26).
 
+    Examples
+    --------
     >>> largest_component(np.array([1, 0, 1, 1]) > 0).tolist()
     [False, False, True, True]
     """
