@@ -30,6 +30,8 @@ def as_rng(rng: Any, name: str = "rng") -> np.random.Generator:
     name : str
         What the caller calls it.
 
+    Examples
+    --------
     >>> as_rng(7).random() == np.random.default_rng(7).random()
     True
     """
@@ -54,6 +56,8 @@ def as_numbers(value: Any, axes: int, name: str, *, positive: bool = True) -> tu
     positive : bool
         Whether they must be above 0.
 
+    Examples
+    --------
     >>> as_numbers(2, 3, "spacing")
     (2.0, 2.0, 2.0)
     """

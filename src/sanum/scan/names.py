@@ -43,6 +43,8 @@ def stem_of(path: str | Path) -> str:
     str
         A single, non-empty path component of at most 150 bytes.
 
+    Examples
+    --------
     >>> stem_of("in/sub-ms1_desc-brain_FLAIR.nii.gz"), stem_of("sub-1_run-2_acq-hi_T2w.mgz")
     ('sub-ms1_acq-FLAIR', 'sub-1_acq-hiT2w_run-2')
     >>> stem_of("in/scan.nii.gz"), stem_of("in/series 3/")

@@ -25,6 +25,8 @@ class Box:
     ValueError
         A shape or a spacing that is no box.
 
+    Examples
+    --------
     >>> box = Box((80, 96, 80), 2.0)
     >>> box.size_mm, box.voxel_ml
     ((160.0, 192.0, 160.0), 0.008)
