@@ -5,6 +5,7 @@ A method is found by convention: its folder has `README.md`, `predict.py` with `
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,10 @@ def folder_of(method: Method) -> Path:
     method : Method
         Its line in the table.
     """
-    return Path(__file__).parent.joinpath(*method.module.split("."))
+    spec = find_spec(f".{method.module}", __package__)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{method.name} has no folder {method.module} in {__package__}")
+    return Path(spec.origin).parent
 
 
 def load(
