@@ -35,3 +35,14 @@ def test_the_fluid_knows_no_files_and_no_networks():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_the_main_job_loads_no_figures_and_no_compiler():
+    code = (
+        "import sys, sanum.healthy\n"
+        "sanum.healthy.reconstruct\n"
+        "found = {'matplotlib', 'numba', 'nilearn'} & set(sys.modules)\n"
+        "sys.exit(f'imported {found}' if found else 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
