@@ -19,7 +19,7 @@ def people(phantom, tmp_path):
 
 
 @pytest.fixture
-def known(monkeypatch, phantom_predictor):
+def known(monkeypatch, rough_mirror, phantom_predictor):
     """Every method is the one that knows the phantom; how each was asked for."""
     asked = []
 

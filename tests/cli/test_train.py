@@ -11,6 +11,8 @@ import torch
 from sanum.weights.file import load_weights
 from sanum.weights.store import resolve
 
+pytestmark = pytest.mark.timeout(600)  # whole trainings, some in processes of their own
+
 TINY = ["--set", "widths=8,8", "--set", "shape=16,20,16", "--set", "spacing_mm=10", "--set", "workers=0"]
 
 

@@ -26,6 +26,9 @@ from sanum.cohort import lock, work
 from sanum.healthy.result import Reconstruction
 from sanum.methods import registry
 
+LIMIT_S = 300
+"""A run that hangs is ended, and its code is not what is expected."""
+
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.utime", "shutil.rmtree")
 
 
@@ -40,6 +43,7 @@ def start(command: str, scans: Path, out: Path, log: Path, kill_before: int | No
     process = os.fork()
     if process:
         return process
+    signal.alarm(LIMIT_S)
     work.reconstruct, registry.load = at_once, lambda **_: Nothing()
     Reconstruction.report = lambda _: "<p>Tested elsewhere.</p>"
     with log.open("ab") as stream:

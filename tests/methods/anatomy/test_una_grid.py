@@ -42,6 +42,8 @@ def trained(recipe, anatomy, steps):
     return net
 
 
+@pytest.mark.full
+@pytest.mark.timeout(900)
 def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
     recipe = replace(RECIPES["una-small"], widths=(8, 16), sampling=SamplingConfig(real=1.0, level="none"))
     net = trained(recipe, anatomy, steps=30)
@@ -55,6 +57,7 @@ def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
     assert np.corrcoef(result.anatomy.voxels[anatomy.brain], anatomy.t1w[anatomy.brain])[0, 1] > 0.5
 
 
+@pytest.mark.usefixtures("rough_mirror")
 def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
     recipe = replace(RECIPES["una-1mm"], widths=(8, 16), shape=(72, 72, 72))
     net = trained(recipe, anatomy, steps=2)

@@ -16,6 +16,8 @@ from sanum.methods.common.training import train
 from sanum.weights.file import WeightsError, load_weights
 from sanum.weights.store import digest_beside
 
+pytestmark = pytest.mark.timeout(600)  # whole trainings, some in processes of their own
+
 SHORT = LoopConfig(steps=2, warmup=1, sheet_every=0)
 TINY = UnaRecipe("tiny", widths=(8, 8), shape=(16, 20, 16), spacing_mm=10.0, workers=0, loop=SHORT)
 STILL = replace(TINY, loop=replace(SHORT, steps=1, learning_rate=0.0))
