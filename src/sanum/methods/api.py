@@ -159,5 +159,13 @@ class Result(Protocol):
         ...
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write every output into a folder, all whole or none; returns the paths."""
+        """Write every output into a folder, all whole or none; returns the paths.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if missing.
+        overwrite : bool
+            Replace files of these names; without it they are an error.
+        """
         ...

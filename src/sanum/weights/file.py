@@ -20,7 +20,17 @@ __all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights"]
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any) -> str:
-    """Write `state` as float16; returns the file's SHA-256."""
+    """Write `state` as float16; returns the file's SHA-256.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made whole or not at all.
+    state : dict of Tensor
+        By name; stored in half precision.
+    **description : values of JSON
+        What the header says: method, recipe, widths, …
+    """
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
     described = {"format": FORMAT, **description}
     header = {"sanum": json.dumps({**described, "sha256": _content_sha256(described, half)})}
@@ -38,6 +48,8 @@ def load_weights(
     ----------
     expected_sha256 : str, optional
         What the whole file must have.
+    path : Path
+        A file of `save_weights`.
 
     Raises
     ------

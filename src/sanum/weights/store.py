@@ -38,7 +38,19 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of the weights of one name; `size` in bytes."""
+    """What is known of the weights of one name.
+
+    Parameters
+    ----------
+    name : str
+        Stem of the file.
+    sha256 : str
+        Of the file, 64 hexadecimal digits.
+    size : int
+        Of the file, in bytes.
+    urls : tuple of str
+        Where it can be fetched, in the order to try.
+    """
 
     name: str
     sha256: str
@@ -48,6 +60,11 @@ class Entry:
 
 def known(table: Path = TABLE) -> dict[str, Entry]:
     """All weights with a name: those that ship, and those of the table.
+
+    Parameters
+    ----------
+    table : Path
+        As in `TABLE`.
 
     Raises
     ------
@@ -101,7 +118,13 @@ def cache() -> Path:
 
 
 def find(name: str) -> Path | None:
-    """First file of that name; not yet verified."""
+    """First file of that name; not yet verified.
+
+    Parameters
+    ----------
+    name : str
+        Stem of the file.
+    """
     return next((path for folder in folders() if (path := folder / f"{name}{ENDING}").is_file()), None)
 
 
@@ -150,7 +173,15 @@ def _file(path: Path, entry: Entry | None) -> Path:
 
 
 def verified(path: Path, expected: str | None) -> Path:
-    """`path`, once its SHA-256 is the expected one (None: any)."""
+    """`path`, once its SHA-256 is the expected one (None: any).
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+    expected : str or None
+        Its SHA-256, in hexadecimal digits.
+    """
     if expected is not None and (found := sha256(path)) != expected:
         remedy = "install sanum again" if path.is_relative_to(PACKAGE) else "put an undamaged copy there"
         raise WeightsError(
@@ -162,6 +193,11 @@ def verified(path: Path, expected: str | None) -> Path:
 
 def digest_beside(path: Path) -> str | None:
     """SHA-256 that the `.sha256` beside a file holds, as `sha256sum` writes it; None if there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The file with the weights.
 
     Raises
     ------
@@ -178,7 +214,15 @@ def digest_beside(path: Path) -> str | None:
 
 
 def write_digest(path: Path, digest: str) -> None:
-    """Put a `.sha256` beside a file."""
+    """Put a `.sha256` beside a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file with the weights.
+    digest : str
+        Its SHA-256, in hexadecimal digits.
+    """
     with whole_file(path.with_suffix(".sha256")) as partial:
         partial.write_text(digest + "\n")
 

@@ -37,7 +37,15 @@ class OutOfMemory(MemoryError):
 
 @dataclass(frozen=True)
 class Step:
-    """A way to run a network: on which device, in slabs of how many planes (None: whole)."""
+    """A way to run a network: on which device, in slabs of how many planes (None: whole).
+
+    Parameters
+    ----------
+    device : str
+        A torch device.
+    planes : int or None
+        Of a slab, along the first axis; None: whole.
+    """
 
     device: str
     planes: int | None = None
@@ -47,7 +55,15 @@ class Step:
 
 
 def steps(device: str, length: int) -> list[Step]:
-    """Every way to run a network on an input of so many planes, the fastest first."""
+    """Every way to run a network on an input of so many planes, the fastest first.
+
+    Parameters
+    ----------
+    device : str
+        A torch device; the CPU comes after it.
+    length : int
+        Planes of the input, along the first axis.
+    """
     devices = dict.fromkeys((device, "cpu"))
     return [Step(there, planes) for there in devices for planes in (None, *PLANES) if (planes or 0) < length]
 
@@ -95,6 +111,11 @@ class MemoryPlan:
     def fit(self, room: int | None) -> None:
         """Go on to the first way that is estimated to fit into `room` bytes of the CPU's memory.
 
+        Parameters
+        ----------
+        room : int or None
+            Bytes; None: what is free.
+
         Raises
         ------
         OutOfMemory
@@ -106,7 +127,13 @@ class MemoryPlan:
                 self._next(f"it needs {fits[1] / 2**30:.1f} GB of {fits[2] / 2**30:.1f}")
 
     def __call__(self, run: Callable[[str], T]) -> T:
-        """`run` on a device, again in the next way where it runs out of memory."""
+        """`run` on a device, again in the next way where it runs out of memory.
+
+        Parameters
+        ----------
+        run : function
+            Takes the device; called once for each way that is tried.
+        """
         while True:
             at = self._at
             try:
@@ -122,6 +149,11 @@ class MemoryPlan:
         """Bytes that a way takes on its device, and beside it in the memory of the CPU: an estimate.
 
         At most AMPLE a voxel where even that is there: a better one takes a second.
+
+        Parameters
+        ----------
+        step : Step
+            One of `steps`.
         """
         voxels = prod(self.shape[2:])
         room = self._room(step.device)
@@ -166,7 +198,13 @@ class MemoryPlan:
 
 
 class InSlabs(nn.Module):
-    """A U-Net that is computed in slabs, once `planes` is set."""
+    """A U-Net that is computed in slabs, once `planes` is set.
+
+    Parameters
+    ----------
+    net : Module
+        A `CompactUNet` or a `UNet`.
+    """
 
     planes: int | None = None
 
@@ -175,7 +213,13 @@ class InSlabs(nn.Module):
         self.net = net
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """As `net`."""
+        """As `net`.
+
+        Parameters
+        ----------
+        x : (B, C, X, Y, Z)
+            Input of `net`.
+        """
         made: tuple[torch.Tensor, ...] = (
             self.net(x) if self.planes is None else in_slabs(self.net, x, self.planes, x.device)
         )
@@ -193,7 +237,13 @@ def _wrap(model: nn.Module) -> list[InSlabs]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there was not enough memory, of a GPU or a CPU."""
+    """Whether an error says that there was not enough memory, of a GPU or a CPU.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any error.
+    """
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(

@@ -90,7 +90,14 @@ class RegressionPredictor:
     def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
         """Predict from the scan of `pair` (2, X, Y, Z); its mirror image is not looked at.
 
-        `quick`: without the flip.
+        Parameters
+        ----------
+        pair : (2, X, Y, Z) float32
+            The scan and its mirror image, scaled by `scan.conform`.
+        covered : (X, Y, Z) bool, optional
+            Not looked at.
+        quick : bool
+            One pass, without the flip.
         """
         scan = torch.from_numpy(np.ascontiguousarray(pair[:1], dtype=np.float32))[None]
         t1w, anomaly = self._maps(scan)
@@ -115,7 +122,13 @@ class RegressionPredictor:
 
 
 def brain_in(t1w: FloatArray) -> FloatArray:
-    """Where a T1w (X, Y, Z) whose background is 0 shows brain: its largest part, without holes; 0 or 1."""
+    """Where a T1w (X, Y, Z) whose background is 0 shows brain: its largest part, without holes; 0 or 1.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32
+        White matter near 1.
+    """
     inside = ndimage.binary_fill_holes(largest_component(t1w > LEAST_OF_BRAIN))
     brain: FloatArray = inside.astype(np.float32)
     return brain
@@ -125,6 +138,13 @@ def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArr
     """|a I + b − Î| (X, Y, Z) in [0, 1], white matter 1; a, b fit the scan to the T1w inside the brain.
 
     A score, no probability, and it means something where the scan is a T1w itself.
+
+    Parameters
+    ----------
+    scan, t1w : (X, Y, Z) float32
+        I and Î.
+    brain : (X, Y, Z) float32
+        Probability of brain; inside is above 0.5.
     """
     inside = brain > 0.5
     if not inside.any():
@@ -134,5 +154,11 @@ def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArr
 
 
 def unknown(t1w: FloatArray) -> FloatArray:
-    """NaN everywhere: the method says nothing of its uncertainty."""
+    """NaN everywhere: the method says nothing of its uncertainty.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32
+        Whose shape it takes.
+    """
     return np.full_like(t1w, np.nan)

@@ -29,11 +29,23 @@ class BrainId(nn.Module):
         self.task = nn.Conv3d(FEATURES, 1, 1)
 
     def features(self, scan: torch.Tensor) -> torch.Tensor:
-        """(B, FEATURES, X, Y, Z) float32."""
+        """(B, FEATURES, X, Y, Z) float32.
+
+        Parameters
+        ----------
+        scan : (B, 1, X, Y, Z)
+            In [0, 1.5].
+        """
         return F.leaky_relu(self.net(scan), 0.1)
 
     def forward(self, scan: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See the class."""
+        """See the class.
+
+        Parameters
+        ----------
+        scan : (B, 1, X, Y, Z)
+            In [0, 1.5].
+        """
         features = self.features(scan)
         with torch.autocast(scan.device.type, enabled=False):
             return self.guide(features), self.task(features.detach())

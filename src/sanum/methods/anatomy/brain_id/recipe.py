@@ -28,11 +28,25 @@ class BrainIdRecipe(Recipe):
     method: ClassVar[str] = "brain-id"
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
-        """Make the network; `anatomies` are not needed."""
+        """Make the network; `anatomies` are not needed.
+
+        Parameters
+        ----------
+        anatomies : sequence of Anatomy
+            Of the training.
+        """
         return BrainId(self.widths)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """∫ (|Î − T| + |∇Î − ∇T|) / volume, mean over the views, for the guide and for the task."""
+        """∫ (|Î − T| + |∇Î − ∇T|) / volume, mean over the views, for the guide and for the task.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         scans, t1w, brain = views(batch), batch["t1w"], batch["brain"]
         count = len(scans) // len(t1w)
         t1w, brain = (x.repeat_interleave(count, 0) for x in (t1w, brain))
@@ -43,7 +57,15 @@ class BrainIdRecipe(Recipe):
         return torch.stack(list(terms.values())).sum(), {name: t.detach() for name, t in terms.items()}
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Scan, truth and T1w."""
+        """Scan, truth and T1w.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         scan = batch["image"][:, :1]
         return {"scan": scan, "healthy T1w": batch["t1w"], "predicted": model(scan)[1]}
 

@@ -22,6 +22,8 @@ def objective(
     targets : (B, 2, X, Y, Z)
         T1w and FLAIR with the pathology, 0 outside of the brain.
     lesion, brain : (B, 1, X, Y, Z)
+    prediction : Prediction
+        With the logits of the true images.
     """
     assert prediction.of_targets is not None
     volume = brain_volume(brain)

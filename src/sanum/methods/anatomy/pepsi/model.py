@@ -49,7 +49,13 @@ class Segmenter(nn.Module):
         nn.init.constant_(self.last.bias, -2.0)  # type: ignore[arg-type]  # pathology is rare
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """See the class.
+
+        Parameters
+        ----------
+        image : (B, 1, X, Y, Z)
+            T1w or FLAIR, white matter of the T1w near 1.
+        """
         x = space_to_depth(image)
         for conv in self.body:
             x = activate(conv(x))
@@ -72,7 +78,13 @@ class Pepsi(nn.Module):
         self.segmenters = nn.ModuleList(Segmenter() for _ in range(2))
 
     def features(self, scan: torch.Tensor) -> torch.Tensor:
-        """(B, FEATURES, X, Y, Z) float32, each voxel's of length 1, as published."""
+        """(B, FEATURES, X, Y, Z) float32, each voxel's of length 1, as published.
+
+        Parameters
+        ----------
+        scan : (B, 1, X, Y, Z)
+            In [0, 1.5].
+        """
         return F.normalize(self.net(scan), dim=1, eps=1e-3)
 
     def forward(self, scan: torch.Tensor, targets: torch.Tensor | None = None) -> Prediction:
@@ -82,6 +94,8 @@ class Pepsi(nn.Module):
         ----------
         targets : (B, 2, X, Y, Z), optional
             The true T1w and FLAIR.
+        scan : (B, 1, X, Y, Z)
+            In [0, 1.5].
         """
         features = self.features(scan)
         with torch.autocast(scan.device.type, enabled=False):

@@ -28,18 +28,40 @@ class PepsiRecipe(Recipe):
     method: ClassVar[str] = "pepsi"
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
-        """Make the network; `anatomies` are not needed."""
+        """Make the network; `anatomies` are not needed.
+
+        Parameters
+        ----------
+        anatomies : sequence of Anatomy
+            Of the training.
+        """
         return Pepsi(self.widths)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Objective of `loss.py`, over the views of each head."""
+        """Objective of `loss.py`, over the views of each head.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         scans = views(batch)
         count = len(scans) // len(batch["sick"])
         targets, lesion, brain = (batch[k].repeat_interleave(count, 0) for k in ("sick", "lesion", "brain"))
         return objective(model(scans, targets), targets, lesion, brain)
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Scan, healthy T1w, both images with the pathology, and the pathology."""
+        """Scan, healthy T1w, both images with the pathology, and the pathology.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         scan = batch["image"][:, :1]
         output = model(scan)
         return {

@@ -22,6 +22,12 @@ class Synthsr(nn.Module):
         self.net = FeatureNet(1, widths)
 
     def forward(self, scan: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """See the class.
+
+        Parameters
+        ----------
+        scan : (B, 1, X, Y, Z)
+            In [0, 1.5].
+        """
         t1w: torch.Tensor = self.net(scan)
         return t1w

@@ -27,16 +27,38 @@ class SynthsrRecipe(Recipe):
     method: ClassVar[str] = "synthsr"
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
-        """Make the network; `anatomies` are not needed."""
+        """Make the network; `anatomies` are not needed.
+
+        Parameters
+        ----------
+        anatomies : sequence of Anatomy
+            Of the training.
+        """
         return Synthsr(self.widths)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """∫ |Î − T| / volume of the brain."""
+        """∫ |Î − T| / volume of the brain.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         error = l1(model(batch["image"][:, :1]), batch["t1w"], batch["brain"]).mean()
         return error, {"recon": error.detach()}
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Scan, truth and T1w."""
+        """Scan, truth and T1w.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         scan = batch["image"][:, :1]
         return {"scan": scan, "healthy T1w": batch["t1w"], "predicted": model(scan)}
 

@@ -32,6 +32,8 @@ def first_guess(
         The mapping is found on the scan and applied to both.
     prior : (B, 2, X, Y, Z)
         T̄ (white matter near 1) and P̄ in the same box.
+    spacing_mm : float
+        Of the voxels.
     """
     little = (DEFAULT_BOX.spacing_mm / spacing_mm) ** 3  # 8 mm³ in voxels: an empty bin says the mean
     guesses = []

@@ -40,7 +40,17 @@ class Weights:
 
 
 def kappa(p: Tensor, real: Tensor | float = 0.0, lambda_p: float = 1.0) -> Tensor:
-    """κ = (1 − d·P) + λp (1 − d) P; d = 1 for a real lesion (UNA)."""
+    """κ = (1 − d·P) + λp (1 − d) P; d = 1 for a real lesion (UNA).
+
+    Parameters
+    ----------
+    p : (B, 1, X, Y, Z)
+        Probability P of an anomaly, in [0, 1].
+    real : Tensor or float
+        d: 1 where the lesion is a patient's own.
+    lambda_p : float
+        λp, how much more an anomaly counts.
+    """
     return (1 - real * p) + lambda_p * (1 - real) * p
 
 
@@ -62,6 +72,8 @@ def contrast(
         Î, I and M.
     where : (B, 1, X, Y, Z) bool
         Ω': lesion voxels whose mirror voxel is healthy.
+    alpha, beta, gamma : float
+        Temperatures.
     """
     some = where.any(dim=(1, 2, 3, 4))
     # of an empty set every voxel is taken, and the result not: the gradient stays finite
@@ -77,12 +89,36 @@ def contrast(
 
 
 def whole(t1w: Tensor, brain_logits: Tensor, target: Tensor, known: Tensor, volume: Tensor) -> Tensor:
-    """∫ (B Î − T)² / volume over the box where the target is `known`, B the probability of brain."""
+    """∫ (B Î − T)² / volume over the box where the target is `known`, B the probability of brain.
+
+    Parameters
+    ----------
+    t1w, target : (B, 1, X, Y, Z)
+        Î and T.
+    brain_logits : (B, 1, X, Y, Z)
+        Logits of B.
+    known : (B, 1, X, Y, Z)
+        1 where the target is known.
+    volume : (B,)
+        Of the brain, in voxels.
+    """
     return (known * (brain_logits.sigmoid() * t1w - target) ** 2).sum(VOXELS) / volume
 
 
 def laplace(t1w: Tensor, target: Tensor, log_scale: Tensor, where: Tensor, volume: Tensor) -> Tensor:
-    """−log of the Laplace density of the error, |e|/b + log b, over `where`; e is taken as given."""
+    """−log of the Laplace density of the error, |e|/b + log b, over `where`; e is taken as given.
+
+    Parameters
+    ----------
+    t1w, target : (B, 1, X, Y, Z)
+        Î and T.
+    log_scale : (B, 1, X, Y, Z)
+        log b, b in intensities of the T1w.
+    where : (B, 1, X, Y, Z)
+        1 where the error counts.
+    volume : (B,)
+        Of the brain, in voxels.
+    """
     error = (t1w - target).detach().abs()
     return ((error * torch.exp(-log_scale) + log_scale) * where).sum(VOXELS) / volume
 
@@ -97,6 +133,10 @@ def objective(
     batch : dict
         Of `synth.stream.Stream`: t1w, p, lesion, mirrored, brain (B, 1, X, Y, Z) and real (B,), which is 1
         where a lesion is a patient's own: what lies behind it is not known, and not asked for.
+    prediction : Prediction
+        Of the network.
+    weights : Weights, optional
+        Of the terms; default as published.
     """
     w = weights or Weights()
     target, p, brain, lesion = batch["t1w"], batch["p"], batch["brain"], batch["lesion"]

@@ -47,7 +47,15 @@ class Prediction:
 
 
 def local_contrast(x: torch.Tensor, spacing_mm: float = SHIPPED_BOX.spacing_mm) -> torch.Tensor:
-    """Image minus its mean over about 32 mm; same shape."""
+    """Image minus its mean over about 32 mm; same shape.
+
+    Parameters
+    ----------
+    x : (B, C, X, Y, Z)
+        Images.
+    spacing_mm : float
+        Of the voxels.
+    """
     step = max(1, round(CONTRAST_MM / spacing_mm))
     blurred = F.avg_pool3d(x, 2 * step, step, padding=step // 2, count_include_pad=False)
     return x - F.interpolate(blurred, size=x.shape[2:], mode="trilinear")
@@ -59,6 +67,17 @@ def features(
     """(B, 8, X, Y, Z): scan, first guess, their local contrast, asymmetry, and the prior anatomy.
 
     All of like size: group norm weighs what varies most.
+
+    Parameters
+    ----------
+    pair : (B, 2, X, Y, Z)
+        The scan and its mirror image.
+    guess : (B, 2, X, Y, Z)
+        Of `first_guess`.
+    prior : (B, 2, X, Y, Z)
+        Mean T1w and share of brains.
+    spacing_mm : float
+        Of the voxels.
     """
     scan, mean, share = pair[:, :1], prior[:, :1], prior[:, 1:]
     return torch.cat(
@@ -76,7 +95,15 @@ def features(
 
 
 def lookup(guess: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
-    """Each voxel's intensity (B, 1, …) through its sample's piecewise linear table (B, KNOTS)."""
+    """Each voxel's intensity (B, 1, …) through its sample's piecewise linear table (B, KNOTS).
+
+    Parameters
+    ----------
+    guess : (B, 1, X, Y, Z)
+        Intensities from 0 to TOP; others are taken for the nearer end.
+    tables : (B, KNOTS)
+        Values at the knots.
+    """
     place = (guess / TOP * (KNOTS - 1)).clamp(0, KNOTS - 1)
     knots = torch.arange(KNOTS, device=guess.device).view(1, -1, 1, 1, 1)
     hats = (1 - (place - knots).abs()).clamp_min(0)
@@ -97,6 +124,10 @@ def read_atlas(
         Millimetres from the middle of the box → from the middle of the atlas.
     spacing_mm : float
         Of the box.
+    atlas : (C, X', Y', Z')
+        Its voxels are of 2 mm.
+    shape : (X, Y, Z)
+        Of the box, in voxels.
     """
     size = torch.tensor(shape, dtype=torch.float32, device=atlas.device)
     atlas_size = torch.tensor(atlas.shape[1:], dtype=torch.float32, device=atlas.device)
@@ -171,6 +202,10 @@ class Una(nn.Module):
         ----------
         to_atlas : (B, 4, 4), optional
             See `read_atlas`; None is all NaN.
+        batch : int
+            B.
+        shape : (X, Y, Z)
+            Of the box, in voxels.
         """
         average = self._average_in(shape).expand(batch, -1, -1, -1, -1)
         if to_atlas is None:
@@ -188,7 +223,15 @@ class Una(nn.Module):
         return F.pad(average, [p for m in reversed(more) for p in (m // 2, m - m // 2)])
 
     def forward(self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None) -> Prediction:
-        """`pair` (B, 2, X, Y, Z) in [0, 1.5]; `to_atlas` as in `prior`."""
+        """Healthy T1w, anomaly, brain and uncertainty of each pair.
+
+        Parameters
+        ----------
+        pair : (B, 2, X, Y, Z)
+            The scan and its mirror image, in [0, 1.5].
+        to_atlas : (B, 4, 4), optional
+            As in `prior`.
+        """
         # nothing to learn here, and bfloat16 would move the atlas by parts of a voxel
         with torch.no_grad(), torch.autocast(pair.device.type, enabled=False):
             prior = self.prior(to_atlas, len(pair), pair.shape[2:])

@@ -104,8 +104,14 @@ class UnaPredictor:
     ) -> Maps:
         """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
 
-        `covered` (X, Y, Z): where the scan was taken, default everywhere.
-        `quick`: one pass, in which the pose is not known.
+        Parameters
+        ----------
+        pair : (2, X, Y, Z) float32
+            The scan and its mirror image, scaled by `scan.conform`.
+        covered : (X, Y, Z) bool, optional
+            Where the scan was taken; default everywhere.
+        quick : bool
+            One pass, in which the pose is not known.
         """
         seen = pair if self.mirror else pair[[0, 0]]  # as in training
         x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None]
@@ -149,10 +155,8 @@ class UnaPredictor:
         atlas = ATLAS_BOX.grid()
         template = mean * (reach > 0.5)
         try:
-            found = register_affine(
-                np.maximum(t1w, 0) * brain, box, template, atlas,
-                region=seen if is_cut(brain, seen) else None, start=before,
-            )  # fmt: skip
+            image, region = np.maximum(t1w, 0) * brain, seen if is_cut(brain, seen) else None
+            found = register_affine(image, box, template, atlas, region=region, start=before)
             if not like_a_brain(found):
                 return None
             rim = ndimage.binary_dilation(brain, iterations=RIM) & seen
@@ -176,7 +180,13 @@ class UnaPredictor:
 
 
 def like_a_brain(pose: Affine) -> bool:
-    """Whether a map to the atlas stretches no more than brains differ."""
+    """Whether a map to the atlas stretches no more than brains differ.
+
+    Parameters
+    ----------
+    pose : (4, 4)
+        Millimetres to millimetres.
+    """
     if not np.isfinite(pose).all():
         return False
     stretch = np.linalg.svd(pose[:3, :3], compute_uv=False)
@@ -184,6 +194,14 @@ def like_a_brain(pose: Affine) -> bool:
 
 
 def is_cut(brain: Mask, covered: Mask) -> bool:
-    """Whether the field of view ends inside the brain (both (X, Y, Z) of 2 mm): a slab, or part of a head."""
+    """Whether the field of view ends inside the brain (both (X, Y, Z) of 2 mm): a slab, or part of a head.
+
+    Parameters
+    ----------
+    brain : (X, Y, Z) bool
+        Voxels of 2 mm.
+    covered : (X, Y, Z) bool
+        Where the scan was taken.
+    """
     at_the_end = brain & covered & ndimage.binary_dilation(~covered)
     return bool(at_the_end.sum() * POSE_SPACING_MM**2 / 100 > CUT_CM2)

@@ -74,16 +74,38 @@ class UnaRecipe(Recipe):
     plain: bool = False
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
-        """Make the network, with the averages of `anatomies`."""
+        """Make the network, with the averages of `anatomies`.
+
+        Parameters
+        ----------
+        anatomies : sequence of Anatomy
+            Of the training.
+        """
         average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
         return Una(self.widths, average, torch.from_numpy(atlas(anatomies)), self.spacing_mm, self.plain)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The objective of UNA with our terms, see `loss`."""
+        """The objective of UNA with our terms, see `loss`.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         return objective(model(batch["image"], batch["to_atlas"]), batch, self.weights)
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Scan, truth, anatomy, anomaly and where it is."""
+        """Scan, truth, anatomy, anomaly and where it is.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of Tensor
+            Of `synth.stream.Stream`.
+        """
         output = model(batch["image"], batch["to_atlas"])
         return {
             "scan": batch["image"][:, :1],
