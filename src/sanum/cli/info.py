@@ -13,7 +13,7 @@ EXAMPLE = "Example:  sanum info --json"
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Say which version, weights and devices are there."""
+    """Print the version, the weights and the devices of this machine."""
     facts = {
         "version": __version__,
         "python": platform.python_version(),
@@ -36,7 +36,7 @@ def shipped_weights() -> list[str]:
 
 
 def devices() -> list[str]:
-    """Devices that torch is likely to find, told by the system's own files."""
+    """Devices that torch is likely to find, from the system's own files."""
     found = ["cpu"]
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*")) or sorted(Path("/dev").glob("nvidia[0-9]*"))
     found += [f"cuda:{n}" for n in range(len(cards))]

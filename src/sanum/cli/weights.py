@@ -87,10 +87,10 @@ def _refuse(error: Exception) -> NoReturn:
 
 
 def _progress(name: str) -> "OnBlock":
-    """Tell of a download on stderr, on a terminal only."""
+    """Function that prints the progress of a download on stderr, on a terminal only."""
 
-    def tell(done: int, size: int) -> None:
+    def print_progress(done: int, size: int) -> None:
         if sys.stderr.isatty():
             typer.echo(f"\r{name}: {done / 1e6:.1f} of {size / 1e6:.1f} MB", err=True, nl=done >= size)
 
-    return tell
+    return print_progress

@@ -22,7 +22,7 @@ METHODS: tuple[Method, ...] = (
         task="anatomy",
         module="anatomy.una",
         paper="Liu et al., CVPR 2025",
-        summary="Healthy T1w, anomalies, brain and uncertainty of any scan, seen beside its mirror image.",
+        summary="Healthy T1w, anomalies, brain and uncertainty of any scan, from the scan and its mirror.",
         weights="una-compact",
     ),
     Method(

@@ -1,8 +1,8 @@
 """The weight store: where weight files lie, and how they get there.
 
 A name stands for one content: the SHA-256 that ships with the package, or the table's. So a file of that name
-is the right one wherever it lies, or it is refused; only one that is given by its path may be another, which
-a `.sha256` beside it tells. Imports nothing that is slow.
+is the right one wherever it lies, or it is refused; only one that is given by its path may be another, if
+a `.sha256` beside it says so. Imports nothing that is slow.
 """
 
 import json
@@ -244,7 +244,7 @@ def fetch(
     folder : Path, optional
         Where they shall be, copied if they are elsewhere; default: wherever they are, or else `cache`.
     on_block : callable, optional
-        Told of the progress.
+        Called with the bytes done and the bytes in all.
 
     Raises
     ------

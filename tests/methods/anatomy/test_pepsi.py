@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sanum.methods.anatomy.pepsi.loss import objective
-from sanum.methods.anatomy.pepsi.model import Pepsi, Prediction, Segmenter
+from sanum.methods.anatomy.pepsi.model import Pepsi, PepsiPrediction, Segmenter
 from sanum.methods.anatomy.pepsi.recipe import PEPSI
 
 
@@ -39,7 +39,7 @@ def test_the_loss_by_hand():
     images = targets.clone()
     images[:, 1] += 0.2
     zero = torch.zeros_like(images)
-    loss, terms = objective(Prediction(images, zero, zero), targets, lesion, brain)
+    loss, terms = objective(PepsiPrediction(images, zero, zero), targets, lesion, brain)
     assert float(terms["T1w"]) == float(terms["T1w gradient"]) == 0
     assert float(terms["FLAIR"]) == pytest.approx(0.2, rel=1e-4)
     assert float(terms["FLAIR gradient"]) == pytest.approx(0, abs=1e-5)

@@ -12,7 +12,7 @@ from sanum.methods.anatomy.una.loss import (
     objective,
     whole,
 )
-from sanum.methods.anatomy.una.model import Prediction
+from sanum.methods.anatomy.una.model import UnaPrediction
 from sanum.methods.common.loss import gradient, overlap, reconstruction
 
 
@@ -125,14 +125,14 @@ def make(samples=1, size=12):
         "brain": (torch.rand(shape, generator=g) > 0.2).float(),
         "real": torch.zeros(samples),
     }
-    return Prediction(*heads, guess), batch
+    return UnaPrediction(*heads, guess), batch
 
 
 def part(prediction, batch, index):
     """One sample of a batch."""
     one = slice(index, index + 1)
     return (
-        Prediction(*(getattr(prediction, f.name)[one] for f in fields(Prediction))),
+        UnaPrediction(*(getattr(prediction, f.name)[one] for f in fields(UnaPrediction))),
         {k: v[one] for k, v in batch.items()},
     )
 

@@ -11,7 +11,7 @@ from sanum.healthy.demo import icbm152
 from sanum.healthy.grids import on_grid
 from sanum.healthy.reconstruction import reconstruct
 from sanum.methods import registry
-from sanum.methods.common.memory_plan import MemoryPlan, OutOfMemory, Step, is_out_of_memory, steps
+from sanum.methods.common.memory_plan import MemoryPlan, OutOfMemory, Placement, is_out_of_memory, placements
 from sanum.nets.compact_unet import CompactUNet
 from sanum.nets.features import FeatureNet
 from sanum.space.grid import covering
@@ -25,17 +25,17 @@ def model():
 
 
 def test_slabs_come_before_the_cpu():
-    told = [str(step) for step in steps("cuda:1", 40)]
+    told = [str(step) for step in placements("cuda:1", 40)]
     assert told == [
         "whole on cuda:1", *(f"in slabs of {n} planes on cuda:1" for n in (32, 16, 8, 4)),
         "whole on cpu", *(f"in slabs of {n} planes on cpu" for n in (32, 16, 8, 4)),
     ]  # fmt: skip
-    assert [step.planes for step in steps("cpu", 10)] == [None, 8, 4]
+    assert [step.planes for step in placements("cpu", 10)] == [None, 8, 4]
 
 
 def test_with_room_it_runs_whole_and_nothing_is_told():
     plan = MemoryPlan(model(), SHAPE, "cpu", room=10**9)
-    assert (plan.step, plan.taken) == (Step("cpu"), [])
+    assert (plan.step, plan.taken) == (Placement("cpu"), [])
 
 
 def test_the_first_way_that_fits_is_taken_and_gives_the_same():
@@ -45,8 +45,8 @@ def test_the_first_way_that_fits_is_taken_and_gives_the_same():
     ample = MemoryPlan(net, SHAPE, "cpu", room=10**9)
     needs = {step: ample.need(step)[0] for step in ample.steps[1:]}
     assert list(needs.values()) == sorted(needs.values(), reverse=True)
-    tight = MemoryPlan(model(), SHAPE, "cpu", room=needs[Step("cpu", 8)])
-    assert tight.step == Step("cpu", 8)
+    tight = MemoryPlan(model(), SHAPE, "cpu", room=needs[Placement("cpu", 8)])
+    assert tight.step == Placement("cpu", 8)
     assert tight.taken[-1].startswith(
         "in slabs of 8 planes on cpu, not in slabs of 16 planes on cpu: it needs 0."
     )
@@ -57,10 +57,10 @@ def test_the_first_way_that_fits_is_taken_and_gives_the_same():
 
 def test_less_room_later_is_a_step_further_and_more_is_none_back():
     plan = MemoryPlan(model(), SHAPE, "cpu", room=10**9)
-    plan.fit(plan.need(Step("cpu", 4))[0])
-    assert plan.step == Step("cpu", 4)
+    plan.fit(plan.need(Placement("cpu", 4))[0])
+    assert plan.step == Placement("cpu", 4)
     plan.fit(10**9)
-    assert plan.step == Step("cpu", 4)
+    assert plan.step == Placement("cpu", 4)
 
 
 def test_what_never_fits_is_told_in_one_sentence():
@@ -141,9 +141,9 @@ def test_a_scan_is_reconstructed_alike_whole_and_in_slabs():
     scan = on_grid(whole, covering(whole.grid, 4.0))
     predictor = registry.load(room=10**10)
     results = [reconstruct(scan, predictor=predictor)]
-    assert predictor.memory_plan.step == Step("cpu")
-    predictor.memory_plan.fit(predictor.memory_plan.need(Step("cpu", 8))[0])
-    assert predictor.memory_plan.step == Step("cpu", 8)
+    assert predictor.memory_plan.step == Placement("cpu")
+    predictor.memory_plan.fit(predictor.memory_plan.need(Placement("cpu", 8))[0])
+    assert predictor.memory_plan.step == Placement("cpu", 8)
     results.append(reconstruct(scan, predictor=predictor))
     for name, image in results[0].images.items():
         other = results[1].images[name].voxels

@@ -1,7 +1,7 @@
 """Where a network runs so that it fits: on its device whole or in slabs, or on the CPU whole or in slabs.
 
 What it needs is estimated first (`nets.peak`); what runs out of memory nevertheless goes one step further.
-Every step is told, and all give the same result, as far as devices do.
+Every change is logged, and all ways give the same result, as far as devices do.
 """
 
 import logging
@@ -36,7 +36,7 @@ class OutOfMemory(MemoryError):
 
 
 @dataclass(frozen=True)
-class Step:
+class Placement:
     """A way to run a network: on which device, in slabs of how many planes (None: whole).
 
     Parameters
@@ -54,7 +54,7 @@ class Step:
         return f"{'whole' if self.planes is None else f'in slabs of {self.planes} planes'} on {self.device}"
 
 
-def steps(device: str, length: int) -> list[Step]:
+def placements(device: str, length: int) -> list[Placement]:
     """Every way to run a network on an input of so many planes, the fastest first.
 
     Parameters
@@ -65,7 +65,9 @@ def steps(device: str, length: int) -> list[Step]:
         Planes of the input, along the first axis.
     """
     devices = dict.fromkeys((device, "cpu"))
-    return [Step(there, planes) for there in devices for planes in (None, *PLANES) if (planes or 0) < length]
+    return [
+        Placement(there, planes) for there in devices for planes in (None, *PLANES) if (planes or 0) < length
+    ]
 
 
 class MemoryPlan:
@@ -95,16 +97,16 @@ class MemoryPlan:
         room: int | None = None,
     ) -> None:
         self.model, self.shape, self.autocast, self.room = model, (1, *shape), autocast, room
-        self._needs: dict[Step, tuple[int, int]] = {}
+        self._needs: dict[Placement, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self.unets = _wrap(model)
-        self.steps = steps(device, shape[1])
+        self.steps = placements(device, shape[1])
         self.taken: list[str] = []
         self._go(0)
         self.fit(room)
 
     @property
-    def step(self) -> Step:
+    def step(self) -> Placement:
         """The way that is taken now."""
         return self.steps[self._at]
 
@@ -145,15 +147,15 @@ class MemoryPlan:
                 if self._at == at:  # no other thread has gone on already
                     self._next("it ran out of memory")
 
-    def need(self, step: Step) -> tuple[int, int]:
+    def need(self, step: Placement) -> tuple[int, int]:
         """Bytes that a way takes on its device, and beside it in the memory of the CPU: an estimate.
 
         At most AMPLE a voxel where even that is there: a better one takes a second.
 
         Parameters
         ----------
-        step : Step
-            One of `steps`.
+        step : Placement
+            One of `placements`.
         """
         voxels = prod(self.shape[2:])
         room = self._room(step.device)
@@ -172,7 +174,7 @@ class MemoryPlan:
             return self.room
         return available(torch.device(device))
 
-    def _fits(self, step: Step) -> tuple[bool, int, int]:
+    def _fits(self, step: Placement) -> tuple[bool, int, int]:
         """Whether a way fits; what it needs and what there is, where it is tightest."""
         for device, need in zip((step.device, "cpu"), self.need(step), strict=True):
             room = self._room(device)

@@ -24,7 +24,7 @@ LEAST_OF_BRAIN = 0.1
 """T1w intensity, white matter 1: the target is 0 outside of the brain, fluid about 0.25."""
 
 Build = Callable[[Sequence[int]], nn.Module]
-# scans (B, 1, X, Y, Z) → T1w, and the probability of an anomaly if the network tells one
+# scans (B, 1, X, Y, Z) → T1w, and the probability of an anomaly if the network gives one
 Read = Callable[[nn.Module, torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]
 
 
@@ -108,8 +108,8 @@ class RegressionPredictor:
                 anomaly = anomaly / 2 + other_anomaly.flip(0) / 2
         image = t1w.numpy()
         brain = brain_in(image)
-        told = difference(pair[0], image, brain) if anomaly is None else anomaly.numpy()
-        return Maps(image, told * brain, brain, unknown(image))
+        score = difference(pair[0], image, brain) if anomaly is None else anomaly.numpy()
+        return Maps(image, score * brain, brain, unknown(image))
 
     def _maps(self, scan: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """T1w, and the probability of an anomaly if there is one, each (X, Y, Z), on the CPU."""
@@ -154,7 +154,7 @@ def difference(scan: FloatArray, t1w: FloatArray, brain: FloatArray) -> FloatArr
 
 
 def unknown(t1w: FloatArray) -> FloatArray:
-    """NaN everywhere: the method says nothing of its uncertainty.
+    """NaN everywhere: the method does not estimate its uncertainty.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def load(*, weights: Path | None = None, device: str = "cpu", room: int | None =
     weights : None
         It takes none.
     device : str
-        What it says of itself; the mean is read on the CPU.
+        Reported as `device`; the mean is read on the CPU.
     room : int, optional
         Not needed.
     """
@@ -40,7 +40,7 @@ class MeanPredictor:
     Parameters
     ----------
     device : str
-        What it says of itself.
+        Reported as `device`; the mean is read on the CPU.
     """
 
     box = Box((80, 96, 80), 2.0)  # that of the weights

@@ -3,14 +3,14 @@
 import torch
 
 from ...common.loss import brain_volume, l1, l1_of_gradient, overlap
-from .model import Prediction
+from .model import PepsiPrediction
 
 Tensor = torch.Tensor
 CONTRASTS = ("T1w", "FLAIR")
 
 
 def objective(
-    prediction: Prediction, targets: Tensor, lesion: Tensor, brain: Tensor
+    prediction: PepsiPrediction, targets: Tensor, lesion: Tensor, brain: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean over samples of the sum of the terms, all of weight 1, and the mean of each.
 
@@ -22,7 +22,7 @@ def objective(
     targets : (B, 2, X, Y, Z)
         T1w and FLAIR with the pathology, 0 outside of the brain.
     lesion, brain : (B, 1, X, Y, Z)
-    prediction : Prediction
+    prediction : PepsiPrediction
         With the logits of the true images.
     """
     assert prediction.of_targets is not None

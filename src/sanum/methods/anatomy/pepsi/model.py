@@ -20,8 +20,8 @@ SEGMENTER_WIDTH = 16
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What the network says.
+class PepsiPrediction:
+    """Output of the network.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Segmenter(nn.Module):
 
 
 class Pepsi(nn.Module):
-    """Scan (B, 1, X, Y, Z) in [0, 1.5] → `Prediction`.
+    """Scan (B, 1, X, Y, Z) in [0, 1.5] → `PepsiPrediction`.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Pepsi(nn.Module):
         """
         return F.normalize(self.net(scan), dim=1, eps=1e-3)
 
-    def forward(self, scan: torch.Tensor, targets: torch.Tensor | None = None) -> Prediction:
+    def forward(self, scan: torch.Tensor, targets: torch.Tensor | None = None) -> PepsiPrediction:
         """See the class.
 
         Parameters
@@ -107,4 +107,4 @@ class Pepsi(nn.Module):
         known = None
         if targets is not None:
             known = torch.cat([s(targets[:, n : n + 1]) for n, s in enumerate(self.segmenters)], 1)
-        return Prediction(images, torch.cat(found, 1), known)
+        return PepsiPrediction(images, torch.cat(found, 1), known)

@@ -1,4 +1,4 @@
-"""PEPSI as a predictor: its T1w shows the pathology, which the FLAIR tells."""
+"""PEPSI as a predictor: its T1w shows the pathology, and the probability of it comes from the FLAIR."""
 
 from pathlib import Path
 

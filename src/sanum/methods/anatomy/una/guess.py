@@ -1,7 +1,7 @@
 """First guess: what a scan of any contrast would look like as a T1w, in closed form.
 
-An average T1w anatomy T̄ in the model's box, with P̄ the share of brains that reach a voxel, tells for each
-intensity i of the scan which T1w intensity it most likely stands for,
+An average T1w anatomy T̄ in the model's box, with P̄ the share of brains that reach a voxel, gives for each
+intensity i of the scan the T1w intensity that it most likely stands for,
 
     G(i) = E[T̄(x) | I(x) = i],   x weighted by P̄(x)⁴,
 
@@ -35,7 +35,7 @@ def first_guess(
     spacing_mm : float
         Of the voxels.
     """
-    little = (DEFAULT_BOX.spacing_mm / spacing_mm) ** 3  # 8 mm³ in voxels: an empty bin says the mean
+    little = (DEFAULT_BOX.spacing_mm / spacing_mm) ** 3  # 8 mm³ in voxels: an empty bin gets the mean
     guesses = []
     for scan, (mean, share) in zip(pair.float(), prior, strict=True):
         weight = share**4 * (scan[0] > EMPTY)

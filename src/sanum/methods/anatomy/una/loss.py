@@ -1,6 +1,6 @@
 """The objective of UNA, with terms of ours: each term a pure function that gives one number per sample, (B,).
 
-The T1w is judged inside the brain alone; where the brain ends, the brain head says, and `whole` judges the
+The T1w is compared inside the brain only. The brain head says where the brain ends, and `whole` compares the
 two together. Sums over voxels are divided by the brain's volume, so that a term does not depend on the box;
 the loss is the mean over samples, so that a batch may be shared out among devices.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from ...common.loss import VOXELS, brain_volume, gradient, overlap, reconstruction
-from .model import Prediction
+from .model import UnaPrediction
 
 Tensor = torch.Tensor
 
@@ -124,7 +124,7 @@ def laplace(t1w: Tensor, target: Tensor, log_scale: Tensor, where: Tensor, volum
 
 
 def objective(
-    prediction: Prediction, batch: dict[str, Tensor], weights: Weights | None = None
+    prediction: UnaPrediction, batch: dict[str, Tensor], weights: Weights | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean over samples of the weighted sum of the terms, and the mean of each.
 
@@ -133,7 +133,7 @@ def objective(
     batch : dict
         Of `synth.stream.Stream`: t1w, p, lesion, mirrored, brain (B, 1, X, Y, Z) and real (B,), which is 1
         where a lesion is a patient's own: what lies behind it is not known, and not asked for.
-    prediction : Prediction
+    prediction : UnaPrediction
         Of the network.
     weights : Weights, optional
         Of the terms; default as published.

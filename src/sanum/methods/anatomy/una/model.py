@@ -16,7 +16,7 @@ LOG_SCALE_RANGE = (-6.0, 1.0)  # log b of the Laplace scale: errors from 0.0025 
 KNOTS, TOP = 9, 1.4  # of the lookup tables, from 0 to TOP
 LOGIT_GAIN = 8.0  # a step of Adam moves every weight alike; logits have farther to go than intensities
 # what is kept with the weights, whatever the network's own voxels are
-SHIPPED_BOX = Box((80, 96, 80), 2.0)  # of the weights that ship; others say theirs
+SHIPPED_BOX = Box((80, 96, 80), 2.0)  # of the weights that ship; other weights say theirs
 ATLAS_BOX = Box((80, 96, 80), 2.0)
 AVERAGE_BOX = Box((40, 48, 40), 4.0)  # an average over poses has no detail to keep
 CHANNELS = 8  # that the U-Net sees: `features`
@@ -24,8 +24,8 @@ CONTRAST_MM = 8.0  # between local means, each over twice that
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What the network says, each (B, 1, X, Y, Z).
+class UnaPrediction:
+    """Output of the network, each (B, 1, X, Y, Z).
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ class Una(nn.Module):
         more = [n - w for n, w in zip(shape, whole, strict=True)]  # a box of another extent: cut, or 0 around
         return F.pad(average, [p for m in reversed(more) for p in (m // 2, m - m // 2)])
 
-    def forward(self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None) -> Prediction:
+    def forward(self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None) -> UnaPrediction:
         """Healthy T1w, anomaly, brain and uncertainty of each pair.
 
         Parameters
@@ -236,16 +236,16 @@ class Una(nn.Module):
         with torch.no_grad(), torch.autocast(pair.device.type, enabled=False):
             prior = self.prior(to_atlas, len(pair), pair.shape[2:])
             guess = first_guess(pair, prior, self.spacing_mm)
-            seen = features(pair, guess, prior, self.spacing_mm)
-        fine, coarse = self.net(seen)
+            inputs = features(pair, guess, prior, self.spacing_mm)
+        fine, coarse = self.net(inputs)
         with torch.autocast(pair.device.type, enabled=False):
             return self._read_heads(fine.float(), coarse.float(), guess)
 
-    def _read_heads(self, fine: torch.Tensor, coarse: torch.Tensor, guess: torch.Tensor) -> Prediction:
+    def _read_heads(self, fine: torch.Tensor, coarse: torch.Tensor, guess: torch.Tensor) -> UnaPrediction:
         tables, rough = coarse[:, :KNOTS].mean(dim=(2, 3, 4)), coarse[:, KNOTS:]
         rough = F.interpolate(rough, size=guess.shape[2:], mode="trilinear")
         rest, instead, logits, log_scale = fine[:, :1], fine[:, 1:2], fine[:, 2:4], fine[:, 4:]
         logits = LOGIT_GAIN * (logits + rough)
         anomaly, brain = logits[:, :1], logits[:, 1:]
         t1w = (1 - instead.sigmoid()) * lookup(guess[:, :1], tables) + rest
-        return Prediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE), guess)
+        return UnaPrediction(t1w, anomaly, brain, log_scale.clamp(*LOG_SCALE_RANGE), guess)

@@ -1,4 +1,4 @@
-"""UNA as a predictor: a first look, the pose that it tells, and again with the atlas in that pose."""
+"""UNA as a predictor: a first pass, the pose of the head from it, and again with the atlas in that pose."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
 POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples are tuned to it
 LEAST_FOR_POSE_ML = 150.0
 STRETCH = (0.6, 1.6)  # a brain is no smaller or larger than this, against the atlas
-RIM = 3  # voxels of 2 mm around the brain, whose border tells the pose as well
+RIM = 3  # voxels of 2 mm around the brain, whose border helps to find the pose
 FARTHEST_MM = 20.0  # a refinement that moves the brain more has gone astray
 CUT_CM2 = 20.0  # a field of view that cuts this much of the brain shows a part of it
 NO_POSE = (
@@ -70,7 +70,7 @@ class UnaPredictor:
                 "choose another file"
             )
         try:
-            # weights from before boxes differed do not say theirs
+            # older weights do not say their box: there was one only
             self.box = Box(
                 description.get("shape", SHIPPED_BOX.shape),
                 description.get("spacing_mm", SHIPPED_BOX.spacing_mm),
@@ -113,8 +113,8 @@ class UnaPredictor:
         quick : bool
             One pass, in which the pose is not known.
         """
-        seen = pair if self.mirror else pair[[0, 0]]  # as in training
-        x = torch.from_numpy(np.ascontiguousarray(seen, dtype=np.float32))[None]
+        channels = pair if self.mirror else pair[[0, 0]]  # as in training
+        x = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))[None]
         maps = self._maps(x, None)
         if quick:
             return Maps(*maps.numpy())
@@ -137,29 +137,29 @@ class UnaPredictor:
     ) -> Affine | None:
         """(4, 4): mm from the middle of the box → from the middle of the atlas.
 
-        The predicted anatomy is laid onto the atlas; from there on the scan itself tells more than what
-        was made of it, above all at the border of the brain. None where too little brain was
-        found, or the result is no shape of a brain. `before`: what the round before found.
+        The predicted anatomy is registered to the atlas. From there the scan itself is registered, which has
+        more detail than the prediction, above all at the border of the brain. None where too little brain was
+        found, or the result is not the shape of a brain. `before`: the pose of the round before.
         """
         t1w, _, share, _ = maps
-        seen = np.ones(scan.shape, bool) if covered is None else covered
+        observed = np.ones(scan.shape, bool) if covered is None else covered
         box = self.box.grid()
         if self.box.spacing_mm != POSE_SPACING_MM:
             there = self.box.at_spacing(POSE_SPACING_MM).grid()
             t1w, share, scan = (resample(x, box, there) for x in (t1w, share, scan))
-            seen, box = resample(seen, box, there) > 0.5, there
-        brain = (share > 0.5) & seen
+            observed, box = resample(observed, box, there) > 0.5, there
+        brain = (share > 0.5) & observed
         if brain.sum() * POSE_SPACING_MM**3 / 1000 < LEAST_FOR_POSE_ML:
             return None
         mean, reach = self.net.atlas[0].cpu().numpy()
         atlas = ATLAS_BOX.grid()
         template = mean * (reach > 0.5)
         try:
-            image, region = np.maximum(t1w, 0) * brain, seen if is_cut(brain, seen) else None
+            image, region = np.maximum(t1w, 0) * brain, observed if is_cut(brain, observed) else None
             found = register_affine(image, box, template, atlas, region=region, start=before)
             if not like_a_brain(found):
                 return None
-            rim = ndimage.binary_dilation(brain, iterations=RIM) & seen
+            rim = ndimage.binary_dilation(brain, iterations=RIM) & observed
             refined = refine_affine(scan, box, template, atlas, found, region=rim)
         except RuntimeError:  # of ITK: too little overlap, or nothing but one intensity
             return None
@@ -173,8 +173,8 @@ class UnaPredictor:
         def run(device: str) -> torch.Tensor:
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=native_bfloat16(device)):
                 out = self.net(x.to(device), None if to_atlas is None else to_atlas.to(device))
-            told = (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
-            return torch.stack([t[0, 0].float() for t in told]).cpu()
+            maps = (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
+            return torch.stack([x[0, 0].float() for x in maps]).cpu()
 
         return self.memory_plan(run)
 
