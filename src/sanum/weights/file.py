@@ -39,30 +39,21 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any)
     return sha256(path)
 
 
-def load_weights(
-    path: Path, *, expected_sha256: str | None = None
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """State (float32) and description, verified by the SHA-256 in the file; never unpickles.
 
     Parameters
     ----------
-    expected_sha256 : str, optional
-        What the whole file must have.
     path : Path
         A file of `save_weights`.
 
     Raises
     ------
     WeightsError
-        Missing, damaged, not the expected SHA-256, not safetensors, or of another format version.
+        Missing, damaged, not safetensors, or of another format version.
     """
     if not path.is_file():
         raise WeightsError(f"weights not found: {path}; check the path, or install sanum again")
-    if expected_sha256 and (found := sha256(path)) != expected_sha256:
-        raise WeightsError(
-            f"the weights {path.name} are damaged: expected SHA-256 {expected_sha256[:12]}…, "
-            f"found {found[:12]}…; install sanum again"
-        )
     try:
         with safe_open(path, framework="pt") as f:
             description = json.loads((f.metadata() or {}).get("sanum", "{}"))
