@@ -53,6 +53,8 @@ def labels_of(path: Path) -> dict[str, str]:
     path : Path
         Any file; `entities_of` is as strict as BIDS.
 
+    Examples
+    --------
     >>> labels_of(Path("anat/sub-my-own_desc-brain_mask.nii.gz"))
     {'sub': 'my-own', 'desc': 'brain'}
     """
