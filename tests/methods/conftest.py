@@ -18,7 +18,7 @@ _phantom = module_from_spec(_spec)
 _spec.loader.exec_module(_phantom)
 anatomy = _phantom.anatomy
 
-TINY = {"widths": (4, 8), "shape": (24, 28, 24), "spacing_mm": 7.0}
+TINY = {"widths": (4, 8), "shape": (20, 24, 20), "spacing_mm": 8.5}
 
 
 def item_of(recipe: Recipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:

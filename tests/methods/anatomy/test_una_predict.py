@@ -39,14 +39,24 @@ def test_a_slab_is_cut_even_if_oblique(tilt):
     assert is_cut(ball((60, 80, 60)) > 0, np.abs(z) < 22)
 
 
+def untrained(folder, box, widths):
+    """A network of `box` that was not trained, whose atlas is a ball."""
+    image = ball((62, 80, 60))
+    net = Una(widths, spacing_mm=box.spacing_mm)
+    net.atlas[0, 0], net.atlas[0, 1] = map(net.atlas.new_tensor, (image, (image > 0).astype(np.float32)))
+    described = {"widths": net.widths, "shape": box.shape, "spacing_mm": box.spacing_mm}
+    save_weights(folder / "w.safetensors", net.state_dict(), method="una", steps=0, **described)
+    return UnaPredictor(weights=folder / "w.safetensors")
+
+
 @pytest.fixture
 def predictor(tmp_path):
-    """A network that was not trained, whose atlas is a ball."""
-    image = ball((62, 80, 60))
-    net = Una((8, 8, 8, 8), atlas=None)
-    net.atlas[0, 0], net.atlas[0, 1] = map(net.atlas.new_tensor, (image, (image > 0).astype(np.float32)))
-    save_weights(tmp_path / "w.safetensors", net.state_dict(), method="una", widths=net.widths, steps=0)
-    return UnaPredictor(weights=tmp_path / "w.safetensors")
+    return untrained(tmp_path, Box(SHAPE, 2.0), (8, 8, 8, 8))
+
+
+@pytest.fixture
+def coarse(tmp_path):
+    return untrained(tmp_path, Box((40, 48, 40), 4.0), (8, 8, 8))
 
 
 def maps_of(t1w):
@@ -98,44 +108,47 @@ POSE = np.array([[1.05, 0.2, -0.1, 6], [-0.15, 0.95, 0.1, -4], [0.05, -0.1, 1.1,
 
 
 @pytest.fixture
-def passes(predictor, monkeypatch):
-    """Poses of every pass of `predictor`."""
+def passes(coarse, monkeypatch):
+    """Poses of every pass of `coarse`."""
     poses = []
-    whole = predictor._maps
-    monkeypatch.setattr(predictor, "_maps", lambda x, pose: poses.append(pose) or whole(x, pose))
+    whole = coarse._maps
+    monkeypatch.setattr(coarse, "_maps", lambda x, pose: poses.append(pose) or whole(x, pose))
     return poses
 
 
 def pair_of(scan):
+    """On the voxels of `coarse`, with its mirror image."""
+    x, y, z = (n // 2 for n in SHAPE)
+    scan = scan.reshape(x, 2, y, 2, z, 2).mean((1, 3, 5))
     return np.stack([scan, scan[::-1]])
 
 
-def test_quick_is_one_pass(predictor, passes):
-    predictor(pair_of(ball((62, 80, 60))), quick=True)
+def test_quick_is_one_pass(coarse, passes):
+    coarse(pair_of(ball((62, 80, 60))), quick=True)
     assert passes == [None]
 
 
-def test_the_flipped_pair_gives_the_flipped_maps(predictor, passes, monkeypatch):
+def test_the_flipped_pair_gives_the_flipped_maps(coarse, passes, monkeypatch):
     pair = pair_of(ball((62, 80, 60), centre=(6, -4, 2)))
     across = np.diag([-1.0, 1, 1, 1])
-    monkeypatch.setattr(predictor, "_pose", lambda *_: POSE)
-    maps = predictor(pair)
+    monkeypatch.setattr(coarse, "_pose", lambda *_: POSE)
+    maps = coarse(pair)
     assert passes[0] is None
     assert len(passes) == 4
     assert maps.warnings == ()
-    monkeypatch.setattr(predictor, "_pose", lambda *_: across @ POSE @ across)
-    mirrored = predictor(np.ascontiguousarray(pair[:, ::-1]))
+    monkeypatch.setattr(coarse, "_pose", lambda *_: across @ POSE @ across)
+    mirrored = coarse(np.ascontiguousarray(pair[:, ::-1]))
     np.testing.assert_allclose(maps.t1w[::-1], mirrored.t1w, atol=1e-3)
 
 
-def test_without_a_pose_the_average_serves_and_the_user_is_told(predictor, passes, monkeypatch):
-    monkeypatch.setattr(predictor, "_pose", lambda *_: None)
-    assert predictor(pair_of(ball((62, 80, 60)))).warnings == (NO_POSE,)
+def test_without_a_pose_the_average_serves_and_the_user_is_told(coarse, passes, monkeypatch):
+    monkeypatch.setattr(coarse, "_pose", lambda *_: None)
+    assert coarse(pair_of(ball((62, 80, 60)))).warnings == (NO_POSE,)
     assert passes == [None, None]
 
 
-def test_a_pose_once_found_is_kept(predictor, passes, monkeypatch):
+def test_a_pose_once_found_is_kept(coarse, passes, monkeypatch):
     answers = iter([POSE, None])
-    monkeypatch.setattr(predictor, "_pose", lambda *_: next(answers))
-    assert predictor(pair_of(ball((62, 80, 60)))).warnings == ()
+    monkeypatch.setattr(coarse, "_pose", lambda *_: next(answers))
+    assert coarse(pair_of(ball((62, 80, 60)))).warnings == ()
     assert [p is None for p in passes] == [True, False, False]
