@@ -53,9 +53,16 @@ def command(
 
     Started again, it goes on where it was interrupted, and adds methods and data sets to what is there.
 
-    Exit code: 0 all done, 1 some case could not be reconstructed (told in the tables), 2 wrong use.
+    Exit code: 0 all done, 1 some case could not be reconstructed (listed in the tables), 2 wrong use.
     """
-    from ..evaluation import chosen, find_cases, measure, worth_measuring, write_results
+    from ..evaluation import (
+        HealthyAnatomy,
+        chosen,
+        find_cases,
+        measure,
+        worth_measuring,
+        write_results,
+    )
     from ..scan import ScanError
 
     try:
@@ -63,14 +70,12 @@ def command(
         cases = [c for d in data for c in find_cases(d, healthy=healthy, held_out=held_out)]
         cases = chosen(cases, only=only, per_subject=per_subject)
         known = worth_measuring(cases)
-        _tell_left_out(cases, known)
-        shown = _Shown(quiet)
-        with shown.bar:
-            done = measure(
-                known, methods, output, compositions=[c.value for c in compose or [] if c.value != "anatomy"],
-                on_case=shown,
-            )  # fmt: skip
-        paths = write_results(output, next(iter(methods)))
+        _report_left_out(cases, known)
+        task = HealthyAnatomy([c.value for c in compose or [] if c.value != "anatomy"])
+        progress = _Progress(quiet)
+        with progress.bar:
+            done = measure(task, known, methods, output, on_case=progress)
+        paths = write_results(task, output, next(iter(methods)))
     except (ValueError, OSError, ScanError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
@@ -96,18 +101,18 @@ def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor |
     methods: dict[str, Predictor | Oracle] = {}
     for given in names:
         name, _, weights = given.partition("=")
-        shown = f"{name} ({Path(weights).stem})" if weights else name
-        if shown in methods:
-            raise ValueError(f'"{shown}" is given twice: give the weights files different names')
+        label = f"{name} ({Path(weights).stem})" if weights else name
+        if label in methods:
+            raise ValueError(f'"{label}" is given twice: give the weights files different names')
         where = Path(weights) if weights else None
         if name in ORACLES and not where:
-            methods[shown] = Oracle(name)
+            methods[label] = Oracle(name)
         else:
-            methods[shown] = registry.load(name, device=resolve_device(device), weights=where)
+            methods[label] = registry.load(name, device=resolve_device(device), weights=where)
     return methods
 
 
-def _tell_left_out(cases: list["Case"], known: list["Case"]) -> None:
+def _report_left_out(cases: list["Case"], known: list["Case"]) -> None:
     """Name the cases that cannot be measured; ValueError if no other is left."""
     if idle := [c.name for c in cases if c not in known]:
         complain(
@@ -118,7 +123,7 @@ def _tell_left_out(cases: list["Case"], known: list["Case"]) -> None:
         raise ValueError("nothing to measure: no case is left")
 
 
-class _Shown:
+class _Progress:
     """Progress on stderr: a bar on a terminal, a line a minute elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
@@ -127,11 +132,11 @@ class _Shown:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
         self.task = self.bar.add_task("reading", total=None)
-        self.told = 0.0
+        self.reported = 0.0
 
     def __call__(self, done: int, count: int, what: str) -> None:
-        """Tell that `done` of `count` are measured."""
+        """Report that `done` of `count` are measured."""
         self.bar.update(self.task, description=what, completed=done, total=count)
-        if self.lines and (done == count or time.monotonic() - self.told > 60):
-            self.told = time.monotonic()
+        if self.lines and (done == count or time.monotonic() - self.reported > 60):
+            self.reported = time.monotonic()
             complain(f"{done} of {count} cases, {what}")

@@ -1,16 +1,28 @@
-"""Methods measured on scans of which something is known; the tables and the figure that say so."""
+"""Methods measured on cases of which something is known; the tables and the figure that show it."""
 
-from .cases import Case, Mismatch, chosen, find_cases
-from .oracle import ORACLES, Oracle
-from .run import Outcome, measure, worth_measuring
+from .run import EvaluationSummary, measure
+from .task import Task, Trial
+from .tasks.anatomy import (
+    ORACLES,
+    Case,
+    HealthyAnatomy,
+    Mismatch,
+    Oracle,
+    chosen,
+    find_cases,
+    worth_measuring,
+)
 from .write import write_results
 
 __all__ = [
     "ORACLES",
     "Case",
+    "EvaluationSummary",
+    "HealthyAnatomy",
     "Mismatch",
     "Oracle",
-    "Outcome",
+    "Task",
+    "Trial",
     "chosen",
     "find_cases",
     "measure",

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..metrics.statistics import Mean, holm, mean_over_subjects, paired_test
-from .numbers import NUMBERS
-from .store import Row
+from .task import CaseRow, CaseT, MethodT, Task
 
-ON_OTHERS = "difference_dice"
-"""Dice of the difference map at the threshold that is best on the *other* subjects' mean."""
-MEANS = (*(n for n in NUMBERS if n != "difference_curve"), ON_OTHERS)
-TESTED = ("l1_f", "psnr_f", "psnr_h", "psnr_d", "ssim_f", "brain_l1_d", "dice", "dice_soft", ON_OTHERS)
 Key = tuple[str, str, str]
 
 
@@ -24,14 +19,15 @@ class Summary:
     Parameters
     ----------
     data, contrast, method : str
+        Names of the data set, the input and the method.
     samples, subjects : int
         Measured.
     failed : int
-        Not measured, for the method could not reconstruct them; in no mean.
-    means : dict
+        Not measured, for the method could not do them; in no mean.
+    means : mapping of str to Mean
         By number; only those that some case has.
     largest : float or None
-        Of the healthy, largest percentage of the brain called anomalous.
+        Largest value of the number of `Layout.largest`.
     """
 
     data: str
@@ -46,7 +42,23 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Wilcoxon's test of two methods on the same samples; `adjusted`: Holm, over the methods compared."""
+    """Wilcoxon's signed-rank test of two methods on the same samples.
+
+    Parameters
+    ----------
+    data, contrast : str
+        Names of the data set and the input.
+    number : str
+        What is compared.
+    one, other : str
+        The methods.
+    difference : Mean
+        Of `one` minus `other`.
+    p : float or None
+        Of the test; None where subjects are too few.
+    adjusted : float or None
+        p with Holm's correction over the methods compared.
+    """
 
     data: str
     contrast: str
@@ -58,34 +70,56 @@ class Comparison:
     adjusted: float | None
 
 
-def summaries(rows: Sequence[Row]) -> list[Summary]:
-    """Rows of the tables, in the order of the rows given."""
+def summaries(task: Task[CaseT, MethodT], rows: Sequence[CaseRow]) -> list[Summary]:
+    """Rows of the tables, in the order of the rows given.
+
+    Parameters
+    ----------
+    task : Task
+    rows : sequence of CaseRow
+        Numbers of cases, of any data sets, inputs and methods.
+    """
+    largest = task.layout.largest
     out = []
-    for (data, contrast, method), group in _groups(rows).items():
+    for (data, contrast, method), group in groups_of(rows).items():
         done = [r for r in group if not r["failed"]]
-        means = {n: mean_over_subjects(*_column(done, n)) for n in MEANS}
-        shares = [float(r["anomalous_percent"]) for r in done if r["anomalous_percent"]]
-        out.append(
-            Summary(
-                data, contrast, method, len(done), len({r["subject"] for r in done}), len(group) - len(done),
-                {n: m for n, m in means.items() if m.samples}, max(shares, default=None),
-            )
-        )  # fmt: skip
+        means = {n: mean_over_subjects(*_column(done, n)) for n in task.means}
+        values = [float(r[largest.number]) for r in done if r[largest.number]] if largest else []
+        summary = Summary(
+            data=data,
+            contrast=contrast,
+            method=method,
+            samples=len(done),
+            subjects=len({r["subject"] for r in done}),
+            failed=len(group) - len(done),
+            means={n: m for n, m in means.items() if m.samples},
+            largest=max(values, default=None),
+        )
+        out.append(summary)
     return out
 
 
-def comparisons(rows: Sequence[Row], reference: str) -> list[Comparison]:
-    """Every method against `reference`, by data set, contrast and number."""
-    groups, out = _groups(rows), []
+def comparisons(task: Task[CaseT, MethodT], rows: Sequence[CaseRow], reference: str) -> list[Comparison]:
+    """Every method against `reference`, by data set, input and number.
+
+    Parameters
+    ----------
+    task : Task
+    rows : sequence of CaseRow
+        Numbers of cases.
+    reference : str
+        Name of a method.
+    """
+    groups, out = groups_of(rows), []
     for data, contrast, method in groups:
         if method != reference:
             continue
-        mine = {r["case"]: r for r in groups[data, contrast, reference]}
+        own = {r["case"]: r for r in groups[data, contrast, reference]}
         others = [k for k in groups if k[:2] == (data, contrast) and k[2] != reference]
-        for number in TESTED:
+        for number in task.tested:
             found = []
             for key in others:
-                both = [(mine[r["case"]], r) for r in groups[key] if r["case"] in mine]
+                both = [(own[r["case"]], r) for r in groups[key] if r["case"] in own]
                 one, subjects = _column([a for a, _ in both], number)
                 other, _ = _column([b for _, b in both], number)
                 difference = mean_over_subjects(np.subtract(one, other), subjects)
@@ -94,36 +128,26 @@ def comparisons(rows: Sequence[Row], reference: str) -> list[Comparison]:
             adjusted = iter(holm([p for *_, p in found if p is not None]))
             out += [
                 Comparison(
-                    data, contrast, number, reference, other, d, p, None if p is None else next(adjusted)
+                    data, contrast, number, reference, name, d, p, None if p is None else next(adjusted)
                 )
-                for other, d, p in found
+                for name, d, p in found
             ]
     return out
 
 
-def with_thresholds_of_others(rows: Sequence[Row]) -> list[Row]:
-    """Rows with `ON_OTHERS`: the subjects that choose a threshold are never those it is used on.
+def groups_of(rows: Sequence[CaseRow]) -> dict[Key, list[CaseRow]]:
+    """Rows by data set, input and method.
 
-    Empty where there is no other subject.
+    Parameters
+    ----------
+    rows : sequence of CaseRow
+        Numbers of cases.
     """
-    out: dict[int, Row] = {id(r): {**r, ON_OTHERS: ""} for r in rows}
-    for group in _groups(rows).values():
-        curves = {
-            id(r): np.array(r["difference_curve"].split(), float) for r in group if r["difference_curve"]
-        }
-        for r in group:
-            others = [curves[id(o)] for o in group if o["subject"] != r["subject"] and id(o) in curves]
-            if id(r) in curves and others:
-                out[id(r)][ON_OTHERS] = f"{curves[id(r)][int(np.mean(others, axis=0).argmax())]:.6g}"
-    return list(out.values())
-
-
-def _groups(rows: Sequence[Row]) -> dict[Key, list[Row]]:
-    groups: dict[Key, list[Row]] = defaultdict(list)
+    groups: dict[Key, list[CaseRow]] = defaultdict(list)
     for r in rows:
         groups[r["data"], r["input"], r["method"]].append(r)
     return dict(groups)
 
 
-def _column(rows: Sequence[Row], number: str) -> tuple[list[float], list[str]]:
+def _column(rows: Sequence[CaseRow], number: str) -> tuple[list[float], list[str]]:
     return [float(r.get(number) or "nan") for r in rows], [r["subject"] for r in rows]

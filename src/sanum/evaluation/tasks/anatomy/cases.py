@@ -5,15 +5,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.split import HELD_OUT_SUBJECTS
-from ..files import sha256_of
-from ..scan import ScanError, read
-from ..scan.bids import find, labels_of
-from ..scan.maps import read_map
-from ..scan.names import EXTENSIONS, contrast_of
-from ..synth.anatomy import ixi_pairs
-from ..synth.dataset import truth_files
-from ..synth.record import from_json
+
+from ....data.split import HELD_OUT_SUBJECTS
+from ....files import sha256_of
+from ....scan import ScanError, read
+from ....scan.bids import find, labels_of
+from ....scan.maps import read_map
+from ....scan.names import EXTENSIONS, contrast_of
+from ....synth.anatomy import ixi_pairs
+from ....synth.dataset import truth_files
+from ....synth.record import from_json
 
 _SICK = re.compile(r"lesion|tumou?r|stroke|infarct", re.IGNORECASE)
 
@@ -31,8 +32,9 @@ class Case:
     contrast : str
         BIDS suffix, or the preset of a generated one.
     aligned : str
-        Scans of one such name and grid show one head in one place.
+        Scans with the same `aligned` and the same grid show one head in one place.
     scan : Path
+        The input.
     truth, lesion, brain : Path or None
         Healthy T1w (white matter 1, outside the brain 0); masks. All on the scan's grid.
     healthy : bool
@@ -108,15 +110,24 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
 
 
 def chosen(cases: list[Case], *, only: str | None = None, per_subject: int | None = None) -> list[Case]:
-    """Cases whose data set, name or contrast contains `only`; at most so many per subject and contrast."""
+    """Some of the cases, in their order.
+
+    Parameters
+    ----------
+    cases : list of Case
+    only : str, optional
+        Those whose data set, name or contrast contains this.
+    per_subject : int, optional
+        At most so many of each subject and contrast.
+    """
     if only:
         cases = [c for c in cases if only in f"{c.data}/{c.name} {c.contrast}"]
-    seen: Counter[tuple[str, str, str]] = Counter()
+    count: Counter[tuple[str, str, str]] = Counter()
     out = []
     for case in cases:
         key = case.data, case.subject, case.contrast
-        seen[key] += 1
-        if per_subject is None or seen[key] <= per_subject:
+        count[key] += 1
+        if per_subject is None or count[key] <= per_subject:
             out.append(case)
     return out
 
@@ -147,7 +158,7 @@ def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
         near = [f for root in roots for f in sorted((root / inside).glob("sub-*.nii*")) if f != path]
         near = [f for f in near if _place(labels_of(f)) == _place(entities)]
         named = {
-            "lesion": [f for f in near if _is_mask(f) and _SICK.search(_told(f))],
+            "lesion": [f for f in near if _is_mask(f) and _SICK.search(_name_without_subject(f))],
             "brain": [f for f in near if _is_mask(f) and labels_of(f).get("desc") == "brain"],
             "healthy T1w": [f for f in near if f.name.split(".")[0].endswith("_desc-healthy_T1w")],
         }
@@ -156,12 +167,19 @@ def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
             continue
         lesion, brain, truth = (v[0] if v else None for v in named.values())
         stem = path.name.removesuffix("".join(path.suffixes[-2:]))
-        cases.append(
-            Case(
-                data, stem, path.name.partition("_")[0], contrast, stem.rpartition("_")[0], path, truth, lesion,
-                brain, healthy and lesion is None,
-            )
-        )  # fmt: skip
+        case = Case(
+            data=data,
+            name=stem,
+            subject=path.name.partition("_")[0],
+            contrast=contrast,
+            aligned=stem.rpartition("_")[0],
+            scan=path,
+            truth=truth,
+            lesion=lesion,
+            brain=brain,
+            healthy=healthy and lesion is None,
+        )
+        cases.append(case)
     return cases, problems
 
 
@@ -169,8 +187,8 @@ def _place(entities: dict[str, str]) -> tuple[str | None, ...]:
     return tuple(entities.get(k) for k in ("sub", "ses", "space"))
 
 
-def _told(path: Path) -> str:
-    """Name without the subject, who may be called sub-stroke2."""
+def _name_without_subject(path: Path) -> str:
+    """The subject may be called sub-stroke2."""
     return path.name.partition("_")[2]
 
 

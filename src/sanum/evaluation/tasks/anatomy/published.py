@@ -23,7 +23,10 @@ RECONSTRUCTION: dict[str, dict[str, dict[str, float | None]]] = {
 """By preset, method and number; None where the paper has none."""
 
 DIFFERENCE_DICE = {
-    "SynthSR": "0.23 to 0.28", "Brain-ID": "0.24 to 0.28", "VAE": "0.11 to 0.18", "LDM": "0.20 to 0.24",
+    "SynthSR": "0.23 to 0.28",
+    "Brain-ID": "0.24 to 0.28",
+    "VAE": "0.11 to 0.18",
+    "LDM": "0.20 to 0.24",
     "UNA": "0.31 to 0.37",
-}  # fmt: skip
+}
 """Dice of the scaled difference map with simulated lesions, T1w, over the paper's data sets."""

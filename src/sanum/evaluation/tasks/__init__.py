@@ -1,0 +1,1 @@
+"""What methods are measured on: one module for each task."""

@@ -1,0 +1,213 @@
+"""Every number of one case: a reconstruction against what is known, on the scan's own grid."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ....healthy.result import Reconstruction
+from ....metrics.calibration import coverage, expected_calibration_error
+from ....metrics.errors import Errors, dice, errors, errors_inside, match_intensity
+from ....metrics.overlap import average_precision, count_lesions, dice_curve, soft_dice
+from ....scan import Scan
+from ....scan.maps import read_map
+from ....types import AnyArray, FloatArray, Mask
+from ...task import Numbers
+from .cases import Case
+
+HEAD_MM = (192.0, 224.0, 192.0)
+"""Right-left, back-front and up: the volume over which "whole volume" averages, a head's."""
+COVERAGES = (0.5, 0.8, 0.95)
+CURVE = np.linspace(0.05, 0.95, 19)
+"""Thresholds of the difference map of which one is chosen on other subjects."""
+FINE = np.linspace(0.01, 0.99, 99)
+"""Thresholds of which the oracle takes the best."""
+_WHOLE = tuple(f"{m}_{p}" for m in ("l1", "psnr", "ssim") for p in ("f", "h", "d"))
+OF_ANATOMY = (*_WHOLE, *(f"brain_{n}" for n in _WHOLE))
+"""Names of the numbers that tell of the anatomy, composed or not."""
+_OF_DETECTION = ("dice", "dice_soft", "dice_oracle", "lesion_f1", "average_precision", "ece")
+_OF_DIFFERENCE = ("difference_dice_soft", "difference_dice_oracle", "difference_curve")
+NUMBERS = (
+    *OF_ANATOMY,
+    *_OF_DETECTION,
+    *_OF_DIFFERENCE,
+    *(f"coverage_{100 * q:.0f}" for q in COVERAGES),
+    *("dice_brain", "anomalous_percent", "true_ml", "found_ml"),
+)
+"""Names of all numbers of a case; what cannot be known of it is left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """What is known of a case, on its scan's grid (X, Y, Z); None where it is not known.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32 or None
+        The healthy anatomy: white matter 1, 0 outside the brain.
+    lesion, brain : (X, Y, Z) bool or None
+        Where they are.
+    """
+
+    t1w: FloatArray | None
+    lesion: Mask | None
+    brain: Mask | None
+
+
+def read_truth(case: Case) -> GroundTruth:
+    """What is known of a case.
+
+    Parameters
+    ----------
+    case : Case
+        Its files are read.
+    """
+    t1w = np.asarray(read_map(case.truth, dtype=np.float32).voxels) if case.truth else None
+    masks = (case.lesion, case.brain)
+    lesion, brain = (np.asarray(read_map(f, dtype=np.float32).voxels) > 0.5 if f else None for f in masks)
+    return GroundTruth(t1w, lesion, brain)
+
+
+def numbers_of(case: Case, truth: GroundTruth, result: Reconstruction) -> Numbers:
+    """Numbers of a case that can be known of it.
+
+    Parameters
+    ----------
+    case : Case
+        Its `healthy` and `contrast` decide which numbers there are.
+    truth : GroundTruth
+        Of the case.
+    result : Reconstruction
+        Of its scan.
+    """
+    anatomy = np.asarray(result.anatomy.voxels, dtype=np.float32)
+    found = np.asarray(result.anomaly_mask.voxels) > 0
+    predicted = np.asarray(result.brain.voxels) > 0
+    out: Numbers = {}
+    if truth.t1w is not None:
+        brain = truth.brain if truth.brain is not None else truth.t1w > 0
+        lesion = truth.lesion if truth.lesion is not None else np.zeros(brain.shape, bool)
+        out |= _errors(result.anatomy, truth.t1w, lesion, brain)
+        uncertainty = np.asarray(result.uncertainty.voxels)
+        if np.isfinite(uncertainty).all():  # NaN in the predicted brain: the method gives none
+            shares = coverage((anatomy - truth.t1w)[brain], uncertainty[brain], COVERAGES)
+            out |= {f"coverage_{100 * q:.0f}": share for q, share in zip(COVERAGES, shares, strict=True)}
+    if truth.brain is not None:
+        out["dice_brain"] = dice(predicted, truth.brain)
+    ml = result.scan.grid.voxel_volume_ml
+    if case.healthy:
+        out["anomalous_percent"] = 100 * float(found.sum()) / max(int(predicted.sum()), 1)
+    elif truth.lesion is not None and truth.lesion.any():
+        out |= _detection(result, truth.lesion, truth.brain if truth.brain is not None else predicted)
+        out |= {"true_ml": float(truth.lesion.sum() * ml), "found_ml": float(found.sum() * ml)}
+        if case.contrast.lower() == "t1w":
+            scan = np.asarray(result.scan.voxels, np.float32)
+            out |= _difference(difference_map(scan, anatomy, predicted), truth.lesion)
+    return out
+
+
+def likeness(one: Scan, other: Scan) -> dict[str, float]:
+    """How alike two anatomies of one head are: PSNR and L1 over the head's volume, PSNR where either is.
+
+    Parameters
+    ----------
+    one, other : Scan
+        On one grid.
+    """
+    a, b = in_head(one, one.voxels, other.voxels)
+    both = (a > 0) | (b > 0)
+    whole, inside = errors(a, b), errors_inside(a, b, {"brain": both})["brain"]
+    return {"psnr": whole.psnr, "l1": whole.l1, "brain_psnr": inside.psnr}
+
+
+def in_head(scan: Scan, first: AnyArray, second: AnyArray, *masks: Mask) -> list[Any]:
+    """Arrays on the scan's grid in a volume of `HEAD_MM` around what either of the first two shows.
+
+    Axes are turned to right, front, up; voxels keep their size. Both are 0 outside of the brain, so what is
+    cut off or added holds no error; what is longer than `HEAD_MM` stays whole.
+
+    Parameters
+    ----------
+    scan : Scan
+        Tells the grid.
+    first, second : (X, Y, Z) array
+        Around what either shows lies the volume.
+    *masks : (X, Y, Z) bool
+        Cut in the same way.
+    """
+    turn = nib.orientations.io_orientation(scan.affine)
+    arrays = [nib.orientations.apply_orientation(np.asarray(x), turn) for x in (first, second, *masks)]
+    spacing = scan.grid.spacing_mm[np.argsort(turn[:, 0])]
+    content = (arrays[0] != 0) | (arrays[1] != 0)
+    out = list(arrays)
+    for axis, (mm, voxel) in enumerate(zip(HEAD_MM, spacing, strict=True)):
+        hit = np.flatnonzero(content.any(axis=tuple(a for a in range(3) if a != axis)))
+        low, high = (int(hit[0]), int(hit[-1]) + 1) if hit.size else (0, 1)
+        spare = max(round(mm / float(voxel)) - (high - low), 0)
+        width = [(0, 0)] * 3
+        width[axis] = (spare // 2, spare - spare // 2)
+        out = [np.pad(np.take(x, range(low, high), axis=axis), width) for x in out]
+    return out
+
+
+def _errors(anatomy: Scan, truth: FloatArray, lesion: Mask, brain: Mask) -> Numbers:
+    image = np.asarray(anatomy.voxels, dtype=np.float32)
+    a, t, lesion, brain = in_head(anatomy, image, truth, lesion, brain)
+    parts = {"f": errors(a, t), "h": errors(a, t, ~lesion)}
+    if lesion.any():
+        parts["d"] = errors(a, t, lesion)
+    out = {f"{k}_{p}": v for p, e in parts.items() for k, v in _finite(e).items()}
+    regions = {"f": brain, "h": brain & ~lesion, "d": lesion}
+    inside = errors_inside(a, t, regions)
+    return out | {f"brain_{k}_{p}": v for p, e in inside.items() for k, v in _finite(e).items()}
+
+
+def _finite(e: Errors) -> Numbers:
+    """Leave out the PSNR of no error at all, and what is of no voxels."""
+    return {k: v for k, v in (("l1", e.l1), ("psnr", e.psnr), ("ssim", e.ssim)) if np.isfinite(v)}
+
+
+def _detection(result: Reconstruction, lesion: Mask, brain: Mask) -> Numbers:
+    p = np.asarray(result.anomaly.voxels, dtype=np.float32)
+    found = np.asarray(result.anomaly_mask.voxels) > 0
+    where = brain | lesion
+    out = {
+        "dice": dice(found, lesion),
+        "dice_soft": soft_dice(p, lesion),
+        "dice_oracle": float(np.max(dice_curve(p, lesion, FINE))),
+        "lesion_f1": count_lesions(found, lesion).f1,
+        "average_precision": average_precision(p[where], lesion[where]),
+        "ece": expected_calibration_error(p[where], lesion[where]),
+    }
+    return {k: v for k, v in out.items() if np.isfinite(v)}
+
+
+def difference_map(scan: FloatArray, anatomy: FloatArray, brain: Mask) -> FloatArray:
+    """|g·scan + o − anatomy| inside the brain, in [0, 1].
+
+    g and o are the least-squares fit to the anatomy over the predicted brain, lesion included, for who looks
+    for a lesion does not know it; the 99.5th percentile in the brain becomes 1, and what is above it too.
+
+    Parameters
+    ----------
+    scan : (X, Y, Z) float32
+        Of any unit.
+    anatomy : (X, Y, Z) float32
+        White matter near 1.
+    brain : (X, Y, Z) bool
+        The predicted brain.
+    """
+    if not brain.any():
+        return np.zeros_like(anatomy)
+    d = np.abs(match_intensity(scan, anatomy, brain) - anatomy) * brain
+    scaled: FloatArray = np.clip(d / max(float(np.percentile(d[brain], 99.5)), 1e-6), 0, 1).astype(np.float32)
+    return scaled
+
+
+def _difference(d: FloatArray, lesion: Mask) -> Numbers:
+    return {
+        "difference_dice_soft": soft_dice(d, lesion),
+        "difference_dice_oracle": float(np.max(dice_curve(d, lesion, FINE))),
+        "difference_curve": " ".join(f"{x:.4f}" for x in dice_curve(d, lesion, CURVE)),
+    }
