@@ -20,13 +20,19 @@ import numpy as np
 import torch
 
 from sanum.space.box import Box
-from sanum.synth import Stream, generator
+from sanum.synth import Stream, TrainingSet, generator
 from sanum.synth.anatomy import Anatomy, at_spacing, ixi_pairs, prepare
 
 STAGES = {
-    "grow": "anomaly (fluid)", "pose": "pose", "apply_contrast": "contrast", "apply_look": "appearance",
-    "_shown": "skull", "apply_corruption": "corruption", "scale_intensity": "scale", "mirror": "mirror image",
-}  # fmt: skip
+    "grow": "anomaly (fluid)",
+    "pose": "pose",
+    "apply_contrast": "contrast",
+    "apply_look": "appearance",
+    "_shown": "skull",
+    "apply_corruption": "corruption",
+    "scale_intensity": "scale",
+    "mirror": "mirror image",
+}
 FIELD_MM = 160.0
 
 
@@ -69,18 +75,20 @@ def torchio_chain(labels: Path, n: int, repeats: int) -> list[float]:
 
     fit = tio.Compose([tio.ToCanonical(), tio.Resample(FIELD_MM / n), tio.CropOrPad(n)])
     subject = fit(tio.Subject(label=tio.LabelMap(labels)))
-    chain = tio.Compose([
-        tio.RandomLabelsToImage(label_key="label", image_key="image"),
-        tio.RandomFlip(axes=0, flip_probability=0.5),
-        tio.RandomAffine(scales=0.2, degrees=15),
-        tio.RandomElasticDeformation(max_displacement=4.0),
-        tio.RandomBiasField(),
-        tio.RandomBlur((0.0, 1.0)),
-        tio.RandomAnisotropy(),
-        tio.RandomNoise(std=(0, 0.05)),
-        tio.RandomGamma(),
-        tio.RescaleIntensity((0, 1)),
-    ])  # fmt: skip
+    chain = tio.Compose(
+        [
+            tio.RandomLabelsToImage(label_key="label", image_key="image"),
+            tio.RandomFlip(axes=0, flip_probability=0.5),
+            tio.RandomAffine(scales=0.2, degrees=15),
+            tio.RandomElasticDeformation(max_displacement=4.0),
+            tio.RandomBiasField(),
+            tio.RandomBlur((0.0, 1.0)),
+            tio.RandomAnisotropy(),
+            tio.RandomNoise(std=(0, 0.05)),
+            tio.RandomGamma(),
+            tio.RescaleIntensity((0, 1)),
+        ]
+    )
     times = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
@@ -103,7 +111,7 @@ def on_gpu(anatomy: Anatomy, bank: list[Path], repeats: int) -> None:
     if not torch.cuda.is_available():
         print("\nno NVIDIA GPU here: batches on a device were not timed")
         return
-    stream = Stream([anatomy], bank, seed=0, box=Box((160, 160, 160), 1.0).grid())
+    stream = Stream(TrainingSet([anatomy], bank), seed=0, box=Box((160, 160, 160), 1.0).grid())
     batches = stream.batches(4, device="cuda")
     next(batches)
     torch.cuda.synchronize()

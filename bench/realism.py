@@ -31,9 +31,19 @@ from sanum.synth.generator import apply_sample, draw_sample
 
 SIDE = 8
 FEATURES = (
-    "mean", "deviation", "skewness", "kurtosis", "gradient x", "gradient y", "gradient z", "Laplacian",
-    "fine share", "lag x", "lag y", "lag z",
-)  # fmt: skip
+    "mean",
+    "deviation",
+    "skewness",
+    "kurtosis",
+    "gradient x",
+    "gradient y",
+    "gradient z",
+    "Laplacian",
+    "fine share",
+    "lag x",
+    "lag y",
+    "lag z",
+)
 Image = tuple[str, np.ndarray, np.ndarray]
 
 
@@ -77,9 +87,15 @@ def describe(x: np.ndarray) -> list[float]:
         (np.take(centred, range(SIDE - 2), a) * np.take(centred, range(2, SIDE), a)).mean() for a in range(3)
     ]
     return [
-        x.mean(), deviation, float(stats.skew(centred, axis=None)), float(stats.kurtosis(centred, axis=None)),
-        *gradients, float(ndimage.laplace(centred).std()), float(fine.std()), *lags,
-    ]  # fmt: skip
+        x.mean(),
+        deviation,
+        float(stats.skew(centred, axis=None)),
+        float(stats.kurtosis(centred, axis=None)),
+        *gradients,
+        float(ndimage.laplace(centred).std()),
+        float(fine.std()),
+        *lags,
+    ]
 
 
 def table(images: Iterator[Image], count: int) -> tuple[np.ndarray, np.ndarray]:

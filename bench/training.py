@@ -27,9 +27,12 @@ def measure(recipe, data: Path, folder: Path, device: str, skip: int) -> str:
     """One row: samples a second, seconds a step, share of waiting, peak memory of the device."""
     steps: list[tuple[float, TrainingProgress]] = []
     train(
-        recipe, data, folder, device=device,
+        recipe,
+        data,
+        folder,
+        device=device,
         on_step=lambda now: steps.append((time.monotonic(), now)),
-    )  # fmt: skip
+    )
     (began, _), *timed = steps[skip - 1 :]
     seconds = (timed[-1][0] - began) / len(timed)
     waiting = timed[-1][1].waiting  # of the last 50 steps

@@ -66,11 +66,15 @@ def test_in_compose_with_its_seed():
 
 
 def test_the_dictionary_form_in_compose():
-    pipeline = Compose([
-        ScaleIntensityd(keys=["t1", "flair"]),
-        RandFluidAnomalyd(keys=["t1", "flair"], prob=1.0, effect=["darker", "brighter"], mask_key="brain"),
-        RandGaussianNoised(keys=["t1"], prob=1.0, std=0.001),
-    ])  # fmt: skip
+    pipeline = Compose(
+        [
+            ScaleIntensityd(keys=["t1", "flair"]),
+            RandFluidAnomalyd(
+                keys=["t1", "flair"], prob=1.0, effect=["darker", "brighter"], mask_key="brain"
+            ),
+            RandGaussianNoised(keys=["t1"], prob=1.0, std=0.001),
+        ]
+    )
     brain = np.zeros(SHAPE, np.float32)
     brain[:15] = BALL[:15]
     data = {"t1": image(torch.from_numpy), "flair": image(torch.from_numpy), "brain": brain[None], "id": 7}

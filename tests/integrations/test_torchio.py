@@ -1,4 +1,6 @@
-"""Inside TorchIO's own Compose, with its seeding, history and replay."""
+"""Inside TorchIO's own Compose, with its seeding, history and replay; TorchIO 1 or 2, whichever is there."""
+
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -8,9 +10,23 @@ tio = pytest.importorskip("torchio")
 
 module = pytest.importorskip("sanum.integrations.torchio")
 FluidAnomaly, RandomFluidAnomaly = module.FluidAnomaly, module.RandomFluidAnomaly
+TWO = int(version("torchio").split(".")[0]) >= 2
+Flip, Noise = (tio.Flip, tio.Noise) if TWO else (tio.RandomFlip, tio.RandomNoise)
 
 SHAPE = (30, 34, 28)
 BALL = ((np.indices(SHAPE) - np.reshape([15, 17, 14], (3, 1, 1, 1))) ** 2).sum(0) < 12**2
+
+
+def scalar(tensor, **how):
+    return tio.ScalarImage(tensor, **how) if TWO else tio.ScalarImage(tensor=tensor, **how)
+
+
+def label(tensor, **how):
+    return tio.LabelMap(tensor, **how) if TWO else tio.LabelMap(tensor=tensor, **how)
+
+
+def matrix(image):
+    return np.asarray(image.affine.data if TWO else image.affine)
 
 
 def subject():
@@ -18,18 +34,15 @@ def subject():
     brain = torch.from_numpy(BALL[None].astype(np.uint8))
     affine = np.diag([1.0, 1.0, 2.0, 1.0])
     return tio.Subject(
-        t1=tio.ScalarImage(tensor=data, affine=affine),
-        flair=tio.ScalarImage(tensor=data.clone(), affine=affine),
-        brain=tio.LabelMap(tensor=brain, affine=affine),
+        t1=scalar(data, affine=affine),
+        flair=scalar(data.clone(), affine=affine),
+        brain=label(brain, affine=affine),
     )
 
 
 def test_in_compose_with_its_seed():
-    pipeline = tio.Compose([
-        tio.RandomFlip(axes=(0,)),
-        RandomFluidAnomaly(effect={"t1": "darker", "flair": "brighter"}, mask_name="brain"),
-        tio.RandomNoise(std=0.001),
-    ])  # fmt: skip
+    lesion = RandomFluidAnomaly(effect={"t1": "darker", "flair": "brighter"}, mask_name="brain")
+    pipeline = tio.Compose([Flip(axes=(0,)), lesion, Noise(std=0.001)])
     outs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -40,17 +53,42 @@ def test_in_compose_with_its_seed():
     assert isinstance(outs[0].anomaly, tio.LabelMap)
     assert p.max() == 1
     assert not p[outs[0].brain.data[0].numpy() == 0].any()
-    np.testing.assert_array_equal(outs[0].anomaly.affine, outs[0].t1.affine)
+    np.testing.assert_array_equal(matrix(outs[0].anomaly), matrix(outs[0].t1))
 
 
+@pytest.mark.skipif(TWO, reason="the history of TorchIO 1")
 def test_history_replays():
     torch.manual_seed(4)
-    pipeline = tio.Compose([RandomFluidAnomaly(), tio.RandomNoise(std=0.01)])
+    pipeline = tio.Compose([RandomFluidAnomaly(), Noise(std=0.01)])
     out = pipeline(subject())
     assert [t.name for t in out.history] == ["FluidAnomaly", "Noise"]
     again = out.get_composed_history()(subject())
     assert all(torch.equal(out[k].data, again[k].data) for k in ("t1", "flair", "anomaly"))
     assert isinstance(out.history[0], FluidAnomaly)
+
+
+@pytest.mark.skipif(not TWO, reason="the history of TorchIO 2")
+def test_the_seed_in_the_history_replays():
+    torch.manual_seed(4)
+    out = RandomFluidAnomaly()(subject())
+    (applied,) = out.applied_transforms
+    assert applied.name == "RandomFluidAnomaly"
+    again = FluidAnomaly(**applied.params)(subject())
+    assert all(torch.equal(out[k].data, again[k].data) for k in ("t1", "flair", "anomaly"))
+
+
+@pytest.mark.skipif(not TWO, reason="TorchIO 2 transforms batches")
+def test_every_subject_of_a_batch_has_its_own():
+    batch = tio.SubjectsBatch.from_subjects([subject(), subject(), subject()])
+    torch.manual_seed(5)
+    one, other, _ = RandomFluidAnomaly()(batch).unbatch()
+    assert not torch.equal(one.anomaly.data, other.anomaly.data)
+    torch.manual_seed(3)
+    outs = RandomFluidAnomaly(p=0.5)(batch).unbatch()
+    kept = [bool(s.anomaly.data.any()) for s in outs]
+    assert sorted(set(kept)) == [False, True]
+    for there, s in zip(kept, outs, strict=True):
+        assert torch.equal(s.t1.data, subject().t1.data) != there
 
 
 def test_only_what_is_included():
@@ -73,6 +111,6 @@ def test_errors():
     with pytest.raises(ValueError, match="domain of the anomaly is empty"):
         RandomFluidAnomaly(mask_name="brain")(s)
     s = subject()
-    s.add_image(tio.ScalarImage(tensor=torch.ones(1, 4, 4, 4)), "other")
+    images = {"t1": s.t1, "other": scalar(torch.ones(1, 4, 4, 4))}
     with pytest.raises(RuntimeError, match="must share a grid"):
-        RandomFluidAnomaly()(s)
+        RandomFluidAnomaly()(tio.Subject(**images))

@@ -10,7 +10,7 @@ import torch
 
 from sanum.methods.common.recipe import Recipe
 from sanum.space.box import Box
-from sanum.synth.stream import Stream
+from sanum.synth.stream import Stream, TrainingSet
 from sanum.weights.file import save_weights
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).parents[1] / "synth" / "conftest.py")
@@ -24,7 +24,7 @@ TINY = {"widths": (4, 8), "shape": (20, 24, 20), "spacing_mm": 8.5}
 def item_of(recipe: Recipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
     """Sample `number` of a recipe."""
     box = Box(recipe.shape, recipe.spacing_mm).grid()
-    return Stream([anatomy], [], seed=1, box=box, sampling=recipe.sampling).item(number)
+    return Stream(TrainingSet([anatomy]), seed=1, box=box, sampling=recipe.sampling).item(number)
 
 
 @pytest.fixture(scope="session")

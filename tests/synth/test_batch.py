@@ -40,9 +40,13 @@ def test_the_flow_is_the_same(device):
     ramp = border_ramp(domain, spacing)
     one = draw_flow(domain, rng=5, spacing=spacing, peak_speed=9.0, diffusion_length=2.0, ramp=ramp)
     other = draw_flow_on(
-        torch.from_numpy(domain).to(device), torch.from_numpy(ramp).to(device),
-        rng=np.random.default_rng(5), spacing=spacing, peak_speed=9.0, diffusion_length=2.0,
-    )  # fmt: skip
+        torch.from_numpy(domain).to(device),
+        torch.from_numpy(ramp).to(device),
+        rng=np.random.default_rng(5),
+        spacing=spacing,
+        peak_speed=9.0,
+        diffusion_length=2.0,
+    )
     for a, b in zip((*one.velocity, *one.diffusivity), (*other.velocity, *other.diffusivity), strict=True):
         np.testing.assert_allclose(b.cpu().numpy(), a, atol=2e-5)
 

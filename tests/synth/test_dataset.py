@@ -12,7 +12,7 @@ from sanum.cli.main import app
 from sanum.evaluation import find_cases
 from sanum.scan import ScanError
 from sanum.synth import dataset
-from sanum.synth.dataset import Settings, Source, generate, replay
+from sanum.synth.dataset import GenerateSettings, Source, generate, replay
 from sanum.synth.geometry import identity_geometry
 from sanum.synth.record import FORMAT, RecordError, from_json, to_json
 
@@ -34,7 +34,7 @@ def records(folder: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def made(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "set"
-    assert generate(source, folder, Settings(seed=1), count=COUNT) == COUNT
+    assert generate(source, folder, GenerateSettings(seed=1), count=COUNT) == COUNT
     return folder
 
 
@@ -46,9 +46,12 @@ def test_shape_of_the_data_set(made):
         truth = made / "derivatives" / "sanum" / name / "anat"
         maps = {p.name.split("_", 1)[1]: nib.load(p) for p in truth.glob("*.nii.gz")}
         assert sorted(maps) == [
-            "desc-anomaly_mask.nii.gz", "desc-anomaly_probseg.nii.gz", "desc-brain_mask.nii.gz",
-            "desc-dlmuse_dseg.nii.gz", "desc-healthy_T1w.nii.gz",
-        ]  # fmt: skip
+            "desc-anomaly_mask.nii.gz",
+            "desc-anomaly_probseg.nii.gz",
+            "desc-brain_mask.nii.gz",
+            "desc-dlmuse_dseg.nii.gz",
+            "desc-healthy_T1w.nii.gz",
+        ]
         for image in maps.values():
             assert image.shape == scan.shape
             np.testing.assert_array_equal(image.affine, scan.affine)
@@ -84,12 +87,12 @@ def test_replay_gives_the_same_bits(made, source, tmp_path):
 
 def test_workers_and_restarts_change_nothing(made, source, tmp_path):
     folder = tmp_path / "again"
-    generate(source, folder, Settings(seed=1), count=1)
+    generate(source, folder, GenerateSettings(seed=1), count=1)
     scan = next(folder.glob("sub-000000/anat/*.nii.gz"))
     before = scan.stat().st_mtime_ns
     told = []
     assert generate(
-        source, folder, Settings(seed=1), count=COUNT, workers=2, on_sample=lambda *x: told.append(x)
+        source, folder, GenerateSettings(seed=1), count=COUNT, workers=2, on_sample=lambda *x: told.append(x)
     ) == (COUNT - 1)
     assert scan.stat().st_mtime_ns == before
     assert told == [(2, 3), (3, 3)]
@@ -98,18 +101,18 @@ def test_workers_and_restarts_change_nothing(made, source, tmp_path):
 
 def test_an_unfinished_sample_is_made_again(made, source, tmp_path):
     folder = tmp_path / "again"
-    generate(source, folder, Settings(seed=1), count=1)
+    generate(source, folder, GenerateSettings(seed=1), count=1)
     records(folder)[0].unlink()  # as if killed before the last file
-    assert generate(source, folder, Settings(seed=1), count=1) == 1
+    assert generate(source, folder, GenerateSettings(seed=1), count=1) == 1
     assert len(records(folder)) == 1
 
 
 def test_a_partial_record_is_no_record(made, source, tmp_path):
     folder = tmp_path / "again"
-    generate(source, folder, Settings(seed=1), count=1)
+    generate(source, folder, GenerateSettings(seed=1), count=1)
     record = records(folder)[0]
     record.rename(record.with_name(".sanum-0123456789ab.json"))  # as if killed while it was written
-    assert generate(source, folder, Settings(seed=1), count=1) == 1
+    assert generate(source, folder, GenerateSettings(seed=1), count=1) == 1
 
 
 def test_heads_that_cannot_be_used_leave_nothing(source, tmp_path):
@@ -117,14 +120,14 @@ def test_heads_that_cannot_be_used_leave_nothing(source, tmp_path):
     nib.save(nib.Nifti1Image(np.full((9, 9, 9), 999, np.int16), np.eye(4)), labels)
     place = Source(labels, None, tmp_path / "cache")
     with pytest.raises(ValueError, match="--ignore-unknown"):
-        generate(place, tmp_path / "set", Settings(seed=1), count=1)
+        generate(place, tmp_path / "set", GenerateSettings(seed=1), count=1)
     assert not (tmp_path / "set").exists()
     labels.write_bytes(labels.read_bytes()[:60])
     with pytest.raises(ValueError, match="can be read whole"):
-        generate(place, tmp_path / "set", Settings(seed=1), count=1)
+        generate(place, tmp_path / "set", GenerateSettings(seed=1), count=1)
     labels.write_text("no image")
     with pytest.raises(ValueError, match="can be read whole"):
-        generate(place, tmp_path / "set", Settings(seed=1), count=1)
+        generate(place, tmp_path / "set", GenerateSettings(seed=1), count=1)
 
 
 def test_masks_that_miss_or_are_empty(source, tmp_path):
@@ -134,12 +137,12 @@ def test_masks_that_miss_or_are_empty(source, tmp_path):
     nib.save(nib.Nifti1Image(mask, np.eye(4)), bank / "none_mask.nii.gz")
     place = replace(source, lesions=bank)
     with pytest.raises(ValueError, match="holds no lesion"):
-        generate(place, tmp_path / "a", Settings(seed=1), count=6)
+        generate(place, tmp_path / "a", GenerateSettings(seed=1), count=6)
     mask[5:9, 5:9, 5:9] = 1
     far = np.eye(4)
     far[:3, 3] = 500
     nib.save(nib.Nifti1Image(mask, far), bank / "none_mask.nii.gz")
-    assert generate(place, tmp_path / "b", Settings(seed=1), count=6) == 6  # noise in its place
+    assert generate(place, tmp_path / "b", GenerateSettings(seed=1), count=6) == 6  # noise in its place
 
 
 def test_a_mask_that_is_not_what_it_was(source, tmp_path):
@@ -148,27 +151,27 @@ def test_a_mask_that_is_not_what_it_was(source, tmp_path):
     mask = bank / "stroke-000_mask.nii.gz"
     mask.write_bytes(next(source.lesions.glob("*_mask.nii.gz")).read_bytes())
     place = replace(source, lesions=bank)
-    generate(place, tmp_path / "a", Settings(seed=1), count=6)
+    generate(place, tmp_path / "a", GenerateSettings(seed=1), count=6)
     record = next(p for p in records(tmp_path / "a") if from_json(p.read_text()).masks)
     image = nib.load(mask)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine), mask)
     with pytest.raises(RecordError, match=r"stroke-000_mask.nii.gz has changed"):
         replay(record, place, tmp_path / "b")
     with pytest.raises(ValueError, match="other lesions"):
-        generate(place, tmp_path / "a", Settings(seed=1), count=7)
+        generate(place, tmp_path / "a", GenerateSettings(seed=1), count=7)
 
 
 def test_seeds_differ(made, source, tmp_path):
-    generate(source, tmp_path, Settings(seed=2), count=1)
+    generate(source, tmp_path, GenerateSettings(seed=2), count=1)
     first, other = (from_json(records(f)[0].read_text()) for f in (made, tmp_path))
     assert first.params != other.params
 
 
 def test_another_run_is_not_continued(made, source):
     with pytest.raises(ValueError, match="holds a run with seed 1"):
-        generate(source, made, Settings(seed=2), count=COUNT)
+        generate(source, made, GenerateSettings(seed=2), count=COUNT)
     with pytest.raises(ValueError, match="holds a run with other lesions"):
-        generate(replace(source, lesions=None), made, Settings(seed=1), count=COUNT)
+        generate(replace(source, lesions=None), made, GenerateSettings(seed=1), count=COUNT)
 
 
 def test_a_full_disk_leaves_whole_samples(made, source, tmp_path, monkeypatch):
@@ -183,15 +186,15 @@ def test_a_full_disk_leaves_whole_samples(made, source, tmp_path, monkeypatch):
 
     monkeypatch.setattr(dataset, "write", full)
     with pytest.raises(ScanError, match="disk is full"):
-        generate(source, folder, Settings(seed=1), count=COUNT)
+        generate(source, folder, GenerateSettings(seed=1), count=COUNT)
     assert len(records(folder)) == 1
     monkeypatch.setattr(dataset, "write", real)
-    assert generate(source, folder, Settings(seed=1), count=COUNT) == COUNT - 1
+    assert generate(source, folder, GenerateSettings(seed=1), count=COUNT) == COUNT - 1
     assert files_of(folder) == files_of(made)
 
 
 def test_preset_and_level(source, tmp_path):
-    generate(source, tmp_path, Settings(seed=1, preset="ct", level="none"), count=1)
+    generate(source, tmp_path, GenerateSettings(seed=1, preset="ct", level="none"), count=1)
     scan = nib.load(next(tmp_path.glob("sub-*/anat/*_ct.nii.gz"))).get_fdata()
     assert 40 < scan.max() <= 80  # HU, cut at the window
     assert from_json(records(tmp_path)[0].read_text()).params.corruption.noise_sigma == 0
@@ -225,7 +228,7 @@ def test_a_source_that_is_not_what_it_was(made, source, tmp_path):
 
 def test_a_mask_that_is_not_there(source, tmp_path):
     folder = tmp_path / "set"
-    generate(source, folder, Settings(seed=1), count=6)
+    generate(source, folder, GenerateSettings(seed=1), count=6)
     with_mask = [p for p in records(folder) if any(s.mask for s in from_json(p.read_text()).params.shapes)]
     assert with_mask
     with pytest.raises(RecordError, match="--lesions"):
@@ -314,7 +317,7 @@ def test_only_what_is_named_is_a_source(source):
 
 
 def test_a_share_of_healthy_samples(source, tmp_path):
-    generate(source, tmp_path, Settings(seed=1, healthy=1.0), count=2)
+    generate(source, tmp_path, GenerateSettings(seed=1, healthy=1.0), count=2)
     assert all(c.healthy for c in find_cases(tmp_path))
     next(tmp_path.glob("derivatives/sanum/sub-000001/anat/*healthy_T1w.nii.gz")).unlink()
     with pytest.raises(ValueError, match="sub-000001 lacks sub-000001_desc-healthy_T1w"):

@@ -9,7 +9,7 @@ from sanum.space.box import Box
 from sanum.space.grid import apply_affine
 from sanum.synth.patient import apply_patient, draw_patient, patients_in, prepare_patient
 from sanum.synth.sampling import SamplingConfig
-from sanum.synth.stream import Stream
+from sanum.synth.stream import Stream, TrainingSet
 
 BOX = Box((40, 48, 40), 4.0).grid()
 LESION_MM = (34.0, 0.0, 20.0)
@@ -80,7 +80,7 @@ def test_a_sample_shows_the_lesion_in_image_and_target(patient):
 def test_a_stream_mixes_patients_among_the_real_scans(anatomy, patient):
     def shares(**sampling):
         stream = Stream(
-            [anatomy], [], seed=1, box=BOX, sampling=SamplingConfig(**sampling), patients=[patient]
+            TrainingSet([anatomy], patients=[patient]), seed=1, box=BOX, sampling=SamplingConfig(**sampling)
         )
         return np.mean([float(stream.item(n)["real"]) for n in range(12)])
 
@@ -92,20 +92,21 @@ def test_a_stream_mixes_patients_among_the_real_scans(anatomy, patient):
 
 def test_a_patient_is_like_any_other_sample_for_a_network(anatomy, patient):
     one = Stream(
-        [anatomy], [], seed=1, box=BOX, sampling=SamplingConfig(real=1.0, patients=1.0), patients=[patient]
+        TrainingSet([anatomy], patients=[patient]),
+        seed=1,
+        box=BOX,
+        sampling=SamplingConfig(real=1.0, patients=1.0),
     ).item(0)
-    other = Stream([anatomy], [], seed=1, box=BOX).item(0)
+    other = Stream(TrainingSet([anatomy]), seed=1, box=BOX).item(0)
     assert {k: (v.shape, v.dtype) for k, v in one.items()} == {
         k: (v.shape, v.dtype) for k, v in other.items()
     }
     batch = next(
         Stream(
-            [anatomy],
-            [],
+            TrainingSet([anatomy], patients=[patient]),
             seed=1,
             box=BOX,
             sampling=SamplingConfig(real=1.0, patients=1.0),
-            patients=[patient],
         ).batches(2)
     )
     torch.testing.assert_close(batch["image"][0], one["image"])

@@ -8,7 +8,7 @@ import torch
 
 from sanum.space.box import Box
 from sanum.synth import stream as module
-from sanum.synth.stream import Stream
+from sanum.synth.stream import Stream, TrainingSet
 
 SMALL = Box((24, 28, 20), 7.0).grid()
 
@@ -25,9 +25,9 @@ def first(stream, count):
 
 
 def test_an_item_is_a_function_of_seed_and_number(anatomy):
-    one = Stream([anatomy], [], box=SMALL, seed=3, lost=0).item(11)
-    again = Stream([anatomy], [], box=SMALL, seed=3, start=7, lost=0).item(11)
-    other = Stream([anatomy], [], box=SMALL, seed=4).item(11)
+    one = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, lost=0).item(11)
+    again = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, start=7, lost=0).item(11)
+    other = Stream(TrainingSet([anatomy]), box=SMALL, seed=4).item(11)
     assert set(one) == {"image", "to_atlas", "real", "t1w", "p", "lesion", "mirrored", "brain"}
     for name, x in one.items():
         assert x.shape[:1] == {"image": (2,), "to_atlas": (4,), "real": ()}.get(name, (1,))
@@ -57,8 +57,8 @@ def test_workers_share_the_items_out(anatomy, monkeypatch):
 
 def test_each_sample_twice_the_second_time_flipped(anatomy, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 2)
-    plain = Stream([anatomy], [], box=SMALL, seed=3)
-    twice = Stream([anatomy], [], box=SMALL, seed=3, flipped_too=True)
+    plain = Stream(TrainingSet([anatomy]), box=SMALL, seed=3)
+    twice = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True)
     for index, (number, flipped) in enumerate(
         [(0, False), (1, False), (0, True), (1, True), (2, False), (3, False), (2, True)]
     ):
@@ -70,13 +70,13 @@ def test_each_sample_twice_the_second_time_flipped(anatomy, monkeypatch):
             else:
                 assert torch.equal(x, once.flip(1) if flipped and once.ndim else once)
     assert torch.equal(  # a resumed run may start at a second use
-        Stream([anatomy], [], box=SMALL, seed=3, flipped_too=True).item(6)["image"], twice.item(6)["image"]
+        Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True).item(6)["image"], twice.item(6)["image"]
     )
 
 
 def test_some_poses_are_not_known(anatomy):
     def unknown(lost):
-        stream = Stream([anatomy], [], box=SMALL, seed=3, lost=lost)
+        stream = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, lost=lost)
         return sum(bool(stream.item(n)["to_atlas"].isnan().any()) for n in range(6))
 
     assert (unknown(0.0), unknown(1.0)) == (0, 6)
@@ -84,7 +84,7 @@ def test_some_poses_are_not_known(anatomy):
 
 def test_no_more_is_kept_than_a_block(anatomy, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 2)
-    stream = Stream([anatomy], [], box=SMALL, seed=3, flipped_too=True)
+    stream = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True)
     for index in range(9):
         stream.item(index)
     assert len(stream._kept) == 2
@@ -92,17 +92,17 @@ def test_no_more_is_kept_than_a_block(anatomy, monkeypatch):
 
 def test_needs_an_anatomy():
     with pytest.raises(ValueError, match="anatomy"):
-        Stream([], [], seed=0)
+        Stream(TrainingSet([]), seed=0)
 
 
 def test_other_processes_make_the_same_items(anatomy, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 2)
     # the second uses of a block begun half-way
     options = {"box": SMALL, "seed": 3, "start": 1, "flipped_too": True}
-    stream = Stream([anatomy], [], **options)
+    stream = Stream(TrainingSet([anatomy]), **options)
     stream.item(0)  # what was used before does not matter
-    ahead = stream.made_by(2)
-    for made, own in zip(islice(ahead, 5), Stream([anatomy], [], **options), strict=False):
+    ahead = stream.prefetched(2)
+    for made, own in zip(islice(ahead, 5), Stream(TrainingSet([anatomy]), **options), strict=False):
         for name in own:
             torch.testing.assert_close(made[name], own[name], rtol=0, atol=0, equal_nan=True)
     ahead.close()
@@ -113,23 +113,23 @@ def test_other_processes_make_the_same_items(anatomy, monkeypatch):
 def test_any_items_in_any_order(anatomy, monkeypatch, workers):
     """A process of several takes its share; each sample of it twice where both uses are in the share."""
     monkeypatch.setattr(module, "BLOCK", 2)
-    stream = Stream([anatomy], [], box=SMALL, seed=3, flipped_too=True)
+    stream = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True)
     numbers = [1, 3, 5, 4]
-    made = stream.made_by(workers, numbers)
+    made = stream.prefetched(workers, numbers)
     for number, item in zip(numbers, made, strict=True):
-        wanted = Stream([anatomy], [], box=SMALL, seed=3, flipped_too=True).item(number)
+        wanted = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True).item(number)
         assert all(torch.equal(item[k].nan_to_num(), wanted[k].nan_to_num()) for k in wanted)
     assert not multiprocessing.active_children()
 
 
 def test_any_box(anatomy):
-    item = Stream([anatomy], [], seed=1, box=SMALL).item(0)
+    item = Stream(TrainingSet([anatomy]), seed=1, box=SMALL).item(0)
     assert item["image"].shape == (2, 24, 28, 20)
 
 
 @pytest.mark.parametrize("device", ["cpu", "as on a GPU"])
 def test_batches_are_the_items(anatomy, monkeypatch, device):
-    stream = Stream([anatomy], [], seed=1, start=4, box=SMALL, lost=0.5)
+    stream = Stream(TrainingSet([anatomy]), seed=1, start=4, box=SMALL, lost=0.5)
     if device != "cpu":  # the way of a GPU, on the CPU
         real = module.OnDevice
         monkeypatch.setattr(module, "OnDevice", lambda heads, _: real(heads, "cpu"))

@@ -8,7 +8,7 @@ from sanum.space.box import Box
 from sanum.synth import stream as module
 from sanum.synth.generator import ViewParams, apply_sample, draw_sample
 from sanum.synth.sampling import SamplingConfig
-from sanum.synth.stream import Stream
+from sanum.synth.stream import Stream, TrainingSet
 
 BOX = Box((24, 28, 20), 7.0).grid()
 
@@ -38,10 +38,9 @@ def test_without_views_there_are_none(anatomy):
 def test_views_and_targets_come_on_top(anatomy):
     """They leave the rest of a sample as it was."""
     sampling = SamplingConfig(healthy=0.0)
-    plain = Stream([anatomy], [], seed=3, box=BOX, sampling=sampling, lost=0).item(1)
+    plain = Stream(TrainingSet([anatomy]), seed=3, box=BOX, sampling=sampling, lost=0).item(1)
     item = Stream(
-        [anatomy],
-        [],
+        TrainingSet([anatomy]),
         seed=3,
         box=BOX,
         sampling=replace(sampling, views=("mild", "severe"), sick=True),
@@ -56,7 +55,7 @@ def test_views_and_targets_come_on_top(anatomy):
 
 def test_on_a_device_as_on_the_cpu(anatomy, monkeypatch):
     sampling = SamplingConfig(real=0.0, healthy=0.0, level="none", views=("none", "none"), sick=True)
-    stream = Stream([anatomy], [], seed=2, box=BOX, sampling=sampling, lost=0)
+    stream = Stream(TrainingSet([anatomy]), seed=2, box=BOX, sampling=sampling, lost=0)
     real = module.OnDevice
     monkeypatch.setattr(module, "OnDevice", lambda heads, _: real(heads, "cpu"))
     batch = next(stream.batches(2, device="as on a GPU"))

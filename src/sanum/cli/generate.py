@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -12,7 +12,9 @@ from .messages import complain
 from .threads import use_threads
 
 if TYPE_CHECKING:
-    from ..synth.dataset import Source
+    from ..synth.contrast import Preset
+    from ..synth.corrupt import Level
+    from ..synth.dataset import GenerateSettings, Source
     from ..synth.generator import Skull
 
 EXAMPLE = (
@@ -75,21 +77,14 @@ def command(
 
     Started again, it goes on where it was interrupted; any number of workers gives the same files.
     """
-    for name, value, known in (
-        ("preset", preset, PRESETS), ("level", level, LEVELS), ("as-scanned", as_scanned, SKULLS),
-    ):  # fmt: skip
-        if value is not None and value not in known:
-            complain(f'unknown {name} "{value}": known are {", ".join(known)}')
-            raise typer.Exit(2)
+    _require_known(preset=preset, level=level, as_scanned=as_scanned)
     from ..scan.errors import ScanError
     from ..space.box import Box
-    from ..synth.dataset import Settings, Source, generate
+    from ..synth.dataset import GenerateSettings, Source
     from ..synth.dataset import replay as again
 
     use_threads(threads)
     place = Source(source, lesions, output / ".cache", ignore_unknown)
-    if healthy is None:
-        healthy = 0.0 if test_set else 0.15
     try:
         if test_set:
             place = _held_out(source, place)
@@ -97,21 +92,48 @@ def command(
             typer.echo(str(again(replay, place, output)))
             return
         x, y, z = (size,) * 3 if size else (round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
-        box = Box((x, y, z), spacing)
-        settings = Settings(
-            seed, preset, level, box, published_geometry,  # type: ignore[arg-type]
-            healthy=healthy, in_turn=test_set, as_scanned=SKULLS[as_scanned] if as_scanned else None,
-        )  # fmt: skip
-        shown = _Shown(count, quiet)
-        with shown.bar:
-            generate(
-                place, output, settings, count=count, workers=workers, on_sample=shown,
-                on_prepare=shown.prepared,
-            )  # fmt: skip
+        settings = GenerateSettings(
+            seed,
+            cast("Preset | None", preset),
+            cast("Level | None", level),
+            Box((x, y, z), spacing),
+            published_geometry,
+            healthy=healthy if healthy is not None else 0.0 if test_set else 0.15,
+            in_turn=test_set,
+            as_scanned=SKULLS[as_scanned] if as_scanned else None,
+        )
+        _generate(place, output, settings, count=count, workers=workers, quiet=quiet)
     except (ValueError, OSError, ScanError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
     typer.echo(str(output))
+
+
+def _require_known(**words: str | None) -> None:
+    """Leave with exit code 2 at a word that is not known."""
+    for name, known in (("preset", PRESETS), ("level", LEVELS), ("as_scanned", tuple(SKULLS))):
+        value = words[name]
+        if value is not None and value not in known:
+            complain(f'unknown {name.replace("_", "-")} "{value}": known are {", ".join(known)}')
+            raise typer.Exit(2)
+
+
+def _generate(
+    source: "Source", output: Path, settings: "GenerateSettings", *, count: int, workers: int, quiet: bool
+) -> None:
+    from ..synth.dataset import generate
+
+    progress = _Progress(count, quiet)
+    with progress.bar:
+        generate(
+            source,
+            output,
+            settings,
+            count=count,
+            workers=workers,
+            on_sample=progress,
+            on_prepare=progress.prepared,
+        )
 
 
 def _held_out(data: Path, place: "Source") -> "Source":
@@ -125,7 +147,7 @@ def _held_out(data: Path, place: "Source") -> "Source":
     return replace(place, root=data / "ixi", lesions=data / "lesions", only=only)
 
 
-class _Shown:
+class _Progress:
     """Progress on stderr: a bar on a terminal, a line in a hundred samples elsewhere."""
 
     def __init__(self, count: int, quiet: bool) -> None:
@@ -137,13 +159,13 @@ class _Shown:
         self.task = self.bar.add_task("samples", total=count)
 
     def prepared(self, done: int, count: int) -> None:
-        """Tell that `done` of `count` heads are prepared."""
+        """Report that `done` of `count` heads are prepared."""
         self.bar.update(self.heads, completed=done, total=count)
         if self.lines and (done % 10 == 0 or done == count):
             complain(f"{done} of {count} heads prepared")
 
     def __call__(self, done: int, count: int) -> None:
-        """Tell that `done` of `count` are there."""
+        """Report that `done` of `count` are there."""
         self.bar.update(self.task, completed=done)
         if self.lines and (done % 100 == 0 or done == count):
             complain(f"{done} of {count} samples")

@@ -74,7 +74,7 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> ScanMaps:
         anatomy=replace(whole(anatomy), contrast="T1w"),
         anomaly=whole(anomaly),
         anomaly_mask=whole(anomaly > ANOMALY_THRESHOLD),
-        uncertainty=whole(back(maps.uncertainty, 1) * brain),
+        uncertainty=whole(np.where(brain, back(maps.uncertainty, 1), np.float32(0))),
         brain=whole(brain),
     )
 

@@ -37,7 +37,7 @@ def postprocess(maps: Maps, conformed: Conformed) -> Maps:
         t1w=np.maximum(maps.t1w, 0) * sure,
         anomaly=maps.anomaly * inside,
         brain=inside,
-        uncertainty=maps.uncertainty * inside,
+        uncertainty=np.where(brain, maps.uncertainty, np.float32(0)),  # NaN · 0 would be NaN
         warnings=(*maps.warnings, *_warnings(brain, maps.uncertainty, spacing)),
     )
 

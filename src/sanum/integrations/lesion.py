@@ -5,19 +5,28 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from ..scan.conform import CT_WINDOW_HU
+from ..scan.contrast import CT_WINDOW_HU
 from ..synth.anomaly import LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow_in
+from ..types import AnyArray, FloatArray, Mask
 
-Array = npt.NDArray[np.float32]
 Effect = Literal["darker", "brighter", "ct"]
 BANK_SHARE = 0.5  # of the anomalies start from a mask of the bank, if there is one (as published)
 
 
 @dataclass(frozen=True)
 class LesionParams:
-    """One anomaly: shape, appearance, and which mask of the bank it starts from (None: noise)."""
+    """One anomaly.
+
+    Parameters
+    ----------
+    shape : ShapeParams
+        Where it is.
+    look : LookParams
+        How it looks.
+    mask : int or None
+        Which mask of the bank it starts from; None: noise.
+    """
 
     shape: ShapeParams
     look: LookParams
@@ -25,7 +34,15 @@ class LesionParams:
 
 
 def draw_lesion(seed: int, *, bank_size: int = 0) -> LesionParams:
-    """Parameters of one anomaly; `seed` decides."""
+    """Parameters of one anomaly.
+
+    Parameters
+    ----------
+    seed : int
+        Decides them.
+    bank_size : int
+        Masks that it may start from.
+    """
     rng = np.random.default_rng(seed)
     use_bank = bank_size > 0 and rng.random() < BANK_SHARE
     mask = int(rng.integers(bank_size)) if use_bank else None
@@ -34,13 +51,24 @@ def draw_lesion(seed: int, *, bank_size: int = 0) -> LesionParams:
 
 def grow_lesion(
     params: LesionParams,
-    domain: npt.NDArray[np.bool_],
+    domain: Mask,
     spacing_mm: Sequence[float],
-    bank: Sequence[npt.NDArray] = (),
-) -> Array:
+    bank: Sequence[AnyArray] = (),
+) -> FloatArray:
     """P in [0, 1], like `domain` (X, Y[, Z]): where the anomaly is; its peak is 1.
 
     Half of the masks of the bank are flipped along the first axis.
+
+    Parameters
+    ----------
+    params : LesionParams
+        Of `draw_lesion`.
+    domain : (X, Y[, Z]) bool
+        Where the anomaly may be.
+    spacing_mm : sequence of float
+        Edges of a voxel in mm, one per axis.
+    bank : sequence of (X, Y[, Z]) array
+        Masks that it may start from.
 
     Raises
     ------
@@ -58,31 +86,39 @@ def grow_lesion(
 
 def paint_lesion(
     params: LesionParams,
-    image: npt.NDArray,
-    p: Array,
-    domain: npt.NDArray[np.bool_],
+    image: AnyArray,
+    p: FloatArray,
+    domain: Mask,
     effect: Effect,
     spacing_mm: Sequence[float],
-) -> Array:
+) -> FloatArray:
     """Image (X, Y[, Z]) with the anomaly, on the image's own scale.
 
     Parameters
     ----------
+    params : LesionParams
+        Of `draw_lesion`.
+    image : (X, Y[, Z]) array
+        Without the anomaly.
+    p : (X, Y[, Z]) float32
+        Of `grow_lesion`.
+    domain : (X, Y[, Z]) bool
+        Where the anomaly may be.
     effect : "darker", "brighter" or "ct"
         As in a T1w; as in T2w or FLAIR; in Hounsfield units, mostly hypodense. One in ten goes against it.
         Shifts of the first two are relative to the mean inside `domain`, above the image's minimum.
+    spacing_mm : sequence of float
+        Edges of a voxel in mm, one per axis.
     """
     if effect not in get_args(Effect):
         raise ValueError(f'unknown effect "{effect}": known are {", ".join(get_args(Effect))}')
-    image = np.asarray(image, dtype=np.float32)
+    before = np.asarray(image, dtype=np.float32)
     if effect == "ct":
         low, unit, levels = 0.0, CT_WINDOW_HU[1] - CT_WINDOW_HU[0], (0.4, 0.5)
     else:
-        low = float(image.min())
-        unit = max(float(image[domain].mean()) - low, 1e-12)
+        low = float(before.min())
+        unit = max(float(before[domain].mean()) - low, 1e-12)
         levels = (1.0, 0.9 if effect == "darker" else 1.1)
-    scaled = ((image - low) / unit).astype(np.float32)
-    painted = (
-        apply_look(scaled, p, *levels, params.look, ct=effect == "ct", spacing_mm=spacing_mm) * unit + low
-    )
-    return np.where(p > 0, painted, image).astype(np.float32)
+    scaled = ((before - low) / unit).astype(np.float32)
+    painted = apply_look(scaled, p, *levels, params.look, ct=effect == "ct", spacing_mm=spacing_mm)
+    return np.where(p > 0, painted * unit + low, before).astype(np.float32)

@@ -4,12 +4,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from monai.config import KeysCollection
-from monai.data import MetaTensor
-from monai.transforms import MapTransform, Randomizable, RandomizableTransform, Transform
-from monai.utils import TransformBackends, convert_to_dst_type, convert_to_numpy
+from monai.config.type_definitions import KeysCollection
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms.transform import MapTransform, Randomizable, RandomizableTransform, Transform
+from monai.utils.enums import TransformBackends
+from monai.utils.type_conversion import convert_to_dst_type, convert_to_numpy
 
+from ..types import AnyArray, FloatArray, Mask
 from .lesion import Effect, LesionParams, draw_lesion, grow_lesion, paint_lesion
 from .scan import ScanOptions, make_scan
 
@@ -41,24 +44,37 @@ class RandFluidAnomaly(RandomizableTransform):
         prob: float = 0.1,
         effect: Effect = "darker",
         spacing: Sequence[float] | None = None,
-        bank: Sequence[np.ndarray] = (),
+        bank: Sequence[AnyArray] = (),
     ) -> None:
         RandomizableTransform.__init__(self, prob)
         self.effect, self.spacing, self.bank = effect, spacing, bank
         self.params: LesionParams | None = None
-        self.anomaly: np.ndarray | None = None
+        self.anomaly: FloatArray | None = None
 
     def randomize(self, data: Any = None) -> None:
-        """Draw whether there is an anomaly, and which."""
+        """Draw whether there is an anomaly, and which.
+
+        Parameters
+        ----------
+        data : object
+            Not used.
+        """
         super().randomize(None)
         seed = int(self.R.randint(2**31 - 1))  # drawn always: the stream does not depend on what was drawn
         self.params = draw_lesion(seed, bank_size=len(self.bank)) if self._do_transform else None
 
     def __call__(self, img: Any, mask: Any = None, randomize: bool = True) -> Any:
-        """`img` (C, X, Y[, Z]) with the anomaly in every channel; same kind, device and dtype.
+        """`img` with the anomaly in every channel; same kind, device and dtype.
 
-        `mask` ([1,] X, Y[, Z]): where the anomaly may be; default where the first channel is above its
-        minimum: give one for whole heads and for CT, lest anomalies grow in the skull or in the air.
+        Parameters
+        ----------
+        img : (C, X, Y[, Z]) array, tensor or MetaTensor
+            The image.
+        mask : ([1,] X, Y[, Z]) array, optional
+            Where the anomaly may be; default where the first channel is above its minimum: give one for whole
+            heads and for CT, or anomalies grow in the skull or in the air.
+        randomize : bool
+            Draw a new anomaly; else the last one.
 
         Raises
         ------
@@ -75,8 +91,16 @@ class RandFluidAnomaly(RandomizableTransform):
         self.anomaly = grow_lesion(self.params, domain, _spacing(img, self.spacing, domain.ndim), self.bank)
         return self.paint(img, domain)
 
-    def paint(self, img: Any, domain: np.ndarray) -> Any:
-        """`img` with the anomaly of the last call."""
+    def paint(self, img: Any, domain: Mask) -> Any:
+        """`img` with the anomaly of the last call.
+
+        Parameters
+        ----------
+        img : (C, X, Y[, Z]) array, tensor or MetaTensor
+            The image.
+        domain : (X, Y[, Z]) bool
+            Where the anomaly may be.
+        """
         assert self.params is not None
         assert self.anomaly is not None
         channels = convert_to_numpy(img)
@@ -99,12 +123,18 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
     ----------
     keys : KeysCollection
         Images (C, X, Y[, Z]).
+    prob : float
+        Probability of an anomaly.
     effect : Effect or sequence of them
         One for all keys, or one for each.
     mask_key : optional
         Where the anomaly may be ([1,] X, Y[, Z]); default where the first image is above its minimum.
     anomaly_key : str, optional
         Under which P (1, X, Y[, Z]) is put into the dictionary; all 0 where there is none.
+    spacing, bank
+        As of `RandFluidAnomaly`.
+    allow_missing_keys : bool
+        See MONAI's `MapTransform`.
     """
 
     backend = RandFluidAnomaly.backend
@@ -117,7 +147,7 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
         mask_key: Hashable | None = None,
         anomaly_key: Hashable | None = "anomaly",
         spacing: Sequence[float] | None = None,
-        bank: Sequence[np.ndarray] = (),
+        bank: Sequence[AnyArray] = (),
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
@@ -132,13 +162,25 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
     def set_random_state(
         self, seed: int | None = None, state: np.random.RandomState | None = None
     ) -> "RandFluidAnomalyd":
-        """See MONAI's `Randomizable`."""
+        """See MONAI's `Randomizable`.
+
+        Parameters
+        ----------
+        seed, state
+            See MONAI's `Randomizable`.
+        """
         super().set_random_state(seed, state)
         self.one.set_random_state(seed, state)
         return self
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a new dictionary."""
+        """A new dictionary with the anomaly in its images.
+
+        Parameters
+        ----------
+        data : mapping
+            With the images, and the mask if there is one.
+        """
         d = dict(data)
         self.randomize(None)
         self.one.randomize()
@@ -171,6 +213,7 @@ class RandGeneratedScand(Randomizable, Transform):
     anatomy_key : str
         Under which a `sanum.synth.anatomy.Anatomy` lies (of `prepare`); it is taken out.
     options : ScanOptions, optional
+        What is the same for all scans.
     """
 
     backend = RandFluidAnomaly.backend
@@ -180,11 +223,23 @@ class RandGeneratedScand(Randomizable, Transform):
         self.seed = 0
 
     def randomize(self, data: Any = None) -> None:
-        """Draw the seed of the next scan."""
+        """Draw the seed of the next scan.
+
+        Parameters
+        ----------
+        data : object
+            Not used.
+        """
         self.seed = int(self.R.randint(2**31 - 1))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a new dictionary."""
+        """A new dictionary with the scan and its truth.
+
+        Parameters
+        ----------
+        data : mapping
+            With the anatomy.
+        """
         d = dict(data)
         self.randomize()
         made, affine = make_scan(d.pop(self.anatomy_key), self.seed, self.options)
@@ -195,12 +250,13 @@ class RandGeneratedScand(Randomizable, Transform):
         return d
 
 
-def _domain(img: Any, mask: Any) -> np.ndarray:
+def _domain(img: Any, mask: Any) -> Mask:
     shape = tuple(img.shape[1:])
     if mask is None:
-        first = convert_to_numpy(img)[0]
-        return first > first.min()
-    found = convert_to_numpy(mask) > 0.5
+        first: npt.NDArray[Any] = convert_to_numpy(img)[0]
+        above: Mask = first > first.min()
+        return above
+    found: Mask = np.asarray(convert_to_numpy(mask)) > 0.5
     found = found[0] if found.ndim == len(shape) + 1 else found
     if found.shape != shape:
         raise ValueError(f"the mask has shape {found.shape}, the image {shape}")

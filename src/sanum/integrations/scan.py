@@ -14,6 +14,7 @@ from ..synth.box import DEFAULT_BOX
 from ..synth.contrast import Preset
 from ..synth.corrupt import Level
 from ..synth.generator import apply_sample, draw_sample
+from ..types import AnyArray
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,32 @@ LABELS = ("lesion", "brain", "labels")  # of what `make_scan` returns; the other
 
 def make_scan(
     anatomy: object, seed: int, options: ScanOptions
-) -> tuple[dict[str, npt.NDArray], npt.NDArray[np.float64]]:
-    """Arrays (C, X, Y, Z) by name, and their affine: image, t1w (healthy), anomaly, lesion, brain, labels."""
+) -> tuple[dict[str, AnyArray], npt.NDArray[np.float64]]:
+    """Arrays (C, X, Y, Z) by name, and their affine: image, t1w (healthy), anomaly, lesion, brain, labels.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        Of `synth.anatomy.prepare`.
+    seed : int
+        Decides the scan.
+    options : ScanOptions
+        What is the same for all scans.
+    """
     if not isinstance(anatomy, Anatomy):
         raise TypeError(f"expected a sanum.synth.anatomy.Anatomy, got {type(anatomy).__name__}: see prepare")
     box = options.box.grid()
     params = draw_sample(
-        np.random.default_rng(seed), anatomy, options.bank, preset=options.preset, level=options.level,
-        healthy=options.healthy, spacing_mm=options.box.spacing_mm,
-    )  # fmt: skip
+        np.random.default_rng(seed),
+        anatomy,
+        options.bank,
+        preset=options.preset,
+        level=options.level,
+        healthy=options.healthy,
+        spacing_mm=options.box.spacing_mm,
+    )
     sample = apply_sample(_fitting(anatomy, options.box.spacing_mm), params, box=box)
-    made: dict[str, npt.NDArray] = {
+    made: dict[str, AnyArray] = {
         "image": sample.image if options.mirrored else sample.image[:1],
         "t1w": sample.t1w[None],
         "anomaly": np.asarray(sample.p, np.float32)[None],

@@ -3,13 +3,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "TrainingSet"]
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from .stream import Stream, TrainingSet
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:  # when first used: it needs PyTorch
-        return importlib.import_module("sanum.synth.stream").Stream
+        return getattr(importlib.import_module("sanum.synth.stream"), name)
     raise AttributeError(f"module 'sanum.synth' has no attribute '{name}'")

@@ -25,6 +25,7 @@ from ..space.grid import Grid, covering, middle_of
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
+from ..types import AnyArray, FloatArray, Mask
 from .box import DEFAULT_BOX
 from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical, read_labels
 from .render import render_t1w
@@ -64,11 +65,11 @@ class Anatomy:
 
     name: str
     grid: Grid
-    t1w: npt.NDArray[np.float32]
-    brain: npt.NDArray[np.bool_]
+    t1w: FloatArray
+    brain: Mask
     labels: Labels
     tissue_means: npt.NDArray[np.float64]
-    ramp: npt.NDArray[np.float32]
+    ramp: FloatArray
     mirror: npt.NDArray[np.float64]
     to_mni: npt.NDArray[np.float64]
     scheme: str = "dlmuse"
@@ -90,6 +91,17 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
 
     Kept in `cache` by the content of the files. `ignore_unknown` as of `read_labels`.
 
+    Parameters
+    ----------
+    t1w : Path or None
+        T1w of a head with its DLMUSE parcellation; None: the T1w is painted from the labels.
+    parcellation : Path
+        DLMUSE labels on the grid of the T1w, or FreeSurfer labels of a whole head.
+    cache : Path
+        Folder that keeps prepared anatomies, by the content of the files.
+    ignore_unknown : bool
+        As of `read_labels`.
+
     Raises
     ------
     ValueError
@@ -109,14 +121,29 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
     with np.load(kept) as data:
         grid = Grid(data["t1w"].shape, data["affine"])
         return Anatomy(
-            name, grid, data["t1w"].astype(np.float32), data["brain"], data["labels"], data["tissue_means"],
-            data["ramp"].astype(np.float32), data["mirror"], data["to_mni"],
+            name,
+            grid,
+            data["t1w"].astype(np.float32),
+            data["brain"],
+            data["labels"],
+            data["tissue_means"],
+            data["ramp"].astype(np.float32),
+            data["mirror"],
+            data["to_mni"],
             *(("dlmuse", "real") if t1w is not None else ("freesurfer", "rendered")),
-        )  # fmt: skip
+        )
 
 
 def at_spacing(anatomy: Anatomy, spacing_mm: float) -> Anatomy:
-    """Return the anatomy on voxels of `spacing_mm` if its own are much finer: nobody would see the rest."""
+    """The anatomy on voxels of `spacing_mm`, if its own are much finer: the detail would not be visible.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        Returned as it is where its voxels are not finer than two thirds of `spacing_mm`.
+    spacing_mm : float
+        Edge of the voxels in mm.
+    """
     if float(anatomy.grid.spacing_mm.max()) * 1.5 > spacing_mm:
         return anatomy
     grid = covering(anatomy.grid, spacing_mm)
@@ -131,10 +158,18 @@ def at_spacing(anatomy: Anatomy, spacing_mm: float) -> Anatomy:
     )
 
 
-def correct_bias(
-    voxels: npt.NDArray[np.float32], grid: Grid, mask: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
-    """Volume divided by its N4 bias field (Tustison et al. 2010), estimated inside `mask`."""
+def correct_bias(voxels: FloatArray, grid: Grid, mask: Mask) -> FloatArray:
+    """Volume divided by its N4 bias field (Tustison et al. 2010), estimated inside `mask`.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) float32
+        T1w.
+    grid : Grid
+        Of the volume.
+    mask : (X, Y, Z) bool
+        The brain.
+    """
     image = to_sitk(voxels, grid)
     region = sitk.Cast(to_sitk(mask.astype(np.float32), grid) > 0.5, sitk.sitkUInt8)
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
@@ -142,11 +177,12 @@ def correct_bias(
     n4.Execute(sitk.Shrink(image, [2] * 3), sitk.Shrink(region, [2] * 3))
     field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
     field = np.clip(field - np.median(field[mask]), -0.7, 0.7)
-    return voxels / np.exp(field).astype(np.float32)
+    out: FloatArray = voxels / np.exp(field).astype(np.float32)
+    return out
 
 
 @lru_cache(maxsize=1)
-def mni_brain() -> tuple[npt.NDArray[np.float32], Grid]:
+def mni_brain() -> tuple[FloatArray, Grid]:
     """ICBM152 2009a T1w brain (comes with nilearn) at 2 mm."""
     from nilearn.datasets import load_mni152_template
 
@@ -161,9 +197,9 @@ def _measured(t1w: Path, parcellation: Path, ignore_unknown: bool) -> dict[str, 
             f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other"
         )
     labels, _ = read_labels(parcellation, DLMUSE, ignore_unknown=ignore_unknown)
-    voxels, grid = voxels.astype(np.float32), Grid(voxels.shape, affine)
+    grid = Grid(voxels.shape, affine)
     brain = _whole(labels > 0, grid)
-    t1 = correct_bias(voxels, grid, brain)
+    t1 = correct_bias(voxels.astype(np.float32), grid, brain)
     t1 = np.clip(t1 / float(np.median(t1[np.isin(labels, list(DLMUSE.white))])), 0, 3)
     return _placed(t1, brain, labels, grid, DLMUSE)
 
@@ -176,40 +212,50 @@ def _rendered(parcellation: Path, ignore_unknown: bool, seed: int) -> dict[str, 
     return _placed(np.clip(t1, 0, 3), brain, labels, grid, FREESURFER)
 
 
-def _placed(
-    t1: npt.NDArray[np.float32], brain: npt.NDArray[np.bool_], labels: Labels, grid: Grid, scheme: Scheme
-) -> dict[str, Any]:
+def _placed(t1: FloatArray, brain: Mask, labels: Labels, grid: Grid, scheme: Scheme) -> dict[str, Any]:
     """What the cache keeps of a T1w: its tissue means, its mid-plane and its way to MNI space with it."""
-    means = np.array([
-        np.percentile(t1[np.isin(labels, list(scheme.fluid))], 25),
-        _mode(t1[np.isin(labels, list(scheme.cortex))]),
-        1.0,
-    ])  # fmt: skip
+    fluid = np.percentile(t1[np.isin(labels, list(scheme.fluid))], 25)
+    means = np.array([fluid, _mode(t1[np.isin(labels, list(scheme.cortex))]), 1.0])
     template, template_grid = mni_brain()
     stripped = (t1 * brain).astype(np.float32)
     return {
-        "t1w": t1.astype(np.float16), "brain": brain, "labels": labels, "tissue_means": means,
+        "t1w": t1.astype(np.float16),
+        "brain": brain,
+        "labels": labels,
+        "tissue_means": means,
         "ramp": border_ramp(brain, tuple(grid.spacing_mm)).astype(np.float16),
-        "mirror": find_mirror(stripped, grid), "affine": np.asarray(grid.affine),
+        "mirror": find_mirror(stripped, grid),
+        "affine": np.asarray(grid.affine),
         "to_mni": register_affine(stripped, grid, template, template_grid),
-    }  # fmt: skip
+    }
 
 
-def _whole(mask: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
+def _whole(mask: Mask, grid: Grid) -> Mask:
     n = max(1, round(CLOSE_MM / float(grid.spacing_mm.min())))
     inner = (slice(n + 1, -n - 1),) * 3
     closed = ndimage.binary_closing(np.pad(mask, n + 1), iterations=n)[inner]
-    return ndimage.binary_fill_holes(largest_component(closed))
+    out: Mask = ndimage.binary_fill_holes(largest_component(closed))
+    return out
 
 
-def _mode(values: npt.NDArray) -> float:
+def _mode(values: AnyArray) -> float:
     counts, edges = np.histogram(values, bins=60, range=(0.2, 1.2))
     top = int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 2)))
     return float((edges[top] + edges[top + 1]) / 2)
 
 
-def read_mask_on(path: Path, anatomy: Anatomy, *, flip: bool = False) -> npt.NDArray[np.float32]:
-    """MNI lesion mask (linear, [0, 1]) on the anatomy's grid, through its affine; optionally flipped."""
+def read_mask_on(path: Path, anatomy: Anatomy, *, flip: bool = False) -> FloatArray:
+    """MNI lesion mask (linear, [0, 1]) on the anatomy's grid, through its affine; optionally flipped.
+
+    Parameters
+    ----------
+    path : Path
+        Lesion mask in MNI space.
+    anatomy : Anatomy
+        On whose grid it comes.
+    flip : bool
+        Left and right are exchanged.
+    """
     mask, grid = _mni_mask(path)
     world = anatomy.to_mni @ anatomy.grid.affine
     if flip:
@@ -236,6 +282,11 @@ def _mni_mask(path: Path) -> tuple[npt.NDArray[np.float16], Grid]:
 def ixi_pairs(root: Path) -> list[tuple[Path, Path]]:
     """T1w and parcellation of every subject under a BIDS root with `derivatives/dlmuse`, sorted.
 
+    Parameters
+    ----------
+    root : Path
+        BIDS folder.
+
     Raises
     ------
     ValueError
@@ -254,7 +305,13 @@ def ixi_pairs(root: Path) -> list[tuple[Path, Path]]:
 
 
 def without_labels(root: Path) -> list[str]:
-    """Names of the subjects that `ixi_pairs` leaves out."""
+    """Names of the subjects that `ixi_pairs` leaves out.
+
+    Parameters
+    ----------
+    root : Path
+        BIDS folder.
+    """
     return [t1w.name.split("_")[0] for t1w, labels in _subjects(root) if labels is None]
 
 
@@ -269,7 +326,13 @@ def _subjects(root: Path) -> list[tuple[Path, Path | None]]:
 
 
 def describe(anatomy: Anatomy) -> str:
-    """JSON with the numbers of a prepared anatomy."""
+    """JSON with the numbers of a prepared anatomy.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        A prepared one.
+    """
     return json.dumps(
         {
             "name": anatomy.name,

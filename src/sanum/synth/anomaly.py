@@ -13,11 +13,10 @@ from ..fluid import draw_flow, noise_shape, transport
 from ..fluid.shapes import soften
 from ..scan.contrast import CT_WINDOW_HU
 from ..space.grid import apply_affine
+from ..types import AnyArray, FloatArray, Mask
 from .anatomy import Anatomy, read_mask_on
 from .box import DEFAULT_BOX
 
-Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 SMALLEST_MEAN = 1e-6  # of P over its grid: below, the shape is drawn again, as published (UNA)
 LESION_FRACTION = 0.2  # of max P: below is no lesion, as published (UNA)
 Tissue = Literal["brain", "white", "cortex", "left", "right"]
@@ -31,9 +30,31 @@ class NothingInside(ValueError):
 
 @dataclass(frozen=True)
 class ShapeParams:
-    """One anomaly's shape."""
+    """Shape of one anomaly: where it starts, and how the fluid moves it.
 
-    mask: str | None  # file of the bank, or None: noise
+    Parameters
+    ----------
+    mask : str or None
+        File of the bank that it starts from; None: noise.
+    flip : bool
+        The mask is exchanged left for right.
+    percentile : float
+        Of the noise, above which the anomaly starts.
+    periods_per_200mm : float
+        Periods of the noise in 200 mm.
+    duration : float
+        Time of flow; 0: the start itself.
+    peak_speed : float
+        Largest speed of the flow, in mm per unit time.
+    diffusion_length : float
+        Spread in mm after one unit of time, where diffusion is strongest.
+    seed : int
+        Of noise and flow.
+    tissue : Tissue
+        Where it grows.
+    """
+
+    mask: str | None
     flip: bool
     percentile: float
     periods_per_200mm: float
@@ -57,7 +78,9 @@ class LookParams:
     texture : float
         Standard deviation of the texture, in units of the shift.
     smoothness_mm : float
-        σ of its correlation.
+        σ of its correlation in mm.
+    seed : int
+        Of the texture.
     kind : "textured" or "voxelwise"
         A correlated texture (ours), or the paper's independent N(±μw/2, (μw/2)²) in each voxel, for which
         only `against_rule` and `seed` matter.
@@ -72,7 +95,19 @@ class LookParams:
 
 
 def draw_shape(rng: np.random.Generator, bank: Sequence[Path], *, tissue: Tissue = "brain") -> ShapeParams:
-    """With probability ½ a mask of the bank, else noise; 2 to 10 steps of 0.1 of flow, as published."""
+    """Shape of an anomaly, as published: from a mask of the bank or from noise, 2 to 10 steps of 0.1 of flow.
+
+    A mask with probability ½, if there is a bank.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    bank : sequence of Path
+        Lesion masks in MNI space; may be empty.
+    tissue : Tissue
+        Where the anomaly grows.
+    """
     real = bool(bank) and rng.random() < 0.5
     return ShapeParams(
         mask=str(bank[int(rng.integers(len(bank)))]) if real else None,
@@ -90,7 +125,14 @@ def draw_shape(rng: np.random.Generator, bank: Sequence[Path], *, tissue: Tissue
 def territory(anatomy: Anatomy, tissue: Tissue) -> Mask:
     """Where a tissue is (X, Y, Z): the brain, its white matter, its cortex, or the side of the patient.
 
-    White and grey matter are told apart by the T1w, half-way between their means, outside the deep nuclei.
+    White and grey matter are separated by the T1w, half-way between their means, outside the deep nuclei.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        Of a head.
+    tissue : Tissue
+        "brain", "white", "cortex", "left" or "right".
     """
     if tissue not in get_args(Tissue):
         raise ValueError(f'unknown tissue "{tissue}": known are {", ".join(get_args(Tissue))}')
@@ -100,19 +142,25 @@ def territory(anatomy: Anatomy, tissue: Tissue) -> Mask:
         across = anatomy.mirror
         where = apply_affine(anatomy.grid.affine, np.moveaxis(np.indices(anatomy.grid.shape), 0, -1))
         right = (where - apply_affine(across, where))[..., 0] > 0  # RAS: x grows to the patient's right
-        return anatomy.brain & (right if tissue == "right" else ~right)
+        side: Mask = anatomy.brain & (right if tissue == "right" else ~right)
+        return side
     fluid, grey, white = anatomy.tissue_means
     low, high = (grey + white) / 2, np.inf
     if tissue == "cortex":
         low, high = (fluid + grey) / 2, low
-    return anatomy.brain & (anatomy.groups == 0) & (anatomy.t1w > low) & (anatomy.t1w <= high)
+    out: Mask = anatomy.brain & (anatomy.groups == 0) & (anatomy.t1w > low) & (anatomy.t1w <= high)
+    return out
 
 
-def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -> Array:
+def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -> FloatArray:
     """P (X, Y, Z) in [0, 1] on the anatomy's grid, moved and spread by the fluid inside a tissue.
 
     Parameters
     ----------
+    anatomy : Anatomy
+        Of a head.
+    params : ShapeParams
+        Of `draw_shape`.
     within : (X, Y, Z) bool, optional
         A part of the tissue that the anomaly stays in, as the territory of an artery.
 
@@ -135,8 +183,16 @@ def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -
         ) from error
 
 
-def start_of(anatomy: Anatomy, params: ShapeParams) -> npt.NDArray[np.float32] | None:
-    """Mask of the bank (X, Y, Z) that the anomaly starts from; None: noise."""
+def start_of(anatomy: Anatomy, params: ShapeParams) -> FloatArray | None:
+    """Mask of the bank (X, Y, Z) that the anomaly starts from; None: noise.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        On whose grid it comes.
+    params : ShapeParams
+        With the file of the mask.
+    """
     return read_mask_on(Path(params.mask), anatomy, flip=params.flip) if params.mask is not None else None
 
 
@@ -145,15 +201,21 @@ def grow_in(
     spacing_mm: Sequence[float],
     params: ShapeParams,
     *,
-    start: npt.NDArray | None = None,
-    ramp: Array | None = None,
-) -> Array:
+    start: AnyArray | None = None,
+    ramp: FloatArray | None = None,
+) -> FloatArray:
     """P in [0, 1] inside any `domain` (X, Y[, Z]); its peak is 1.
 
     A shape whose mean is below 1e-6 is drawn again with the next seed, as published (UNA).
 
     Parameters
     ----------
+    domain : (X, Y[, Z]) bool
+        Where the anomaly may be.
+    spacing_mm : sequence of float
+        Edges of a voxel in mm, one per axis.
+    params : ShapeParams
+        Its `mask` and `tissue` are not used.
     start : like domain, optional
         Mask to start from, in place of noise.
     ramp : like domain, optional
@@ -169,16 +231,20 @@ def grow_in(
         if params.duration == 0:
             return _peak_one(begun.p0, begun.box, domain.shape)
         flow = draw_flow(
-            begun.inside, rng=begun.rng, spacing=spacing, peak_speed=params.peak_speed,
-            diffusion_length=params.diffusion_length, ramp=None if ramp is None else ramp[begun.box],
-        )  # fmt: skip
+            begun.inside,
+            rng=begun.rng,
+            spacing=spacing,
+            peak_speed=params.peak_speed,
+            diffusion_length=params.diffusion_length,
+            ramp=None if ramp is None else ramp[begun.box],
+        )
         p = transport(begun.p0, flow, duration=params.duration, integrator="euler").p
         if p.sum() >= SMALLEST_MEAN * domain.size:
             return _peak_one(p, begun.box, domain.shape)
     raise NothingInside("nothing of the anomaly falls inside its domain")
 
 
-def _peak_one(p: Array, box: tuple[slice, ...], shape: tuple[int, ...]) -> Array:
+def _peak_one(p: FloatArray, box: tuple[slice, ...], shape: tuple[int, ...]) -> FloatArray:
     whole = np.zeros(shape, np.float32)
     whole[box] = p / p.max()
     return whole
@@ -186,18 +252,42 @@ def _peak_one(p: Array, box: tuple[slice, ...], shape: tuple[int, ...]) -> Array
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """Where an anomaly starts: P0 and the domain in the domain's `box`, and what its flow is drawn from."""
+    """Where an anomaly starts.
 
-    p0: Array
+    Parameters
+    ----------
+    p0 : float32, like the box
+        P before the flow, in [0, 1].
+    inside : bool, like the box
+        The domain.
+    box : tuple of slice
+        Part of the grid that holds the domain.
+    rng : Generator
+        What the flow is drawn from.
+    """
+
+    p0: FloatArray
     inside: Mask
     box: tuple[slice, ...]
     rng: np.random.Generator
 
 
 def starts_in(
-    domain: Mask, spacing: tuple[float, ...], params: ShapeParams, *, start: npt.NDArray | None = None
+    domain: Mask, spacing: tuple[float, ...], params: ShapeParams, *, start: AnyArray | None = None
 ) -> Iterator[Start]:
-    """Up to eight starts, one seed after the other; none if `start` lies outside of the domain."""
+    """Up to eight starts, one seed after the other; none if `start` lies outside of the domain.
+
+    Parameters
+    ----------
+    domain : (X, Y[, Z]) bool
+        Where the anomaly may be.
+    spacing : tuple of float
+        Edges of a voxel in mm, one per axis.
+    params : ShapeParams
+        Its seed and its noise.
+    start : like domain, optional
+        Mask to start from, in place of noise.
+    """
     if not domain.any():
         raise NothingInside("the domain of the anomaly is empty")
     box = ndimage.find_objects(domain.astype(np.uint8))[0]
@@ -216,7 +306,7 @@ def starts_in(
         yield Start(np.clip(p0, 0, 1), inside, box, rng)
 
 
-def _some_parts(p0: Array, rng: np.random.Generator) -> Array:
+def _some_parts(p0: FloatArray, rng: np.random.Generator) -> FloatArray:
     """One to three of the connected parts of a noise shape: lesions do not fill the brain evenly."""
     parts, n = ndimage.label(p0 > LESION_FRACTION)
     if n <= 1:
@@ -224,11 +314,20 @@ def _some_parts(p0: Array, rng: np.random.Generator) -> Array:
     sizes = np.bincount(parts.ravel())[1:]
     chosen = rng.choice(n, size=min(n, int(rng.integers(1, 4))), replace=False, p=sizes / sizes.sum()) + 1
     near = ndimage.grey_dilation(np.where(np.isin(parts, chosen), parts, 0), size=3)
-    return p0 * (near > 0)
+    out: FloatArray = p0 * (near > 0)
+    return out
 
 
 def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParams:
-    """|shift| near μw/2; the sign is random in 20 %, so against the rule in half of these."""
+    """Appearance: |shift| near μw/2; the sign is random in 20 %, so against the rule in half of these.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    kind : Kind
+        See `LookParams`.
+    """
     return LookParams(
         shift=float(np.clip(rng.normal(0.5, 0.17), 0.18, 0.95)),
         against_rule=bool(rng.random() < 0.5 * 0.2),
@@ -240,15 +339,15 @@ def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParam
 
 
 def apply_look(
-    image: Array,
-    p: Array,
+    image: FloatArray,
+    p: FloatArray,
     white: float,
     grey: float,
     params: LookParams,
     *,
     ct: bool = False,
     spacing_mm: npt.ArrayLike = DEFAULT_BOX.spacing_mm,
-) -> Array:
+) -> FloatArray:
     """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; CT hypodense, by the rule.
 
     Parameters
@@ -257,9 +356,12 @@ def apply_look(
         Healthy image, anomaly probability. What was not negative does not become so.
     white, grey : float
         Mean intensities of the image, same scale.
-    spacing_mm : float or one per axis
+    params : LookParams
+        Of `draw_look`.
     ct : bool
         The image is HU / 80: the shift is one of the Hounsfield units of ischaemia or of blood.
+    spacing_mm : float or one per axis
+        Edges of a voxel in mm.
     """
     box = ndimage.find_objects((p > 1e-3).astype(np.uint8))
     if not box:
@@ -279,7 +381,17 @@ def apply_look(
 
 
 def shift_of(white: float, grey: float, params: LookParams, *, ct: bool) -> float:
-    """Mean of ΔI, on the image's scale, by the sign rule."""
+    """Mean of ΔI, on the image's scale, by the sign rule.
+
+    Parameters
+    ----------
+    white, grey : float
+        Mean intensities of the image.
+    params : LookParams
+        Of `draw_look`.
+    ct : bool
+        The image is HU / 80.
+    """
     darker = ((white > grey) or ct) != params.against_rule
     if ct:
         least, more = HYPODENSE_HU if darker else HYPERDENSE_HU

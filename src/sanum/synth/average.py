@@ -1,37 +1,49 @@
-"""Average anatomies: what is likely where, before any scan is seen, and once its pose is known."""
+"""Average anatomies: a mean brain before a scan's pose is known, and once it is."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..space.resample import affine_index, sample_at
+from ..types import FloatArray
 from .anatomy import ATLAS_GRID, Anatomy
 from .box import DEFAULT_BOX
 from .generator import apply_sample, draw_sample
 
-Array = npt.NDArray[np.float32]
 
-
-def atlas(anatomies: Sequence[Anatomy]) -> Array:
+def atlas(anatomies: Sequence[Anatomy]) -> FloatArray:
     """(2, X, Y, Z): mean T1w and share of brains of affinely aligned anatomies, left and right alike.
 
     On `ATLAS_GRID`, by each anatomy's registration to MNI space.
+
+    Parameters
+    ----------
+    anatomies : sequence of Anatomy
+        At least one.
     """
     return _average(_aligned(a) for a in anatomies)
 
 
-def average_anatomy(anatomies: Sequence[Anatomy], *, seed: int, repeats: int = 3) -> Array:
+def average_anatomy(anatomies: Sequence[Anatomy], *, seed: int, repeats: int = 3) -> FloatArray:
     """(2, X, Y, Z): mean T1w over the brains that reach a voxel, and the share of brains that do.
 
     Over `repeats` drawn poses of each anatomy, so that it is as blurred as poses differ.
+
+    Parameters
+    ----------
+    anatomies : sequence of Anatomy
+        At least one.
+    seed : int
+        Of the poses.
+    repeats : int
+        Poses of each anatomy.
     """
     return _average(_posed(a, (seed, r, n)) for r in range(repeats) for n, a in enumerate(anatomies))
 
 
-def _average(brains: Iterable[tuple[Array, Array]]) -> Array:
+def _average(brains: Iterable[tuple[FloatArray, FloatArray]]) -> FloatArray:
     total, count, n = np.zeros(DEFAULT_BOX.shape), np.zeros(DEFAULT_BOX.shape), 0
     for t1w, brain in brains:
         total += t1w
@@ -43,7 +55,7 @@ def _average(brains: Iterable[tuple[Array, Array]]) -> Array:
     return np.stack([mean, count / n]).astype(np.float32)
 
 
-def _aligned(anatomy: Anatomy) -> tuple[Array, Array]:
+def _aligned(anatomy: Anatomy) -> tuple[FloatArray, FloatArray]:
     to_voxel = np.linalg.inv(anatomy.grid.affine) @ np.linalg.inv(anatomy.to_mni) @ ATLAS_GRID.affine
     brain = anatomy.brain.astype(np.float32)
     stack = torch.from_numpy(np.stack([anatomy.t1w * brain, brain]))
@@ -51,7 +63,7 @@ def _aligned(anatomy: Anatomy) -> tuple[Array, Array]:
     return (t1w + t1w[::-1]) / 2, (share + share[::-1]) / 2
 
 
-def _posed(anatomy: Anatomy, seed: tuple[int, ...]) -> tuple[Array, Array]:
+def _posed(anatomy: Anatomy, seed: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(seed)
     params = draw_sample(rng, anatomy, (), preset="t1w", level="none", healthy=1.0)
     sample = apply_sample(anatomy, replace(params, skull="on"))

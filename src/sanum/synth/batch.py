@@ -45,7 +45,15 @@ Device = torch.device | str
 
 
 class OnDevice:
-    """Anatomies on a device, each copied there once."""
+    """Anatomies on a device, each copied there once.
+
+    Parameters
+    ----------
+    anatomies : sequence of Anatomy
+        That samples are made of.
+    device : torch.device or str
+        Where they are made.
+    """
 
     def __init__(self, anatomies: Sequence[Anatomy], device: Device) -> None:
         self.device = torch.device(device)
@@ -69,7 +77,21 @@ class OnDevice:
         views: Sequence[Sequence[ViewParams]] | None = None,
         with_sick: bool = False,
     ) -> dict[str, torch.Tensor]:
-        """Samples of the anatomies `numbers`, one on top of the other; keys and shapes as of `Stream`."""
+        """Samples of the anatomies `numbers`, one on top of the other; keys and shapes as of `Stream`.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Which anatomy each sample is made of.
+        params : sequence of SampleParams
+            Of each sample.
+        box : Grid
+            As of `apply_sample`.
+        views : sequence of sequences of ViewParams, optional
+            Other scans of each sample's head.
+        with_sick : bool
+            As of `apply_sample`.
+        """
         views = views or [()] * len(numbers)
         made = [
             self.sample(n, p, box=box, views=v, with_sick=with_sick)
@@ -86,14 +108,28 @@ class OnDevice:
         views: Sequence[ViewParams] = (),
         with_sick: bool = False,
     ) -> dict[str, torch.Tensor]:
-        """One sample; see `apply_sample`."""
+        """One sample; see `apply_sample`.
+
+        Parameters
+        ----------
+        number : int
+            Of the anatomy.
+        params : SampleParams
+            Of the sample.
+        box : Grid
+            As of `apply_sample`.
+        views : sequence of ViewParams
+            Other scans of the head.
+        with_sick : bool
+            As of `apply_sample`.
+        """
         anatomy, device, spacing = self.anatomies[number], self.device, float(box.spacing_mm[0])
         scheme = SCHEMES[anatomy.scheme]
         (t1w, soft, *anomalies), labels = self._posed(number, params, box)
         every = np.arange(1 + max(scheme.known), dtype=np.int16)
         groups = torch.from_numpy(scheme.group_of(every)).to(device)[labels]
-        shown = _shown(soft, params, spacing)
-        seen = torch.from_numpy(field_of_view(box.shape, params.corruption, spacing)).to(device)
+        visible = _visible(soft, params, spacing)
+        in_view = torch.from_numpy(field_of_view(box.shape, params.corruption, spacing)).to(device)
 
         def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> torch.Tensor:
             image = _recoloured(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
@@ -103,13 +139,13 @@ class OnDevice:
             return image
 
         def acquired(view: ViewParams) -> torch.Tensor:
-            shot = _corrupted(sick(view.contrast) * shown, view.corruption, spacing) * seen
+            shot = _corrupted(sick(view.contrast) * visible, view.corruption, spacing) * in_view
             return shot.clamp(0, 1) if view.contrast.preset == "ct" else _scaled(shot)
 
         image, *others = (acquired(v) for v in (ViewParams(params.contrast, params.corruption), *views))
         across = mirror_in_model(params.geometry, anatomy.mirror, anatomy.centre_mm)
         to_voxel = np.linalg.inv(box.affine) @ across @ box.affine
-        brain = (soft > 0.5) & seen & (shown > 0)
+        brain = (soft > 0.5) & in_view & (visible > 0)
         p, lesion = torch.zeros_like(t1w), torch.zeros_like(brain)
         for one in anomalies:
             p = torch.maximum(p, one)
@@ -131,7 +167,7 @@ class OnDevice:
             "mirrored": (sample_affine(lesion[None].float(), to_voxel, box.shape) > 0.5).float(),
             "real": torch.zeros((), device=device),
             "brain": brain[None].float(),
-            "labels": (labels * seen)[None].to(torch.int16),
+            "labels": (labels * in_view)[None].to(torch.int16),
         }
 
     def _posed(self, number: int, params: SampleParams, box: Grid) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,9 +195,13 @@ class OnDevice:
         spacing = tuple(float(s) for s in anatomy.grid.spacing_mm)
         for begun in starts_in(domain, spacing, shape, start=start):
             flow = draw_flow_on(
-                kept["brain"][begun.box].contiguous(), kept["ramp"][begun.box].contiguous(), rng=begun.rng,
-                spacing=spacing, peak_speed=shape.peak_speed, diffusion_length=shape.diffusion_length,
-            )  # fmt: skip
+                kept["brain"][begun.box].contiguous(),
+                kept["ramp"][begun.box].contiguous(),
+                rng=begun.rng,
+                spacing=spacing,
+                peak_speed=shape.peak_speed,
+                diffusion_length=shape.diffusion_length,
+            )
             p0 = torch.from_numpy(begun.p0.astype(np.float32)).to(self.device)
             p = transport(p0, flow, duration=shape.duration, integrator="euler").p
             if float(p.sum()) >= SMALLEST_MEAN * domain.size:
@@ -254,7 +294,7 @@ def _with_look(
     return torch.where(p > 0, changed, image)
 
 
-def _shown(soft: torch.Tensor, params: SampleParams, spacing_mm: float) -> torch.Tensor:
+def _visible(soft: torch.Tensor, params: SampleParams, spacing_mm: float) -> torch.Tensor:
     """What of the head is left; see the generator's."""
     if params.skull == "on":
         return torch.ones_like(soft)

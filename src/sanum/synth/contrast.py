@@ -1,6 +1,6 @@
 """Images of random modality from a bias-corrected T1w: intensity as a function of tissue.
 
-Between fluid, grey and white matter the T1w intensity tells the partial volume, so a new modality is a
+Between fluid, grey and white matter the partial volume follows from the T1w intensity, so a new modality is a
 piecewise linear function of it with the new tissue means at the old ones; nuclei get offsets, the rest of
 the head a function of its own. The T1w's texture comes along, scaled by the slope; another may be added, of a
 width for each tissue.
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..types import FloatArray
 from .box import DEFAULT_BOX
 from .kernels import recolour
 
-Array = npt.NDArray[np.float32]
 Preset = Literal["t1w", "free", "dwi", "t2w", "flair", "pd", "ct"]
 PRESETS: dict[Preset, float] = {
     "t1w": 0.50,
@@ -44,27 +44,65 @@ HEAD_KNOTS = np.array([0.0, 0.12, 0.35, 0.75, 1.2, 2.0])
 
 @dataclass(frozen=True)
 class ContrastParams:
-    """Parameters of one modality, on a scale where a bright tissue is about 1."""
+    """Parameters of one modality, on a scale where a bright tissue is about 1.
+
+    Parameters
+    ----------
+    preset : Preset
+        Name of the modality.
+    tissue : (3,) float
+        Intensity of fluid, grey and white matter.
+    groups : (9,) float
+        Offset of each group of nuclei (`labels.GROUPS`); the first is that of no group.
+    head : tuple of float
+        Intensity at `HEAD_KNOTS` outside of the brain.
+    above : float
+        Slope above white matter.
+    below : float
+        Slope below fluid, in units of that between fluid and grey matter.
+    widths : (4,) float
+        σ of a correlated texture in fluid, grey matter, white matter and head.
+    smoothness_mm : float
+        σ of its correlation in mm.
+    seed : int
+        Of the texture.
+    """
 
     preset: Preset
-    tissue: tuple[float, float, float]  # fluid, grey, white matter
-    groups: tuple[float, ...]  # offset of each group of nuclei (index 0: none)
-    head: tuple[float, ...]  # value at HEAD_KNOTS outside of the brain
-    above: float  # slope above white matter
-    below: float  # slope below fluid, in units of that between fluid and grey matter
-    widths: tuple[float, float, float, float]  # σ of a correlated texture: fluid, grey, white matter, head
-    smoothness_mm: float  # σ of its correlation
+    tissue: tuple[float, float, float]
+    groups: tuple[float, ...]
+    head: tuple[float, ...]
+    above: float
+    below: float
+    widths: tuple[float, float, float, float]
+    smoothness_mm: float
     seed: int
 
 
 def draw_preset(rng: np.random.Generator) -> Preset:
-    """One preset with the probabilities of `PRESETS`."""
+    """One preset with the probabilities of `PRESETS`.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    """
     names = list(PRESETS)
     return names[int(rng.choice(len(names), p=list(PRESETS.values())))]
 
 
 def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayLike) -> ContrastParams:
-    """Parameters for `preset`; `t1_means` are the T1w's own means of fluid, grey and white matter."""
+    """Parameters of one modality.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    preset : Preset
+        Name of the modality.
+    t1_means : (3,) float
+        The T1w's own means of fluid, grey and white matter.
+    """
     if preset == "t1w":
         means = np.asarray(t1_means, dtype=float)
         tissue = means + rng.normal(0, [0.05, 0.03, 0.0])
@@ -94,43 +132,71 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
     below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)
     smoothness, seed = float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31))
     own = np.random.default_rng([seed, 1])  # what was added later, so that the draws above stay as they were
-    if (
-        preset == "t1w" and own.random() < 0.3
-    ):  # without fat suppression fat is far brighter than white matter
+    if preset == "t1w" and own.random() < 0.3:
+        # without fat suppression fat is far brighter than white matter
         head = head * np.interp(HEAD_KNOTS, [0.6, 1.3], [1.0, own.uniform(1.0, 2.5)])
     if preset == "free":
         for one, other in _ALIKE:
             if own.random() < 0.3:
                 groups[one] = groups[other]
     return ContrastParams(
-        preset, tuple(map(float, tissue)), tuple(map(float, groups)), tuple(map(float, head)),  # type: ignore[arg-type]
-        slope, below, tuple(map(float, texture * own.uniform(0.5, 1.5, 4))), 2 * smoothness, seed,  # type: ignore[arg-type]
-    )  # fmt: skip
+        preset=preset,
+        tissue=tuple(map(float, tissue)),  # type: ignore[arg-type]
+        groups=tuple(map(float, groups)),
+        head=tuple(map(float, head)),
+        above=slope,
+        below=below,
+        widths=tuple(map(float, texture * own.uniform(0.5, 1.5, 4))),  # type: ignore[arg-type]
+        smoothness_mm=2 * smoothness,
+        seed=seed,
+    )
 
 
 def own_contrast(t1_means: npt.ArrayLike) -> ContrastParams:
-    """Parameters that leave a T1w up to intensity 2 as it is."""
+    """Parameters that leave a T1w up to intensity 2 as it is.
+
+    Parameters
+    ----------
+    t1_means : (3,) float
+        Means of fluid, grey and white matter.
+    """
     fluid, grey, white = (float(m) for m in np.asarray(t1_means))
     head = tuple(map(float, HEAD_KNOTS))
     return ContrastParams("t1w", (fluid, grey, white), (0.0,) * 9, head, 1.0, 1.0, (0.0,) * 4, 1.0, 0)
 
 
 def typical_flair() -> ContrastParams:
-    """The FLAIR in the middle of what is drawn, without texture, nothing shown outside of the brain."""
+    """The FLAIR in the middle of what is drawn, without texture, 0 outside of the brain."""
     tissue = tuple(sum(r) / 2 for r in _RANGES["flair"])
     nothing = (0.0,) * HEAD_KNOTS.size
     return ContrastParams("flair", tissue, (0.0,) * 9, nothing, 0.15, 0.045, (0.0,) * 4, 1.0, 0)  # type: ignore[arg-type]
 
 
 def apply_contrast(
-    t1w: Array,
-    brain: Array,
+    t1w: FloatArray,
+    brain: FloatArray,
     groups: npt.NDArray[np.uint8],
     t1_means: npt.ArrayLike,
     params: ContrastParams,
     spacing_mm: float = DEFAULT_BOX.spacing_mm,
-) -> Array:
-    """Image (X, Y, Z) of the modality from the T1w (white matter 1), soft `brain` mask and `groups`."""
+) -> FloatArray:
+    """Image (X, Y, Z) of the modality.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32
+        White matter at 1.
+    brain : (X, Y, Z) float32
+        Soft mask in [0, 1].
+    groups : (X, Y, Z) uint8
+        Number of each voxel's group of nuclei (`labels.GROUPS`), else 0.
+    t1_means : (3,) float
+        The T1w's means of fluid, grey and white matter.
+    params : ContrastParams
+        Of `draw_contrast`.
+    spacing_mm : float
+        Edge of a voxel in mm.
+    """
     knots, values, widths = curves(t1_means, params)
     noise = np.zeros_like(t1w)
     if any(params.widths):
@@ -139,17 +205,35 @@ def apply_contrast(
         noise /= max(float(noise[::4, ::4, ::4].std()), 1e-6)
     image = np.empty_like(t1w, dtype=np.float32)
     recolour(
-        np.ascontiguousarray(t1w, np.float32), np.ascontiguousarray(brain, np.float32), groups,
-        np.array(params.groups, np.float32), noise, knots, values, widths,
-        HEAD_KNOTS, np.array(params.head), params.widths[3], params.preset == "t1w", image,
-    )  # fmt: skip
+        np.ascontiguousarray(t1w, np.float32),
+        np.ascontiguousarray(brain, np.float32),
+        groups,
+        np.array(params.groups, np.float32),
+        noise,
+        knots,
+        values,
+        widths,
+        HEAD_KNOTS,
+        np.array(params.head),
+        params.widths[3],
+        params.preset == "t1w",
+        image,
+    )
     return image
 
 
 def curves(
     t1_means: npt.ArrayLike, params: ContrastParams
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Knots of T1w intensity inside the brain, with the modality's intensity and width at each."""
+    """Knots of T1w intensity inside the brain, with the modality's intensity and width at each.
+
+    Parameters
+    ----------
+    t1_means : (3,) float
+        The T1w's means of fluid, grey and white matter.
+    params : ContrastParams
+        Of `draw_contrast`.
+    """
     fluid, grey, white = (float(m) for m in np.asarray(t1_means))
     f, g, w = params.tissue
     below = f - params.below * fluid * (g - f) / max(grey - fluid, 0.1)

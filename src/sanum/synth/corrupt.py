@@ -4,18 +4,21 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-Array = npt.NDArray[np.float32]
+from ..types import AnyArray, FloatArray, Mask
+
 MOST_CUT = 0.8  # share of a box's planes that may be missing
 Level = Literal["none", "mild", "medium", "severe"]
 # P(ghosts) = P(spike); the largest share that a line of k-space lacks, and four times the largest wave
 _ARTEFACTS: dict[Level, tuple[float, float]] = {
-    "none": (0.0, 0.0), "mild": (0.0, 0.0), "medium": (0.05, 0.2), "severe": (0.1, 0.5),
-}  # fmt: skip
+    "none": (0.0, 0.0),
+    "mild": (0.0, 0.0),
+    "medium": (0.05, 0.2),
+    "severe": (0.1, 0.5),
+}
 # P(low field), P(one thick axis), σ range of the log bias field, σ range of the noise on a 0–1 scale
 _LEVELS: dict[Level, tuple[float, float, tuple[float, float], tuple[float, float]]] = {
     "none": (0.0, 0.0, (0.0, 0.0), (0.0, 0.0)),
@@ -27,29 +30,75 @@ _LEVELS: dict[Level, tuple[float, float, tuple[float, float], tuple[float, float
 
 @dataclass(frozen=True)
 class CorruptionParams:
-    """One acquisition: voxel size in mm, profile factor, bias, noise, gamma, cut field of view."""
+    """One acquisition.
+
+    Parameters
+    ----------
+    voxel_mm : (3,) float
+        Size of its voxels in mm.
+    profile : float
+        Factor of the width of the slice profile.
+    bias_sigma : float
+        σ of the log bias field at its knots.
+    bias_cells : int
+        Knots along each axis.
+    bias_slope : (3,) float
+        Log intensity from the middle of the box to its faces.
+    bias_rim : float
+        Log intensity from the middle to the surface, as near coils give it.
+    noise_sigma : float
+        σ of the noise; bright tissue is near 1.
+    rician : bool
+        The noise is Rician; else Gaussian.
+    gamma : float
+        Exponent of the intensities.
+    cut_low_mm, cut_high_mm : float
+        Missing at the bottom and at the top of the box, in mm.
+    seed : int
+        Of bias field and noise.
+    ghost_axis : int
+        Axis of the ghosts.
+    ghost_count : int
+        Copies of the head along it.
+    ghost_strength : float
+        Share that every `ghost_count`-th line of k-space lacks.
+    spike_mm : (3,) float
+        Wavelength of the spike's wave along each axis, in mm.
+    spike_strength : float
+        Amplitude of the wave.
+    """
 
     voxel_mm: tuple[float, float, float]
     profile: float
     bias_sigma: float
     bias_cells: int
-    bias_slope: tuple[float, float, float]  # log intensity from the middle of the box to its faces
-    bias_rim: float  # log intensity from the middle to the surface, as near coils give it
+    bias_slope: tuple[float, float, float]
+    bias_rim: float
     noise_sigma: float
     rician: bool
     gamma: float
-    cut_low_mm: float  # missing at the bottom of the box
-    cut_high_mm: float  # missing at its top
+    cut_low_mm: float
+    cut_high_mm: float
     seed: int
     ghost_axis: int = 0
-    ghost_count: int = 2  # copies of the head along the axis
-    ghost_strength: float = 0.0  # share that every so-manieth line of k-space lacks
-    spike_mm: tuple[float, float, float] = (8.0, 8.0, 8.0)  # wavelength along each axis
-    spike_strength: float = 0.0  # amplitude of its wave
+    ghost_count: int = 2
+    ghost_strength: float = 0.0
+    spike_mm: tuple[float, float, float] = (8.0, 8.0, 8.0)
+    spike_strength: float = 0.0
 
 
 def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 2.0) -> CorruptionParams:
-    """Parameters at one of the published levels."""
+    """Parameters at one of the published levels.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    level : Level
+        "none", "mild", "medium" or "severe".
+    spacing_mm : float
+        Voxels of the finest acquisition, in mm.
+    """
     low_field, thick, bias, noise = _LEVELS[level]
     voxel = np.full(3, spacing_mm)
     u = rng.random()
@@ -90,13 +139,23 @@ def draw_corruption(rng: np.random.Generator, level: Level, spacing_mm: float = 
     )
 
 
-def _three(values: npt.NDArray) -> tuple[float, float, float]:
+def _three(values: AnyArray) -> tuple[float, float, float]:
     x, y, z = map(float, values)
     return x, y, z
 
 
-def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float = 2.0) -> Array:
-    """Image (X, Y, Z), bright tissue near 1, as the acquisition would give it, on the same grid."""
+def apply_corruption(image: FloatArray, params: CorruptionParams, spacing_mm: float = 2.0) -> FloatArray:
+    """Image (X, Y, Z) as the acquisition would give it, on the same grid.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Bright tissue near 1.
+    params : CorruptionParams
+        Of `draw_corruption`.
+    spacing_mm : float
+        Edge of a voxel in mm.
+    """
     rng = np.random.default_rng(params.seed)
     out = np.power(image, params.gamma) if params.gamma != 1 else image
     if params.bias_sigma > 0:
@@ -133,57 +192,114 @@ def apply_corruption(image: Array, params: CorruptionParams, spacing_mm: float =
     return out.astype(np.float32, copy=False)
 
 
-def near_coils(shape: tuple[int, ...], params: CorruptionParams) -> Array:
-    """Factor (X, Y, Z): exp of a paraboloid with a slope, over the box from -1 to 1."""
+def near_coils(shape: tuple[int, ...], params: CorruptionParams) -> FloatArray:
+    """Factor (X, Y, Z): exp of a paraboloid with a slope, over the box from -1 to 1.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Voxels along each axis.
+    params : CorruptionParams
+        Its `bias_rim` and `bias_slope`.
+    """
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     parts = [
         np.exp(params.bias_rim * (x * x - 0.25) + slope * x)
         for x, slope in zip(axes, params.bias_slope, strict=True)
     ]
-    return np.einsum("i,j,k->ijk", *parts).astype(np.float32, copy=False)
+    factor: FloatArray = np.einsum("i,j,k->ijk", *parts).astype(np.float32, copy=False)
+    return factor
 
 
 def blur_sigmas(params: CorruptionParams, spacing_mm: float) -> list[float]:
     """σ of the slice profile along each axis, in voxels: (0.85 … 1.15)·ln 5/π · thickness/spacing.
 
     0 where the acquisition is not coarser than the grid.
+
+    Parameters
+    ----------
+    params : CorruptionParams
+        Its `profile` and `voxel_mm`.
+    spacing_mm : float
+        Edge of a voxel of the grid, in mm.
     """
     factors = [mm / spacing_mm for mm in params.voxel_mm]
     return [params.profile * float(np.log(5)) / np.pi * f * 0.75 if f > 1.05 else 0.0 for f in factors]
 
 
 def acquired_shape(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> tuple[int, ...]:
-    """Voxels of the acquisition over a box of this shape."""
+    """Voxels of the acquisition along each axis.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Voxels of the box.
+    params : CorruptionParams
+        Its `voxel_mm`.
+    spacing_mm : float
+        Edge of a voxel of the box, in mm.
+    """
     return tuple(max(4, round(n * spacing_mm / mm)) for n, mm in zip(shape, params.voxel_mm, strict=True))
 
 
 def with_ghosts(out: torch.Tensor, params: CorruptionParams) -> torch.Tensor:
-    """Every n-th line of k-space is weaker, but for its middle: faint copies, shifted by 1/n of the box."""
+    """Image (X, Y, Z) with ghosts: faint copies, shifted by 1/n of the box.
+
+    Every n-th line of k-space is weaker, but for its middle.
+
+    Parameters
+    ----------
+    out : (X, Y, Z) tensor
+        The image without.
+    params : CorruptionParams
+        Its axis, n and strength.
+    """
     lines = torch.fft.rfft(out, dim=params.ghost_axis)
     keep = torch.ones(lines.shape[params.ghost_axis], device=out.device)
     keep[:: params.ghost_count] = 1 - params.ghost_strength
     keep[: max(1, round(0.02 * len(keep)))] = 1
     shape = [-1 if a == params.ghost_axis else 1 for a in range(3)]
     size = out.shape[params.ghost_axis]
-    return torch.fft.irfft(lines * keep.reshape(shape), n=size, dim=params.ghost_axis).abs()
+    image: torch.Tensor = torch.fft.irfft(lines * keep.reshape(shape), n=size, dim=params.ghost_axis).abs()
+    return image
 
 
-def wave(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> Array:
-    """One point of k-space too strong: a wave over the whole image."""
+def wave(shape: tuple[int, ...], params: CorruptionParams, spacing_mm: float) -> FloatArray:
+    """Wave (X, Y, Z) over the whole image, of one point of k-space that is too strong.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Voxels along each axis.
+    params : CorruptionParams
+        Its `spike_mm` and `spike_strength`.
+    spacing_mm : float
+        Edge of a voxel in mm.
+    """
     parts = [
         np.exp(2j * np.pi * spacing_mm * np.arange(n) / length).astype(np.complex64)
         for n, length in zip(shape, params.spike_mm, strict=True)
     ]
-    return (params.spike_strength * np.einsum("i,j,k->ijk", *parts).real).astype(np.float32)
+    real = np.einsum("i,j,k->ijk", *parts).real
+    out: FloatArray = (params.spike_strength * real).astype(np.float32)
+    return out
 
 
-def field_of_view(
-    shape: tuple[int, int, int], params: CorruptionParams, spacing_mm: float = 2.0
-) -> npt.NDArray[np.bool_]:
-    """Where the acquisition has data, (X, Y, Z) bool."""
+def field_of_view(shape: tuple[int, int, int], params: CorruptionParams, spacing_mm: float = 2.0) -> Mask:
+    """Where the acquisition has data, (X, Y, Z) bool.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Voxels of the box.
+    params : CorruptionParams
+        Its `cut_low_mm` and `cut_high_mm`.
+    spacing_mm : float
+        Edge of a voxel in mm.
+    """
     cuts = np.array([params.cut_low_mm, params.cut_high_mm]) / spacing_mm
     low, high = (round(c * min(1.0, MOST_CUT * shape[2] / max(cuts.sum(), 1e-6))) for c in cuts)
-    seen = np.ones(shape, bool)
-    seen[:, :, :low] = False
-    seen[:, :, shape[2] - high :] = False
-    return seen
+    in_view = np.ones(shape, bool)
+    in_view[:, :, :low] = False
+    in_view[:, :, shape[2] - high :] = False
+    return in_view

@@ -14,25 +14,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..files import sha256_of
 from ..scan.contrast import CT_WINDOW_HU
 from ..scan.scan import Scan
 from ..scan.write import atomic_path, write
 from ..space.box import Box
+from ..types import AnyArray
 from .anatomy import Anatomy, Target, at_spacing, ixi_pairs, prepare
 from .as_scanned import as_scanned
 from .box import DEFAULT_BOX
 from .contrast import Preset
 from .corrupt import Level
 from .generator import Sample, SampleParams, Skull, apply_sample, draw_sample
-from .record import FORMAT, Record, RecordError, from_json, to_json
+from .record import FORMAT, RecordError, SampleRecord, from_json, to_json
 from .workers import pool, submit
 
 SUFFIX: dict[Preset, str] = {
-    "t1w": "T1w", "t2w": "T2w", "flair": "FLAIR", "pd": "PDw", "dwi": "dwi", "ct": "ct", "free": "free",
-}  # fmt: skip
+    "t1w": "T1w",
+    "t2w": "T2w",
+    "flair": "FLAIR",
+    "pd": "PDw",
+    "dwi": "dwi",
+    "ct": "ct",
+    "free": "free",
+}
 _DERIVATIVES = Path("derivatives") / "sanum"
 # what BIDS has no name for, or a name with other conditions
 _IGNORED = "*_free.*\n*_ct.*\n*_dwi.*\n.cache/\nsettings.json\n"
@@ -95,21 +101,51 @@ class Source:
         return masks
 
     def name_of(self, pair: Pair) -> str:
-        """How a record names an anatomy."""
+        """Name of an anatomy in records.
+
+        Parameters
+        ----------
+        pair : (Path or None, Path)
+            Of `pairs`.
+        """
         base = self.root.parent if self.root.is_file() else self.root
         return (pair[0] or pair[1]).relative_to(base).as_posix()
 
     def anatomy(self, pair: Pair, spacing_mm: float) -> Anatomy:
-        """Prepare an anatomy, or read it from the cache; on coarser voxels if the sample's are."""
+        """Anatomy, prepared or read from the cache; on coarser voxels if the sample's are.
+
+        Parameters
+        ----------
+        pair : (Path or None, Path)
+            Of `pairs`.
+        spacing_mm : float
+            Edge of the sample's voxels in mm.
+        """
         return _anatomy(*pair, self.cache, self.ignore_unknown, spacing_mm)
 
 
 @dataclass(frozen=True)
-class Settings:
+class GenerateSettings:
     """What decides the samples of a run, beside its source.
 
-    `healthy`: share without an anomaly. `in_turn`: subjects one after the other instead of drawn.
-    `as_scanned`: each in its own pose, skull "on" or "off".
+    Parameters
+    ----------
+    seed : int
+        Of the run.
+    preset : Preset, optional
+        Modality; default drawn.
+    level : Level, optional
+        Level of corruption; default drawn.
+    box : Box
+        Of the samples.
+    published_geometry : bool
+        As of `draw_geometry`.
+    healthy : float
+        Share without an anomaly.
+    in_turn : bool
+        Subjects one after the other; else drawn.
+    as_scanned : "on" or "off", optional
+        Each subject in its own pose, the head whole or stripped; default: pose and skull are drawn.
     """
 
     seed: int
@@ -125,14 +161,29 @@ class Settings:
 def generate(
     source: Source,
     folder: Path,
-    settings: Settings,
+    settings: GenerateSettings,
     *,
     count: int,
     workers: int = 1,
     on_sample: Callable[[int, int], None] | None = None,
     on_prepare: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Make the samples 0 … count−1 that `folder` lacks; returns how many were made.
+    """Number of samples made: those of 0 … count−1 that `folder` lacks.
+
+    Parameters
+    ----------
+    source : Source
+        Where anatomies and lesions come from.
+    folder : Path
+        Of the data set.
+    settings : GenerateSettings
+        What decides the samples.
+    count : int
+        Samples in all.
+    workers : int
+        Processes.
+    on_sample, on_prepare : function, optional
+        Called with how many of how many samples, or heads, are done.
 
     Raises
     ------
@@ -150,7 +201,7 @@ def generate(
         source.anatomy(pair, settings.box.spacing_mm)
         if on_prepare:
             on_prepare(n + 1, len(needed))
-    _describe(folder, source, now)  # not before the heads were seen to be usable
+    _describe(folder, source, now)  # only once the heads are known to be usable
     for _ in _each(source, folder, settings, missing, workers):
         done += 1
         if on_sample:
@@ -158,31 +209,64 @@ def generate(
     return len(missing)
 
 
-def make_one(source: Source, folder: Path, settings: Settings, index: int) -> None:
-    """Draw, make and write one sample."""
+def make_one(source: Source, folder: Path, settings: GenerateSettings, index: int) -> None:
+    """Draw, make and write one sample.
+
+    Parameters
+    ----------
+    source : Source
+        Where anatomies and lesions come from.
+    folder : Path
+        Of the data set.
+    settings : GenerateSettings
+        What decides the samples.
+    index : int
+        Number of the sample.
+    """
     pairs, bank = source.pairs(), source.bank()
     pair = pairs[_choice(settings, index, len(pairs))]
     anatomy = source.anatomy(pair, settings.box.spacing_mm)
     rng = np.random.default_rng([settings.seed, index])
     rng.integers(len(pairs))  # the anatomy's draw
     params = draw_sample(
-        rng, anatomy, bank, preset=settings.preset, level=settings.level, healthy=settings.healthy,
-        published_geometry=settings.published_geometry, spacing_mm=settings.box.spacing_mm,
-    )  # fmt: skip
+        rng,
+        anatomy,
+        bank,
+        preset=settings.preset,
+        level=settings.level,
+        healthy=settings.healthy,
+        published_geometry=settings.published_geometry,
+        spacing_mm=settings.box.spacing_mm,
+    )
     if settings.as_scanned:
         params = as_scanned(params, anatomy, settings.as_scanned)
     shapes = tuple(replace(s, mask=s.mask and Path(s.mask).name) for s in params.shapes)
     masks = {Path(s.mask).name: _digest(Path(s.mask)) for s in params.shapes if s.mask}
-    record = Record(
-        settings.seed, index, source.name_of(pair), _digest(*pair), anatomy.target, anatomy.scheme,
-        settings.box.shape, settings.box.spacing_mm, source.ignore_unknown, tuple(masks.items()),
+    record = SampleRecord(
+        settings.seed,
+        index,
+        source.name_of(pair),
+        _digest(*pair),
+        anatomy.target,
+        anatomy.scheme,
+        settings.box.shape,
+        settings.box.spacing_mm,
+        source.ignore_unknown,
+        tuple(masks.items()),
         replace(params, shapes=shapes),
-    )  # fmt: skip
+    )
     write_sample(folder, record, apply_sample(anatomy, params, box=record.box.grid()))
 
 
-def remake(record: Record, source: Source) -> Sample:
-    """Make the sample of a record again, bit by bit.
+def remake(record: SampleRecord, source: Source) -> Sample:
+    """Sample of a record, bit by bit as it was.
+
+    Parameters
+    ----------
+    record : SampleRecord
+        Of the sample.
+    source : Source
+        As it was when the sample was made.
 
     Raises
     ------
@@ -200,7 +284,17 @@ def remake(record: Record, source: Source) -> Sample:
 
 
 def replay(record_path: Path, source: Source, folder: Path) -> Path:
-    """Make the sample of a JSON file again and write it into `folder`; returns its scan's path."""
+    """Make the sample of a JSON file again and write it into `folder`; returns its scan's path.
+
+    Parameters
+    ----------
+    record_path : Path
+        JSON file of a sample.
+    source : Source
+        As it was when the sample was made.
+    folder : Path
+        Of the new data set.
+    """
     try:
         record = from_json(record_path.read_text())
     except UnicodeDecodeError:
@@ -210,14 +304,24 @@ def replay(record_path: Path, source: Source, folder: Path) -> Path:
     return write_sample(folder, record, remake(record, source))
 
 
-def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
-    """Write scan, truth and, last, the JSON; returns the scan's path."""
+def write_sample(folder: Path, record: SampleRecord, sample: Sample) -> Path:
+    """Write scan, truth and, last, the JSON; returns the scan's path.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the data set.
+    record : SampleRecord
+        Written last.
+    sample : Sample
+        Scan and truth.
+    """
     name, preset = _subject(record.index), record.params.contrast.preset
     raw, truth = folder / name / "anat", folder / _DERIVATIVES / name / "anat"
     affine = record.box.grid().affine
     scan = raw / f"{name}_{SUFFIX[preset]}.nii.gz"
     t1w, lesion, brain = truth_files(folder, name)
-    volumes: dict[Path, npt.NDArray] = {
+    volumes: dict[Path, AnyArray] = {
         scan: sample.image[0] * np.float32(CT_WINDOW_HU[1] if preset == "ct" else 1),
         t1w: sample.t1w,
         truth / f"{name}_desc-anomaly_probseg.nii.gz": sample.p,
@@ -227,21 +331,29 @@ def write_sample(folder: Path, record: Record, sample: Sample) -> Path:
     }
     for path, voxels in volumes.items():
         write(Scan(np.ascontiguousarray(voxels), affine), path, overwrite=True)
-    told = {"Description": _TARGETS[record.target], "target": record.target}
-    _write_text(truth / f"{name}_desc-healthy_T1w.json", json.dumps(told, indent=2) + "\n")
+    sidecar = {"Description": _TARGETS[record.target], "target": record.target}
+    _write_text(truth / f"{name}_desc-healthy_T1w.json", json.dumps(sidecar, indent=2) + "\n")
     _write_text(raw / f"{name}_{SUFFIX[preset]}.json", to_json(record))
     return scan
 
 
 def truth_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """Where the healthy T1w, the lesion and the brain mask of a sample ("sub-000007") are."""
+    """Paths of the healthy T1w, the lesion and the brain mask of a sample.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the data set.
+    name : str
+        Of the sample, as sub-000007.
+    """
     stem = folder / _DERIVATIVES / name / "anat" / name
     ends = ("desc-healthy_T1w", "desc-anomaly_mask", "desc-brain_mask")
     return tuple(stem.with_name(f"{name}_{end}.nii.gz") for end in ends)  # type: ignore[return-value]
 
 
 def _each(
-    source: Source, folder: Path, settings: Settings, indices: list[int], workers: int
+    source: Source, folder: Path, settings: GenerateSettings, indices: list[int], workers: int
 ) -> Iterator[None]:
     if workers <= 1:
         for i in indices:
@@ -264,15 +376,18 @@ def _each(
             raise
 
 
-def _what_decides(source: Source, settings: Settings) -> dict[str, Any]:
+def _what_decides(source: Source, settings: GenerateSettings) -> dict[str, Any]:
     decisions = asdict(settings)
     del decisions["box"]
     return {
-        "sanum_generate": FORMAT, **decisions, "shape": list(settings.box.shape),
+        "sanum_generate": FORMAT,
+        **decisions,
+        "shape": list(settings.box.shape),
         "spacing_mm": settings.box.spacing_mm,
         "heads": _digest(*(file for pair in source.pairs() for file in pair)),
-        "lesions": _digest(*source.bank()), "ignore_unknown": source.ignore_unknown,
-    }  # fmt: skip
+        "lesions": _digest(*source.bank()),
+        "ignore_unknown": source.ignore_unknown,
+    }
 
 
 def _require_same(folder: Path, now: dict[str, Any]) -> None:
@@ -283,8 +398,8 @@ def _require_same(folder: Path, now: dict[str, Any]) -> None:
     before = json.loads(path.read_text())
     changed = [k for k in now if before.get(k) != now[k]]
     if changed:
-        told = [f"other {k}" if k in ("heads", "lesions") else f"{k} {before.get(k)}" for k in changed]
-        raise ValueError(f"{folder} holds a run with {', '.join(told)}: choose another folder")
+        differences = [f"other {k}" if k in ("heads", "lesions") else f"{k} {before.get(k)}" for k in changed]
+        raise ValueError(f"{folder} holds a run with {', '.join(differences)}: choose another folder")
 
 
 def _describe(folder: Path, source: Source, now: dict[str, Any]) -> None:
@@ -317,7 +432,7 @@ def _subject(index: int) -> str:
     return f"sub-{index:06d}"
 
 
-def _choice(settings: Settings, index: int, count: int) -> int:
+def _choice(settings: GenerateSettings, index: int, count: int) -> int:
     if settings.in_turn:
         return index % count
     return int(np.random.default_rng([settings.seed, index]).integers(count))
@@ -335,7 +450,7 @@ def _anatomy(
     return at_spacing(prepare(t1w, parcellation, cache, ignore_unknown=ignore_unknown), spacing_mm)
 
 
-def _located(record: Record, lesions: Path | None) -> SampleParams:
+def _located(record: SampleRecord, lesions: Path | None) -> SampleParams:
     shapes, digests = [], dict(record.masks)
     for shape in record.params.shapes:
         if shape.mask is not None:

@@ -13,6 +13,7 @@ from ..fluid.flow import distance_within
 from ..scan.conform import scale_intensity
 from ..space.grid import Grid
 from ..space.mirror import mirror
+from ..types import FloatArray, Mask
 from .anatomy import ATLAS_GRID, Anatomy
 from .anomaly import (
     LESION_FRACTION,
@@ -48,23 +49,44 @@ from .geometry import (
 from .kernels import pose
 from .labels import SCHEMES, Labels
 
-Array = npt.NDArray[np.float32]
 Skull = Literal["on", "off", "partly"]
 
 
 @dataclass(frozen=True)
 class SampleParams:
-    """Everything random about one sample, as plain numbers."""
+    """Everything random about one sample, as plain numbers.
+
+    Parameters
+    ----------
+    contrast : ContrastParams
+        Modality.
+    geometry : GeometryParams
+        Pose.
+    corruption : CorruptionParams
+        Acquisition.
+    skull : "on", "off" or "partly"
+        Whole head, brain, or brain with a rim.
+    skull_mm : float
+        Rim that a partial stripping leaves, in mm.
+    skull_erosion : int
+        Voxels of fluid that a tight stripping takes.
+    shapes : tuple of ShapeParams
+        Of each anomaly.
+    looks : tuple of LookParams
+        Of each anomaly.
+    misaligned : AlignmentError
+        Error of the registration to the atlas.
+    """
 
     contrast: ContrastParams
     geometry: GeometryParams
     corruption: CorruptionParams
     skull: Skull
-    skull_mm: float  # rim that a partial stripping leaves
-    skull_erosion: int  # voxels of fluid rim that a tight stripping takes
+    skull_mm: float
+    skull_erosion: int
     shapes: tuple[ShapeParams, ...]
     looks: tuple[LookParams, ...]
-    misaligned: AlignmentError  # by this much is the atlas off
+    misaligned: AlignmentError
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,13 @@ class ViewParams:
     """Another scan of a sample's head, with the same anomaly: its modality and its acquisition.
 
     Its field of view is that of the sample.
+
+    Parameters
+    ----------
+    contrast : ContrastParams
+        Modality.
+    corruption : CorruptionParams
+        Acquisition; its field of view is not used.
     """
 
     contrast: ContrastParams
@@ -107,17 +136,17 @@ class Sample:
         asked for.
     """
 
-    image: Array
-    healthy_input: Array | None
-    t1w: Array
-    p: Array
-    lesion: npt.NDArray[np.bool_]
-    brain: npt.NDArray[np.bool_]
-    mirrored: npt.NDArray[np.bool_]
+    image: FloatArray
+    healthy_input: FloatArray | None
+    t1w: FloatArray
+    p: FloatArray
+    lesion: Mask
+    brain: Mask
+    mirrored: Mask
     labels: Labels
     to_atlas: npt.NDArray[np.float64]
-    views: Array
-    sick: Array | None
+    views: FloatArray
+    sick: FloatArray | None
 
 
 def draw_sample(
@@ -131,9 +160,24 @@ def draw_sample(
     published_geometry: bool = False,
     spacing_mm: float = DEFAULT_BOX.spacing_mm,
 ) -> SampleParams:
-    """Parameters of a sample; `preset` and `level` fixed or drawn; no anomaly in a share `healthy`.
+    """Parameters of a sample.
 
-    `published_geometry` as of `draw_geometry`; `spacing_mm`: of the finest acquisition.
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    anatomy : Anatomy
+        That the sample is made of.
+    bank : sequence of Path
+        Lesion masks in MNI space; may be empty.
+    preset, level : optional
+        Modality and level of corruption; default drawn.
+    healthy : float
+        Share of samples without an anomaly.
+    published_geometry : bool
+        As of `draw_geometry`.
+    spacing_mm : float
+        Voxels of the finest acquisition, in mm.
     """
     preset = preset or draw_preset(rng)
     level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
@@ -164,9 +208,13 @@ def apply_sample(
 
     Parameters
     ----------
+    anatomy : Anatomy
+        That the sample is made of.
+    params : SampleParams
+        Of `draw_sample`.
     box : Grid
-        Isotropic RAS box (`Box.grid`) whose world origin is the middle of the posed brain; default the
-        model's, 80×96×80 voxels of 2 mm.
+        Isotropic RAS box (`Box.grid`) whose world origin is the middle of the posed brain; default
+        80×96×80 voxels of 2 mm.
     with_healthy : bool
         Also make the scan without the anomaly.
     views : sequence of ViewParams
@@ -178,27 +226,27 @@ def apply_sample(
     (t1w, soft, *anomalies), labels = _posed(anatomy, params, box)
     scheme = SCHEMES[anatomy.scheme]
     groups = scheme.group_of(labels)
-    shown = _shown(soft, params, spacing)
-    seen = field_of_view(box.shape, params.corruption, spacing)
+    visible = _visible(soft, params, spacing)
+    in_view = field_of_view(box.shape, params.corruption, spacing)
 
-    def healthy(contrast: ContrastParams) -> Array:
+    def healthy(contrast: ContrastParams) -> FloatArray:
         return apply_contrast(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
 
-    def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> Array:
+    def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> FloatArray:
         image, (_, grey, white) = healthy(contrast), contrast.tissue
         for p, look in zip(anomalies, looks, strict=True):
             image = apply_look(image, p, white, grey, look, ct=contrast.preset == "ct", spacing_mm=spacing)
         return image
 
-    def acquired(image: Array, view: ViewParams) -> Array:
-        shot = apply_corruption(image * shown, view.corruption, spacing) * seen
+    def acquired(image: FloatArray, view: ViewParams) -> FloatArray:
+        shot = apply_corruption(image * visible, view.corruption, spacing) * in_view
         return np.clip(shot, 0, 1) if view.contrast.preset == "ct" else scale_intensity(shot)
 
     own = ViewParams(params.contrast, params.corruption)
     scaled, *others = (acquired(sick(v.contrast), v) for v in (own, *views))
     contrasts, looks = targets_with_anomaly(anatomy, params)
     across = mirror_in_model(params.geometry, anatomy.mirror, anatomy.centre_mm)
-    brain = (soft > 0.5) & seen & (shown > 0)  # what a tight stripping took away cannot be known
+    brain = (soft > 0.5) & in_view & (visible > 0)  # what a tight stripping took away cannot be known
     lesions = [p > LESION_FRACTION * max(float(p.max()), 1e-3) for p in anomalies]
     lesion = np.any(lesions, axis=0) & brain if lesions else np.zeros(box.shape, bool)
     return Sample(
@@ -209,7 +257,7 @@ def apply_sample(
         lesion=lesion,
         brain=brain,
         mirrored=mirror(lesion.astype(np.float32), box, across) > 0.5,
-        labels=(scheme.swapped(labels) if params.geometry.flip else labels) * seen,
+        labels=(scheme.swapped(labels) if params.geometry.flip else labels) * in_view,
         to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
         views=np.stack(others) if others else np.empty((0, *box.shape), np.float32),
         sick=np.stack([sick(c, looks) * brain for c in contrasts]) if with_sick else None,
@@ -219,12 +267,20 @@ def apply_sample(
 def targets_with_anomaly(
     anatomy: Anatomy, params: SampleParams
 ) -> tuple[tuple[ContrastParams, ContrastParams], tuple[LookParams, ...]]:
-    """Contrasts of the T1w and the FLAIR that show the anomaly, and its looks: by the sign rule."""
+    """Contrasts of the T1w and the FLAIR that show the anomaly, and its looks: by the sign rule.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        That the sample is made of.
+    params : SampleParams
+        Of the sample.
+    """
     looks = tuple(replace(look, against_rule=False) for look in params.looks)
     return (own_contrast(anatomy.tissue_means), typical_flair()), looks
 
 
-def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[npt.NDArray[np.float32], Labels]:
+def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[FloatArray, Labels]:
     """T1w, brain and each anomaly (C, X, Y, Z), and the labels, as they lie in the box."""
     grown = [_grown(anatomy, s) for s in params.shapes]
     volumes = np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown], axis=-1)
@@ -235,7 +291,7 @@ def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[npt.NDArr
     return out, labels
 
 
-def _grown(anatomy: Anatomy, shape: ShapeParams) -> Array:
+def _grown(anatomy: Anatomy, shape: ShapeParams) -> FloatArray:
     try:
         return grow(anatomy, shape)
     except NothingInside:  # a mask that misses this head gives way to noise
@@ -257,14 +313,22 @@ class Placed(Protocol):
 
 
 def to_atlas(anatomy: Placed, geometry: GeometryParams) -> npt.NDArray[np.float64]:
-    """(4, 4): millimetres from the middle of the model's box → from the middle of the atlas's."""
+    """(4, 4): millimetres from the middle of the model's box → from the middle of the atlas's.
+
+    Parameters
+    ----------
+    anatomy : Placed
+        A head.
+    geometry : GeometryParams
+        Its pose in the box.
+    """
     out = anatomy.to_mni @ to_subject(geometry, anatomy.centre_mm)
     out[:3, 3] -= ATLAS_GRID.centre_mm
     # the atlas is symmetric: a head drawn left-right flipped fits it without a reflection
     return np.diag([-1.0, 1, 1, 1]) @ out if geometry.flip else out
 
 
-def _shown(soft: Array, params: SampleParams, spacing_mm: float) -> Array:
+def _visible(soft: FloatArray, params: SampleParams, spacing_mm: float) -> FloatArray:
     """Tell what of the head is left: all, the brain, or the brain with a rim."""
     if params.skull == "on":
         return np.ones_like(soft)

@@ -7,13 +7,34 @@ import numpy.typing as npt
 
 from ..space.grid import Grid
 from ..space.mirror import reflection
-
-Affine = npt.NDArray[np.float64]
+from ..types import Affine, FloatArray
 
 
 @dataclass(frozen=True)
 class GeometryParams:
-    """Rotation in degrees, shear, scaling, shift in mm, control grid and σ (mm) of the warp, flip."""
+    """Pose and shape of a head in the box.
+
+    Parameters
+    ----------
+    rotation_deg : (3,) float
+        Rotation about x, y and z, in degrees.
+    shear : (3,) float
+        Shear of x by y, of x by z, and of y by z.
+    scale : (3,) float
+        Scaling along each axis.
+    shift_mm : (3,) float
+        Shift in mm.
+    warp_cells : int
+        Knots of the smooth warp along each axis.
+    warp_sigma_mm : float
+        σ of the warp at its knots, in mm.
+    flip : bool
+        The head is reflected, left for right.
+    mirror_error : (3,) float
+        Error of the mid-plane: two angles in degrees, and an offset in mm.
+    seed : int
+        Of the warp.
+    """
 
     rotation_deg: tuple[float, float, float]
     shear: tuple[float, float, float]
@@ -22,14 +43,19 @@ class GeometryParams:
     warp_cells: int
     warp_sigma_mm: float
     flip: bool
-    mirror_error: tuple[float, float, float]  # two angles in degrees, offset in mm
+    mirror_error: tuple[float, float, float]
     seed: int
 
 
 def draw_geometry(rng: np.random.Generator, *, published: bool = False) -> GeometryParams:
-    """A pose; rotation, shear and scale within narrower ranges than published (methods/anatomy/una/README.md).
+    """Pose; rotation, shear and scale in narrower ranges than published (methods/anatomy/una/README.md).
 
-    `published`: those of Table B.1: ±15°, ±0.2, 1 ± 0.2.
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    published : bool
+        The ranges are those of Table B.1: ±15°, ±0.2, 1 ± 0.2.
     """
     turn, shear, scale = (15, 0.2, (0.8, 1.2)) if published else (10, 0.06, (0.87, 1.15))
     far = rng.random() < 0.25  # a first pass sees the head far off the centre
@@ -58,7 +84,13 @@ def identity_geometry() -> GeometryParams:
 
 
 def linear_part(params: GeometryParams) -> npt.NDArray[np.float64]:
-    """(3, 3) map of displacements, model mm → subject mm."""
+    """(3, 3) map of displacements, model mm → subject mm.
+
+    Parameters
+    ----------
+    params : GeometryParams
+        Of `draw_geometry`.
+    """
     flip = np.diag([-1.0 if params.flip else 1.0, 1.0, 1.0])
     return _turn(params.rotation_deg) @ _shear(params.shear) @ np.diag(1 / np.asarray(params.scale)) @ flip
 
@@ -68,7 +100,8 @@ def _turn(degrees: tuple[float, float, float]) -> npt.NDArray[np.float64]:
     rx = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     ry = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     rz = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return rz @ ry @ rx
+    out: npt.NDArray[np.float64] = rz @ ry @ rx
+    return out
 
 
 def _shear(shear: tuple[float, float, float]) -> npt.NDArray[np.float64]:
@@ -78,7 +111,15 @@ def _shear(shear: tuple[float, float, float]) -> npt.NDArray[np.float64]:
 
 
 def to_subject(params: GeometryParams, centre_mm: npt.ArrayLike) -> Affine:
-    """(4, 4) affine part of the pose: model mm → subject mm = centre + A (model mm + shift)."""
+    """(4, 4) affine part of the pose: model mm → subject mm = centre + A (model mm + shift).
+
+    Parameters
+    ----------
+    params : GeometryParams
+        Of `draw_geometry`.
+    centre_mm : (3,) float
+        Middle of the subject's brain, in mm.
+    """
     a = linear_part(params)
     out = np.eye(4)
     out[:3, :3] = a
@@ -88,7 +129,19 @@ def to_subject(params: GeometryParams, centre_mm: npt.ArrayLike) -> Affine:
 
 @dataclass(frozen=True)
 class AlignmentError:
-    """What a registration gets wrong: rotation in degrees, log scaling, shear, shift in mm."""
+    """What a registration gets wrong.
+
+    Parameters
+    ----------
+    rotation_deg : (3,) float
+        Rotation about x, y and z, in degrees.
+    log_scale : (3,) float
+        Logarithm of the scaling along each axis.
+    shear : (3,) float
+        As of `GeometryParams`.
+    shift_mm : (3,) float
+        Shift in mm.
+    """
 
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     log_scale: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -97,7 +150,13 @@ class AlignmentError:
 
 
 def draw_alignment_error(rng: np.random.Generator) -> AlignmentError:
-    """About what a registration of the scan to the atlas leaves (methods/anatomy/una/README.md)."""
+    """About what a registration of the scan to the atlas leaves (methods/anatomy/una/README.md).
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    """
     size = rng.uniform(0.2, 0.9)
 
     def three(sigma: float) -> tuple[float, float, float]:
@@ -107,7 +166,13 @@ def draw_alignment_error(rng: np.random.Generator) -> AlignmentError:
 
 
 def alignment(error: AlignmentError) -> Affine:
-    """(4, 4) affine of an alignment error."""
+    """(4, 4) affine of an alignment error.
+
+    Parameters
+    ----------
+    error : AlignmentError
+        Of `draw_alignment_error`.
+    """
     out = np.eye(4)
     out[:3, :3] = _turn(error.rotation_deg) @ _shear(error.shear) @ np.diag(np.exp(error.log_scale))
     out[:3, 3] = error.shift_mm
@@ -116,10 +181,21 @@ def alignment(error: AlignmentError) -> Affine:
 
 def pose_map(
     params: GeometryParams, box: Grid, subject: Grid, centre_mm: npt.ArrayLike
-) -> tuple[Affine, npt.NDArray[np.float32]]:
+) -> tuple[Affine, FloatArray]:
     """Where a voxel of `box` (whose centre is world 0) lies in the subject, in voxels, for `kernels.pose`.
 
     subject mm = centre + A (model mm + shift) + u(model mm), u a trilinear field on `warp_cells`³ knots.
+
+    Parameters
+    ----------
+    params : GeometryParams
+        Of `draw_geometry`.
+    box : Grid
+        Grid of the box, its middle at world 0.
+    subject : Grid
+        Grid of the subject.
+    centre_mm : (3,) float
+        Middle of the subject's brain, in mm.
 
     Returns
     -------
@@ -138,7 +214,17 @@ def pose_map(
 
 
 def mirror_in_model(params: GeometryParams, subject_mirror: Affine, centre_mm: npt.ArrayLike) -> Affine:
-    """World reflection of the model box that stands for the subject's mid-plane, with the drawn error."""
+    """World reflection of the model box that stands for the subject's mid-plane, with the drawn error.
+
+    Parameters
+    ----------
+    params : GeometryParams
+        Of `draw_geometry`.
+    subject_mirror : (4, 4) float64
+        World reflection across the subject's mid-plane.
+    centre_mm : (3,) float
+        Middle of the subject's brain, in mm.
+    """
     values, vectors = np.linalg.eigh((subject_mirror[:3, :3] + subject_mirror[:3, :3].T) / 2)
     normal, on_plane = vectors[:, int(np.argmin(values))], subject_mirror[:3, 3] / 2
     a = linear_part(params)

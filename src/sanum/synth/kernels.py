@@ -1,5 +1,7 @@
 """Numba kernels of the generator: each one pass over the voxels in place of ten."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
 
@@ -7,7 +9,7 @@ from ..fluid.kernels.threads import kernel
 
 
 @njit(inline="always")
-def _between(x, knots, values):
+def _between(x: Any, knots: Any, values: Any) -> Any:
     """As `numpy.interp`: piecewise linear, constant beyond the ends."""
     if x <= knots[0]:
         return values[0]
@@ -19,18 +21,33 @@ def _between(x, knots, values):
 
 
 @njit(inline="always")
-def _weight(volumes, a, b, c, n):
+def _weight(volumes: Any, a: Any, b: Any, c: Any, n: Any) -> Any:
     """Value of volume n at (a, b, c); 0 outside."""
     nx, ny, nz, _ = volumes.shape
     return volumes[a, b, c, n] if 0 <= a < nx and 0 <= b < ny and 0 <= c < nz else np.float32(0)
 
 
 @kernel
-def pose(volumes, labels, matrix, knots, out, out_labels):
+def pose(volumes: Any, labels: Any, matrix: Any, knots: Any, out: Any, out_labels: Any) -> None:
     """Read `volumes` (X, Y, Z, C), linearly, and `labels` (X, Y, Z), the nearest, into the boxes `out`.
 
     Voxel (i, j, k) of `out` (C, I, J, K) and `out_labels` (I, J, K) lies at `matrix` (3, 4)·(i, j, k, 1)
     + u, u the trilinear interpolation over the box of `knots` (N, N, N, 3), in voxels. 0 outside.
+
+    Parameters
+    ----------
+    volumes : (X, Y, Z, C) float32
+        Read linearly.
+    labels : (X, Y, Z) int16
+        Read from the nearest voxel.
+    matrix : (3, 4) float64
+        From voxels of the box to voxels of the volumes.
+    knots : (N, N, N, 3) float32
+        Displacement at the knots of the warp, in voxels.
+    out : (C, I, J, K) float32
+        Filled.
+    out_labels : (I, J, K) int16
+        Filled.
     """
     count, ni, nj, nk = out.shape
     nx, ny, nz, _ = volumes.shape
@@ -91,14 +108,46 @@ def pose(volumes, labels, matrix, knots, out, out_labels):
 
 @kernel
 def recolour(
-    t1w, brain, groups, shifts, noise, knots, values, widths,
-    head_knots, head_values, head_width, keep_air, out,
-):  # fmt: skip
+    t1w: Any,
+    brain: Any,
+    groups: Any,
+    shifts: Any,
+    noise: Any,
+    knots: Any,
+    values: Any,
+    widths: Any,
+    head_knots: Any,
+    head_values: Any,
+    head_width: Any,
+    keep_air: Any,
+    out: Any,
+) -> None:
     """Fill `out` (X, Y, Z) with brain·(inside(t1w) + shift) + (1 − brain)·outside(t1w) + width·noise ≥ 0.
 
     The shift is the mean of `shifts` over the groups of the voxel (twice) and its six neighbours. Inside and
     outside are piecewise linear; so is the width inside. `keep_air`: outside, what is at most
     0.02 stays as it is. Noise comes where there is more than 0.02.
+
+    Parameters
+    ----------
+    t1w, brain : (X, Y, Z) float32
+        T1w, and soft mask in [0, 1].
+    groups : (X, Y, Z) uint8
+        Group of each voxel.
+    shifts : (9,) float32
+        Offset of each group.
+    noise : (X, Y, Z) float32
+        Texture of deviation 1.
+    knots, values, widths : (5,) float64
+        T1w intensities inside the brain; intensity and width of the texture there.
+    head_knots, head_values : (6,) float64
+        T1w intensities outside of the brain, and intensity there.
+    head_width : float
+        Width of the texture outside of the brain.
+    keep_air : bool
+        See above.
+    out : (X, Y, Z) float32
+        Filled.
     """
     nx, ny, nz = t1w.shape
     for i in prange(nx):

@@ -4,17 +4,26 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..types import Affine
+
 Labels = npt.NDArray[np.int16]
 GROUPS = (  # of nuclei whose contrast differs from the cortex's: group n is GROUPS[n − 1]
-    "thalamus", "putamen", "caudate and accumbens", "pallidum", "brain stem and ventral diencephalon",
-    "cerebellar cortex", "cerebellar white matter", "amygdala and hippocampus",
-)  # fmt: skip
+    "thalamus",
+    "putamen",
+    "caudate and accumbens",
+    "pallidum",
+    "brain stem and ventral diencephalon",
+    "cerebellar cortex",
+    "cerebellar white matter",
+    "amygdala and hippocampus",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +33,17 @@ class Scheme:
     Parameters
     ----------
     name : str
-    groups : eight tuples of labels, as `GROUPS`
-    white, fluid, cortex : labels of the brain's other tissue
-    other : labels of the brain that are none of these
-    outside : labels beyond the brain
-    sides : pairs (right, left)
+        Of the numbering.
+    groups : eight tuples of int
+        Labels of each of `GROUPS`.
+    white, fluid, cortex : frozenset of int
+        Labels of the brain's other tissue.
+    other : frozenset of int
+        Labels of the brain that are none of these.
+    outside : frozenset of int
+        Labels beyond the brain.
+    sides : tuple of (int, int)
+        Pairs of labels, right and left.
     """
 
     name: str
@@ -51,14 +66,26 @@ class Scheme:
         return self.brain | self.outside | {0}
 
     def group_of(self, labels: Labels) -> npt.NDArray[np.uint8]:
-        """Number of the group of nuclei (1 to 8) of each voxel, else 0."""
+        """Number of the group of nuclei (1 to 8) of each voxel, else 0.
+
+        Parameters
+        ----------
+        labels : int array
+            Labels, or a parcellation of any shape.
+        """
         table = np.zeros(1 + max(self.known), np.uint8)
         for number, members in enumerate(self.groups):
             table[list(members)] = number + 1
         return table[labels]
 
     def swapped(self, labels: Labels) -> Labels:
-        """Left for right and right for left, as a flipped head needs it."""
+        """Left for right and right for left, as a flipped head needs it.
+
+        Parameters
+        ----------
+        labels : int array
+            Labels, or a parcellation of any shape.
+        """
         table = np.arange(1 + max(self.known), dtype=np.int16)
         right, left = np.array(self.sides).T
         table[right], table[left] = left, right
@@ -72,7 +99,13 @@ _DLMUSE_CORTEX = tuple(
 DLMUSE = Scheme(
     name="dlmuse",
     groups=(
-        (59, 60), (57, 58), (36, 37, 23, 30), (55, 56), (35, 61, 62), (38, 39, 71, 72, 73), (40, 41),
+        (59, 60),
+        (57, 58),
+        (36, 37, 23, 30),
+        (55, 56),
+        (35, 61, 62),
+        (38, 39, 71, 72, 73),
+        (40, 41),
         (31, 32, 47, 48),
     ),
     white=frozenset(range(81, 89)),
@@ -81,17 +114,32 @@ DLMUSE = Scheme(
     other=frozenset((1, 46, 69, 75, 76, *range(89, 96))),  # 46, 69: not in its table, but in its maps
     outside=frozenset(),
     sides=(
-        (23, 30), (31, 32), (36, 37), (38, 39), (40, 41), (47, 48), (49, 50), (51, 52), (76, 75),
+        (23, 30),
+        (31, 32),
+        (36, 37),
+        (38, 39),
+        (40, 41),
+        (47, 48),
+        (49, 50),
+        (51, 52),
+        (76, 75),
         *((n, n + 1) for n in (55, 57, 59, 61, *range(81, 95, 2))),
         *((n, n + 1) for n in _DLMUSE_CORTEX[::2]),
     ),
-)  # fmt: skip
+)
 
 _CORTEX = range(36)  # of the Desikan-Killiany atlas, left from 1000, right from 2000
 FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the head knows
     name="freesurfer",
     groups=(
-        (10, 49), (12, 51), (11, 50, 26, 58), (13, 52), (16, 28, 60), (8, 47), (7, 46), (17, 18, 53, 54),
+        (10, 49),
+        (12, 51),
+        (11, 50, 26, 58),
+        (13, 52),
+        (16, 28, 60),
+        (8, 47),
+        (7, 46),
+        (17, 18, 53, 54),
     ),
     white=frozenset((2, 41, 77, 78, 79, 25, 57, 85, *range(251, 256))),
     fluid=frozenset((4, 5, 14, 15, 43, 44, 72)),
@@ -99,17 +147,45 @@ FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the 
     other=frozenset((30, 62, 31, 63, 136, 163, 137, 164, 80)),  # vessels, choroid plexus
     outside=frozenset((24, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)),
     sides=(
-        (41, 2), (42, 3), (43, 4), (44, 5), (46, 7), (47, 8), (49, 10), (50, 11), (51, 12),
-        (52, 13), (53, 17), (54, 18), (57, 25), (58, 26), (60, 28), (62, 30), (63, 31),
-        (163, 136), (164, 137), (79, 78),
+        (41, 2),
+        (42, 3),
+        (43, 4),
+        (44, 5),
+        (46, 7),
+        (47, 8),
+        (49, 10),
+        (50, 11),
+        (51, 12),
+        (52, 13),
+        (53, 17),
+        (54, 18),
+        (57, 25),
+        (58, 26),
+        (60, 28),
+        (62, 30),
+        (63, 31),
+        (163, 136),
+        (164, 137),
+        (79, 78),
         *((2000 + n, 1000 + n) for n in _CORTEX),
     ),
-)  # fmt: skip
+)
 SCHEMES = {s.name: s for s in (DLMUSE, FREESURFER)}
 
 
-def read_canonical(path: Path) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
-    """Voxels on canonical axes, and their affine; ValueError for what is not a whole image."""
+def read_canonical(path: Path) -> tuple[npt.NDArray[Any], Affine]:
+    """Voxels on canonical axes, and their affine.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+
+    Raises
+    ------
+    ValueError
+        Not a whole image.
+    """
     try:
         image = nib.as_closest_canonical(nib.load(path))
         return np.asarray(image.dataobj), image.affine
@@ -117,11 +193,15 @@ def read_canonical(path: Path) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
         raise ValueError(f"{path} is not an image that can be read whole: {error}") from None
 
 
-def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> tuple[Labels, npt.NDArray]:
+def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> tuple[Labels, Affine]:
     """Labels on canonical axes, and their affine.
 
     Parameters
     ----------
+    path : Path
+        Parcellation.
+    scheme : Scheme
+        Its numbering.
     ignore_unknown : bool
         A voxel whose label the scheme lacks gets that of the nearest one that it knows.
 

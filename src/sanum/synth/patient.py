@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +20,7 @@ from ..space.grid import Grid, covering, middle_of
 from ..space.mirror import find_mirror, mirror
 from ..space.register import register_affine
 from ..space.resample import resample
+from ..types import FloatArray, Mask
 from .anatomy import correct_bias, mni_brain
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
 from .generator import Sample, to_atlas
@@ -34,8 +36,7 @@ from .geometry import (
 from .kernels import pose
 from .labels import read_canonical
 
-Array = npt.NDArray[np.float32]
-LEAST_WHITE = 100  # voxels of sure white matter that tell its intensity
+LEAST_WHITE = 100  # voxels of sure white matter that its intensity is read from
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,16 @@ class Patient:
 
     Parameters
     ----------
+    name : str
+        Subject's label, as sub-ms1.
+    grid : Grid
+        Of all arrays.
     images : dict
         Suffix (T1w, FLAIR, …) → (X, Y, Z) float32, stripped, intensities as they came.
     t1w : (X, Y, Z) float32
         Bias-corrected, white matter at 1, with the lesion in it.
     brain : (X, Y, Z) bool
+        Where the stripped T1w shows something.
     lesion : (X, Y, Z) float32
         In [0, 1].
     mirror, to_mni : (4, 4) float64
@@ -57,10 +63,10 @@ class Patient:
 
     name: str
     grid: Grid
-    images: dict[str, Array]
-    t1w: Array
-    brain: npt.NDArray[np.bool_]
-    lesion: Array
+    images: dict[str, FloatArray]
+    t1w: FloatArray
+    brain: Mask
+    lesion: FloatArray
     mirror: npt.NDArray[np.float64]
     to_mni: npt.NDArray[np.float64]
 
@@ -72,7 +78,19 @@ class Patient:
 
 @dataclass(frozen=True)
 class PatientParams:
-    """Everything random about one sample of a patient."""
+    """Everything random about one sample of a patient.
+
+    Parameters
+    ----------
+    suffix : str
+        Which of the patient's images.
+    geometry : GeometryParams
+        Pose.
+    corruption : CorruptionParams
+        Acquisition.
+    misaligned : AlignmentError
+        Error of the registration to the atlas.
+    """
 
     suffix: str
     geometry: GeometryParams
@@ -85,6 +103,15 @@ def patients_in(root: Path, *, leave_out: Iterable[str] = (), spacing_mm: float 
 
     A stripped T1w is a `*desc-brain_T1w.nii.gz`; its mask a `*_mask.nii.gz` or `*_dseg.nii.gz` beside it, and
     other `*desc-brain_*.nii.gz` of its grid are further inputs.
+
+    Parameters
+    ----------
+    root : Path
+        BIDS folder.
+    leave_out : iterable of str
+        Subjects that are left out, as sub-ms1.
+    spacing_mm : float
+        As of `prepare_patient`.
     """
     kept = [f for f in sorted(root.glob("sub-*")) if f.name not in set(leave_out)]
     found = [
@@ -98,6 +125,15 @@ def patients_in(root: Path, *, leave_out: Iterable[str] = (), spacing_mm: float 
 
 def prepare_patient(t1w: Path, mask: Path, *, spacing_mm: float = 2.0) -> Patient:
     """Patient of a stripped T1w and a lesion mask, on voxels of `spacing_mm` if its own are much finer.
+
+    Parameters
+    ----------
+    t1w : Path
+        Stripped T1w; `*desc-brain_*` beside it are further images.
+    mask : Path
+        Lesion mask on its grid.
+    spacing_mm : float
+        Edge of the voxels in mm, if the patient's own are much finer.
 
     Raises
     ------
@@ -116,8 +152,10 @@ def prepare_patient(t1w: Path, mask: Path, *, spacing_mm: float = 2.0) -> Patien
     full = Grid(own.shape, affine)
     grid = covering(full, spacing_mm) if float(full.spacing_mm.max()) * 1.5 <= spacing_mm else full
 
-    def here(voxels: npt.NDArray) -> Array:
-        return np.maximum(voxels if grid is full else resample(voxels, full, grid), 0).astype(np.float32)
+    def here(voxels: npt.NDArray[Any]) -> FloatArray:
+        there = voxels if grid is full else resample(voxels, full, grid)
+        out: FloatArray = np.maximum(there, 0).astype(np.float32)
+        return out
 
     volumes = {suffix: read_canonical(f) for suffix, f in files.items()}
     images = {s: here(v) for s, (v, a) in volumes.items() if v.shape == own.shape and np.allclose(a, affine)}
@@ -129,14 +167,29 @@ def prepare_patient(t1w: Path, mask: Path, *, spacing_mm: float = 2.0) -> Patien
     if white.sum() < LEAST_WHITE:
         raise ValueError(f"{t1w.name} shows no white matter where a brain has it; is it a stripped T1w?")
     return Patient(
-        t1w.name.split("_")[0], grid, images,
+        t1w.name.split("_")[0],
+        grid,
+        images,
         np.clip(corrected / float(np.median(corrected[white])), 0, 3).astype(np.float32),
-        brain, lesion, find_mirror(corrected, grid), to_mni,
-    )  # fmt: skip
+        brain,
+        lesion,
+        find_mirror(corrected, grid),
+        to_mni,
+    )
 
 
 def draw_patient(rng: np.random.Generator, patient: Patient, *, spacing_mm: float) -> PatientParams:
-    """One of the patient's images, in a pose, acquired once more."""
+    """Parameters of a sample: one of the patient's images, in a pose, acquired once more.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    patient : Patient
+        That the sample is made of.
+    spacing_mm : float
+        Voxels of the finest acquisition, in mm.
+    """
     suffixes = sorted(patient.images)
     level: Level = ("mild", "medium", "severe")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
     return PatientParams(
@@ -148,7 +201,17 @@ def draw_patient(rng: np.random.Generator, patient: Patient, *, spacing_mm: floa
 
 
 def apply_patient(patient: Patient, params: PatientParams, *, box: Grid) -> Sample:
-    """Make the sample of these parameters; deterministic. Labels are 0: nobody drew them."""
+    """Sample of these parameters; deterministic. Labels are 0: a patient has no parcellation.
+
+    Parameters
+    ----------
+    patient : Patient
+        That the sample is made of.
+    params : PatientParams
+        Of `draw_patient`.
+    box : Grid
+        As of `apply_sample`.
+    """
     spacing = float(box.spacing_mm[0])
     volumes = np.stack(
         [patient.images[params.suffix], patient.t1w, patient.brain.astype(np.float32), patient.lesion],
@@ -159,12 +222,12 @@ def apply_patient(patient: Patient, params: PatientParams, *, box: Grid) -> Samp
     labels = np.empty(box.shape, np.int16)
     pose(volumes, np.zeros(patient.grid.shape, np.int16), matrix, knots, out, labels)
     image, t1w, soft, sick = out
-    seen = field_of_view(box.shape, params.corruption, spacing)
+    in_view = field_of_view(box.shape, params.corruption, spacing)
     top = max(float(np.percentile(patient.images[params.suffix][patient.brain], 99)), 1e-6)
-    shown = (soft > 0.5).astype(np.float32)  # noise beyond the brain would not be stripped
-    scaled = scale_intensity(apply_corruption(image / top, params.corruption, spacing) * shown * seen)
+    visible = (soft > 0.5).astype(np.float32)  # noise beyond the brain would not be stripped
+    scaled = scale_intensity(apply_corruption(image / top, params.corruption, spacing) * visible * in_view)
     across = mirror_in_model(params.geometry, patient.mirror, patient.centre_mm)
-    brain = (soft > 0.5) & seen
+    brain = (soft > 0.5) & in_view
     lesion = (sick > 0.5) & brain
     return Sample(
         image=np.stack([scaled, mirror(scaled, box, across)]),
@@ -188,7 +251,7 @@ def _masks(t1w: Path) -> list[Path]:
     return [f for f in found if "desc-brain" not in f.name][:1]
 
 
-def _white(to_mni: npt.NDArray[np.float64], grid: Grid) -> npt.NDArray[np.bool_]:
+def _white(to_mni: npt.NDArray[np.float64], grid: Grid) -> Mask:
     """Where the ICBM152 average says white matter is for sure."""
     from nilearn.datasets import load_mni152_wm_template
 

@@ -17,7 +17,7 @@ class RecordError(ValueError):
 
 
 @dataclass(frozen=True)
-class Record:
+class SampleRecord:
     """One sample of a run.
 
     Parameters
@@ -32,13 +32,14 @@ class Record:
         Whether the healthy T1w was measured, or painted from labels.
     labels : str
         Numbering of the labels: "dlmuse" or "freesurfer".
-    shape : three int
+    shape : (3,) int
+        Voxels of the sample's box.
     spacing_mm : float
-        Of the sample's box.
+        Edge of its voxels in mm.
     ignore_unknown : bool
         Unknown labels went to their neighbours.
-    masks : tuple of (name, sha256)
-        Of the lesion masks that the sample starts from.
+    masks : tuple of (str, str)
+        Name and SHA-256 of the lesion masks that the sample starts from.
     params : SampleParams
         Lesion masks by name, without their folder.
     """
@@ -61,13 +62,24 @@ class Record:
         return Box(self.shape, self.spacing_mm)
 
 
-def to_json(record: Record) -> str:
-    """JSON text; numbers keep every bit."""
+def to_json(record: SampleRecord) -> str:
+    """JSON text; numbers keep every bit.
+
+    Parameters
+    ----------
+    record : SampleRecord
+        Of a sample.
+    """
     return json.dumps({"sanum_generate": FORMAT, **asdict(record)}, indent=2) + "\n"
 
 
-def from_json(text: str) -> Record:
-    """Record of a JSON text.
+def from_json(text: str) -> SampleRecord:
+    """SampleRecord of a JSON text.
+
+    Parameters
+    ----------
+    text : str
+        Of `to_json`.
 
     Raises
     ------
@@ -84,9 +96,10 @@ def from_json(text: str) -> Record:
     if version != FORMAT:
         raise RecordError(f"the record has version {version}, this sanum reads version {FORMAT}")
     try:
-        return _decode(Record, data)
+        record: SampleRecord = _decode(SampleRecord, data)
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"the record is damaged: {error}") from None
+    return record
 
 
 def _decode(kind: Any, value: Any) -> Any:

@@ -2,22 +2,27 @@
 
 Means and deviations inside the brain are the medians over 56 IXI subjects (bias-corrected, the median of the
 white matter at 1; `bench/t1w_statistics.py`): the white matter's of its core, the fluid's a little below. No
-labels tell IXI's tissue outside of the brain apart: those values follow what T1w images look like (bone and
+labels separate IXI's tissue outside of the brain: those values follow what T1w images look like (bone and
 air dark, fat bright), within the range of IXI.
 """
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from ..types import FloatArray
 from .labels import FREESURFER, Labels
 
-Array = npt.NDArray[np.float32]
 WHITE, CORTEX, FLUID = (1.05, 0.040), (0.775, 0.060), (0.36, 0.050)  # mean, standard deviation
 GROUP = (
-    (1.06, 0.045), (1.00, 0.039), (0.97, 0.030), (1.09, 0.032), (1.06, 0.048), (0.815, 0.110), (1.05, 0.039),
+    (1.06, 0.045),
+    (1.00, 0.039),
+    (0.97, 0.030),
+    (1.09, 0.032),
+    (1.06, 0.048),
+    (0.815, 0.110),
+    (1.05, 0.039),
     (0.885, 0.049),
-)  # fmt: skip
+)
 CHOROID, VESSEL = (0.60, 0.060), (0.50, 0.060)
 OUTSIDE = {
     24: (0.36, 0.06),  # fluid around the brain
@@ -38,11 +43,20 @@ _OTHER_TISSUE, _SKIN, _AIR = 507, 511, 0
 BLUR_MM, GRAIN_MM, SLOW_MM = 0.6, 0.5, 5.0  # partial volume; σ of the texture's two parts
 
 
-def render_t1w(labels: Labels, spacing_mm: tuple[float, ...], *, seed: int) -> Array:
+def render_t1w(labels: Labels, spacing_mm: tuple[float, ...], *, seed: int) -> FloatArray:
     """T1w (X, Y, Z) of FreeSurfer labels (X, Y, Z), the median of the white matter at 1.
 
     Labels are painted with their means, blurred as by partial volume, and get a texture of each tissue's
     deviation, half of its variance fine and half slow.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) int16
+        FreeSurfer labels of a whole head.
+    spacing_mm : (3,) float
+        Edges of a voxel in mm.
+    seed : int
+        Of the texture.
     """
     mean, deviation = _painted(labels, spacing_mm)
     vox = 1 / np.asarray(spacing_mm)
@@ -54,17 +68,22 @@ def render_t1w(labels: Labels, spacing_mm: tuple[float, ...], *, seed: int) -> A
         noise = ndimage.gaussian_filter(noise, size * vox, truncate=3)
         texture += noise / (noise.std() * np.float32(np.sqrt(2)))
     t1w = np.maximum(mean + deviation * texture, 0)
-    return (t1w / np.median(t1w[np.isin(labels, list(FREESURFER.white))])).astype(np.float32)
+    white = np.median(t1w[np.isin(labels, list(FREESURFER.white))])
+    out: FloatArray = (t1w / white).astype(np.float32)
+    return out
 
 
-def _painted(labels: Labels, spacing_mm: tuple[float, ...]) -> tuple[Array, Array]:
+def _painted(labels: Labels, spacing_mm: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
     """Mean and deviation of each voxel's tissue."""
     looks: dict[int, tuple[float, float]] = {0: (0.0, 0.004), **OUTSIDE}
     for members, look in (
         *zip(FREESURFER.groups, GROUP, strict=True),
-        (FREESURFER.white, WHITE), (FREESURFER.cortex, CORTEX), (FREESURFER.fluid, FLUID),
-        ((31, 63, 136, 163, 137, 164), CHOROID), ((30, 62, 80), VESSEL),
-    ):  # fmt: skip
+        (FREESURFER.white, WHITE),
+        (FREESURFER.cortex, CORTEX),
+        (FREESURFER.fluid, FLUID),
+        ((31, 63, 136, 163, 137, 164), CHOROID),
+        ((30, 62, 80), VESSEL),
+    ):
         looks |= dict.fromkeys(members, look)
     table = np.zeros((1 + max(looks), 2), np.float32)
     table[list(looks)] = list(looks.values())

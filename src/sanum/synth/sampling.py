@@ -14,12 +14,12 @@ from .generator import SampleParams, ViewParams, draw_sample
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """Shares and switches.
+    """What training samples are made of: shares between 0 and 1, and switches.
 
     Parameters
     ----------
     real : float
-        Share of real scans, which keep their own image but for the acquisition; the others are synthetic.
+        Share of real T1w, which keep their own image but for the acquisition; the others are synthetic.
     patients : float
         Share of patients with their own lesions among the real scans; the others are healthy T1w with lesions
         of the fluid.
@@ -30,17 +30,17 @@ class SamplingConfig:
     fluid : bool
         Anomalies are moved by the fluid; without, masks and noise stay as they start.
     bank : bool
-        Anomalies start from real lesion masks in one of two; without, from noise alone.
+        Half of the anomalies start from real lesion masks; without, all from noise.
     mirror : bool
         The second channel is the mirror image; without, the scan once more.
     presets : tuple of str
-        Modalities of the synthetic ones; none: all, as often as `contrast.PRESETS` says.
+        Modalities of the synthetic ones, as often as `contrast.PRESETS` says; empty: all.
     level : str, optional
-        Corruption of all samples; default mild, medium or severe.
+        Corruption of all samples; default mild, medium or severe, drawn.
     views : tuple of str
-        Each sample has so many other scans of the same head, of these levels of corruption.
+        Levels of corruption of further scans of the same head, one for each.
     sick : bool
-        Each sample has the T1w and the FLAIR with the anomaly as well.
+        Each sample also has the T1w and the FLAIR with the anomaly.
     """
 
     real: float = 0.5
@@ -63,11 +63,28 @@ class SamplingConfig:
     def draw(
         self, rng: np.random.Generator, anatomy: Anatomy, bank: Sequence[Path], *, spacing_mm: float
     ) -> SampleParams:
-        """Parameters of one sample."""
+        """Parameters of one sample.
+
+        Parameters
+        ----------
+        rng : Generator
+            Source of randomness.
+        anatomy : Anatomy
+            That the sample is made of.
+        bank : sequence of Path
+            Lesion masks in MNI space; may be empty.
+        spacing_mm : float
+            Voxels of the finest acquisition, in mm.
+        """
         params = draw_sample(
-            rng, anatomy, bank if self.bank else (), preset=self._preset(rng), level=self.level,
-            healthy=self.healthy, spacing_mm=spacing_mm,
-        )  # fmt: skip
+            rng,
+            anatomy,
+            bank if self.bank else (),
+            preset=self._preset(rng),
+            level=self.level,
+            healthy=self.healthy,
+            spacing_mm=spacing_mm,
+        )
         if not self.fluid:
             params = replace(params, shapes=tuple(replace(s, duration=0.0) for s in params.shapes))
         return params
@@ -75,7 +92,17 @@ class SamplingConfig:
     def draw_views(
         self, rng: np.random.Generator, anatomy: Anatomy, *, spacing_mm: float
     ) -> tuple[ViewParams, ...]:
-        """Parameters of the other scans of one head, each of its own modality."""
+        """Parameters of the other scans of one head, each of its own modality.
+
+        Parameters
+        ----------
+        rng : Generator
+            Source of randomness.
+        anatomy : Anatomy
+            That the sample is made of.
+        spacing_mm : float
+            Voxels of the finest acquisition, in mm.
+        """
         return tuple(
             ViewParams(
                 draw_contrast(rng, self._preset(rng), anatomy.tissue_means),

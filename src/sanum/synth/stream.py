@@ -12,23 +12,24 @@ from pathlib import Path
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..space.grid import Grid
+from ..types import FloatArray
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
 from .box import DEFAULT_GRID
 from .generator import SampleParams, ViewParams, apply_sample
 from .patient import Patient, PatientParams, apply_patient, draw_patient
 from .sampling import SamplingConfig
-from .workers import ahead_of_use, pool
+from .workers import pool, prefetch
 
-Item = dict[str, torch.Tensor]
+SampleTensors = dict[str, torch.Tensor]
+"""Tensors of one sample, or of a batch of samples, by name."""
 BLOCK = 16  # samples kept for their second use
 TRUTH = ("t1w", "p", "lesion", "mirrored", "brain")
-AHEAD = 6  # samples that other processes make before they are asked for
+PREFETCHED = 6  # samples that other processes make before they are asked for
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,63 @@ class _Drawn:
 
     head: int
     params: SampleParams
-    known: bool  # whether the pose is told
+    pose_known: bool
     views: tuple[ViewParams, ...]
     patient: tuple[Patient, PatientParams] | None
 
 
-class Stream(IterableDataset[Item]):
+@dataclass(frozen=True)
+class TrainingSet:
+    """What samples are made from.
+
+    Parameters
+    ----------
+    anatomies : sequence of Anatomy
+        Healthy heads, at least one.
+    bank : sequence of Path
+        Lesion masks in MNI space.
+    patients : sequence of Patient
+        Real scans with real lesions.
+    """
+
+    anatomies: Sequence[Anatomy]
+    bank: Sequence[Path] = ()
+    patients: Sequence[Patient] = ()
+
+
+class Stream(IterableDataset[SampleTensors]):
     """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
-    which is NaN in a share `lost`: a scan whose pose is not known yet; float32. On `box`, default the
-    model's. If `sampling` says so, also views (V, X, Y, Z), other scans of the same head, and sick (2, X, Y, Z),
-    the T1w and the FLAIR with the anomaly.
+    which is NaN where the pose is not known; float32. If `sampling` says so, also views (V, X, Y, Z), other
+    scans of the same head, and sick (2, X, Y, Z), the T1w and the FLAIR with the anomaly.
+
+    Parameters
+    ----------
+    source : TrainingSet
+        What samples are made from.
+    seed : int
+        Of the run.
+    start : int
+        Number of the first item.
+    flipped_too : bool
+        Each sample is used twice, the second time left-right flipped.
+    lost : float
+        Share of samples whose pose is not known, as that of a scan before it is registered.
+    box : Grid
+        As of `apply_sample`.
+    sampling : SamplingConfig, optional
+        Shares and switches.
+
+    Raises
+    ------
+    ValueError
+        No anatomies; patients together with further views or with `sampling.sick`.
     """
 
     def __init__(
         self,
-        anatomies: Sequence[Anatomy],
-        bank: Sequence[Path],
+        source: TrainingSet,
         *,
         seed: int,
         start: int = 0,
@@ -62,41 +102,55 @@ class Stream(IterableDataset[Item]):
         lost: float = 0.2,
         box: Grid = DEFAULT_GRID,
         sampling: SamplingConfig | None = None,
-        patients: Sequence[Patient] = (),
     ) -> None:
-        if not anatomies:
+        if not source.anatomies:
             raise ValueError("a stream needs at least one anatomy")
-        if patients and sampling and (sampling.views or sampling.sick):
+        if source.patients and sampling and (sampling.views or sampling.sick):
             raise ValueError("patients have no other views and no healthy tissue behind: leave them out")
-        self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in anatomies]
-        self.bank, self.seed, self.start = list(bank), seed, start
+        self.anatomies = [at_spacing(a, float(box.spacing_mm[0])) for a in source.anatomies]
+        self.bank, self.seed, self.start = list(source.bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
-        self.sampling, self.patients = sampling or SamplingConfig(), list(patients)
-        self._kept: OrderedDict[int, Item] = OrderedDict()
+        self.sampling, self.patients = sampling or SamplingConfig(), list(source.patients)
+        self._kept: OrderedDict[int, SampleTensors] = OrderedDict()
 
-    def item(self, index: int) -> Item:
-        """Item number `index`: sample `index`, or with `flipped_too` one of BLOCK samples used twice."""
+    def item(self, index: int) -> SampleTensors:
+        """Item of a number: sample `index`, or with `flipped_too` one of BLOCK samples that are used twice.
+
+        Parameters
+        ----------
+        index : int
+            Number of the item.
+        """
         return self._item(index, lambda number: _tensors(self.sample(number)))
 
-    def made_by(self, workers: int, items: Iterable[int] | None = None) -> Generator[Item, None, None]:
-        """Items by their numbers, default as iterating; close it to stop what makes them.
+    def prefetched(
+        self, workers: int, numbers: Iterable[int] | None = None
+    ) -> Generator[SampleTensors, None, None]:
+        """Items, whose samples other processes make before they are asked for; close it to stop these.
 
-        The samples are made ahead of use by `workers` processes; 0: as they are asked for.
+        Parameters
+        ----------
+        workers : int
+            Processes; 0: samples are made here, when they are asked for.
+        numbers : iterable of int, optional
+            Of the items; default `start`, `start` + 1, …
         """
         self._kept.clear()  # as `_to_make` begins
-        own, others = tee(count(self.start) if items is None else items)
+        own, others = tee(count(self.start) if numbers is None else numbers)
         if not workers:
             yield from map(self.item, own)
             return
-        with pool(workers, _begin, self) as processes:
-            made = ahead_of_use(processes, _make, self._to_make(others), max(AHEAD, 2 * workers))
+        with pool(workers, _set_stream, self) as processes:
+            samples = prefetch(
+                processes, _sample_of_worker, self._to_make(others), max(PREFETCHED, 2 * workers)
+            )
             try:
                 for index in own:
-                    yield self._item(index, lambda _: _tensors(next(made)))
+                    yield self._item(index, lambda _: _tensors(next(samples)))
             finally:
                 processes.shutdown(wait=True, cancel_futures=True)
 
-    def _item(self, index: int, make: Callable[[int], Item]) -> Item:
+    def _item(self, index: int, make: Callable[[int], SampleTensors]) -> SampleTensors:
         number = self._number(index)
         if not self.flipped_too:
             return make(number)
@@ -121,19 +175,28 @@ class Stream(IterableDataset[Item]):
                 kept.append(number)
                 yield number
 
-    def sample(self, number: int) -> dict[str, npt.NDArray[np.float32]]:
-        """Sample `number` as arrays."""
+    def sample(self, number: int) -> dict[str, FloatArray]:
+        """Sample as arrays by name.
+
+        Parameters
+        ----------
+        number : int
+            Of the sample.
+        """
         drawn = self._drawn(number)
         if drawn.patient is None:
             sample = apply_sample(
-                self.anatomies[drawn.head], drawn.params, box=self.box, views=drawn.views,
+                self.anatomies[drawn.head],
+                drawn.params,
+                box=self.box,
+                views=drawn.views,
                 with_sick=self.sampling.sick,
-            )  # fmt: skip
+            )
         else:
             sample = apply_patient(*drawn.patient, box=self.box)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
         image = sample.image if self.sampling.mirror else np.repeat(sample.image[:1], 2, axis=0)
-        pose = sample.to_atlas if drawn.known else np.full((4, 4), np.nan)
+        pose = sample.to_atlas if drawn.pose_known else np.full((4, 4), np.nan)
         real = np.array(drawn.patient is not None, np.float32)
         more = {"views": sample.views} if drawn.views else {}
         if sample.sick is not None:
@@ -153,10 +216,17 @@ class Stream(IterableDataset[Item]):
             patient = one, draw_patient(rng, one, spacing_mm=spacing)
         return _Drawn(head, params, known, views, patient)
 
-    def batches(self, size: int, *, device: str = "auto") -> Generator[Item, None, None]:
+    def batches(self, size: int, *, device: str = "auto") -> Generator[SampleTensors, None, None]:
         """Batches of samples start, start+1, …, each used once, made on a device.
 
         On "auto" that is the GPU where there is one (by `batch.OnDevice`, in PyTorch), else the CPU.
+
+        Parameters
+        ----------
+        size : int
+            Samples in a batch.
+        device : str
+            A torch device, or "auto".
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -168,16 +238,19 @@ class Stream(IterableDataset[Item]):
                 yield {name: torch.stack([i[name] for i in items]).to(device) for name in items[0]}
                 continue
             batch = heads.batch(
-                [d.head for d in drawn], [d.params for d in drawn], box=self.box,
-                views=[d.views for d in drawn], with_sick=self.sampling.sick,
-            )  # fmt: skip
+                [d.head for d in drawn],
+                [d.params for d in drawn],
+                box=self.box,
+                views=[d.views for d in drawn],
+                with_sick=self.sampling.sick,
+            )
             batch.pop("labels")
             if not self.sampling.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]
-            batch["to_atlas"][[not d.known for d in drawn]] = torch.nan
+            batch["to_atlas"][[not d.pose_known for d in drawn]] = torch.nan
             yield batch
 
-    def __iter__(self) -> Generator[Item, None, None]:
+    def __iter__(self) -> Generator[SampleTensors, None, None]:
         """From `start` on, without end."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
@@ -190,22 +263,22 @@ class Stream(IterableDataset[Item]):
             index += workers
 
 
-def _tensors(sample: dict[str, npt.NDArray[np.float32]]) -> Item:
+def _tensors(sample: dict[str, FloatArray]) -> SampleTensors:
     return {name: torch.from_numpy(np.require(x, requirements="C")) for name, x in sample.items()}
 
 
 _STREAM: list[Stream] = []  # of a process that makes samples
 
 
-def _begin(stream: Stream) -> None:
+def _set_stream(stream: Stream) -> None:
     _STREAM[:] = [stream]
 
 
-def _make(number: int) -> dict[str, npt.NDArray[np.float32]]:
+def _sample_of_worker(number: int) -> dict[str, FloatArray]:
     return _STREAM[0].sample(number)
 
 
-def _flipped(sample: Item) -> Item:
+def _flipped(sample: SampleTensors) -> SampleTensors:
     across = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
     out = {k: v.flip(1) if v.ndim == 4 else v for k, v in sample.items()}
     return {**out, "to_atlas": across @ sample["to_atlas"] @ across}

@@ -17,7 +17,7 @@ from sanum.scan import Scan
 from sanum.space.box import Box
 from sanum.space.grid import apply_affine
 from sanum.synth.sampling import SamplingConfig
-from sanum.synth.stream import Stream
+from sanum.synth.stream import Stream, TrainingSet
 from sanum.weights.file import WeightsError, save_weights
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).parents[2] / "synth" / "conftest.py")
@@ -31,7 +31,9 @@ def trained(recipe, anatomy, steps):
     torch.manual_seed(recipe.seed)
     net = recipe.build([anatomy])
     box = Box(recipe.shape, recipe.spacing_mm).grid()
-    stream = Stream([anatomy], [], seed=1, box=box, sampling=recipe.sampling, flipped_too=recipe.flipped_too)
+    stream = Stream(
+        TrainingSet([anatomy]), seed=1, box=box, sampling=recipe.sampling, flipped_too=recipe.flipped_too
+    )
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
     for _, item in zip(range(steps), stream, strict=False):
         loss, _ = recipe.loss(net, {name: x[None] for name, x in item.items()})

@@ -26,7 +26,7 @@ from ...synth.anatomy import Anatomy, prepare
 from ...synth.contrast import Preset
 from ...synth.patient import Patient, patients_in
 from ...synth.sampling import SamplingConfig
-from ...synth.stream import Item, Stream
+from ...synth.stream import SampleTensors, Stream, TrainingSet
 from ...weights.file import WeightsError, load_weights, save_weights
 from ...weights.store import resolve, write_digest
 from .recipe import Batch, Recipe
@@ -113,10 +113,13 @@ def train(
         )
         shares = (mine(step, part=part) for step in count(start) for part in range(parts))
         stream = Stream(
-            anatomies, bank, seed=recipe.seed, flipped_too=recipe.flipped_too, box=recipe.box.grid(),
-            sampling=recipe.sampling, patients=patients,
-        )  # fmt: skip
-        items = stream.made_by(recipe.workers, chain.from_iterable(shares))
+            TrainingSet(anatomies, bank, patients),
+            seed=recipe.seed,
+            flipped_too=recipe.flipped_too,
+            box=recipe.box.grid(),
+            sampling=recipe.sampling,
+        )
+        items = stream.prefetched(recipe.workers, chain.from_iterable(shares))
         try:
             while True:
                 samples = list(islice(items, size))
@@ -176,8 +179,7 @@ def require_memory(
     multiple = 2 ** len(recipe.widths)
     edge = max(multiple, LEAST_EDGE)
     item = Stream(
-        anatomies[:1],
-        [],
+        TrainingSet(anatomies[:1]),
         seed=recipe.seed,
         box=replace(recipe, shape=(2 * edge,) * 3).box.grid(),
         sampling=recipe.sampling,
@@ -210,13 +212,13 @@ def drawing(recipe: Recipe, data: Path, cache: Path) -> Callable[[nn.Module], np
     if not recipe.loop.sheet_every:
         return None
     pairs, masks = split_subjects(data)[1], split_masks(data)[1]
-    items: dict[str, Item] = {}
+    items: dict[str, SampleTensors] = {}
     for n, (name, preset) in enumerate(SHEET.items()):
         real, mirror = float(preset == "t1w"), recipe.sampling.mirror
         sampling = SamplingConfig(real=real, healthy=0.0, presets=(preset,), level="mild", mirror=mirror)
         anatomy = prepare(*pairs[n], cache)
         items[name] = Stream(
-            [anatomy], masks, seed=SHEET_SEED, lost=0, box=recipe.box.grid(), sampling=sampling
+            TrainingSet([anatomy], masks), seed=SHEET_SEED, lost=0, box=recipe.box.grid(), sampling=sampling
         ).item(n)
 
     def draw(model: nn.Module) -> npt.NDArray[np.uint8]:

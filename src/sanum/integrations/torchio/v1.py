@@ -1,4 +1,4 @@
-"""TorchIO (extra `sanum[torchio]`): `RandomFluidAnomaly`, `RandomGeneratedScan`; what histories replay."""
+"""The transforms for TorchIO before 2: a random transform applies a fixed one, which histories keep."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from torchio import LabelMap, ScalarImage, Subject
 from torchio.transforms import IntensityTransform, Transform
 from torchio.transforms.augmentation import RandomTransform
 
-from .lesion import Effect, draw_lesion, grow_lesion, paint_lesion
-from .scan import LABELS, ScanOptions, make_scan
+from ..scan import LABELS, ScanOptions, make_scan
+from .images import EffectByImage, SubjectImage, with_anomaly
 
 
 class RandomFluidAnomaly(RandomTransform, IntensityTransform):
@@ -32,16 +32,22 @@ class RandomFluidAnomaly(RandomTransform, IntensityTransform):
 
     def __init__(
         self,
-        effect: Effect | dict[str, Effect] = "darker",
+        effect: EffectByImage = "darker",
         mask_name: str | None = None,
         anomaly_name: str | None = "anomaly",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.effect, self.mask_name, self.anomaly_name = effect, mask_name, anomaly_name
 
     def apply_transform(self, subject: Subject) -> Subject:
-        """See TorchIO's `Transform`."""
+        """See TorchIO's `Transform`.
+
+        Parameters
+        ----------
+        subject : Subject
+            Its images on one grid.
+        """
         transform = FluidAnomaly(
             self._get_random_seed(), self.effect, self.mask_name, self.anomaly_name, **self._get_base_args()
         )
@@ -49,12 +55,20 @@ class RandomFluidAnomaly(RandomTransform, IntensityTransform):
 
 
 class FluidAnomaly(IntensityTransform):
-    """The anomaly of a seed; the other parameters are those of `RandomFluidAnomaly`."""
+    """The anomaly of a seed.
+
+    Parameters
+    ----------
+    seed : int
+        Decides the anomaly.
+    effect, mask_name, anomaly_name, **kwargs
+        As of `RandomFluidAnomaly`.
+    """
 
     def __init__(
         self,
         seed: int,
-        effect: Effect | dict[str, Effect] = "darker",
+        effect: EffectByImage = "darker",
         mask_name: str | None = None,
         anomaly_name: str | None = "anomaly",
         **kwargs: Any,
@@ -65,6 +79,11 @@ class FluidAnomaly(IntensityTransform):
 
     def apply_transform(self, subject: Subject) -> Subject:
         """See TorchIO's `Transform`.
+
+        Parameters
+        ----------
+        subject : Subject
+            Its images on one grid.
 
         Raises
         ------
@@ -77,28 +96,14 @@ class FluidAnomaly(IntensityTransform):
         if not images:
             return subject
         first = next(iter(images.values()))
-        reference: Any = subject[self.mask_name] if self.mask_name else first
-        shapes = {tuple(i.spatial_shape) for i in (reference, *images.values())}
-        if len(shapes) > 1:
-            raise RuntimeError(f"the images and the mask must share a grid, got shapes {sorted(shapes)}")
-        where = reference.data[0].numpy()
-        domain = where > (0.5 if self.mask_name else where.min())
-        flat = domain.shape[-1] == 1  # TorchIO's way to hold a plane
-        inside = domain[..., 0] if flat else domain
-        params = draw_lesion(self.seed)
+        mask = _read(subject[self.mask_name]) if self.mask_name else None
         with np.errstate(all="warn", under="ignore"):  # TorchIO raises on what rounds to 0
-            p = grow_lesion(params, inside, first.spacing[: inside.ndim])
-            p = p[..., None] if flat else p
-            for name, image in images.items():
-                effect = self.effect[name] if isinstance(self.effect, dict) else self.effect
-                channels = [
-                    paint_lesion(params, c.numpy(), p, domain, effect, image.spacing) for c in image.data
-                ]
-                image.set_data(torch.from_numpy(np.stack(channels)))
+            painted, p = with_anomaly({n: _read(i) for n, i in images.items()}, mask, self.seed, self.effect)
+        for name, image in images.items():
+            image.set_data(torch.from_numpy(painted[name]))
         if self.anomaly_name is not None:
-            subject.add_image(
-                LabelMap(tensor=torch.from_numpy(p[None]), affine=first.affine), self.anomaly_name
-            )
+            anomaly = LabelMap(tensor=torch.from_numpy(p[None]), affine=first.affine)
+            subject.add_image(anomaly, self.anomaly_name)
         return subject
 
 
@@ -113,6 +118,7 @@ class RandomGeneratedScan(RandomTransform):
     anatomy_name : str
         Under which the subject holds a `sanum.synth.anatomy.Anatomy` (of `prepare`).
     options : ScanOptions, optional
+        What is the same for all scans.
     **kwargs
         See `torchio.Transform`.
     """
@@ -120,17 +126,31 @@ class RandomGeneratedScan(RandomTransform):
     def __init__(
         self, anatomy_name: str = "anatomy", options: ScanOptions | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.anatomy_name, self.options = anatomy_name, options or ScanOptions()
 
     def apply_transform(self, subject: Subject) -> Subject:
-        """See TorchIO's `Transform`."""
+        """See TorchIO's `Transform`.
+
+        Parameters
+        ----------
+        subject : Subject
+            Holds an anatomy.
+        """
         seed = self._get_random_seed()
         return GeneratedScan(seed, self.anatomy_name, self.options, **self._get_base_args())(subject)
 
 
 class GeneratedScan(Transform):
-    """The scan of a seed; the other parameters are those of `RandomGeneratedScan`."""
+    """The scan of a seed.
+
+    Parameters
+    ----------
+    seed : int
+        Decides the scan.
+    anatomy_name, options, **kwargs
+        As of `RandomGeneratedScan`.
+    """
 
     def __init__(
         self,
@@ -146,6 +166,11 @@ class GeneratedScan(Transform):
     def apply_transform(self, subject: Subject) -> Subject:
         """See TorchIO's `Transform`.
 
+        Parameters
+        ----------
+        subject : Subject
+            Holds an anatomy.
+
         Raises
         ------
         KeyError, TypeError
@@ -157,7 +182,10 @@ class GeneratedScan(Transform):
             subject.remove_image(name)
         for name, voxels in made.items():
             kind = LabelMap if name in LABELS else ScalarImage
-            subject.add_image(
-                kind(tensor=torch.from_numpy(np.ascontiguousarray(voxels)), affine=affine), name
-            )
+            tensor = torch.from_numpy(np.ascontiguousarray(voxels))
+            subject.add_image(kind(tensor=tensor, affine=affine), name)
         return subject
+
+
+def _read(image: Any) -> SubjectImage:
+    return SubjectImage(image.data.numpy(), image.spacing)
