@@ -45,7 +45,7 @@ def copies(scan: Scan, folder: Path, count: int, broken: int) -> list[Path]:
 
 
 def memory_while(words: list[str]) -> tuple[int, float, list[float]]:
-    """Exit code and seconds of a command, and its memory in MB after each scan that it told of."""
+    """Exit code and seconds of a command, and its memory in MB after each scan that it reports."""
     began, memory = time.monotonic(), []
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         for line in process.stderr:
@@ -98,7 +98,7 @@ def main() -> None:
         tenth = max(len(memory) // 10, 1)
         early, late = (statistics.median(part) for part in (memory[tenth : 2 * tenth + 1], memory[-tenth:]))
         together, loaded = seconds / len(records), warm(some, here / "warm", args.threads, args.weights)
-        told = {
+        report = {
             "voxels of a scan": int(scan.voxels.size),
             "exit code": code,
             "done": len(records),
@@ -114,7 +114,7 @@ def main() -> None:
             "growth": round(late / early - 1, 4),
             "peak memory MB": json.loads((here / "out" / "run.json").read_text())["peak_memory_mb"],
         }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(report, indent=2))
     sys.exit(not (same and statistics.median(alone) / together >= 1.3 and late / early <= 1.05))
 
 

@@ -2,7 +2,7 @@
 
 `python bench/fuzz.py --inputs 10000` takes about 70 s on one core. Every input has a number, which
 makes it again: `--from N --inputs 1`. The reading is done by a process of its own, so that a crash or a hang
-of a native library is seen, counted, and followed by the next input.
+of a native library is noticed, counted, and followed by the next input.
 """
 
 import argparse
@@ -273,8 +273,8 @@ def read_them(first: int, inputs: int) -> None:
     warnings.simplefilter("error")
     valid = seeds()
     for label, files in valid.items():  # also loads all code, before memory counts
-        if (told := outcome(label, files)) != "read":
-            sys.exit(f"{label} is valid, and yet: {told}")
+        if (result := outcome(label, files)) != "read":
+            sys.exit(f"{label} is valid, and yet: {result}")
     for number in range(first, first + inputs):
         label, files = damaged(number, valid)
         print(f"{number} {label}", end=" ", flush=True)
@@ -302,9 +302,9 @@ def watch(first: int, inputs: int) -> tuple[Counter[str], list[str]]:
         elif ran.stderr:
             lines.append(f"? ? FAILED stderr: {ran.stderr}")
         for line in lines:
-            _, label, told = line.split(maxsplit=2)
-            counts[f"{label} {told.split()[0]}"] += 1
-            if told.startswith("FAILED"):
+            _, label, result = line.split(maxsplit=2)
+            counts[f"{label} {result.split()[0]}"] += 1
+            if result.startswith("FAILED"):
                 failures.append(line)
         first = int(lines[-1].split()[0]) + 1 if ran.returncode else end
     return counts, failures
@@ -325,7 +325,7 @@ def main() -> None:
     labels = sorted({key.split()[0] for key in counts})
     print(f"{'input':24}{'read':>8}{'refused':>9}{'failed':>8}")
     for label in labels:
-        row = [counts[f"{label} {told}"] for told in ("read", "refused", "FAILED")]
+        row = [counts[f"{label} {result}"] for result in ("read", "refused", "FAILED")]
         print(f"{label:24}{row[0]:8}{row[1]:9}{row[2]:8}")
     print(f"{counts.total()} inputs, {len(failures)} failures, {time.monotonic() - began:.0f} s")
     print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")

@@ -1,4 +1,4 @@
-"""Speed and memory of the shipped model on what it has never seen; `sanum evaluate` measures how good it is.
+"""Speed and memory of the shipped model on held-out subjects; `sanum evaluate` measures how good it is.
 
 Subjects: the held-out ones of IXI. A 1 mm whole head is a 2 mm scan interpolated.
 """
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     options = parser.parse_args()
     scans = [t1w for t1w, _ in split_subjects(options.data)[1]]
-    mirrors = [timed(lambda seen=seen: find_mirror(seen.image, seen.grid)) for seen in map(in_its_box, scans)]
+    mirrors = [timed(lambda x=x: find_mirror(x.image, x.grid)) for x in map(in_its_box, scans)]
     print(f"mirror of a scan: median {statistics.median(mirrors):.1f} s, longest {max(mirrors):.1f} s")
     seconds, memory, shape = whole_head(scans[0], options.weights)
     print(

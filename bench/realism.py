@@ -51,10 +51,12 @@ def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image
     """Subject, image on the model grid, brain, of each patient's scan of this contrast."""
     for path in sorted((data / "patients").rglob(f"*_{suffix}.nii.gz")):
         scan = read(path)
-        seen = conform(scan, find_brain(scan, predictor), DEFAULT_BOX)
-        across = find_mirror(seen.image, seen.grid)
-        maps, _ = postprocess(predictor(pair_with_mirror(seen, across), covered=seen.covered), seen)
-        yield path.name.split("_")[0], seen.image, maps.brain > 0
+        conformed = conform(scan, find_brain(scan, predictor), DEFAULT_BOX)
+        across = find_mirror(conformed.image, conformed.grid)
+        maps, _ = postprocess(
+            predictor(pair_with_mirror(conformed, across), covered=conformed.covered), conformed
+        )
+        yield path.name.split("_")[0], conformed.image, maps.brain > 0
 
 
 def made_images(data: Path, cache: Path, preset: str, per_subject: int) -> Iterator[Image]:
@@ -138,7 +140,7 @@ def main() -> None:
     parser.add_argument("--patches", type=int, default=150)
     options = parser.parse_args()
     predictor = registry.load()
-    print("| preset | real scans (subjects) | AUC, mean (folds) | told most by |\n|---|---|---|---|")
+    print("| preset | real scans (subjects) | AUC, mean (folds) | most telling features |\n|---|---|---|---|")
     for preset, suffix in (("t1w", "T1w"), ("t2w", "T2w"), ("flair", "FLAIR")):
         scans = list(real_images(options.data, suffix, predictor))
         real = table(iter(scans), options.patches)

@@ -61,9 +61,9 @@ def psnr(anatomies: Sequence[Anatomy], bank: list[Path], weights: Path, repeats:
             params = draw_sample(rng, anatomy, bank, level="mild", healthy=0.0, spacing_mm=spacing)
             sample = apply_sample(anatomy, params, box=box)
             covered = field_of_view(box.shape, params.corruption, spacing) > 0
-            seen = Conformed(sample.image[0], covered, box)
-            pair = pair_with_mirror(seen, find_mirror(seen.image, box))
-            t1w = postprocess(predictor(pair, covered=covered), seen)[0].t1w
+            conformed = Conformed(sample.image[0], covered, box)
+            pair = pair_with_mirror(conformed, find_mirror(conformed.image, box))
+            t1w = postprocess(predictor(pair, covered=covered), conformed)[0].t1w
             of_subject.append(errors(t1w, sample.t1w).psnr)
         found.append(float(np.mean(of_subject)))
     return found

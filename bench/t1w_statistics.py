@@ -50,8 +50,8 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(f"{c:.3f}" for c in cells) + " |")
     fluid, cortex, _ = np.median(means, axis=0)
     print(f"\nfluid {fluid:.3f} (25th percentile), cortex {cortex:.3f} (mode)")
-    told = ", ".join(f"{p}th {v:.2f}" for p, v in zip(PERCENTILES, np.median(outside, axis=0), strict=True))
-    print(f"outside of the brain, percentiles: {told}")
+    line = ", ".join(f"{p}th {v:.2f}" for p, v in zip(PERCENTILES, np.median(outside, axis=0), strict=True))
+    print(f"outside of the brain, percentiles: {line}")
 
 
 if __name__ == "__main__":

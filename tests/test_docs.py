@@ -43,7 +43,7 @@ INFO = re.compile(r'(bash|sh|python|json|text)(?: title="[^"]+")?')
 
 NOT_RUN = {
     ("tutorial.md", "python3 -m venv .venv"): "installs from the network",
-    ("how-to/pipelines.md", "pip install 'sanum[monai]'"): "installs from the network",
+    ("how-to/integrations.md", "pip install 'sanum[monai]'"): "installs from the network",
     ("how-to/bids.md", "sanum bids data out participant --nprocs 8 --mem-gb 24 -w /scratch/me"): (
         "eight processes, each with the network that ships; two run in tests/cohort/test_bids.py"
     ),

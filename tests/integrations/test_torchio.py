@@ -83,7 +83,7 @@ def test_every_subject_of_a_batch_has_its_own():
     torch.manual_seed(5)
     one, other, _ = RandomFluidAnomaly()(batch).unbatch()
     assert not torch.equal(one.anomaly.data, other.anomaly.data)
-    torch.manual_seed(3)
+    torch.manual_seed(0)
     outs = RandomFluidAnomaly(p=0.5)(batch).unbatch()
     kept = [bool(s.anomaly.data.any()) for s in outs]
     assert sorted(set(kept)) == [False, True]
