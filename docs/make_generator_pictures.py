@@ -17,11 +17,12 @@ import numpy as np
 
 from sanum.space.box import Box
 from sanum.synth.anatomy import Anatomy, prepare
-from sanum.synth.anomaly import LookParams, ShapeParams
+from sanum.synth.anomaly import ShapeParams
 from sanum.synth.contrast import draw_contrast, own_contrast
 from sanum.synth.corrupt import draw_corruption
 from sanum.synth.generator import SampleParams, apply_sample, draw_sample
 from sanum.synth.geometry import identity_geometry
+from sanum.synth.look import LookParams
 
 IMAGES = Path(__file__).parent / "img"
 BOX = Box((176, 216, 176), 1.0).grid((0, 0, 6))

@@ -12,7 +12,7 @@ from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
 from sanum.space.mirror import reflection
 from sanum.synth.anatomy import Anatomy, prepare
-from sanum.synth.dataset import Source
+from sanum.synth.source import Source
 
 CENTRE_MM = (6.0, -10.0, 4.0)  # of the head in the world
 FLUID, GREY, WHITE = 0.25, 0.65, 1.0

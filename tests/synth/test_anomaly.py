@@ -6,16 +6,8 @@ from scipy import ndimage
 
 from sanum.space.grid import apply_affine
 from sanum.synth.anatomy import read_mask_on
-from sanum.synth.anomaly import (
-    LookParams,
-    ShapeParams,
-    apply_look,
-    draw_look,
-    draw_shape,
-    grow,
-    grow_in,
-    territory,
-)
+from sanum.synth.anomaly import ShapeParams, draw_shape, grow, grow_in, territory
+from sanum.synth.look import LookParams, apply_look, draw_look
 
 NOISE = ShapeParams(None, False, 96.0, 4.0, 0.3, 10.0, 1.0, 5)
 LOOK = LookParams(shift=0.5, against_rule=False, texture=0.0, smoothness_mm=2.0, seed=0)

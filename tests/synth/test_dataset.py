@@ -12,9 +12,10 @@ from sanum.cli.main import app
 from sanum.evaluation import find_cases
 from sanum.scan import ScanError
 from sanum.synth import dataset
-from sanum.synth.dataset import GenerateSettings, Source, generate, replay
+from sanum.synth.dataset import GenerateSettings, generate, replay
 from sanum.synth.geometry import identity_geometry
 from sanum.synth.record import FORMAT, RecordError, from_json, to_json
+from sanum.synth.source import Source
 
 COUNT = 3
 

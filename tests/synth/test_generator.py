@@ -14,13 +14,14 @@ from sanum.space.grid import Grid, apply_affine, middle_of
 from sanum.space.mirror import mirror
 from sanum.space.resample import resample, sample_affine
 from sanum.synth.anatomy import ATLAS_GRID
-from sanum.synth.anomaly import draw_look, draw_shape
+from sanum.synth.anomaly import draw_shape
 from sanum.synth.box import DEFAULT_BOX
 from sanum.synth.contrast import draw_contrast, draw_preset, own_contrast
 from sanum.synth.corrupt import draw_corruption
 from sanum.synth.generator import apply_sample, draw_sample, to_atlas
 from sanum.synth.geometry import AlignmentError, draw_geometry, identity_geometry, mirror_in_model
 from sanum.synth.labels import DLMUSE
+from sanum.synth.look import draw_look
 
 MODEL = DEFAULT_BOX.grid()
 

@@ -11,9 +11,10 @@ from sanum.space.box import Box
 from sanum.space.grid import apply_affine
 from sanum.synth import render
 from sanum.synth.anatomy import at_spacing, describe, prepare
-from sanum.synth.dataset import Settings, Source, generate, replay
+from sanum.synth.dataset import GenerateSettings, generate, replay
 from sanum.synth.labels import FREESURFER
 from sanum.synth.record import from_json
+from sanum.synth.source import Source
 
 GRID = Box((60, 70, 62), 3.0).grid((4, -8, 2))
 
@@ -87,7 +88,7 @@ def test_coarser_voxels(anatomy):
 
 def test_a_data_set_of_labels_says_so_and_replays(head, anatomy, tmp_path):
     source = Source(head, None, tmp_path / "cache")
-    settings = Settings(seed=3, box=Box((40, 48, 40), 4.0), published_geometry=True)
+    settings = GenerateSettings(seed=3, box=Box((40, 48, 40), 4.0), published_geometry=True)
     assert generate(source, tmp_path / "a", settings, count=1) == 1
     record = next((tmp_path / "a").glob("sub-*/anat/*.json"))
     told = from_json(record.read_text())

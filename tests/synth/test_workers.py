@@ -7,7 +7,7 @@ import sys
 import textwrap
 import time
 
-from sanum.synth.workers import ahead_of_use, pool, submit
+from sanum.synth.workers import pool, prefetch, submit
 
 
 def state():
@@ -23,7 +23,7 @@ def test_what_a_worker_heeds():
 
 def test_in_order_and_ahead():
     with pool(1) as processes:
-        assert list(ahead_of_use(processes, abs, [-3, 2, -1], 2)) == [3, 2, 1]
+        assert list(prefetch(processes, abs, [-3, 2, -1], 2)) == [3, 2, 1]
 
 
 SCRIPT = """

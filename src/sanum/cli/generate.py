@@ -12,10 +12,12 @@ from .messages import complain
 from .threads import use_threads
 
 if TYPE_CHECKING:
+    from ..space.box import Box
     from ..synth.contrast import Preset
     from ..synth.corrupt import Level
-    from ..synth.dataset import GenerateSettings, Source
+    from ..synth.dataset import GenerateSettings
     from ..synth.generator import Skull
+    from ..synth.source import Source
 
 EXAMPLE = (
     "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
@@ -79,9 +81,9 @@ def command(
     """
     _require_known(preset=preset, level=level, as_scanned=as_scanned)
     from ..scan.errors import ScanError
-    from ..space.box import Box
-    from ..synth.dataset import GenerateSettings, Source
+    from ..synth.dataset import GenerateSettings
     from ..synth.dataset import replay as again
+    from ..synth.source import Source
 
     use_threads(threads)
     place = Source(source, lesions, output / ".cache", ignore_unknown)
@@ -91,12 +93,11 @@ def command(
         if replay is not None:
             typer.echo(str(again(replay, place, output)))
             return
-        x, y, z = (size,) * 3 if size else (round(mm / spacing) for mm in FIELD_OF_VIEW_MM)
         settings = GenerateSettings(
             seed,
             cast("Preset | None", preset),
             cast("Level | None", level),
-            Box((x, y, z), spacing),
+            _box(size, spacing),
             published_geometry,
             healthy=healthy if healthy is not None else 0.0 if test_set else 0.15,
             in_turn=test_set,
@@ -116,6 +117,13 @@ def _require_known(**words: str | None) -> None:
         if value is not None and value not in known:
             complain(f'unknown {name.replace("_", "-")} "{value}": known are {", ".join(known)}')
             raise typer.Exit(2)
+
+
+def _box(size: int | None, spacing_mm: float) -> "Box":
+    from ..space.box import Box
+
+    x, y, z = (size,) * 3 if size else (round(mm / spacing_mm) for mm in FIELD_OF_VIEW_MM)
+    return Box((x, y, z), spacing_mm)
 
 
 def _generate(

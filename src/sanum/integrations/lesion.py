@@ -7,7 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..scan.contrast import CT_WINDOW_HU
-from ..synth.anomaly import LookParams, ShapeParams, apply_look, draw_look, draw_shape, grow_in
+from ..synth.anomaly import ShapeParams, draw_shape, grow_in
+from ..synth.look import LookParams, apply_look, draw_look
 from ..types import AnyArray, FloatArray, Mask
 
 Effect = Literal["darker", "brighter", "ct"]

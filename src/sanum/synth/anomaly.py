@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from ..fluid import draw_flow, noise_shape, transport
 from ..fluid.shapes import soften
-from ..scan.contrast import CT_WINDOW_HU
 from ..space.grid import apply_affine
 from ..types import AnyArray, FloatArray, Mask
 from .anatomy import Anatomy, read_mask_on
-from .box import DEFAULT_BOX
 
 SMALLEST_MEAN = 1e-6  # of P over its grid: below, the shape is drawn again, as published (UNA)
 LESION_FRACTION = 0.2  # of max P: below is no lesion, as published (UNA)
 Tissue = Literal["brain", "white", "cortex", "left", "right"]
-Kind = Literal["textured", "voxelwise"]
-HYPODENSE_HU, HYPERDENSE_HU = (4.0, 24.0), (10.0, 40.0)  # ischaemia, blood: least, and more by the shift
 
 
 class NothingInside(ValueError):
@@ -63,35 +58,6 @@ class ShapeParams:
     diffusion_length: float
     seed: int
     tissue: Tissue = "brain"
-
-
-@dataclass(frozen=True)
-class LookParams:
-    """One anomaly's appearance.
-
-    Parameters
-    ----------
-    shift : float
-        Mean shift in units of μw (of CT: where it lies within the ranges in HU).
-    against_rule : bool
-        Brighter where the rule says darker, or the other way round.
-    texture : float
-        Standard deviation of the texture, in units of the shift.
-    smoothness_mm : float
-        σ of its correlation in mm.
-    seed : int
-        Of the texture.
-    kind : "textured" or "voxelwise"
-        A correlated texture (ours), or the paper's independent N(±μw/2, (μw/2)²) in each voxel, for which
-        only `against_rule` and `seed` matter.
-    """
-
-    shift: float
-    against_rule: bool
-    texture: float
-    smoothness_mm: float
-    seed: int
-    kind: Kind = "textured"
 
 
 def draw_shape(rng: np.random.Generator, bank: Sequence[Path], *, tissue: Tissue = "brain") -> ShapeParams:
@@ -316,86 +282,3 @@ def _some_parts(p0: FloatArray, rng: np.random.Generator) -> FloatArray:
     near = ndimage.grey_dilation(np.where(np.isin(parts, chosen), parts, 0), size=3)
     out: FloatArray = p0 * (near > 0)
     return out
-
-
-def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParams:
-    """Appearance: |shift| near μw/2; the sign is random in 20 %, so against the rule in half of these.
-
-    Parameters
-    ----------
-    rng : Generator
-        Source of randomness.
-    kind : Kind
-        See `LookParams`.
-    """
-    return LookParams(
-        shift=float(np.clip(rng.normal(0.5, 0.17), 0.18, 0.95)),
-        against_rule=bool(rng.random() < 0.5 * 0.2),
-        texture=float(rng.uniform(0.05, 0.4)),
-        smoothness_mm=2 * float(rng.uniform(0.6, 2.5)),
-        seed=int(rng.integers(2**31)),
-        kind=kind,
-    )
-
-
-def apply_look(
-    image: FloatArray,
-    p: FloatArray,
-    white: float,
-    grey: float,
-    params: LookParams,
-    *,
-    ct: bool = False,
-    spacing_mm: npt.ArrayLike = DEFAULT_BOX.spacing_mm,
-) -> FloatArray:
-    """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; CT hypodense, by the rule.
-
-    Parameters
-    ----------
-    image, p : (X, Y[, Z]) float32
-        Healthy image, anomaly probability. What was not negative does not become so.
-    white, grey : float
-        Mean intensities of the image, same scale.
-    params : LookParams
-        Of `draw_look`.
-    ct : bool
-        The image is HU / 80: the shift is one of the Hounsfield units of ischaemia or of blood.
-    spacing_mm : float or one per axis
-        Edges of a voxel in mm.
-    """
-    box = ndimage.find_objects((p > 1e-3).astype(np.uint8))
-    if not box:
-        return image
-    cut = box[0]
-    shift = shift_of(white, grey, params, ct=ct)
-    noise = np.random.default_rng(params.seed).standard_normal(p[cut].shape, dtype=np.float32)
-    if params.kind == "voxelwise":
-        noise *= abs(shift)
-    else:
-        noise = ndimage.gaussian_filter(noise, params.smoothness_mm / np.asarray(spacing_mm), truncate=2)
-        noise *= params.texture * abs(shift) / max(float(noise.std()), 1e-6)
-    out = image.copy()
-    changed = out[cut] + (np.float32(shift) + noise) * p[cut]
-    out[cut] = np.maximum(changed, np.minimum(out[cut], 0))
-    return out
-
-
-def shift_of(white: float, grey: float, params: LookParams, *, ct: bool) -> float:
-    """Mean of ΔI, on the image's scale, by the sign rule.
-
-    Parameters
-    ----------
-    white, grey : float
-        Mean intensities of the image.
-    params : LookParams
-        Of `draw_look`.
-    ct : bool
-        The image is HU / 80.
-    """
-    darker = ((white > grey) or ct) != params.against_rule
-    if ct:
-        least, more = HYPODENSE_HU if darker else HYPERDENSE_HU
-        size = (least + more * params.shift) / (CT_WINDOW_HU[1] - CT_WINDOW_HU[0])
-    else:
-        size = (0.5 if params.kind == "voxelwise" else params.shift) * max(white, 0.25)
-    return -size if darker else size

@@ -18,10 +18,8 @@ from .anatomy import Anatomy
 from .anomaly import (
     LESION_FRACTION,
     SMALLEST_MEAN,
-    LookParams,
     NothingInside,
     ShapeParams,
-    shift_of,
     start_of,
     starts_in,
     territory,
@@ -40,6 +38,7 @@ from .corrupt import (
 from .generator import SampleParams, ViewParams, targets_with_anomaly, to_atlas
 from .geometry import alignment, mirror_in_model, pose_map
 from .labels import SCHEMES
+from .look import LookParams, shift_of
 
 Device = torch.device | str
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from ..scan.scan import Scan
 from ..scan.write import atomic_path, write
 from ..space.box import Box
 from ..types import AnyArray
-from .anatomy import Anatomy, Target, at_spacing, ixi_pairs, prepare
+from .anatomy import Target
 from .as_scanned import as_scanned
 from .box import DEFAULT_BOX
 from .contrast import Preset
 from .corrupt import Level
 from .generator import Sample, SampleParams, Skull, apply_sample, draw_sample
 from .record import FORMAT, RecordError, SampleRecord, from_json, to_json
+from .source import Source
 from .workers import pool, submit
 
 SUFFIX: dict[Preset, str] = {
@@ -46,82 +46,6 @@ _TARGETS: dict[Target, str] = {
     "real": "Healthy T1w inside the brain, measured, bias-corrected, white matter at 1",
     "rendered": "Healthy T1w inside the brain, painted from labels, white matter at 1",
 }
-Pair = tuple[Path | None, Path]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where anatomies and lesions come from.
-
-    Parameters
-    ----------
-    root : Path
-        BIDS folder with T1w and `derivatives/dlmuse`; or a folder of whole heads' FreeSurfer labels
-        (`*_dseg.nii.gz`), or one such file.
-    lesions : Path or None
-        Folder of `*_mask.nii.gz` in MNI space; None: anomalies from noise alone.
-    cache : Path
-        Keeps prepared anatomies.
-    ignore_unknown : bool
-        Unknown labels go to their neighbours.
-    only : tuple of Path
-        Take these heads (by their T1w) and these masks alone; empty: all.
-    """
-
-    root: Path
-    lesions: Path | None
-    cache: Path
-    ignore_unknown: bool = False
-    only: tuple[Path, ...] = ()
-
-    def pairs(self) -> list[Pair]:
-        """T1w, if there is one, and parcellation of each subject."""
-        found = self._all_pairs()
-        return [pair for pair in found if pair[0] in self.only] if self.only else found
-
-    def _all_pairs(self) -> list[Pair]:
-        if not self.root.exists():
-            raise ValueError(f"{self.root} does not exist")
-        if self.root.is_file():
-            return [(None, self.root)]
-        alone = sorted(self.root.glob("*_dseg.nii.gz"))
-        return [(None, labels) for labels in alone] if alone else [*ixi_pairs(self.root)]
-
-    def bank(self) -> list[Path]:
-        """Lesion masks, sorted; ValueError for a folder without any."""
-        if self.lesions is None:
-            return []
-        masks = sorted(self.lesions.glob("*_mask.nii.gz"))
-        if self.only:
-            masks = [mask for mask in masks if mask in self.only]
-        if not masks:
-            raise ValueError(
-                f"no *_mask.nii.gz in {self.lesions}: choose another folder, or leave --lesions out"
-            )
-        return masks
-
-    def name_of(self, pair: Pair) -> str:
-        """Name of an anatomy in records.
-
-        Parameters
-        ----------
-        pair : (Path or None, Path)
-            Of `pairs`.
-        """
-        base = self.root.parent if self.root.is_file() else self.root
-        return (pair[0] or pair[1]).relative_to(base).as_posix()
-
-    def anatomy(self, pair: Pair, spacing_mm: float) -> Anatomy:
-        """Anatomy, prepared or read from the cache; on coarser voxels if the sample's are.
-
-        Parameters
-        ----------
-        pair : (Path or None, Path)
-            Of `pairs`.
-        spacing_mm : float
-            Edge of the sample's voxels in mm.
-        """
-        return _anatomy(*pair, self.cache, self.ignore_unknown, spacing_mm)
 
 
 @dataclass(frozen=True)
@@ -441,13 +365,6 @@ def _choice(settings: GenerateSettings, index: int, count: int) -> int:
 def _digest(*files: Path | None) -> str:
     """SHA-256 of files one after the other."""
     return sha256_of(files)
-
-
-@lru_cache(maxsize=8)
-def _anatomy(
-    t1w: Path | None, parcellation: Path, cache: Path, ignore_unknown: bool, spacing_mm: float
-) -> Anatomy:
-    return at_spacing(prepare(t1w, parcellation, cache, ignore_unknown=ignore_unknown), spacing_mm)
 
 
 def _located(record: SampleRecord, lesions: Path | None) -> SampleParams:

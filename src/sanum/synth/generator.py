@@ -15,16 +15,7 @@ from ..space.grid import Grid
 from ..space.mirror import mirror
 from ..types import FloatArray, Mask
 from .anatomy import ATLAS_GRID, Anatomy
-from .anomaly import (
-    LESION_FRACTION,
-    LookParams,
-    NothingInside,
-    ShapeParams,
-    apply_look,
-    draw_look,
-    draw_shape,
-    grow,
-)
+from .anomaly import LESION_FRACTION, NothingInside, ShapeParams, draw_shape, grow
 from .box import DEFAULT_BOX, DEFAULT_GRID
 from .contrast import (
     ContrastParams,
@@ -48,6 +39,7 @@ from .geometry import (
 )
 from .kernels import pose
 from .labels import SCHEMES, Labels
+from .look import LookParams, apply_look, draw_look
 
 Skull = Literal["on", "off", "partly"]
 
@@ -329,7 +321,7 @@ def to_atlas(anatomy: Placed, geometry: GeometryParams) -> npt.NDArray[np.float6
 
 
 def _visible(soft: FloatArray, params: SampleParams, spacing_mm: float) -> FloatArray:
-    """Tell what of the head is left: all, the brain, or the brain with a rim."""
+    """What of the head is left: all, the brain, or the brain with a rim."""
     if params.skull == "on":
         return np.ones_like(soft)
     brain = soft > 0.5
