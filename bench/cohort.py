@@ -26,7 +26,8 @@ from stand_in import BROKEN
 
 from sanum.cli.threads import use_threads
 from sanum.healthy.demo import icbm152
-from sanum.healthy.reconstruction import on_grid, reconstruct
+from sanum.healthy.grids import on_grid
+from sanum.healthy.reconstruction import reconstruct
 from sanum.methods import registry
 from sanum.scan import Scan, read, write
 from sanum.space.grid import covering

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sanum.data.split import split_subjects
-from sanum.healthy.reconstruction import on_grid
+from sanum.healthy.grids import on_grid
 from sanum.scan import read, write
 from sanum.scan.conform import Conformed, conform
 from sanum.space.grid import covering

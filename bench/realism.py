@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from sanum.data.split import split_masks, split_subjects
 from sanum.healthy.localize import find_brain, pair_with_mirror
-from sanum.healthy.reconstruction import postprocess
+from sanum.healthy.postprocess import postprocess
 from sanum.methods import registry
 from sanum.methods.common.anatomy import Predictor
 from sanum.scan import read
@@ -53,7 +53,7 @@ def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image
         scan = read(path)
         conformed = conform(scan, find_brain(scan, predictor), DEFAULT_BOX)
         across = find_mirror(conformed.image, conformed.grid)
-        maps, _ = postprocess(
+        maps = postprocess(
             predictor(pair_with_mirror(conformed, across), covered=conformed.covered), conformed
         )
         yield path.name.split("_")[0], conformed.image, maps.brain > 0

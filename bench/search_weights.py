@@ -18,7 +18,7 @@ import numpy as np
 
 from sanum.data.split import split_masks, split_subjects
 from sanum.healthy.localize import pair_with_mirror
-from sanum.healthy.reconstruction import postprocess
+from sanum.healthy.postprocess import postprocess
 from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.methods.anatomy.una.recipe import RECIPES, UnaRecipe
 from sanum.methods.common.training import train
@@ -63,7 +63,7 @@ def psnr(anatomies: Sequence[Anatomy], bank: list[Path], weights: Path, repeats:
             covered = field_of_view(box.shape, params.corruption, spacing) > 0
             conformed = Conformed(sample.image[0], covered, box)
             pair = pair_with_mirror(conformed, find_mirror(conformed.image, box))
-            t1w = postprocess(predictor(pair, covered=covered), conformed)[0].t1w
+            t1w = postprocess(predictor(pair, covered=covered), conformed).t1w
             of_subject.append(errors(t1w, sample.t1w).psnr)
         found.append(float(np.mean(of_subject)))
     return found

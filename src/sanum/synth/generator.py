@@ -314,7 +314,7 @@ def to_atlas(anatomy: Placed, geometry: GeometryParams) -> npt.NDArray[np.float6
     geometry : GeometryParams
         Its pose in the box.
     """
-    out = anatomy.to_mni @ to_subject(geometry, anatomy.centre_mm)
+    out: npt.NDArray[np.float64] = anatomy.to_mni @ to_subject(geometry, anatomy.centre_mm)
     out[:3, 3] -= ATLAS_GRID.centre_mm
     # the atlas is symmetric: a head drawn left-right flipped fits it without a reflection
     return np.diag([-1.0, 1, 1, 1]) @ out if geometry.flip else out
