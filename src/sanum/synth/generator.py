@@ -327,7 +327,8 @@ def _visible(soft: FloatArray, params: SampleParams, spacing_mm: float) -> Float
     brain = soft > 0.5
     if params.skull == "partly":
         reach = distance_within(~brain, (spacing_mm,) * 3, params.skull_mm, edge=False)
-        return (reach < params.skull_mm).astype(np.float32)
+        rim: FloatArray = (reach < params.skull_mm).astype(np.float32)
+        return rim
     if params.skull_erosion:
         times = max(1, round(params.skull_erosion * DEFAULT_BOX.spacing_mm / spacing_mm))
         brain = ndimage.binary_erosion(brain, iterations=times)
