@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from ....data.split import HELD_OUT_SUBJECTS
 from ....files import sha256_of
 from ....scan import ScanError, read
