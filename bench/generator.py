@@ -28,7 +28,7 @@ STAGES = {
     "pose": "pose",
     "apply_contrast": "contrast",
     "apply_look": "appearance",
-    "_shown": "skull",
+    "_visible": "skull",
     "apply_corruption": "corruption",
     "scale_intensity": "scale",
     "mirror": "mirror image",

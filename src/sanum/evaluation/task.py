@@ -1,4 +1,4 @@
-"""What a task tells the evaluation: how a case is measured, and what tables and figure show of its numbers.
+"""What a task gives the evaluation: how a case is measured, and what tables and figure show of its numbers.
 
 Running, storing, summaries, tables and the figure know no task. A new task is one module of
 `tasks/` with a class derived from `Task`.

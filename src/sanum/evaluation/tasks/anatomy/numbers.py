@@ -25,7 +25,7 @@ FINE = np.linspace(0.01, 0.99, 99)
 """Thresholds of which the oracle takes the best."""
 _WHOLE = tuple(f"{m}_{p}" for m in ("l1", "psnr", "ssim") for p in ("f", "h", "d"))
 OF_ANATOMY = (*_WHOLE, *(f"brain_{n}" for n in _WHOLE))
-"""Names of the numbers that tell of the anatomy, composed or not."""
+"""Names of the numbers of the anatomy, composed or not."""
 _OF_DETECTION = ("dice", "dice_soft", "dice_oracle", "lesion_f1", "average_precision", "ece")
 _OF_DIFFERENCE = ("difference_dice_soft", "difference_dice_oracle", "difference_curve")
 NUMBERS = (
