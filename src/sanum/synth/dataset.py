@@ -303,11 +303,13 @@ def _each(
 def _what_decides(source: Source, settings: GenerateSettings) -> dict[str, Any]:
     decisions = asdict(settings)
     del decisions["box"]
+    first = {name: decisions.pop(name) for name in ("seed", "preset", "level")}
     return {
         "sanum_generate": FORMAT,
-        **decisions,
+        **first,
         "shape": list(settings.box.shape),
         "spacing_mm": settings.box.spacing_mm,
+        **decisions,
         "heads": _digest(*(file for pair in source.pairs() for file in pair)),
         "lesions": _digest(*source.bank()),
         "ignore_unknown": source.ignore_unknown,
