@@ -70,7 +70,8 @@ def test_each_sample_twice_the_second_time_flipped(anatomy, monkeypatch):
             else:
                 assert torch.equal(x, once.flip(1) if flipped and once.ndim else once)
     assert torch.equal(  # a resumed run may start at a second use
-        Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True).item(6)["image"], twice.item(6)["image"]
+        Stream(TrainingSet([anatomy]), box=SMALL, seed=3, flipped_too=True).item(6)["image"],
+        twice.item(6)["image"],
     )
 
 
