@@ -12,7 +12,7 @@ from ..metrics.errors import Errors, dice, errors, match_intensity, mean_error_i
 from ..scan import Scan
 from ..scan.names import stem_of
 from ..synth.anomaly import LESION_FRACTION
-from ..synth.look import apply_look
+from ..synth.look import LookParams, apply_look
 from ..types import FloatArray, Mask
 from .outputs import check_free, file_names
 from .reconstruction import reconstruct

@@ -37,7 +37,7 @@ class RandomFluidAnomaly(RandomTransform, IntensityTransform):
         anomaly_name: str | None = "anomaly",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call, unused-ignore]
         self.effect, self.mask_name, self.anomaly_name = effect, mask_name, anomaly_name
 
     def apply_transform(self, subject: Subject) -> Subject:
@@ -126,7 +126,7 @@ class RandomGeneratedScan(RandomTransform):
     def __init__(
         self, anatomy_name: str = "anatomy", options: ScanOptions | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call, unused-ignore]
         self.anatomy_name, self.options = anatomy_name, options or ScanOptions()
 
     def apply_transform(self, subject: Subject) -> Subject:
