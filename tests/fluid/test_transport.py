@@ -76,9 +76,13 @@ def test_bounds_hold_at_every_step_for_any_seed(seed, scheme, integrator):
     domain.flat[rng.integers(domain.size)] = True
     spacing = tuple(rng.uniform(0.5, 3.0, 3))
     flow = draw_flow(
-        domain, rng=rng, spacing=spacing, periods=tuple(rng.uniform(0.5, 6, 3)),
-        peak_speed=rng.uniform(0, 20), diffusion_length=rng.uniform(0, 4),
-    )  # fmt: skip
+        domain,
+        rng=rng,
+        spacing=spacing,
+        periods=tuple(rng.uniform(0.5, 6, 3)),
+        peak_speed=rng.uniform(0, 20),
+        diffusion_length=rng.uniform(0, 4),
+    )
     p0 = (rng.random(domain.shape, dtype=np.float32) ** 4 * domain).astype(np.float32)
     top = p0.max()
 

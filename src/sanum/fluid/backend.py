@@ -24,7 +24,19 @@ ALONE = 64**3  # cells up to which waking a second thread is not worth its while
 
 @dataclass(frozen=True)
 class Survey:
-    """What one look at P tells: least and largest value (inf if not finite), sums, box of what is not 0."""
+    """What one look at P tells: least and largest value (inf if not finite), sums, box of what is not 0.
+
+    Parameters
+    ----------
+    low : float
+        Least value.
+    high : float
+        Largest value; inf if one is not finite.
+    totals : (B,) float
+        Sum of each of the batch.
+    support : three slices or None
+        Box of what is not 0; None if all is.
+    """
 
     low: float
     high: float
@@ -36,21 +48,51 @@ class Backend(Protocol):
     """A transport's arithmetic on one kind of array."""
 
     def copy(self, x: Any) -> Any:
-        """Contiguous copy."""
+        """Contiguous copy.
+
+        Parameters
+        ----------
+        x : array
+            Any.
+        """
         ...
 
     def zeros(self, shape: tuple[int, ...], like: Any) -> Any:
-        """Zeros of the kind of `like`."""
+        """Zeros of the kind of `like`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the result.
+        like : array
+            Whose type and device it has.
+        """
         ...
 
     def survey(self, p: Any) -> Survey:
-        """Bounds, sums and common support of P (B, X, Y, Z)."""
+        """Bounds, sums and common support of P (B, X, Y, Z).
+
+        Parameters
+        ----------
+        p : (B, X, Y, Z) array
+            To look at.
+        """
         ...
 
     def largest_rates(
         self, velocity: Any, diffusivity: Any, spacing: tuple[float, ...]
     ) -> tuple[float, float]:
-        """Largest rates at which a cell can empty: by flow; by flow and diffusion. inf if not finite."""
+        """Largest rates at which a cell can empty: by flow; by flow and diffusion. inf if not finite.
+
+        Parameters
+        ----------
+        velocity : three arrays
+            At the faces, mm per unit time.
+        diffusivity : three arrays
+            At the faces, mm² per unit time.
+        spacing : (3,) float
+            Size of a cell in mm.
+        """
         ...
 
     def stage(
@@ -70,7 +112,28 @@ class Backend(Protocol):
     ) -> Any:
         """a·base + b·(p + dt·rate(p)), written into `out` where the backend can.
 
-        `region`: cells that can be other than 0; what lies outside is left as it is in `out`, or is 0.
+        Parameters
+        ----------
+        p : (B, X, Y, Z) array
+            What the rate is taken of.
+        base : (B, X, Y, Z) array
+            What it is mixed with.
+        a, b : float
+            Shares of `base` and of the step.
+        inside : (X, Y, Z) bool
+            The domain.
+        velocity, diffusivity : three arrays
+            At the faces.
+        spacing : (3,) float
+            Size of a cell in mm.
+        dt : float
+            Units of time.
+        scheme : str
+            "upwind" or "muscl".
+        out : (B, X, Y, Z) array
+            Where the result may be written.
+        region : three slices, optional
+            Cells that can be other than 0; what lies outside is left as it is in `out`, or is 0.
         """
         ...
 
@@ -243,7 +306,13 @@ class TritonBackend(TorchBackend):
 
 
 def torch_backend(device: Any) -> TorchBackend:
-    """Triton on NVIDIA GPUs where it is installed (it comes with PyTorch for CUDA), else plain PyTorch."""
+    """Triton on NVIDIA GPUs where it is installed (it comes with PyTorch for CUDA), else plain PyTorch.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the tensors are.
+    """
     return TritonBackend() if device.type == "cuda" and find_spec("triton") else TorchBackend()
 
 

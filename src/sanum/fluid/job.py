@@ -142,9 +142,11 @@ class Job:
             if array.dtype not in (np.float32, np.float64):
                 raise ValueError(f"p0 must be float32 or float64, got {array.dtype}")
         fields = Flow(
-            np.asarray(flow.domain), flow.spacing_mm,
-            tuple(map(np.asarray, flow.velocity)), tuple(map(np.asarray, flow.diffusivity)),
-        )  # fmt: skip
+            np.asarray(flow.domain),
+            flow.spacing_mm,
+            tuple(map(np.asarray, flow.velocity)),
+            tuple(map(np.asarray, flow.diffusivity)),
+        )
         return cls(array, fields, flow.peaks, NumpyBackend(), back, trusted=trusted)
 
     def result(self) -> Any:

@@ -96,7 +96,15 @@ def pick_volume(shape: Sequence[int], volume: int | None, what: str) -> int | No
 
 
 def check_dtype(dtype: np.dtype[Any], what: str) -> None:
-    """Refuse colour and complex images by name."""
+    """Refuse colour and complex images by name.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the voxels in the file.
+    what : str
+        The file, for the message.
+    """
     if dtype.fields is not None or dtype.subdtype is not None:
         raise ScanError(f"{what} is a colour (RGB) image: expected one grey value a voxel")
     if dtype.kind == "c":
@@ -106,7 +114,15 @@ def check_dtype(dtype: np.dtype[Any], what: str) -> None:
 
 
 def check_affine(affine: npt.NDArray[Any] | None, what: str) -> npt.NDArray[np.float64]:
-    """Affine as (4, 4) float64, or `ScanError` where it is missing, singular or of impossible spacing."""
+    """Affine as (4, 4) float64, or `ScanError` where it is missing, singular or of impossible spacing.
+
+    Parameters
+    ----------
+    affine : (4, 4) float or None
+        Voxel index to world mm.
+    what : str
+        The file, for the message.
+    """
     if affine is None:
         raise ScanError(
             f"{what} has no affine: expected voxel-to-world geometry; convert it to NIfTI with one"
@@ -134,6 +150,11 @@ def is_hounsfield(voxels: npt.NDArray[Any]) -> bool:
     They reach below -5, above 20, and at least 1 % of the voxels lie in (0, 100], where brain, blood and
     fluid are. Holds for raw heads (air at -1000, padding at -3024) and for stripped brains on a background
     of 0; fails for 8-bit and 0…1 copies, values stored with 1024 added, and z-scores.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        Finite values.
     """
     if voxels.min() >= HOUNSFIELD_BELOW or voxels.max() <= 20:
         return False

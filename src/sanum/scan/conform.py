@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ..space.box import Box
 from ..space.grid import Grid
 from ..space.resample import resample
+from ..types import FloatArray, Mask
 from .contrast import CT_WINDOW_HU
 from .scan import Scan
 
@@ -25,8 +26,8 @@ class Conformed:
     grid : Grid
     """
 
-    image: npt.NDArray[np.float32]
-    covered: npt.NDArray[np.bool_]
+    image: FloatArray
+    covered: Mask
     grid: Grid
 
 
@@ -58,6 +59,13 @@ def on_lattice(box: Grid, scan: Grid) -> Grid:
     """`box` moved so that its first voxel is one of `scan`: fewer values lie between voxels, and are blurred.
 
     By up to half a voxel of the scan, along those of its axes that are an axis of the box and no coarser.
+
+    Parameters
+    ----------
+    box : Grid
+        Where the box should be.
+    scan : Grid
+        Of the scan.
     """
     to_index = np.linalg.inv(scan.affine) @ box.affine
     step = to_index[:3, :3]
@@ -69,19 +77,31 @@ def on_lattice(box: Grid, scan: Grid) -> Grid:
     return Grid(box.shape, affine)
 
 
-def scale_intensity(image: npt.NDArray[np.float32], *, ct: bool = False) -> npt.NDArray[np.float32]:
+def scale_intensity(image: FloatArray, *, ct: bool = False) -> FloatArray:
     """Intensities on a scale that any scanner shares.
 
     CT: 0 to 80 HU → 0 to 1. Else 0 stays at the background (the lowest decile if that is above 0, never
     a negative value) and the 99th percentile of the foreground (above a tenth of the 99.9th) becomes 1;
     clipped to [0, 1.5].
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Hounsfield units, or any scanner's.
+    ct : bool
+        Whether they are Hounsfield units.
     """
     if ct:
         low, high = CT_WINDOW_HU
-        return np.clip((image - low) / (high - low), 0, 1.5).astype(np.float32)
+        return _clipped((image - low) / (high - low))
     sample = image[::2, ::2, ::2]
     low = max(float(np.percentile(sample, 1)), 0.0)
     top = float(np.percentile(sample, 99.9))
     foreground = sample[sample > low + 0.1 * (top - low)]
     high = float(np.percentile(foreground, 99)) if foreground.size else top
-    return np.clip((image - low) / max(high - low, 1e-6), 0, 1.5).astype(np.float32)
+    return _clipped((image - low) / max(high - low, 1e-6))
+
+
+def _clipped(image: FloatArray) -> FloatArray:
+    out: FloatArray = np.clip(image, 0, 1.5).astype(np.float32)
+    return out

@@ -86,7 +86,13 @@ def read_dicom(folder: Path) -> Scan:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether DICOM files lie in `folder` itself (told by their content, DICOMDIR aside)."""
+    """Whether DICOM files lie in `folder` itself (told by their content, DICOMDIR aside).
+
+    Parameters
+    ----------
+    folder : Path
+        Its subfolders do not count.
+    """
     try:
         paths = sorted(folder.iterdir())
         return any(_is_dicom(path) for path in paths if not path.name.lower().endswith(EXTENSIONS))
@@ -226,7 +232,8 @@ def _affine(slices: list[_Slice], what: str) -> tuple[npt.NDArray[np.float64], t
         missing = gaps[odd] / median > 1.5
         raise ScanError(
             f"{what} has {'missing' if missing else 'unevenly spaced'} slices: {gaps[odd]:.3g} mm between "
-            f"{printable(slices[odd].path.name)} and {printable(slices[odd + 1].path.name)} where {median:.3g} mm "
+            f"{printable(slices[odd].path.name)} and {printable(slices[odd + 1].path.name)} "
+            f"where {median:.3g} mm "
             "was expected; export the whole series again"
         )
     step = (positions[-1] - positions[0]) / (len(slices) - 1)

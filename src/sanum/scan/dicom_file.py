@@ -62,6 +62,13 @@ class _Bounded(io.BufferedReader):
 def open_dicom(path: Path, *, pixels: bool) -> FileDataset:
     """Read a file's tags, with or without those of its pixels.
 
+    Parameters
+    ----------
+    path : Path
+        One file of a series.
+    pixels : bool
+        Whether to read the pixels too.
+
     Raises
     ------
     InvalidDicomError
@@ -87,6 +94,11 @@ def codestream_size(stream: bytes) -> tuple[int, int] | None:
 
     Its decoder makes room for these, whatever the tags say. Where they stand: SIZ in ISO/IEC 15444-1 A.5.1,
     SOF in ITU-T T.81 B.2.2 and, for JPEG-LS, T.87 C.2.2.
+
+    Parameters
+    ----------
+    stream : bytes
+        The beginning of the compressed pixels.
     """
     try:
         if stream[:4] == _SIZ:

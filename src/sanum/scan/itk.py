@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from ..types import AnyArray
 from .checks import UNKNOWN_SIDES, check_shape, pick_volume, usable_scan
 from .errors import ScanError
 from .itk_header import TextHeader, check_voxels, read_header
@@ -52,6 +53,13 @@ def quiet_natives() -> Iterator[None]:
 def itk_reader(path: Path, image_io: str) -> sitk.ImageFileReader:
     """Reader of one format; left to itself, ITK lets the content choose among twenty.
 
+    Parameters
+    ----------
+    path : Path
+        What it shall read.
+    image_io : str
+        ITK's name of the format.
+
     Raises
     ------
     ScanError
@@ -61,7 +69,8 @@ def itk_reader(path: Path, image_io: str) -> sitk.ImageFileReader:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise ScanError(
-            f"{printable(path)} is not a UTF-8 name: expected one for this format; rename the file or its folder"
+            f"{printable(path)} is not a UTF-8 name: expected one for this format; "
+            "rename the file or its folder"
         ) from error
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
@@ -116,7 +125,7 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
 
 def _volume(
     reader: sitk.ImageFileReader, header: TextHeader, volume: int | None, what: str
-) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
+) -> tuple[AnyArray, npt.NDArray[np.float64]]:
     """Voxels (X, Y, Z) and affine (RAS+), after the checks that need no voxels."""
     reader.ReadImageInformation()
     size = reader.GetSize()

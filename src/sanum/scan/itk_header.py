@@ -58,6 +58,11 @@ class TextHeader:
 def read_header(path: Path) -> TextHeader:
     """Header of a .nrrd, .nhdr, .mha or .mhd file.
 
+    Parameters
+    ----------
+    path : Path
+        The file with the header.
+
     Raises
     ------
     ScanError
@@ -88,7 +93,8 @@ def read_header(path: Path) -> TextHeader:
     data = path if local else path.parent / name
     if not data.is_file():
         raise ScanError(
-            f"{printable(path.name)} names {printable(name)} for its voxels: that data file is missing; put it "
+            f"{printable(path.name)} names {printable(name)} for its voxels: that data file is missing; "
+            "put it "
             "there, or convert the scan to one file"
         )
     return TextHeader(fields, data, len(text) if local else 0, packing)
@@ -117,6 +123,15 @@ def _meta_packing(text: bytes, fields: dict[str, str]) -> str:
 def check_voxels(header: TextHeader, claimed: int, what: str) -> None:
     """Refuse voxels that are fewer than the `claimed` bytes, or packed and damaged.
 
+    Parameters
+    ----------
+    header : TextHeader
+        Of the file.
+    claimed : int
+        Bytes of all voxels, unpacked.
+    what : str
+        The file, for the message.
+
     Raises
     ------
     ScanError
@@ -128,7 +143,8 @@ def check_voxels(header: TextHeader, claimed: int, what: str) -> None:
     packed = int(header.fields.get("compresseddatasize", 0)) if header.packing == "zlib" else 0
     if claimed > (size if header.packing == "raw" else size * MOST_DEFLATED) or packed > size:
         raise ScanError(
-            f"{what} is cut short: its header claims {claimed} bytes of voxels and {printable(header.data.name)} "
+            f"{what} is cut short: its header claims {claimed} bytes of voxels "
+            f"and {printable(header.data.name)} "
             f"has {size} bytes; copy or download it again"
         )
     if header.packing not in ("gzip", "zlib"):

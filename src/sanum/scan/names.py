@@ -65,6 +65,11 @@ def stem_of(path: str | Path) -> str:
 def entities_of(path: str | Path) -> tuple[dict[str, str], str | None]:
     """Entities and suffix of a BIDS name; no entities where it is none.
 
+    Parameters
+    ----------
+    path : str or Path
+        A file or a folder; only its name counts.
+
     >>> entities_of("in/sub-1_run-2_T2w.nii.gz")
     ({'sub': '1', 'run': '2'}, 'T2w')
     """
@@ -74,6 +79,11 @@ def entities_of(path: str | Path) -> tuple[dict[str, str], str | None]:
 def contrast_of(path: str | Path) -> str | None:
     """Contrast that a file name ends in, as a BIDS suffix, or None.
 
+    Parameters
+    ----------
+    path : str or Path
+        A file or a folder; only its name counts.
+
     >>> contrast_of("sub-1_T2w.nii.gz"), contrast_of("head_ct.nii"), contrast_of("scan.nii.gz")
     ('T2w', 'CT', None)
     """
@@ -82,6 +92,11 @@ def contrast_of(path: str | Path) -> str | None:
 
 def contrast_in_words(text: str) -> str | None:
     """Contrast that free text (a DICOM series description) speaks of, or None where it is unclear.
+
+    Parameters
+    ----------
+    text : str
+        Any words.
 
     >>> contrast_in_words("FSE PD AXIAL OBL"), contrast_in_words("t2_tirm_tra_dark-fluid")
     ('PDw', 'FLAIR')
@@ -103,6 +118,17 @@ def contrast_in_words(text: str) -> str | None:
 def output_name(path_or_stem: str | Path, desc: str | None, suffix: str, extension: str = ".nii.gz") -> str:
     """File name of one output; `desc` None leaves that entity out.
 
+    Parameters
+    ----------
+    path_or_stem : str or Path
+        The input, or its stem.
+    desc : str or None
+        Label of the entity `desc`.
+    suffix : str
+        BIDS suffix, the last word before the extension.
+    extension : str
+        With the dot.
+
     >>> output_name("sub-1_T2w.nii.gz", "anatomy", "T1w")
     'sub-1_acq-T2w_desc-anatomy_T1w.nii.gz'
     >>> output_name("scan", None, "report", ".html")
@@ -115,6 +141,11 @@ def output_name(path_or_stem: str | Path, desc: str | None, suffix: str, extensi
 def folder_name(relative: Path) -> Path:
     r"""Folders of outputs that mirror those of inputs, without what could leave the output folder.
 
+    Parameters
+    ----------
+    relative : Path
+        A folder below that of the inputs.
+
     >>> folder_name(Path("sub-1/.../two\nlines")).as_posix()
     'sub-1/scan/two-lines'
     """
@@ -122,7 +153,13 @@ def folder_name(relative: Path) -> Path:
 
 
 def printable(path: str | Path) -> str:
-    """`path` for a message: whatever a terminal could not print, or would obey, becomes "?"."""
+    """`path` for a message: whatever a terminal could not print, or would obey, becomes "?".
+
+    Parameters
+    ----------
+    path : str or Path
+        Any text.
+    """
     return "".join(c if c.isprintable() else "?" for c in str(path))
 
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import math
 import struct
 import threading
 import zlib
@@ -160,7 +161,15 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
 
 
 def header_of(start: bytes, name: str) -> Any:
-    """Nibabel's header of the first NIFTI2_BYTES of a NIfTI or MGH file of that name, unpacked."""
+    """Nibabel's header of the first NIFTI2_BYTES of a NIfTI or MGH file of that name, unpacked.
+
+    Parameters
+    ----------
+    start : bytes
+        Of the file, unpacked.
+    name : str
+        Of the file; its ending says the format.
+    """
     header_type: Any
     if name.lower().endswith((".mgh", ".mgz")):
         header_type, length = nib.MGHImage.header_class, DATA_OFFSET
@@ -200,7 +209,8 @@ def _from_nibabel(
 
 
 def _claimed_bytes(proxy: ArrayProxy) -> int:
-    return int(np.prod(proxy.shape, dtype=object)) * proxy.dtype.itemsize
+    count: int = math.prod(int(n) for n in proxy.shape)
+    return count * int(proxy.dtype.itemsize)
 
 
 def _check_size_on_disk(proxy: ArrayProxy, path: Path, what: str) -> None:

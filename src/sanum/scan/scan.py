@@ -47,11 +47,23 @@ class Scan:
         return Grid(self.voxels.shape, self.affine)
 
     def with_voxels(self, voxels: npt.NDArray[Any]) -> "Scan":
-        """The same geometry with other values."""
+        """The same geometry with other values.
+
+        Parameters
+        ----------
+        voxels : (X, Y, Z) array
+            Of the same shape.
+        """
         if voxels.shape != self.voxels.shape:
             raise ValueError(f"expected voxels of shape {self.voxels.shape}, got {voxels.shape}")
         return replace(self, voxels=voxels)
 
     def warn(self, message: str) -> "Scan":
-        """The same scan with one more warning."""
+        """The same scan with one more warning.
+
+        Parameters
+        ----------
+        message : str
+            What a user should know.
+        """
         return replace(self, warnings=(*self.warnings, message))

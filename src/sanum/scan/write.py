@@ -141,7 +141,17 @@ def together(folder: Path, name: str, *, last: str, outdated: Iterable[str] = ()
 
 
 def settle(folder: Path, name: str, *, last: str) -> None:
-    """Finish what `together` had begun to put in place, and remove what it had not, before it was killed."""
+    """Finish what `together` had begun to put in place, and remove what it had not, before it was killed.
+
+    Parameters
+    ----------
+    folder : Path
+        As of `together`.
+    name : str
+        As of `together`.
+    last : str
+        As of `together`.
+    """
     part, ready = _hidden(folder, name)
     if part.is_dir():
         shutil.rmtree(part)
@@ -163,7 +173,13 @@ def settle(folder: Path, name: str, *, last: str) -> None:
 
 
 def reason_of(error: OSError) -> str:
-    """Why something could not be written, and what to do: the end of a sentence."""
+    """Why something could not be written, and what to do: the end of a sentence.
+
+    Parameters
+    ----------
+    error : OSError
+        What went wrong.
+    """
     reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}; choose a folder you can write to")
     return f"{reason[0].lower()}{reason[1:]}"
 

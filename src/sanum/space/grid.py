@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Affine = npt.NDArray[np.float64]
-Slices = tuple[slice, slice, slice]
+from ..types import Affine, Mask, Shape, Slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +20,7 @@ class Grid:
         Voxel index (i, j, k, 1) to world (x, y, z, 1) in mm.
     """
 
-    shape: tuple[int, int, int]
+    shape: Shape
     affine: Affine
 
     def __post_init__(self) -> None:
@@ -37,7 +36,8 @@ class Grid:
     @property
     def spacing_mm(self) -> npt.NDArray[np.float64]:
         """Length of a voxel along each of its axes, (3,) in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        lengths: npt.NDArray[np.float64] = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return lengths
 
     @property
     def centre_mm(self) -> npt.NDArray[np.float64]:
@@ -50,7 +50,13 @@ class Grid:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     def part(self, box: Slices) -> "Grid":
-        """The grid of a box of its voxels (slices with start and stop, no step)."""
+        """The grid of a box of its voxels (slices with start and stop, no step).
+
+        Parameters
+        ----------
+        box : three slices
+            With start and stop, no step.
+        """
         affine = self.affine.copy()
         affine[:3, 3] = apply_affine(self.affine, [s.start for s in box])
         return Grid(
@@ -58,12 +64,27 @@ class Grid:
         )
 
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
-        """Whether both grids put every voxel at the same place."""
+        """Whether both grids put every voxel at the same place.
+
+        Parameters
+        ----------
+        other : Grid
+            To compare with.
+        tolerance_mm : float
+            How far, in mm, any entry of the affines may differ.
+        """
         return self.shape == other.shape and bool(np.abs(self.affine - other.affine).max() <= tolerance_mm)
 
 
 def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Map points (…, 3) by a (4, 4) affine.
+
+    Parameters
+    ----------
+    affine : (4, 4) float
+        Applied to each point.
+    points : (…, 3) float
+        Voxel indices or positions in mm.
 
     >>> apply_affine(np.diag([2.0, 2, 2, 1]), [1, 2, 3]).tolist()
     [2.0, 4.0, 6.0]
@@ -73,7 +94,15 @@ def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np
 
 
 def covering(grid: Grid, spacing_mm: float) -> Grid:
-    """Axis-aligned RAS grid of isotropic `spacing_mm` that holds all of `grid`."""
+    """Axis-aligned RAS grid of isotropic `spacing_mm` that holds all of `grid`.
+
+    Parameters
+    ----------
+    grid : Grid
+        What it holds, however tilted.
+    spacing_mm : float
+        Edge of its voxels in mm.
+    """
     corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (
         np.array(grid.shape) - 1
     )
@@ -86,7 +115,15 @@ def covering(grid: Grid, spacing_mm: float) -> Grid:
 
 
 def at_spacing(grid: Grid, spacing_mm: npt.ArrayLike) -> Grid:
-    """Grid of the same axes and about the same box; `spacing_mm` of its voxels is one number or three."""
+    """Grid of the same axes and about the same box; `spacing_mm` of its voxels is one number or three.
+
+    Parameters
+    ----------
+    grid : Grid
+        Whose axes and box it has.
+    spacing_mm : float, or one per axis
+        Size of its voxels in mm.
+    """
     ratio = grid.spacing_mm / np.asarray(spacing_mm, dtype=np.float64)
     shape = tuple(max(4, round(n * r)) for n, r in zip(grid.shape, ratio, strict=True))
     affine = grid.affine @ np.diag([*(1 / ratio), 1.0])
@@ -94,10 +131,21 @@ def at_spacing(grid: Grid, spacing_mm: npt.ArrayLike) -> Grid:
     return Grid(shape, affine)
 
 
-def box_of(mask: npt.NDArray[np.bool_], grid: Grid, target: Grid, margin_mm: float) -> Slices:
+def box_of(mask: Mask, grid: Grid, target: Grid, margin_mm: float) -> Slices:
     """Box of the voxels of `target` in which a mask on `grid` lies, and `margin_mm` more on each side.
 
     Empty (0 voxels at the start of each axis) where it lies outside of `target`, or nowhere.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool
+        On `grid`.
+    grid : Grid
+        Of the mask.
+    target : Grid
+        Whose voxels are counted.
+    margin_mm : float
+        How much more on each side, in mm.
     """
     if not mask.any():
         return (slice(0, 0),) * 3
@@ -112,10 +160,17 @@ def box_of(mask: npt.NDArray[np.bool_], grid: Grid, target: Grid, margin_mm: flo
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
 
 
-def middle_of(mask: npt.NDArray[np.bool_], affine: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def middle_of(mask: Mask, affine: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """World position of the middle of a mask's bounding box, less 0.2 % of its voxels at each side.
 
     Unlike the mean it leaves equal room at both ends of a box around it.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool
+        With at least one voxel.
+    affine : (4, 4) float
+        Voxel index to world mm.
     """
     voxels = np.argwhere(mask)
     low, high = np.percentile(voxels, [0.2, 99.8], axis=0)

@@ -13,14 +13,20 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage, optimize
 
+from ..types import Affine, AnyArray, FloatArray
 from .grid import Grid, apply_affine, at_spacing
 from .resample import resample, sample_affine
-
-Affine = npt.NDArray[np.float64]
 
 
 def reflection(normal: npt.ArrayLike, point: npt.ArrayLike) -> Affine:
     """(4, 4) reflection across the plane through `point` with `normal`: x ↦ x − 2 n (n·(x − p)).
+
+    Parameters
+    ----------
+    normal : (3,) float
+        Of the plane; of any length but 0.
+    point : (3,) float
+        Of the plane, in mm.
 
     >>> reflection([1, 0, 0], [3, 0, 0])[:3, 3].tolist()
     [6.0, 0.0, 0.0]
@@ -33,11 +39,13 @@ def reflection(normal: npt.ArrayLike, point: npt.ArrayLike) -> Affine:
     return out
 
 
-def find_mirror(voxels: npt.NDArray, grid: Grid) -> Affine:
+def find_mirror(voxels: AnyArray, grid: Grid) -> Affine:
     """Reflection (4, 4) in world mm that lays the mirrored volume onto itself best.
 
     Parameters
     ----------
+    grid : Grid
+        Where the voxels are.
     voxels : (X, Y, Z) array
         A head or a brain, any contrast, on `grid`; left and right along world x within ±20°.
     """
@@ -53,8 +61,18 @@ def find_mirror(voxels: npt.NDArray, grid: Grid) -> Affine:
     return _plane(best, centre)
 
 
-def mirror(voxels: npt.NDArray, grid: Grid, across: Affine) -> npt.NDArray[np.float32]:
-    """Volume mirrored by the world reflection `across`, on the same grid."""
+def mirror(voxels: AnyArray, grid: Grid, across: Affine) -> FloatArray:
+    """Volume mirrored by the world reflection `across`, on the same grid.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        On `grid`.
+    grid : Grid
+        Of the volume and of the result.
+    across : (4, 4) float64
+        Reflection in world mm.
+    """
     to_voxel = np.linalg.inv(grid.affine) @ across @ grid.affine
     x = torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float32))[None]
     return sample_affine(x, to_voxel, grid.shape)[0].numpy()
@@ -63,7 +81,7 @@ def mirror(voxels: npt.NDArray, grid: Grid, across: Affine) -> npt.NDArray[np.fl
 class _Score:
     """Negative correlation of the clipped local contrast with its mirror image (lower is better)."""
 
-    def __init__(self, x: npt.NDArray[np.float32], grid: Grid, centre: npt.NDArray[np.float64]) -> None:
+    def __init__(self, x: FloatArray, grid: Grid, centre: npt.NDArray[np.float64]) -> None:
         sigma = 8.0 / grid.spacing_mm
         local = x - ndimage.gaussian_filter(x, sigma)
         strength = np.sqrt(ndimage.gaussian_filter(local * local, 2 * sigma))
@@ -99,7 +117,7 @@ def _descend(
     return found.x, float(found.fun)
 
 
-def _centroid(weight: npt.NDArray, grid: Grid) -> npt.NDArray[np.float64]:
+def _centroid(weight: AnyArray, grid: Grid) -> npt.NDArray[np.float64]:
     if not weight.any():
         return grid.centre_mm
     return apply_affine(grid.affine, ndimage.center_of_mass(weight))

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from ..types import AnyArray, Mask
 from .grid import Grid
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
@@ -11,8 +12,16 @@ _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS ↔ LPS
 _STARTS_MM = (-45.0, -30.0, -15.0, 0.0, 15.0, 30.0, 45.0)  # up and down: there, fields of view are cut
 
 
-def to_sitk(voxels: npt.NDArray, grid: Grid) -> sitk.Image:
-    """SimpleITK image (LPS, axes z-y-x in its arrays) of a volume on an orthogonal grid."""
+def to_sitk(voxels: AnyArray, grid: Grid) -> sitk.Image:
+    """SimpleITK image (LPS, axes z-y-x in its arrays) of a volume on an orthogonal grid.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        Taken as float32.
+    grid : Grid
+        With orthogonal axes.
+    """
     image = sitk.GetImageFromArray(np.ascontiguousarray(np.asarray(voxels, dtype=np.float32).T))
     image.SetSpacing(grid.spacing_mm.tolist())
     image.SetDirection((_LPS @ grid.affine[:3, :3] / grid.spacing_mm).ravel().tolist())
@@ -21,12 +30,12 @@ def to_sitk(voxels: npt.NDArray, grid: Grid) -> sitk.Image:
 
 
 def register_affine(
-    fixed: npt.NDArray,
+    fixed: AnyArray,
     fixed_grid: Grid,
-    moving: npt.NDArray,
+    moving: AnyArray,
     moving_grid: Grid,
     *,
-    region: npt.NDArray[np.bool_] | None = None,
+    region: Mask | None = None,
     start: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """World map (4, 4), fixed mm → moving mm, that makes the two volumes correlate best.
@@ -35,6 +44,14 @@ def register_affine(
 
     Parameters
     ----------
+    fixed : (X, Y, Z) array
+        The one that the map starts from.
+    fixed_grid : Grid
+        Where it is.
+    moving : (X', Y', Z') array
+        The one that the map leads to.
+    moving_grid : Grid
+        Where it is.
     region : (X, Y, Z) bool, optional
         Where `fixed` was taken at all. A part has no centre of mass of the whole: the best of several starts
         along z is kept.
@@ -60,13 +77,13 @@ def register_affine(
 
 
 def refine_affine(
-    fixed: npt.NDArray,
+    fixed: AnyArray,
     fixed_grid: Grid,
-    moving: npt.NDArray,
+    moving: AnyArray,
     moving_grid: Grid,
     start: npt.NDArray[np.float64],
     *,
-    region: npt.NDArray[np.bool_],
+    region: Mask,
 ) -> npt.NDArray[np.float64]:
     """World map (4, 4), fixed mm → moving mm, near `start`, at which each volume tells most of the other.
 
@@ -75,6 +92,16 @@ def refine_affine(
 
     Parameters
     ----------
+    fixed : (X, Y, Z) array
+        The one that the map starts from.
+    fixed_grid : Grid
+        Where it is.
+    moving : (X', Y', Z') array
+        The one that the map leads to.
+    moving_grid : Grid
+        Where it is.
+    start : (4, 4) float64
+        A map that is near already.
     region : (X, Y, Z) bool
         Where `fixed` is compared: what is to be aligned and a rim around it.
     """
@@ -144,5 +171,6 @@ def _run(
     return _FLIP @ lps @ _FLIP, method.GetMetricValue()
 
 
-def _mask(region: npt.NDArray[np.bool_], grid: Grid) -> sitk.Image:
-    return sitk.Cast(to_sitk(region, grid) > 0.5, sitk.sitkUInt8)
+def _mask(region: Mask, grid: Grid) -> sitk.Image:
+    mask: sitk.Image = sitk.Cast(to_sitk(region, grid) > 0.5, sitk.sitkUInt8)
+    return mask

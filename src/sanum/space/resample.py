@@ -5,28 +5,35 @@ along one axis after the other, so that one small matrix per axis is all of it; 
 point by point.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
+from ..types import AnyArray, FloatArray
 from .grid import Grid
 
 
 def resample(
-    voxels: npt.NDArray,
+    voxels: AnyArray,
     source: Grid,
     target: Grid,
     *,
     order: int = 1,
     antialias: bool = True,
     fill: float = 0.0,
-) -> npt.NDArray[np.float32]:
+) -> FloatArray:
     """Volume on `source` read at the voxel centres of `target`.
 
     Parameters
     ----------
+    source : Grid
+        Of the voxels.
+    target : Grid
+        At whose voxel centres they are read.
     voxels : (X, Y, Z) array
         Values on `source`.
     order : 0, 1 or 3
@@ -67,6 +74,13 @@ def parallel(source: Grid, target: Grid) -> list[tuple[int, float, float]] | Non
     """For each axis of `target`: the axis of `source` along which it runs, its step and start in voxels.
 
     None if they are not parallel to a thousandth of a voxel over the whole grid.
+
+    Parameters
+    ----------
+    source : Grid
+        Where values are.
+    target : Grid
+        Where they are wanted.
     """
     to_source = np.linalg.inv(source.affine) @ target.affine
     along = [int(a) for a in np.abs(to_source[:3, :3]).argmax(axis=0)]
@@ -77,9 +91,7 @@ def parallel(source: Grid, target: Grid) -> list[tuple[int, float, float]] | Non
     return [(a, float(to_source[a, k]), float(to_source[a, 3])) for k, a in enumerate(along)]
 
 
-def _along(
-    n: int, scale: float, start: float, m: int, *, cubic: bool, antialias: bool
-) -> npt.NDArray[np.float32]:
+def _along(n: int, scale: float, start: float, m: int, *, cubic: bool, antialias: bool) -> FloatArray:
     """(m, n): a line of n read at `start` + `scale` j, 0 outside: the steps of `resample` on unit vectors."""
     lines = np.eye(n)
     if antialias:
@@ -96,7 +108,7 @@ def _along(
     return out.astype(np.float32)
 
 
-def _apply(steps: list[npt.NDArray[np.float32]], x: npt.NDArray, fill: float) -> npt.NDArray[np.float32]:
+def _apply(steps: list[FloatArray], x: AnyArray, fill: float) -> FloatArray:
     """A matrix along each axis of x − fill, and + fill: some planes of x, of any type, at a time."""
     if x.flags.f_contiguous:  # slow axis first
         return _apply(steps[::-1], x.T, fill).T
@@ -118,6 +130,17 @@ def sample_affine(
     """Volume (C, X, Y, Z) read at `to_voxel`·(i, j, k, 1) for every voxel of `shape`; 0 outside.
 
     Works slab by slab so that the sampling positions never take more than a few dozen megabytes.
+
+    Parameters
+    ----------
+    volume : (C, X, Y, Z) tensor
+        On any device.
+    to_voxel : (4, 4) float64
+        Index in the result to index in the volume.
+    shape : (3,) int
+        Voxels of the result.
+    nearest : bool
+        Whether to take the nearest voxel instead of interpolating linearly.
     """
     size = torch.tensor(volume.shape[1:], dtype=torch.float32, device=volume.device)
     out = torch.empty((volume.shape[0], *shape), dtype=volume.dtype, device=volume.device)
@@ -133,7 +156,17 @@ def sample_affine(
 def affine_index(
     to_voxel: npt.NDArray[np.float64], shape: tuple[int, ...], device: torch.device | str = "cpu"
 ) -> torch.Tensor:
-    """Positions `to_voxel`·(i, j, k, 1), (3, I, J, K) float32."""
+    """Positions `to_voxel`·(i, j, k, 1), (3, I, J, K) float32.
+
+    Parameters
+    ----------
+    to_voxel : (4, 4) float64
+        Index in the result to index in the volume.
+    shape : (3,) int
+        Voxels of the result.
+    device : torch.device or str
+        Where the positions shall be.
+    """
     a = torch.from_numpy(np.asarray(to_voxel)[:3].astype(np.float32)).to(device)
     i, j, k = (torch.arange(n, dtype=torch.float32, device=device) for n in shape)
     first = a[:, 0, None] * i + a[:, 3, None]
@@ -144,7 +177,19 @@ def affine_index(
 def sample_at(
     volume: torch.Tensor, index: torch.Tensor, size: torch.Tensor | None = None, *, nearest: bool = False
 ) -> torch.Tensor:
-    """Volume (C, X, Y, Z) at voxel positions `index` (3, I, J, K); 0 outside."""
+    """Volume (C, X, Y, Z) at voxel positions `index` (3, I, J, K); 0 outside.
+
+    Parameters
+    ----------
+    volume : (C, X, Y, Z) tensor
+        On any device.
+    index : (3, I, J, K) float32 tensor
+        Positions in voxels.
+    size : (3,) float32 tensor, optional
+        Shape of the volume, if already at hand on its device.
+    nearest : bool
+        Whether to take the nearest voxel instead of interpolating linearly.
+    """
     if size is None:
         size = torch.tensor(volume.shape[1:], dtype=torch.float32, device=volume.device)
     # grid_sample wants (z, y, x) order and, with align_corners=False, (2 i + 1) / n − 1
@@ -154,7 +199,7 @@ def sample_at(
     return F.grid_sample(volume[None], grid, mode=mode, padding_mode="zeros", align_corners=False)[0]
 
 
-def _antialias(x: npt.NDArray[np.float32], source: Grid, target: Grid) -> npt.NDArray[np.float32]:
+def _antialias(x: FloatArray, source: Grid, target: Grid) -> FloatArray:
     # spacing of the target measured along each axis of the source
     directions = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, :3]
     ratio = np.abs(directions).max(axis=1)
@@ -163,7 +208,7 @@ def _antialias(x: npt.NDArray[np.float32], source: Grid, target: Grid) -> npt.ND
     return x
 
 
-def _blurred(x: npt.NDArray, axis: int, ratio: float) -> npt.NDArray:
+def _blurred(x: Any, axis: int, ratio: float) -> Any:
     """Blurred along an axis from voxels of 1 to voxels of `ratio`, if that is coarser."""
     if ratio <= 1.05:
         return x
@@ -171,8 +216,8 @@ def _blurred(x: npt.NDArray, axis: int, ratio: float) -> npt.NDArray:
 
 
 def _upsample_cubic(
-    x: npt.NDArray[np.float32], affine: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    x: FloatArray, affine: npt.NDArray[np.float64]
+) -> tuple[FloatArray, npt.NDArray[np.float64]]:
     shape = [2 * n - 1 for n in x.shape]
     fine = ndimage.zoom(
         x, [s / n for s, n in zip(shape, x.shape, strict=True)], order=3, mode="nearest", grid_mode=False

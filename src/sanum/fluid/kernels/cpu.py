@@ -150,9 +150,7 @@ def _upwind_cell(p, i, j, k, im, ip, jm, jp, km, kp, k1, vx, vy, vz, dx_, dy_, d
 
 
 @kernel
-def upwind_stage(
-    p, base, a, b, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out
-):  # fmt: skip
+def upwind_stage(p, base, a, b, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out):
     """One Runge-Kutta stage, out = a·base + b·(p + dt·rate(p)), with first-order upwind flow; (X, Y, Z).
 
     Only cells from (i0, j0, k0) up to, but not with, (i1, j1, k1) are written.
@@ -164,9 +162,27 @@ def upwind_stage(
             jm, jp = max(j - 1, 0), min(j + 1, ny - 1)
             for k in range(np.uint64(max(k0, 1)), np.uint64(max(min(k1, nz - 1), 0))):  # but for the ends
                 rate = _upwind_cell(
-                    p, i, j, k, im, ip, jm, jp, k - ONE, k + ONE, k + ONE,
-                    vx, vy, vz, dx_, dy_, dz_, gx, gy, gz,
-                )  # fmt: skip
+                    p,
+                    i,
+                    j,
+                    k,
+                    im,
+                    ip,
+                    jm,
+                    jp,
+                    k - ONE,
+                    k + ONE,
+                    k + ONE,
+                    vx,
+                    vy,
+                    vz,
+                    dx_,
+                    dy_,
+                    dz_,
+                    gx,
+                    gy,
+                    gz,
+                )
                 out[i, j, k] = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
             for k in (0, nz - 1):
                 if k < k0 or k >= k1:
@@ -199,33 +215,94 @@ def _muscl(pmm, pm, here, pp, ppp, omm, om, o, op, opp, v0, v1, d0, d1, g):
 
 @njit(inline="always")
 def _muscl_cell(
-    p, o, i, j, k, imm, im, ip, ipp, jmm, jm, jp, jpp, kmm, km, kp, kpp, k1,
-    vx, vy, vz, dx_, dy_, dz_, gx, gy, gz,
-):  # fmt: skip
+    p,
+    o,
+    i,
+    j,
+    k,
+    imm,
+    im,
+    ip,
+    ipp,
+    jmm,
+    jm,
+    jp,
+    jpp,
+    kmm,
+    km,
+    kp,
+    kpp,
+    k1,
+    vx,
+    vy,
+    vz,
+    dx_,
+    dy_,
+    dz_,
+    gx,
+    gy,
+    gz,
+):
     here, open_ = p[i, j, k], o[i, j, k]
     return (
         _muscl(
-            p[imm, j, k], p[im, j, k], here, p[ip, j, k], p[ipp, j, k],
-            o[imm, j, k], o[im, j, k], open_, o[ip, j, k], o[ipp, j, k],
-            vx[i, j, k], vx[i + 1, j, k], dx_[i, j, k], dx_[i + 1, j, k], gx,
+            p[imm, j, k],
+            p[im, j, k],
+            here,
+            p[ip, j, k],
+            p[ipp, j, k],
+            o[imm, j, k],
+            o[im, j, k],
+            open_,
+            o[ip, j, k],
+            o[ipp, j, k],
+            vx[i, j, k],
+            vx[i + 1, j, k],
+            dx_[i, j, k],
+            dx_[i + 1, j, k],
+            gx,
         )
         + _muscl(
-            p[i, jmm, k], p[i, jm, k], here, p[i, jp, k], p[i, jpp, k],
-            o[i, jmm, k], o[i, jm, k], open_, o[i, jp, k], o[i, jpp, k],
-            vy[i, j, k], vy[i, j + 1, k], dy_[i, j, k], dy_[i, j + 1, k], gy,
+            p[i, jmm, k],
+            p[i, jm, k],
+            here,
+            p[i, jp, k],
+            p[i, jpp, k],
+            o[i, jmm, k],
+            o[i, jm, k],
+            open_,
+            o[i, jp, k],
+            o[i, jpp, k],
+            vy[i, j, k],
+            vy[i, j + 1, k],
+            dy_[i, j, k],
+            dy_[i, j + 1, k],
+            gy,
         )
         + _muscl(
-            p[i, j, kmm], p[i, j, km], here, p[i, j, kp], p[i, j, kpp],
-            o[i, j, kmm], o[i, j, km], open_, o[i, j, kp], o[i, j, kpp],
-            vz[i, j, k], vz[i, j, k1], dz_[i, j, k], dz_[i, j, k1], gz,
+            p[i, j, kmm],
+            p[i, j, km],
+            here,
+            p[i, j, kp],
+            p[i, j, kpp],
+            o[i, j, kmm],
+            o[i, j, km],
+            open_,
+            o[i, j, kp],
+            o[i, j, kpp],
+            vz[i, j, k],
+            vz[i, j, k1],
+            dz_[i, j, k],
+            dz_[i, j, k1],
+            gz,
         )
-    )  # fmt: skip
+    )
 
 
 @kernel
 def muscl_stage(
     p, base, a, b, inside, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz, dt, i0, i1, j0, j1, k0, k1, out
-):  # fmt: skip
+):
     """As `upwind_stage`, flow of second order with a limiter; `inside` (X, Y, Z) bool: the domain."""
     nx, ny, nz = p.shape
     for i in prange(i0, i1):
@@ -234,9 +311,34 @@ def muscl_stage(
             jmm, jm, jp, jpp = max(j - 2, 0), max(j - 1, 0), min(j + 1, ny - 1), min(j + 2, ny - 1)
             for k in range(np.uint64(max(k0, 2)), np.uint64(max(min(k1, nz - 2), 0))):  # but for the ends
                 rate = _muscl_cell(
-                    p, inside, i, j, k, imm, im, ip, ipp, jmm, jm, jp, jpp,
-                    k - TWO, k - ONE, k + ONE, k + TWO, k + ONE, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz,
-                )  # fmt: skip
+                    p,
+                    inside,
+                    i,
+                    j,
+                    k,
+                    imm,
+                    im,
+                    ip,
+                    ipp,
+                    jmm,
+                    jm,
+                    jp,
+                    jpp,
+                    k - TWO,
+                    k - ONE,
+                    k + ONE,
+                    k + TWO,
+                    k + ONE,
+                    vx,
+                    vy,
+                    vz,
+                    dx_,
+                    dy_,
+                    dz_,
+                    gx,
+                    gy,
+                    gz,
+                )
                 new = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
                 # below 0 by rounding only (some 1e-26)
                 out[i, j, k] = new if inside[i, j, k] and new > 0 else a * 0
@@ -245,8 +347,33 @@ def muscl_stage(
                     continue
                 kmm, km, kp, kpp = max(k - 2, 0), max(k - 1, 0), min(k + 1, nz - 1), min(k + 2, nz - 1)
                 rate = _muscl_cell(
-                    p, inside, i, j, k, imm, im, ip, ipp, jmm, jm, jp, jpp,
-                    kmm, km, kp, kpp, k + 1, vx, vy, vz, dx_, dy_, dz_, gx, gy, gz,
-                )  # fmt: skip
+                    p,
+                    inside,
+                    i,
+                    j,
+                    k,
+                    imm,
+                    im,
+                    ip,
+                    ipp,
+                    jmm,
+                    jm,
+                    jp,
+                    jpp,
+                    kmm,
+                    km,
+                    kp,
+                    kpp,
+                    k + 1,
+                    vx,
+                    vy,
+                    vz,
+                    dx_,
+                    dy_,
+                    dz_,
+                    gx,
+                    gy,
+                    gz,
+                )
                 new = a * base[i, j, k] + b * (p[i, j, k] + dt * rate)
                 out[i, j, k] = new if inside[i, j, k] and new > 0 else a * 0

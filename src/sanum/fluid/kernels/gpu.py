@@ -35,14 +35,13 @@ def _half_slope(low, here, high, inside, c, n, step, place, live):
 
 
 @triton.jit
-def _along(
-    p, inside, v, d, c, place, n, step, face, face_step, g, live, muscl: tl.constexpr
-):  # fmt: skip
+def _along(p, inside, v, d, c, place, n, step, face, face_step, g, live, muscl: tl.constexpr):
     """Inflow minus outflow through the two faces across one axis."""
     below, here, above = (
-        _at(p, c, n, step, -1, place, live), _at(p, c, n, step, 0, place, live),
+        _at(p, c, n, step, -1, place, live),
+        _at(p, c, n, step, 0, place, live),
         _at(p, c, n, step, 1, place, live),
-    )  # fmt: skip
+    )
     from_below, to_below, to_above, from_above = below, here, here, above
     if muscl:
         farther_below = _at(p, c, n, step, -2, place, live)
@@ -64,9 +63,25 @@ def _along(
 
 @triton.jit
 def _stage(
-    p, base, out, inside, vx, vy, vz, dx, dy, dz, numbers, volumes, nx, ny, nz,
-    muscl: tl.constexpr, with_base: tl.constexpr, block: tl.constexpr,
-):  # fmt: skip
+    p,
+    base,
+    out,
+    inside,
+    vx,
+    vy,
+    vz,
+    dx,
+    dy,
+    dz,
+    numbers,
+    volumes,
+    nx,
+    ny,
+    nz,
+    muscl: tl.constexpr,
+    with_base: tl.constexpr,
+    block: tl.constexpr,
+):
     a, b, dt = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
     gx, gy, gz = tl.load(numbers + 3), tl.load(numbers + 4), tl.load(numbers + 5)
     cells = nx * ny * nz
@@ -87,10 +102,18 @@ def _stage(
 
 
 def stage(
-    p: torch.Tensor, base: torch.Tensor, a: float, b: float, inside: torch.Tensor,
-    velocity: tuple[torch.Tensor, ...], diffusivity: tuple[torch.Tensor, ...],
-    spacing: tuple[float, ...], dt: float, scheme: str, out: torch.Tensor,
-) -> torch.Tensor:  # fmt: skip
+    p: torch.Tensor,
+    base: torch.Tensor,
+    a: float,
+    b: float,
+    inside: torch.Tensor,
+    velocity: tuple[torch.Tensor, ...],
+    diffusivity: tuple[torch.Tensor, ...],
+    spacing: tuple[float, ...],
+    dt: float,
+    scheme: str,
+    out: torch.Tensor,
+) -> torch.Tensor:
     """a·base + b·(p + dt·rate(p)) into `out`; P (B, X, Y, Z), fields as of `Flow`, all contiguous."""
     fields = [x.to(p.dtype).contiguous() for x in (*velocity, *diffusivity)]
     numbers = _numbers((a, b, dt, *(1 / h for h in spacing)), p.dtype, p.device)
@@ -99,9 +122,18 @@ def stage(
     kernel: Any = _stage
     with torch.cuda.device(p.device) if p.is_cuda else nullcontext():  # Triton launches on the current one
         kernel[(triton.cdiv(cells, BLOCK) * volumes,)](
-            p.contiguous(), base.contiguous(), out, inside.contiguous().view(torch.uint8), *fields, numbers,
-            volumes, *shape, muscl=scheme == "muscl", with_base=a != 0, block=BLOCK,
-        )  # fmt: skip
+            p.contiguous(),
+            base.contiguous(),
+            out,
+            inside.contiguous().view(torch.uint8),
+            *fields,
+            numbers,
+            volumes,
+            *shape,
+            muscl=scheme == "muscl",
+            with_base=a != 0,
+            block=BLOCK,
+        )
     return out
 
 
