@@ -24,7 +24,7 @@ ALONE = 64**3  # cells up to which waking a second thread is not worth its while
 
 @dataclass(frozen=True)
 class Survey:
-    """What one look at P tells: least and largest value (inf if not finite), sums, box of what is not 0.
+    """Statistics of P from one pass: least and largest value (inf if not finite), sums, box of what is not 0.
 
     Parameters
     ----------

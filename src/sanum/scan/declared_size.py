@@ -24,7 +24,7 @@ class DeclaredSize:
     Parameters
     ----------
     voxels : int
-        0 if it cannot be told.
+        0 if the header does not say.
     voxel_bytes : int
         Of a voxel in memory once it is read; scaled integers become float32.
     voxel_mm3 : float or None
@@ -39,7 +39,7 @@ class DeclaredSize:
 def declared_size(path: Path) -> DeclaredSize:
     """DeclaredSize of a scan file, or of a DICOM folder (by the size of its files, two bytes a voxel).
 
-    Nothing is checked here, and of a damaged file nothing is claimed: reading it will tell.
+    Nothing is checked here. A damaged file declares nothing; reading it gives the error.
     """
     with suppress(ScanError, *BROKEN_FILE):
         if path.is_dir():
@@ -54,7 +54,7 @@ def _of_nibabel(path: Path) -> DeclaredSize:
     packed = path.name.lower().endswith((".gz", ".mgz"))
     with gzip.open(path) if packed else path.open("rb") as stream:
         start = stream.read(NIFTI2_BYTES)
-    with remarks_on_headers():  # reading will tell them
+    with remarks_on_headers():  # reading gives them as warnings
         header = header_of(start, path.name)
     scaled = header.get_slope_inter() not in ((1, 0), (None, None))
     in_memory = 4 if scaled else min(4, header.get_data_dtype().itemsize)

@@ -48,8 +48,8 @@ class _Slice:
 def read_dicom(folder: Path) -> Scan:
     """Read the one series in `folder`.
 
-    Files are told by their content, not by their names; what is no DICOM image is left aside, and so are
-    localizers when another series is there. Subfolders are not searched. A tilted gantry is kept as a shear
+    Files are recognized by their content, not by their names. Other files are ignored, and so are localizers
+    when there is another series. Subfolders are not searched. A tilted gantry is kept as a shear
     in the affine, with a warning.
 
     Parameters
@@ -86,7 +86,7 @@ def read_dicom(folder: Path) -> Scan:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether DICOM files lie in `folder` itself (told by their content, DICOMDIR aside).
+    """Whether DICOM files lie in `folder` itself (recognized by their content; DICOMDIR does not count).
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ _SILENCE = threading.Lock()
 def quiet_natives() -> Iterator[None]:
     """Send what ITK's C libraries write straight to file descriptor 2 to nowhere, for the whole process.
 
-    MetaIO and GDCM tell of broken files there, past Python and in several lines; the same files make ITK
+    MetaIO and GDCM report broken files there, past Python and in several lines; the same files make ITK
     raise, and that becomes our one sentence. One thread at a time, or the second would take "nowhere" for
     what is to be put back.
     """

@@ -49,7 +49,7 @@ class TextHeader:
 
     @property
     def has_orientation(self) -> bool:
-        """Whether the axes' directions are told."""
+        """Whether the header gives the directions of the axes."""
         if "elementdatafile" in self.fields:
             return any(key in self.fields for key in ("transformmatrix", "rotation", "orientation"))
         return "space" in self.fields

@@ -102,14 +102,14 @@ def contrast_in_words(text: str) -> str | None:
     ('PDw', 'FLAIR')
     """
     words = set(re.split(r"[^a-z0-9*]+", text.lower()))
-    told = {
+    hits_of = {
         "dwi": words & {"dwi", "dti", "diff", "diffusion", "adc", "trace"},
         "T2starw": words & {"t2*", "t2star", "t2starw", "swi", "swan", "hemo"},
         "T1w": words & {"t1", "t1w", "mprage", "mpr", "spgr", "fspgr", "bravo"},
         "T2w": words & {"t2", "t2w"},
         "PDw": words & {"pd", "pdw", "proton"},
     }
-    found = [contrast for contrast, hits in told.items() if hits]
+    found = [contrast for contrast, hits in hits_of.items() if hits]
     if words & {"flair", "fluid", "darkfluid"} and set(found) <= {"T2w"}:
         return "FLAIR"
     return found[0] if len(found) == 1 else None
