@@ -85,7 +85,7 @@ def refine_affine(
     *,
     region: Mask,
 ) -> npt.NDArray[np.float64]:
-    """World map (4, 4), fixed mm → moving mm, near `start`, at which the mutual information of the volumes is largest.
+    """World map (4, 4), fixed mm → moving mm, near `start`, with the most mutual information of the volumes.
 
     Any two contrasts (mutual information, Mattes et al. 2003). Starts that are wrong by a centimetre are
     put right, as a rule; whether they were, the caller judges.
