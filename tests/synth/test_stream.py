@@ -36,8 +36,8 @@ def test_an_item_is_a_function_of_seed_and_number(anatomy):
     assert not torch.equal(one["image"], other["image"])
 
 
-def test_starts_where_told(anatomy):
-    assert first(Counting([anatomy], [], seed=0, start=5), 3) == [5, 6, 7]
+def test_starts_where_asked(anatomy):
+    assert first(Counting(TrainingSet([anatomy]), seed=0, start=5), 3) == [5, 6, 7]
 
 
 def test_workers_share_the_items_out(anatomy, monkeypatch):
@@ -48,7 +48,7 @@ def test_workers_share_the_items_out(anatomy, monkeypatch):
             monkeypatch.setattr(
                 module, "get_worker_info", lambda w=worker: SimpleNamespace(id=w, num_workers=3)
             )
-            seen.append(first(Counting([anatomy], [], seed=0, start=4), 4))
+            seen.append(first(Counting(TrainingSet([anatomy]), seed=0, start=4), 4))
     finally:
         torch.set_num_threads(threads[0])
         numba.set_num_threads(threads[1])
