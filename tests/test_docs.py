@@ -26,7 +26,7 @@ from PIL import Image
 
 from sanum import fluid
 from sanum.cli.main import app, main
-from sanum.cohort.bids.filters import read_queries
+from sanum.cohort.bids.filters import read_filters
 from sanum.healthy import demo
 from sanum.healthy.grids import on_grid
 from sanum.methods import registry
@@ -212,7 +212,7 @@ def test_json_is_json(tmp_path):
     (block,) = (b for b in BLOCKS if b.kind == "json")
     assert block.page == "how-to/bids.md"
     (tmp_path / "filter.json").write_text(block.text)
-    assert len(read_queries(tmp_path / "filter.json")) == len(json.loads(block.text))
+    assert len(read_filters(tmp_path / "filter.json")) == len(json.loads(block.text))
 
 
 @pytest.mark.parametrize("page", [*PAGES, *ELSEWHERE], ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -116,8 +116,8 @@ class TestReconstruct:
         ]
         assert [bool(entry["error"]) for entry in run["scans"]] == [False, True, True, False]
         assert "is constant" in run["scans"][1]["error"]
-        assert run["scans"][1]["outputs"] == []
-        assert run["scans"][0]["outputs"] == [*file_names("sub-1_acq-T1w").values()]
+        assert run["scans"][1]["outputs"] == {}
+        assert run["scans"][0]["outputs"] == file_names("sub-1_acq-T1w")
         assert run["scans"][0]["brain_ml"] == pytest.approx(1256, rel=0.1)
         assert all(entry["seconds"] >= 0 for entry in run["scans"])
 
@@ -166,7 +166,7 @@ def four(monkeypatch, quick, tmp_path):
     """A folder of four scans, the second of them broken; the network's part takes no time."""
     from ..cohort.stand_in import at_once, make_cohort
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", at_once)
     make_cohort(tmp_path / "in", 4, 1)
     return tmp_path / "in"
 
@@ -241,12 +241,13 @@ class TestCohort:
 
     def test_scans_left_to_another_run(self, sanum, four, tmp_path):
         from sanum.cohort import Item, lock
-        from sanum.cohort.work import STATE, _key
+        from sanum.cohort.failures import STATE
+        from sanum.cohort.steps import key_of
 
         out = tmp_path / "out"
         paths = [four / f"sub-00{n}/anat/sub-00{n}_T1w.nii.gz" for n in (0, 2, 3)]
         for path in paths[:2]:
-            assert lock.acquire(out / STATE / f"{_key(Item(path))}.lock", "other")
+            assert lock.acquire(out / STATE / f"{key_of(Item(path))}.lock", "other")
         script = "import sys; from sanum.cli.main import main; main()"  # another process
         words = [sys.executable, "-c", script, "reconstruct", *paths, "-o", out, "--no-report", "-q"]
         ran = subprocess.run(words, capture_output=True, text=True)
@@ -325,7 +326,7 @@ class TestCohort:
                     time.sleep(0.01)
             return at_once(scan, **how)
 
-        monkeypatch.setattr("sanum.cohort.work.reconstruct", terminated)
+        monkeypatch.setattr("sanum.healthy.job.reconstruct", terminated)
         ran = sanum("reconstruct", four, "-o", tmp_path / "out", "--no-report")
         assert ran.code == 130
         assert ran.err.endswith("sanum: interrupted; files that were finished are whole\n")

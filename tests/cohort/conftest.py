@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sanum.cli.main import main
+from sanum.healthy.job import ReconstructJob
 from sanum.methods import registry
 from sanum.scan import write
 
@@ -35,10 +36,10 @@ def cohort(tmp_path):
 
 @pytest.fixture
 def fast(monkeypatch, phantom_predictor):
-    """`run` without the network's part."""
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    """The main job without the network's part."""
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", at_once)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    return phantom_predictor
+    return ReconstructJob(phantom_predictor)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def data(tmp_path):
 def bids(monkeypatch, capfd, phantom_predictor):
     """Run `sanum bids` with the stand-in and without reports; its exit code and its words."""
     monkeypatch.setattr("sanum.healthy.result.Reconstruction.report", lambda _: "<p>Tested elsewhere.</p>")
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", at_once)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", at_once)
     monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
     monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())  # -w changes both
     monkeypatch.setenv("TMPDIR", tempfile.gettempdir())

@@ -22,7 +22,9 @@ from pathlib import Path
 from stand_in import DESCRIPTION, Nothing, at_once, make_cohort
 
 from sanum.cli.main import main
-from sanum.cohort import lock, work
+from sanum.cohort import lock
+from sanum.cohort.failures import STATE
+from sanum.healthy import job
 from sanum.healthy.result import Reconstruction
 from sanum.methods import registry
 
@@ -44,7 +46,7 @@ def start(command: str, scans: Path, out: Path, log: Path, kill_before: int | No
     if process:
         return process
     signal.alarm(LIMIT_S)
-    work.reconstruct, registry.load = at_once, lambda **_: Nothing()
+    job.reconstruct, registry.load = at_once, lambda **_: Nothing()
     Reconstruction.report = lambda _: "<p>Tested elsewhere.</p>"
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), 1)
@@ -81,7 +83,7 @@ def files(out: Path) -> dict[str, bytes]:
 
 def wait_for_empty_locks(out: Path) -> None:
     """Of a run that was killed before it could write its name there: they count as left behind when older."""
-    if any(path.stat().st_size == 0 for path in (out / work.STATE).glob("*.lock*")):
+    if any(path.stat().st_size == 0 for path in (out / STATE).glob("*.lock*")):
         time.sleep(lock._EMPTY_S + 0.5)
 
 
@@ -91,7 +93,7 @@ def differing(out: Path, right: dict[str, bytes]) -> list[str]:
     wrong = [p for p, b in found.items() if not p.endswith(".tsv") and right.get(p) != b]
     for path in found:
         if path.endswith("_record.json"):
-            named = json.loads(found[path])["outputs"]
+            named = json.loads(found[path])["outputs"].values()
             wrong += [n for n in named if str(Path(path).parent / n) not in found]
     wrong += [p for p, b in found.items() if p.endswith(".tsv") and not b.endswith(b"\n")]
     return wrong

@@ -18,16 +18,18 @@ import sys
 import time
 from pathlib import Path
 
-from stand_in import Nothing, at_once, make_cohort
+from stand_in import NO_REPORT, at_once, make_cohort, nothing_job
 
-from sanum.cohort import ClusterError, Settings, expand, run, run_on_dask, work, write_tables
-from sanum.healthy.result import Reconstruction
+from sanum.cohort import ClusterError, expand, run, run_on_dask, steps, write_tables
+from sanum.healthy import job
+from sanum.healthy.job import TABLES, ReconstructJob
 from sanum.scan import ScanError
 
 BAD = "sub-003"
+PATIENCE_S = 120.0  # without workers; a test that waits longer says nothing
 
 
-def load(case: str, notes: Path) -> Nothing:
+def load(case: str, notes: Path) -> ReconstructJob:
     """In a worker: the stand-in, which notes what it computes."""
 
     def noted(scan, **how):
@@ -43,15 +45,15 @@ def load(case: str, notes: Path) -> Nothing:
         (notes / f"{name}.{os.getpid()}").touch()
         return at_once(scan, **how)
 
-    def on_a_full_disk(self, *_, **__):
+    def on_a_full_disk(*_, **__):
         raise ScanError("cannot write: the disk is full") from OSError(errno.ENOSPC, "full")
 
     if case == "hidden":
         raise FileNotFoundError(2, "No such file or directory", "una.safetensors")
     if case == "full":
-        Reconstruction.save = on_a_full_disk
-    work.reconstruct = noted
-    return Nothing()
+        steps.save_result = on_a_full_disk
+    job.reconstruct = noted
+    return nothing_job()
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -67,14 +69,21 @@ def main(place: Path, count: int, case: str, scheduler: str | None = None) -> No
     told, outcomes = {"error": None}, []
     try:
         outcomes += run_on_dask(
-            items, out, load, (case, notes), Settings(report=False), scheduler=scheduler, workers=workers
+            items,
+            out,
+            load,
+            (case, notes),
+            NO_REPORT,
+            scheduler=scheduler,
+            workers=workers,
+            patience_s=PATIENCE_S,
         )
     except ClusterError as error:
         told["error"] = str(error)
-    failed = write_tables(out) if out.exists() else []
-    work.reconstruct = at_once
-    list(run(items, alone, Nothing(), Settings(report=False)))
-    write_tables(alone)
+    failed = write_tables(out, TABLES) if out.exists() else []
+    job.reconstruct = at_once
+    list(run(items, alone, nothing_job(), NO_REPORT))
+    write_tables(alone, TABLES)
     told |= {
         "states": sorted(outcome.state for outcome in outcomes),
         "told": sorted(outcome.item.path.name[:7] for outcome in outcomes),

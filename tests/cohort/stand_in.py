@@ -7,10 +7,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from sanum.cohort import RunSettings
+from sanum.healthy.job import ReconstructJob
 from sanum.healthy.result import Reconstruction
 from sanum.scan import Scan, ScanError, write
 
 CELLS = (12, 14, 10)
+NO_REPORT = RunSettings(without=("report",))
 SCANS = (
     "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz",
     "sub-01/ses-b/anat/sub-01_ses-b_run-02_FLAIR.nii.gz",
@@ -24,6 +27,11 @@ class Nothing:
 
     weights_name, weights_sha256, device = "none", "0" * 64, "cpu"
     memory_plan = None
+
+
+def nothing_job() -> ReconstructJob:
+    """The main job without a network; `at_once` does its work, once it takes `reconstruct`'s place."""
+    return ReconstructJob(Nothing())
 
 
 def small_scan(seed: int) -> Scan:

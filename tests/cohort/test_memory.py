@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from sanum.cohort import Settings, expand, run
-from sanum.cohort.memory import BASE, Budget, need_of
+from sanum.cohort import RunSettings, expand, run
+from sanum.cohort.memory import Budget
+from sanum.healthy.memory import BASE, need_of
 from sanum.scan import Scan, ScanError, write
 
 
@@ -33,16 +34,16 @@ def test_what_is_larger_than_the_limit_is_refused_by_name(tmp_path):
     with pytest.raises(
         ScanError, match=r"^scan\.nii\.gz needs about 0\.8 GB of memory, and 0\.76 may be used"
     ):
-        Budget(BASE + 10**7, strict=True).take("a", path)
-    assert Budget(BASE + 10**7).take("a", path) == ()  # a goal only
+        Budget(BASE + 10**7, base=BASE, strict=True).take("a", path.name, need_of(path))
+    assert Budget(BASE + 10**7, base=BASE).take("a", path.name, need_of(path)) == ()  # a goal only
 
 
 def test_the_next_waits_until_there_is_room(tmp_path):
     path = scan_of(tmp_path / "scan.nii.gz", (100, 100, 100), 1.0)
-    budget = Budget(BASE + int(1.5 * need_of(path)))
-    assert budget.take("a", path) == ()
+    budget = Budget(BASE + int(1.5 * need_of(path)), base=BASE)
+    assert budget.take("a", path.name, need_of(path)) == ()
     told = []
-    thread = threading.Thread(target=lambda: told.append(budget.take("b", path)))
+    thread = threading.Thread(target=lambda: told.append(budget.take("b", path.name, need_of(path))))
     thread.start()
     time.sleep(0.1)
     assert told == []
@@ -54,9 +55,9 @@ def test_the_next_waits_until_there_is_room(tmp_path):
 
 def test_whoever_waits_is_let_go_in_the_end(tmp_path):
     path = scan_of(tmp_path / "scan.nii.gz", (50, 50, 50), 1.0)
-    budget = Budget(BASE)
-    budget.take("a", path)
-    thread = threading.Thread(target=budget.take, args=("b", path))
+    budget = Budget(BASE, base=BASE)
+    budget.take("a", path.name, need_of(path))
+    thread = threading.Thread(target=budget.take, args=("b", path.name, need_of(path)))
     thread.start()
     budget.close()
     thread.join(10)
@@ -69,12 +70,12 @@ def test_a_cohort_in_little_memory_is_done_one_by_one_and_says_so(cohort, fast, 
     most = need_of(items[0].path)
     held = []
     steps = {}
-    for outcome in run(items, out, fast, Settings(report=False, memory=BASE + most)):
+    for outcome in run(items, out, fast, RunSettings(without=("report",), memory=BASE + most)):
         assert outcome.state == "done"
         steps[outcome.item] = outcome.memory
         held.append(outcome)
     assert any(told and told[0].startswith("not read ahead") for told in steps.values())
-    free = run(items, tmp_path / "free", fast, Settings(report=False, memory=10**10))
+    free = run(items, tmp_path / "free", fast, RunSettings(without=("report",), memory=10**10))
     assert all(outcome.memory == () for outcome in free)
     same = [
         (out / i.place / f"{i.stem}_desc-anatomy_T1w.nii.gz").read_bytes()
@@ -90,8 +91,8 @@ def test_an_interrupt_while_the_next_waits_ends_the_run(cohort, fast, tmp_path, 
         raise KeyboardInterrupt
 
     items = expand([cohort(3)], tmp_path / "out")
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", interrupted)
-    work = run(items, tmp_path / "out", fast, Settings(memory=BASE + need_of(items[0].path)))
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", interrupted)
+    work = run(items, tmp_path / "out", fast, RunSettings(memory=BASE + need_of(items[0].path)))
     with pytest.raises(KeyboardInterrupt):
         next(work)
 
@@ -102,7 +103,9 @@ def test_one_that_is_too_large_fails_and_the_others_are_done(cohort, fast, tmp_p
     large[0] = 7
     write(Scan(large, np.eye(4)), folder / "sub-09" / "anat" / "sub-09_T1w.nii.gz")
     items = expand([folder], tmp_path / "out")
-    done = run(items, tmp_path / "out", fast, Settings(report=False, memory=BASE + need_of(items[0].path)))
+    done = run(
+        items, tmp_path / "out", fast, RunSettings(without=("report",), memory=BASE + need_of(items[0].path))
+    )
     assert {o.item.stem: o.state for o in done} == {
         "sub-01_acq-T1w": "done", "sub-02_acq-T1w": "done", "sub-09_acq-T1w": "failed",
     }  # fmt: skip

@@ -5,27 +5,29 @@ import os
 import re
 import subprocess
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sanum.cohort import Settings, expand, lock, run, write_tables
-from sanum.cohort.work import STATE, _key
+from sanum.cohort import RunSettings, expand, lock, run, write_tables
+from sanum.cohort.failures import STATE
+from sanum.cohort.steps import key_of
+from sanum.healthy.job import TABLES
 from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import read, write
 
-from .stand_in import at_once, small_scan
+from .stand_in import NO_REPORT, at_once, small_scan
 
 
 def states(outcomes):
     return [outcome.state for outcome in outcomes]
 
 
-def do(folder, out, predictor, **settings):
+def do(folder, out, job, *, space="input", **settings):
     items = expand([folder], out)
-    return sorted(
-        run(items, out, predictor, Settings(report=False, **settings)), key=lambda o: items.index(o.item)
-    )
+    settings = RunSettings(without=("report",), **settings)
+    return sorted(run(items, out, replace(job, space=space), settings), key=lambda o: items.index(o.item))
 
 
 def files(out):
@@ -39,12 +41,12 @@ def test_results_are_those_of_one_scan_alone(cohort, fast, tmp_path):
     for n in range(1, 6):
         stem, place = f"sub-{n:02d}_acq-T1w", f"sub-{n:02d}/anat"
         path = tmp_path / "in" / place / f"sub-{n:02d}_T1w.nii.gz"
-        at_once(read(path), predictor=fast).save(tmp_path / "alone", report=False)
+        at_once(read(path), predictor=fast.predictor).save(tmp_path / "alone", report=False)
         for name in [*file_names(stem).values()][:-1]:
             assert (out / place / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
         record = json.loads((out / place / record_name(stem)).read_text())
         assert record["input"]["path"] == str(path)
-        assert record["outputs"] == [*file_names(stem).values()][:-1]
+        assert record["outputs"] == {k: v for k, v in file_names(stem).items() if k != "report"}
     assert not (out / STATE).exists()
 
 
@@ -89,7 +91,7 @@ def test_results_of_other_settings_or_weights_are_made_again(cohort, fast, tmp_p
     do(folder, out, fast)
     again = do(folder, out, fast, space="1mm")
     assert [(o.state, o.otherwise) for o in again] == [("done", "space input, not 1mm")] * 2
-    fast.weights_sha256 = "f" * 64
+    fast.predictor.weights_sha256 = "f" * 64
     [first, _] = do(folder, out, fast, space="1mm")
     assert (first.state, first.otherwise) == ("done", "weights 000000000000…, not ffffffffffff…")
     record = json.loads((out / "sub-01/anat" / record_name("sub-01_acq-T1w")).read_text())
@@ -120,7 +122,7 @@ class TestAnotherScan:
         out = tmp_path / "out"
         for one in (*two, two[0]):
             do(one, out, fast)
-        [(path, *_)] = write_tables(out)
+        [(path, *_)] = write_tables(out, TABLES)
         assert path == str(two[1])
 
     def test_a_scan_that_has_moved_is_no_other(self, two, fast, tmp_path):
@@ -141,7 +143,7 @@ def test_results_do_not_leave_the_output_folder_by_a_link(cohort, fast, tmp_path
     out.symlink_to("real")  # itself it may be one
     (out / "sub-01").symlink_to(elsewhere)
     assert states(do(folder, out, fast, overwrite=True)) == ["failed", "done"]
-    [(_, reason, _)] = write_tables(out)
+    [(_, reason, _)] = write_tables(out, TABLES)
     assert f"{out / 'sub-01' / 'anat'} is {elsewhere / 'anat'}, outside the output folder" in reason
     assert list(elsewhere.iterdir()) == []
 
@@ -166,14 +168,14 @@ def test_failures_are_told_and_remembered_until_they_are_mended(cohort, fast, tm
     broken.write_bytes(whole[:-40])
     outcomes = do(folder, out, fast)
     assert sorted(states(outcomes)) == ["done"] * 3 + ["failed"]
-    [(path, reason, place)] = write_tables(out)
+    [(path, reason, place)] = write_tables(out, TABLES)
     assert (path, place) == (str(broken), "sub-02/anat")
     assert "damaged, cut short" in reason
     header = "path\treason\tresults_folder"
     assert (out / "failed.tsv").read_text() == f"{header}\n{path}\t{reason}\t{place}\n"
     broken.write_bytes(whole)
     assert sorted(states(do(folder, out, fast))) == ["done"] + ["finished"] * 3
-    assert write_tables(out) == []
+    assert write_tables(out, TABLES) == []
 
 
 def test_a_failed_list_can_be_given_as_it_is(cohort, fast, tmp_path):
@@ -183,14 +185,14 @@ def test_a_failed_list_can_be_given_as_it_is(cohort, fast, tmp_path):
     for path in broken:
         path.write_bytes(b"no image")
     assert states(do(folder, out, fast)).count("failed") == 3
-    write_tables(out)
+    write_tables(out, TABLES)
     for n, path in enumerate(broken):
         write(small_scan(n), path, overwrite=True)
     assert states(do(out / "failed.tsv", out, fast)) == ["done"] * 3
-    assert write_tables(out) == []
+    assert write_tables(out, TABLES) == []
     whole = tmp_path / "whole"
     do(folder, whole, fast)
-    write_tables(whole)
+    write_tables(whole, TABLES)
     assert files(out) == files(whole)
 
 
@@ -201,21 +203,21 @@ def test_what_is_known_before_reading_is_told_with_the_rest(cohort, fast, tmp_pa
     forbid(folder / "sub-02")
     (folder / "none").mkdir()
     items = expand([folder, folder / "none"], out)
-    outcomes = run(items, out, fast, Settings(report=False))
+    outcomes = run(items, out, fast, NO_REPORT)
     assert sorted(states(outcomes)) == ["done", *["failed"] * 4]
-    told = {path: (reason, place) for path, reason, place in write_tables(out)}
+    told = {path: (reason, place) for path, reason, place in write_tables(out, TABLES)}
     assert set(told) == {
         str(folder / "sub-02"), str(twin), str(twin.with_suffix(".nii.gz")), str(folder / "none"),
     }  # fmt: skip
     assert "cannot be listed" in told[str(folder / "sub-02")][0]
     assert told[str(folder / "sub-02")][1] == "sub-02"
-    assert len(write_tables(out)) == 4
+    assert len(write_tables(out, TABLES)) == 4
 
     forbid.allow(folder / "sub-02")
     twin.unlink()
     write(small_scan(9), folder / "none" / "late.nii.gz")
     assert sorted(states(do(out / "failed.tsv", out, fast))) == [*["done"] * 3, "failed"]  # the twin is gone
-    assert write_tables(out) == []
+    assert write_tables(out, TABLES) == []
     assert sorted(states(do(folder, out, fast))) == ["done", *["finished"] * 3]
 
 
@@ -226,17 +228,17 @@ def test_a_failed_scan_that_moved_and_was_done_is_forgotten(cohort, fast, tmp_pa
     bad.write_bytes(b"no image")
     assert states(do(bad, out, fast)) == ["failed"]
     bad.unlink()
-    assert len(write_tables(out)) == 1
+    assert len(write_tables(out, TABLES)) == 1
     do(write(small_scan(1), tmp_path / "new" / "scan.nii.gz"), out, fast)
-    assert write_tables(out) == []
+    assert write_tables(out, TABLES) == []
 
 
 def test_tables_hold_every_scan_of_every_shard(cohort, fast, tmp_path):
     folder, out = cohort(5), tmp_path / "out"
     items = expand([folder], out)
     for part in (items[::2], items[1::2]):
-        list(run(part, out, fast, Settings(report=False)))
-    write_tables(out)
+        list(run(part, out, fast, NO_REPORT))
+    write_tables(out, TABLES)
     volumes, qc = ((out / name).read_text().splitlines() for name in ("volumes.tsv", "qc.tsv"))
     assert volumes[0].split("\t") == ["path", "results", "brain_ml", "anomaly_ml"]
     assert [row.split("\t")[0] for row in volumes[1:]] == [str(item.path) for item in items]
@@ -251,9 +253,9 @@ def test_tables_hold_every_scan_of_every_shard(cohort, fast, tmp_path):
 def test_what_another_run_has_is_left_to_it(cohort, fast, tmp_path):
     folder, out = cohort(3), tmp_path / "out"
     items = expand([folder], out)
-    held = out / STATE / f"{_key(items[0])}.lock"
+    held = out / STATE / f"{key_of(items[0])}.lock"
     assert lock.acquire(held, "mine")
-    outcomes = list(run(items, out, fast, Settings(report=False), name="mine"))
+    outcomes = list(run(items, out, fast, NO_REPORT, name="mine"))
     assert states(outcomes) == ["done", "done", "busy"]
     assert outcomes[2].item == items[0]
     lock.release(held)
@@ -265,10 +267,10 @@ def test_a_lock_of_who_was_killed_while_making_it_is_waited_for(cohort, fast, tm
     monkeypatch.setattr(lock, "_EMPTY_S", 0.3)
     folder, out = cohort(2), tmp_path / "out"
     items = expand([folder], out)
-    held = out / STATE / f"{_key(items[0])}.lock"
+    held = out / STATE / f"{key_of(items[0])}.lock"
     held.parent.mkdir(parents=True)
     held.touch()
-    outcomes = list(run(items, out, fast, Settings(report=False)))
+    outcomes = list(run(items, out, fast, NO_REPORT))
     assert [(outcome.item, outcome.state) for outcome in outcomes] == [(items[1], "done"), (items[0], "done")]
     assert not held.parent.exists()
 
@@ -286,7 +288,7 @@ def test_a_lock_is_kept_fresh_while_a_scan_is_computed(cohort, fast, tmp_path, m
         refreshed.append(path.stat().st_mtime > 1)
         return at_once(scan, **how)
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", slowly)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", slowly)
     do(cohort(1), out, fast)
     assert refreshed == [True]
 
@@ -300,7 +302,7 @@ def test_who_has_lost_a_lock_writes_nothing(cohort, fast, tmp_path, monkeypatch)
         path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": "1", "run": "other"}))
         return at_once(scan, **how)
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", sleeping)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", sleeping)
     assert states(do(cohort(1), out, fast)) == ["busy"]
     [left] = files(out)
     assert left.endswith(".lock")
@@ -323,8 +325,8 @@ def test_reading_and_writing_go_on_while_a_scan_is_computed(cohort, fast, tmp_pa
             seen.extend(written())
         return at_once(scan, **how)
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", in_the_middle)
-    outcomes = run(items, tmp_path / "out", fast, Settings(report=False))
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", in_the_middle)
+    outcomes = run(items, tmp_path / "out", fast, NO_REPORT)
     assert states(outcomes) == ["done"] * 8
     assert seen == ["sub-01", "sub-03", "sub-04", "sub-05"]
 
@@ -339,15 +341,15 @@ def test_two_are_computed_at_a_time_and_no_more(cohort, fast, tmp_path, monkeypa
         computing.remove(scan)
         return at_once(scan, **how)
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", slowly)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", slowly)
     out = tmp_path / "out"
-    assert states(run(expand([cohort(6)], out), out, fast, Settings(report=False))) == ["done"] * 6
+    assert states(run(expand([cohort(6)], out), out, fast, NO_REPORT)) == ["done"] * 6
     assert max(most) == 2
 
 
 def test_a_caller_who_stops_leaves_whole_results_and_no_locks(cohort, fast, tmp_path):
     out = tmp_path / "out"
-    work = run(expand([cohort(5)], out), out, fast, Settings(report=False))
+    work = run(expand([cohort(5)], out), out, fast, NO_REPORT)
     assert next(work).state == "done"
     work.close()
     left = {p.name[:6] for p in out.rglob("*.*") if p.is_file()}
@@ -364,7 +366,7 @@ def test_an_error_of_ours_does_not_end_the_others(cohort, fast, tmp_path, monkey
             raise np.linalg.LinAlgError("Singular matrix")
         return at_once(scan, **how)
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", broken)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", broken)
     outcomes = do(cohort(3), tmp_path / "out", fast)
     assert sorted(states(outcomes)) == ["done", "done", "failed"]
     [reason] = [outcome.reason for outcome in outcomes if outcome.reason]
@@ -387,13 +389,13 @@ class TestNoRoom:
         for outcome in first:
             if outcome.state == "done":
                 folder_of = small_disk / "out" / outcome.item.place
-                assert {*outcome.record["outputs"]} < {p.name for p in folder_of.iterdir()}
+                assert {*outcome.record["outputs"].values()} < {p.name for p in folder_of.iterdir()}
         ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
         second = do(folder, small_disk / "out", fast)
         assert states(second).count("finished") == states(first).count("done")
         assert states(second).count("failed") == 0
-        assert write_tables(small_disk / "out") == []
+        assert write_tables(small_disk / "out", TABLES) == []
 
     def test_a_disk_that_may_only_be_read(self, cohort, fast, small_disk):
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

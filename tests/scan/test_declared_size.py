@@ -4,6 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, RLELossless, generate_uid
 
 from sanum.scan.declared_size import DeclaredSize, declared_size
 
@@ -58,3 +61,26 @@ def test_what_reading_refuses_claims_nothing_here(tmp_path):
             gzip.compress(b"hello " * 200) if name.endswith("z") else b"hello " * 200
         )
         assert declared_size(tmp_path / name) == DeclaredSize()
+
+
+def test_compressed_dicom_counts_by_its_rows_and_columns(tmp_path):
+    """A flat slice of 64 × 48 is a few hundred bytes in RLE; its file says nothing of its size in memory."""
+    for n in range(3):
+        one = Dataset()
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID = MRImageStorage
+        one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = generate_uid()
+        one.Rows, one.Columns, one.SamplesPerPixel = 64, 48, 1
+        one.PhotometricInterpretation = "MONOCHROME2"
+        one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
+        one.PixelData = bytes(64 * 48 * 2)
+        one.save_as(tmp_path / f"{n}.dcm", enforce_file_format=True)
+    stored = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert declared_size(tmp_path).voxels == stored // 2
+    for path in list(tmp_path.iterdir()):
+        one = dcmread(path)
+        one.compress(RLELossless)
+        one.save_as(path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < stored / 3
+    assert declared_size(tmp_path).voxels == 3 * 64 * 48

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from .messages import Progress, complain, steady_stderr
-from .reconstruct import Run, in_bytes, load, part_of, share, terminated_as_interrupted
+from . import options as shared
+from .batch import OnDask, Options, do_batch, load_job, on_dask, terminated_as_interrupted
+from .messages import complain, steady_stderr
+from .options import in_bytes
 
 if TYPE_CHECKING:
     from ..cohort import Item
+    from ..healthy.job import ReconstructJob
 
 EXAMPLE = "Example:  sanum bids data/ derivatives/sanum participant --participant-label 01 02"
 _LABELS = ("--participant-label", "--session-label")
@@ -72,33 +75,16 @@ def command(
     bids_filter_file: Annotated[
         Path | None, typer.Option(help='JSON, as fMRIPrep\'s: {"t1w": {"session": "01"}}.')
     ] = None,
-    shard: Annotated[
-        str | None, typer.Option(help="Part i/n of the scans, from 1; auto: of a SLURM array's task.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Other weights than the shipped ones: a file, or a name of sanum weights list.",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace results that exist; without it, finished scans are kept."),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")
-    ] = False,
+    shard: shared.Shard = None,
+    device: shared.Device = "auto",
+    weights: shared.Weights = None,
+    overwrite: shared.Overwrite = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Reconstruct every anatomical scan of BIDS_DIR, or write the page of all results.
 
     Started again, it does what is not finished. Exit code: 0 all done, 1 some scans failed, 2 wrong use.
     """
-    from ..cohort import shard_of
-    from ..cohort.bids.dataset import processes_within, select
-    from ..cohort.bids.derivative import require_own
-    from ..cohort.bids.filters import read_queries
     from ..scan import ScanError
 
     try:
@@ -109,32 +95,66 @@ def command(
                 raise ScanError("group takes all results in OUT: leave labels, filters and shards out")
             _group(bids_dir, out)
             return
-        items = select(
-            bids_dir, participants=participant_label or (), sessions=session_label or (),
-            queries=read_queries(bids_filter_file, tell=complain) if bids_filter_file else None,
-            tell=complain,
-        )  # fmt: skip
-        require_own(out)
-        part = part_of(shard, len(items))
-        items = shard_of(items, *part)
+        items, part = _selected(bids_dir, out, participant_label, session_label, bids_filter_file, shard)
         if not items:
             complain("note: this part has no scans, because there are more parts than scans")
             return
-        processes = processes_within(items, nprocs, mem_gb)
-        if processes < min(nprocs, len(items)):
-            complain(f"note: {processes} of {nprocs} processes, so that memory stays below {mem_gb:g} GB")
-        if processes > 1 and importlib.util.find_spec("distributed") is None:
-            raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
+        by, each_gb = _who(items, nprocs, mem_gb, device, weights)
         if work is not None:
             work.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(work.absolute())
-        each_gb = mem_gb and mem_gb / processes
-        _participant(
-            items, part, bids_dir, out, processes, device, weights, each_gb, overwrite=overwrite, quiet=quiet
+        code = _participant(
+            items, part, bids_dir, out, by, memory=in_bytes(each_gb), overwrite=overwrite, quiet=quiet
         )
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
+    if code:
+        raise typer.Exit(code)
+
+
+def _selected(
+    bids_dir: Path,
+    out: Path,
+    participants: list[str] | None,
+    sessions: list[str] | None,
+    filter_file: Path | None,
+    shard: str | None,
+) -> "tuple[list[Item], tuple[int, int]]":
+    """The scans of this part, and which part of how many it is."""
+    from ..cohort import part_of, shard_of
+    from ..cohort.bids.dataset import select
+    from ..cohort.bids.derivative import require_own
+    from ..cohort.bids.filters import read_filters
+
+    items = select(
+        bids_dir,
+        participants=participants or (),
+        sessions=sessions or (),
+        filters=read_filters(filter_file, on_note=complain) if filter_file else None,
+        on_note=complain,
+    )
+    require_own(out)
+    part = part_of(shard, len(items), on_note=complain)
+    return shard_of(items, *part), part
+
+
+def _who(
+    items: "list[Item]", nprocs: int, mem_gb: float | None, device: str, weights: str | None
+) -> "tuple[ReconstructJob | OnDask, float | None]":
+    """Who does the scans, in as many processes as there is memory for, and the gigabytes of each process."""
+    from ..cohort.bids.dataset import processes_within
+    from ..scan import ScanError
+
+    processes = processes_within(items, nprocs, mem_gb)
+    if processes < min(nprocs, len(items)):
+        complain(f"note: {processes} of {nprocs} processes, so that memory stays below {mem_gb:g} GB")
+    if processes > 1 and importlib.util.find_spec("distributed") is None:
+        raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
+    each_gb = mem_gb and mem_gb / processes
+    options: Options = ("input", "anatomy", None)
+    how = (device, 0, weights, each_gb, options)
+    return on_dask(*how, workers=processes) if processes > 1 else load_job(*how), each_gb
 
 
 def _group(bids_dir: Path, out: Path) -> None:
@@ -143,7 +163,7 @@ def _group(bids_dir: Path, out: Path) -> None:
     from ..scan.names import printable
 
     try:
-        for path in write_group(bids_dir, out, tell=complain):
+        for path in write_group(bids_dir, out, on_note=complain):
             typer.echo(printable(path))
     except ScanError as error:
         if not isinstance(error.__cause__, OSError):  # wrong use; else it could not be written
@@ -157,43 +177,27 @@ def _participant(
     part: tuple[int, int],
     bids_dir: Path,
     out: Path,
-    processes: int,
-    device: str,
-    weights: str | None,
-    mem_gb: float | None,
+    by: "ReconstructJob | OnDask",
     *,
+    memory: int | None,
     overwrite: bool,
     quiet: bool,
-) -> None:
-    from ..cohort import Settings, run, run_on_dask
+) -> int:
+    """Exit code of the run."""
+    from ..cohort import RunSettings
     from ..cohort.bids.derivative import describe, sidecars
     from ..cohort.bids.pages import write_subjects
+    from ..healthy.outputs import OUTPUTS
     from ..scan import ScanError
-    from ..weights.store import resolve
 
-    predictor = load(device, 0 if processes == 1 else share(processes), weights, mem_gb)
-    settings = Settings(
-        overwrite=overwrite, memory=in_bytes(mem_gb), beside=partial(sidecars, root=bids_dir.absolute())
-    )
-    code = 0
-    with steady_stderr(), terminated_as_interrupted(), Progress(len(items), quiet=quiet) as progress:
+    beside = partial(sidecars, root=bids_dir.absolute(), specs=OUTPUTS)
+    settings = RunSettings(overwrite=overwrite, memory=memory, beside=beside)
+    with steady_stderr(), terminated_as_interrupted():
         try:
             describe(bids_dir, out)
-            if processes > 1:
-                how = (device, share(processes), weights and resolve(weights).absolute(), mem_gb)
-                work = run_on_dask(items, out, load, how, settings, workers=processes)
-            else:
-                work = run(
-                    items, out, predictor, settings,
-                    on_step=lambda item, step: progress.step(item.path.name, step),
-                )  # fmt: skip
-            try:
-                Run(items, part, out, predictor, single=False).all(work, progress)
-            except typer.Exit as left:
-                code = left.exit_code
-            write_subjects(out, {item.place.parts[0] for item in items}, tell=complain)
+            code = do_batch(items, out, settings, by, part=part, quiet=quiet)
+            write_subjects(out, {item.place.parts[0] for item in items}, on_note=complain)
         except (ScanError, OSError) as error:  # nothing can be written
             complain(str(error))
             code = 1
-    if code:
-        raise typer.Exit(code)
+    return code

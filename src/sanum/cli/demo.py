@@ -1,24 +1,25 @@
 """`sanum demo`: the main job on a real scan with a lesion whose truth is known."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .messages import Steps, complain
+from . import options as shared
+from .messages import complain
+from .progress import ItemProgress
 from .threads import use_threads
 
 EXAMPLE = "Example:  sanum demo -o demo/"
 
 
 def command(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the results; made if missing.")
-    ] = Path("demo"),
+    output: shared.Output = Path("demo"),
     seed: Annotated[int, typer.Option(help="Which lesion.")] = 7,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    device: shared.Device = "auto",
+    threads: shared.Threads = 0,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Grow a lesion into the ICBM152 T1w, reconstruct it, and measure against the truth."""
     from ..healthy.demo import run, table
@@ -26,8 +27,9 @@ def command(
 
     use_threads(threads)
     try:
-        with Steps("demo", quiet=quiet) as tell:
-            outcome = run(output, seed=seed, device=device, on_step=tell)
+        with ItemProgress(1, quiet=quiet) as progress:
+            outcome = run(output, seed=seed, device=device, on_step=lambda step: progress.step("demo", step))
+            progress.ended("demo", None, time.monotonic() - progress.began)
     except (ScanError, ValueError) as error:
         complain(str(error))
         raise typer.Exit(2) from None

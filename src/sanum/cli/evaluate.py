@@ -1,21 +1,21 @@
 """`sanum evaluate`: methods measured on scans of which something is known."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from . import options as shared
 from .messages import complain
-from .reconstruct import Composition
+from .options import Composition
+from .progress import ProgressBar
 from .threads import use_threads
 
 if TYPE_CHECKING:
     from ..evaluation import Case, Oracle
     from ..methods.common.anatomy import Predictor
 
+_TASK = "reading"
 EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
 
 
@@ -45,9 +45,9 @@ def command(
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the subjects that no training saw.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    device: shared.Device = "auto",
+    threads: shared.Threads = 0,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Measure methods on DATA..., file in and results out: cases.csv, tables.md, tables.json, figure.png.
 
@@ -72,9 +72,16 @@ def command(
         known = worth_measuring(cases)
         _report_left_out(cases, known)
         task = HealthyAnatomy([c.value for c in compose or [] if c.value != "anatomy"])
-        progress = _Progress(quiet)
-        with progress.bar:
-            done = measure(task, known, methods, output, on_case=progress)
+        with ProgressBar(_TASK, quiet=quiet) as bar:
+            done = measure(
+                task,
+                known,
+                methods,
+                output,
+                on_case=lambda n, of, what: bar.update(
+                    _TASK, n, of, f"{n} of {of} cases, {what}", description=what
+                ),
+            )
         paths = write_results(task, output, next(iter(methods)))
     except (ValueError, OSError, ScanError) as error:
         complain(str(error))
@@ -121,22 +128,3 @@ def _report_left_out(cases: list["Case"], known: list["Case"]) -> None:
         )
     if not known:
         raise ValueError("nothing to measure: no case is left")
-
-
-class _Progress:
-    """Progress on stderr: a bar on a terminal, a line a minute elsewhere."""
-
-    def __init__(self, quiet: bool) -> None:
-        console = Console(stderr=True)
-        self.lines = not quiet and not console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
-        self.task = self.bar.add_task("reading", total=None)
-        self.reported = 0.0
-
-    def __call__(self, done: int, count: int, what: str) -> None:
-        """Report that `done` of `count` are measured."""
-        self.bar.update(self.task, description=what, completed=done, total=count)
-        if self.lines and (done == count or time.monotonic() - self.reported > 60):
-            self.reported = time.monotonic()
-            complain(f"{done} of {count} cases, {what}")

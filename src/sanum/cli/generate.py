@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from . import options as shared
 from .messages import complain
+from .progress import ProgressBar
 from .threads import use_threads
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def command(
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of a single process; 0: all.", min=0)] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Make COUNT scans of random modality from SOURCE, each with its healthy T1w, anomaly and parameters.
 
@@ -131,16 +131,15 @@ def _generate(
 ) -> None:
     from ..synth.dataset import generate
 
-    progress = _Progress(count, quiet)
-    with progress.bar:
+    with ProgressBar("heads", "samples", quiet=quiet) as bar:
         generate(
             source,
             output,
             settings,
             count=count,
             workers=workers,
-            on_sample=progress,
-            on_prepare=progress.prepared,
+            on_sample=lambda n, of: bar.update("samples", n, of, f"{n} of {of} samples"),
+            on_prepare=lambda n, of: bar.update("heads", n, of, f"{n} of {of} heads prepared"),
         )
 
 
@@ -153,27 +152,3 @@ def _held_out(data: Path, place: "Source") -> "Source":
     heads, masks = split_subjects(data)[1], split_masks(data)[1]
     only = (*(t1w for t1w, _ in heads), *masks)
     return replace(place, root=data / "ixi", lesions=data / "lesions", only=only)
-
-
-class _Progress:
-    """Progress on stderr: a bar on a terminal, a line in a hundred samples elsewhere."""
-
-    def __init__(self, count: int, quiet: bool) -> None:
-        console = Console(stderr=True)
-        self.lines = not quiet and not console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
-        self.heads = self.bar.add_task("heads", total=None)
-        self.task = self.bar.add_task("samples", total=count)
-
-    def prepared(self, done: int, count: int) -> None:
-        """Report that `done` of `count` heads are prepared."""
-        self.bar.update(self.heads, completed=done, total=count)
-        if self.lines and (done % 10 == 0 or done == count):
-            complain(f"{done} of {count} heads prepared")
-
-    def __call__(self, done: int, count: int) -> None:
-        """Report that `done` of `count` are there."""
-        self.bar.update(self.task, completed=done)
-        if self.lines and (done % 100 == 0 or done == count):
-            complain(f"{done} of {count} samples")

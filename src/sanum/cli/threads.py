@@ -2,7 +2,13 @@
 
 
 def use_threads(count: int) -> None:
-    """Let torch, Numba and ITK use `count` threads; 0: what they choose."""
+    """Let torch, Numba and ITK use so many threads.
+
+    Parameters
+    ----------
+    count : int
+        Threads; 0: what they choose.
+    """
     if not count:
         return
     import numba

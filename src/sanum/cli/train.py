@@ -1,15 +1,14 @@
 """`sanum train`: make the weights of a recipe."""
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from . import options as shared
 from .messages import complain
+from .progress import ProgressBar, duration
 from .threads import use_threads
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ EXAMPLE = (
     "Example:  sanum train una-compact --data ../shared/data -o runs/una-compact "
     "--set loop.steps=100 --set widths=16,32,64"
 )
+_TASK = "preparing anatomies"
 PRECISIONS = ("auto", "32", "bf16", "fp16")
 
 
@@ -35,7 +35,7 @@ def command(
         Path | None, typer.Option("--from", help="Weights to begin with, as of an earlier training.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=…", min=0)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
+    device: shared.Device = "auto",
     devices: Annotated[
         int | None, typer.Option(help="Processes on this machine; default 1, or as torchrun says.", min=1)
     ] = None,
@@ -46,7 +46,7 @@ def command(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Short for --set compile=true; needs a C++ compiler.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
     from ..learn.devices import first_process, resolve_device
@@ -67,22 +67,23 @@ def command(
         os.environ["OMP_NUM_THREADS"] = str(threads)  # or Fabric divides the cores by the processes
     use_threads(threads)
     short = {"loop.steps": steps, "seed": seed, "compile": compiled or None}
-    shown = _Shown(quiet or not first_process())
+    progress = _Progress(quiet=quiet or not first_process())
     try:
         plan = override(known, [f"{k}={v}" for k, v in short.items() if v is not None] + (settings or []))
-        path = train(
-            plan,
-            data,
-            output,
-            resume=resume,
-            start_from=start_from,
-            device=resolve_device(device),
-            devices=devices,
-            precision=precision,  # type: ignore[arg-type]  # checked above
-            on_note=complain,
-            on_prepare=shown.prepared,
-            on_step=shown.stepped,
-        )
+        with progress.bar:
+            path = train(
+                plan,
+                data,
+                output,
+                resume=resume,
+                start_from=start_from,
+                device=resolve_device(device),
+                devices=devices,
+                precision=precision,  # type: ignore[arg-type]  # checked above
+                on_note=complain,
+                on_prepare=progress.prepared,
+                on_step=progress.stepped,
+            )
     except TrainingStopped as stopped:
         if first_process():  # the others stop with it, and are not to be taken for broken
             complain(str(stopped))
@@ -91,40 +92,21 @@ def command(
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    finally:
-        shown.bar.stop()
     if first_process():
         typer.echo(str(path))
 
 
-class _Shown:
-    """Progress on stderr: a bar on a terminal, a line a minute elsewhere."""
+class _Progress:
+    """Prepared anatomies, then steps."""
 
-    def __init__(self, quiet: bool) -> None:
-        console = Console(stderr=True)
-        self.lines = not quiet and not console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, disable=quiet or self.lines)
-        self.bar.start()
-        self.task = self.bar.add_task("preparing anatomies", total=None)
-        self.told = 0.0
+    def __init__(self, *, quiet: bool) -> None:
+        self.bar = ProgressBar(_TASK, quiet=quiet)
 
     def prepared(self, done: int, total: int) -> None:
-        self.bar.update(self.task, completed=done, total=total)
-        self._line(f"prepared {done} of {total} anatomies")
+        self.bar.update(_TASK, done, total, f"prepared {done} of {total} anatomies")
 
     def stepped(self, now: "TrainingProgress") -> None:
         loss, speed = now.values["loss"], now.samples_per_second
         text = f"loss {loss:.3f}, {speed:.2f} samples/s, {now.waiting:.0%} waiting for data"
-        self.bar.update(self.task, description=text, completed=now.step, total=now.steps)
-        self._line(f"step {now.step}/{now.steps}, {text}, {_duration(now.seconds_left)} left")
-
-    def _line(self, text: str) -> None:
-        if self.lines and time.monotonic() - self.told > 60:
-            self.told = time.monotonic()
-            complain(text)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+        line = f"step {now.step}/{now.steps}, {text}, {duration(now.seconds_left)} left"
+        self.bar.update(_TASK, now.step, now.steps, line, description=text)

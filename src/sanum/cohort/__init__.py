@@ -1,22 +1,33 @@
-"""Many scans: what is to be done, what is finished, doing it, and the tables of all."""
+"""Many items of any job: what is to be done, what is finished, doing it, and the tables of all."""
 
-from .cluster import ClusterError, run_on_dask
-from .inputs import Item, expand, names_of, names_one, shard_of, slurm_shard
+from .cluster import run_on_dask
+from .inputs import Item, expand, names_of, names_one
+from .job import Job, PlainResources, job_of
+from .outcome import ItemOutcome, RunSettings
+from .runner import run
+from .shards import part_of, shard_of, slurm_shard
+from .summary import RunSummary
 from .tables import update_tables, write_summary, write_tables
-from .work import Outcome, Settings, run
+from .worker import ClusterError, threads_of_worker
 
 __all__ = [
     "ClusterError",
     "Item",
-    "Outcome",
-    "Settings",
+    "ItemOutcome",
+    "Job",
+    "PlainResources",
+    "RunSettings",
+    "RunSummary",
     "expand",
+    "job_of",
     "names_of",
     "names_one",
+    "part_of",
     "run",
     "run_on_dask",
     "shard_of",
     "slurm_shard",
+    "threads_of_worker",
     "update_tables",
     "write_summary",
     "write_tables",

@@ -9,15 +9,15 @@ from collections.abc import Callable, Generator, Hashable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from pydoc import locate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..methods.common.anatomy import Predictor
 from .inputs import Item
-from .work import Outcome, Settings, note_outcome, run
+from .outcome import ItemOutcome, RunSettings
+from .steps import remember_outcome
+from .worker import ClusterError, Load, do_in_worker, in_short
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -28,18 +28,14 @@ ANSWERS_S = 10.0
 LOOK_EVERY_S = 1.0
 """How often workers are counted."""
 
-TOLD_AFTER_S, TOLD_EVERY_S = 5.0, 60.0
-"""How long there may be no worker before it is told, and how often it is told again."""
+NOTED_AFTER_S, NOTED_EVERY_S = 5.0, 60.0
+"""How long there may be no worker before the log says so, and how often it says it again."""
+
+PATIENCE_S = 24 * 3600.0
+"""How long there may be no worker before the run gives up."""
 
 _VERSION = "sanum.__version__"
 _log = logging.getLogger(__name__)
-
-
-class ClusterError(ValueError):
-    """No scheduler, or workers that cannot do the work."""
-
-
-Load = Callable[..., Predictor]
 
 
 def run_on_dask(
@@ -47,40 +43,55 @@ def run_on_dask(
     output: Path,
     load: Load,
     how: tuple[Hashable, ...],
-    settings: Settings,
+    settings: RunSettings,
     *,
     scheduler: str | None = None,
     workers: int = 2,
-) -> Generator[Outcome]:
-    """Do what `run` does on the workers of a Dask scheduler, and tell of each scan as it ends.
+    patience_s: float = PATIENCE_S,
+) -> Generator[ItemOutcome]:
+    """Outcome of each item as it ends, done by the workers of a Dask scheduler as `run` does it here.
 
-    A scan whose worker is lost goes to another one, three times at most. Workers are waited for, which may
-    take hours where they queue; the log tells of it.
+    An item whose worker is lost goes to another one, three times at most. Workers are waited for, which may
+    take hours where they queue; the log says so. Nothing is loaded in this process.
 
     Parameters
     ----------
+    items : list of Item
+        What to do.
+    output : Path
+        The output folder, the same for all workers.
     load : function
-        Called with `how` once in each worker for the method. All must see the same files.
+        Called with `how` once in each worker process for the job. All must see the same files.
+    how : tuple
+        Arguments of `load`.
+    settings : RunSettings
+        Of the run; memory is that of each worker process.
     scheduler : str, optional
-        Address; without it, `workers` processes of this machine.
+        Address; without it, processes of this machine.
+    workers : int
+        Number of processes of this machine.
+    patience_s : float
+        Seconds without any worker after which the run gives up.
 
     Raises
     ------
     ClusterError
         No scheduler answers there, or it does no more; it or a worker has another sanum, or none; a worker
-        cannot load the method.
+        cannot load the job; no worker came.
     """
     name = uuid.uuid4().hex
     with ExitStack() as stack:
         client = _connect(stack, scheduler, workers)
 
-        def submit(item: Item) -> "Future":
+        def submit(item: Item) -> "Future[Any]":
             absolute = replace(item, path=Path(os.path.abspath(item.path)))
-            return client.submit(_one, absolute, output.absolute(), load, how, settings, name, pure=False)
+            return client.submit(
+                do_in_worker, absolute, output.absolute(), load, how, settings, name, pure=False
+            )
 
-        with closing(_as_they_end(client, items, submit)) as ended:
-            for item, job in ended:
-                outcome = _outcome(item, job, output, settings)
+        with closing(_as_they_end(client, items, submit, patience_s)) as ended:
+            for item, future in ended:
+                outcome = _outcome(item, future, output, settings)
                 yield outcome
                 if outcome.last:
                     return
@@ -94,9 +105,10 @@ def _connect(stack: ExitStack, scheduler: str | None, workers: int) -> "Client":
         cluster = LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
         )
-        return stack.enter_context(Client(stack.enter_context(cluster)))
+        here: Client = stack.enter_context(Client(stack.enter_context(cluster)))
+        return here
     try:
-        client = stack.enter_context(Client(scheduler, timeout=ANSWERS_S))
+        client: Client = stack.enter_context(Client(scheduler, timeout=ANSWERS_S))
     except (OSError, ValueError) as error:
         raise ClusterError(f"no Dask scheduler answers at {scheduler}: check the address") from error
     _check(f"scheduler at {scheduler}", client.run_on_scheduler(locate, _VERSION))
@@ -104,54 +116,82 @@ def _connect(stack: ExitStack, scheduler: str | None, workers: int) -> "Client":
 
 
 def _as_they_end(
-    client: "Client", items: Iterable[Item], submit: "Callable[[Item], Future]"
-) -> "Generator[tuple[Item, Future]]":
-    """Submit as many jobs as there are threads of workers, and yield them as they end.
+    client: "Client", items: Iterable[Item], submit: "Callable[[Item], Future[Any]]", patience_s: float
+) -> "Generator[tuple[Item, Future[Any]]]":
+    """Submit as many items as there are threads of workers, and yield them as they end.
 
     No more, for Dask would blame a worker's loss on what waits there as well, and give that up after four.
-    While there are no workers, the log tells of it.
+    While there are no workers, the log says so, and in the end the run gives up.
     """
     from distributed import as_completed
 
-    left, jobs, ended = deque(items), dict["Future", Item](), as_completed(loop=client.loop)
-    known, threads, look, tell = set[str](), 0, time.monotonic(), time.monotonic() + TOLD_AFTER_S
+    left, futures, ended = deque(items), dict["Future[Any]", Item](), as_completed(loop=client.loop)
+    workers, threads = _Workers(client), 0
+    look = had_workers = time.monotonic()
+    note = had_workers + NOTED_AFTER_S
     try:
-        while left or jobs:
+        while left or futures:
             now = time.monotonic()
             if now >= look:
-                threads, look = _threads(client, known), now + LOOK_EVERY_S
+                threads, look = workers.threads(), now + LOOK_EVERY_S
             if threads:
-                tell = now + TOLD_AFTER_S
-            elif now >= tell:
-                _log.warning("waiting for workers: the Dask scheduler has none at the moment")
-                tell = now + TOLD_EVERY_S
-            while left and len(jobs) < threads:
-                job = submit(left[0])
-                jobs[job] = left.popleft()
-                ended.add(job)
+                had_workers, note = now, now + NOTED_AFTER_S
+            elif now - had_workers >= patience_s:
+                raise ClusterError(
+                    f"the Dask scheduler had no workers for {_duration(patience_s)}: see the logs of their "
+                    "jobs, start them and run the same again, which does what is not finished"
+                )
+            elif now >= note:
+                _log.warning(
+                    "waiting for workers: the Dask scheduler has none at the moment; if their jobs "
+                    "have ended, the logs of these say why"
+                )
+                note = now + NOTED_EVERY_S
+            while left and len(futures) < threads:
+                future = submit(left[0])
+                futures[future] = left.popleft()
+                ended.add(future)
             if ended.has_ready():
-                job = next(ended)
-                yield jobs.pop(job), job
+                future = next(ended)
+                yield futures.pop(future), future
             else:
                 time.sleep(0.02)
     finally:
         with suppress(OSError):  # of a scheduler that is gone
-            client.cancel(list(jobs))
+            client.cancel(list(futures))
 
 
-def _threads(client: "Client", known: set[str]) -> int:
-    """How many there are; new workers are checked, and then known."""
-    try:
-        workers = client.scheduler_info().get("workers")
-        if workers is None:
-            raise _lost()
-        if new := sorted(workers.keys() - known):
-            for address, found in client.run(locate, _VERSION, workers=new, on_error="return").items():
-                _check(f"worker at {address}", found)
-            known.update(new)
-    except OSError as error:
-        raise _lost() from error
-    return sum(worker["nthreads"] for worker in workers.values())
+class _Workers:
+    """The workers of a scheduler; new ones are asked for their version, and nobody waits for their answer."""
+
+    def __init__(self, client: "Client") -> None:
+        self.client, self.known = client, set[str]()
+        self.asked = dict[str, "Future[Any]"]()
+
+    def threads(self) -> int:
+        """How many threads the known workers have."""
+        try:
+            there = self.client.scheduler_info(n_workers=-1).get("workers")
+            if there is None:
+                raise _lost()
+            for address in there.keys() - self.known - self.asked.keys():
+                self.asked[address] = self.client.submit(locate, _VERSION, workers=[address], pure=False)
+        except OSError as error:
+            raise _lost() from error
+        for address, answer in list(self.asked.items()):
+            if answer.done():
+                self._hear(address, self.asked.pop(address))
+            elif address not in there:
+                self.asked.pop(address).cancel()
+        self.known &= there.keys()
+        return sum(there[address]["nthreads"] for address in self.known)
+
+    def _hear(self, address: str, answer: "Future[Any]") -> None:
+        if answer.cancelled():  # it was lost meanwhile
+            return
+        error = answer.exception()
+        _check(f"worker at {address}", error or answer.result())
+        self.known.add(address)
 
 
 def _check(who: str, found: object) -> None:
@@ -169,12 +209,13 @@ def _lost() -> ClusterError:
     )
 
 
-def _outcome(item: Item, job: "Future", output: Path, settings: Settings) -> Outcome:
-    """What a worker tells of a scan, or what is known without it."""
+def _outcome(item: Item, future: "Future[Any]", output: Path, settings: RunSettings) -> ItemOutcome:
+    """What a worker says of an item, or what is known without it."""
     from distributed import KilledWorker
 
     try:
-        return replace(job.result(), item=item)
+        outcome: ItemOutcome = future.result()
+        return replace(outcome, item=item)
     except ClusterError:
         raise
     except CancelledError as error:
@@ -186,35 +227,13 @@ def _outcome(item: Item, job: "Future", output: Path, settings: Settings) -> Out
         )
     except Exception as error:  # noqa: BLE001 whatever a worker raises; it is told
         reason = (
-            f"{item.path.name} could not be given to a worker: {_in_short(error.__cause__ or error)}; please "
+            f"{item.path.name} could not be given to a worker: {in_short(error.__cause__ or error)}; please "
             "report this"
         )
-    outcome = Outcome(item, "failed", reason=reason)
-    note_outcome(outcome, output, settings)
+    outcome = ItemOutcome(item, "failed", reason=reason)
+    remember_outcome(outcome, output, settings)
     return outcome
 
 
-def _one(
-    item: Item, output: Path, load: Load, how: tuple[Hashable, ...], settings: Settings, name: str
-) -> Outcome:
-    """In a worker: one scan."""
-    try:
-        predictor = _loaded(load, how)
-    except Exception as error:
-        raise ClusterError(
-            f"a worker of Dask cannot load the method: {_in_short(error)}; give all workers the same "
-            "sanum and weights, at the same paths as here"
-        ) from error
-    with closing(run([item], output, predictor, settings, name=name)) as work:
-        return next(work)
-
-
-def _in_short(error: BaseException) -> str:
-    """Kind of an error and its first line."""
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}, {first}" if first else type(error).__name__
-
-
-@lru_cache(maxsize=1)
-def _loaded(load: Load, how: tuple[Hashable, ...]) -> Predictor:
-    return load(*how)
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} h" if seconds >= 3600 else f"{seconds:.0f} s"

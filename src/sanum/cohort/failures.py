@@ -26,7 +26,17 @@ class Note(TypedDict):
 
 
 def remember(item: Item, reason: str, output: Path) -> None:
-    """Note a failure; `OSError` if that cannot be written."""
+    """Note a failure; `OSError` if that cannot be written.
+
+    Parameters
+    ----------
+    item : Item
+        That failed.
+    reason : str
+        Why, in one sentence.
+    output : Path
+        The output folder.
+    """
     path = _path(item, output)
     note: Note = {
         "path": os.path.abspath(item.path),
@@ -39,7 +49,15 @@ def remember(item: Item, reason: str, output: Path) -> None:
 
 
 def forget(item: Item, output: Path) -> None:
-    """Remove the note of a scan that is done."""
+    """Remove the note of a scan that is done.
+
+    Parameters
+    ----------
+    item : Item
+        That is done.
+    output : Path
+        The output folder.
+    """
     _path(item, output).unlink(missing_ok=True)
 
 
@@ -48,6 +66,13 @@ def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, 
 
     Forgets what was mended otherwise than by doing that path: a scan that is gone, and among `results`
     (folder and stem) from another path; a folder that can be listed, or holds scans, by now.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    results : container of str
+        Folder and stem of all results that are there.
     """
     for path in (output / STATE).glob("*.failed.json"):
         with suppress(OSError, ValueError, KeyError):  # another run has just done that scan

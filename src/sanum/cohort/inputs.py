@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,12 +82,26 @@ def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list
 
 
 def names_one(given: Sequence[Path], items: Sequence[Item]) -> bool:
-    """Whether one path was given, and is itself the only item, rather than a folder or list that holds it."""
+    """Whether one path was given, and is itself the only item, rather than a folder or list that holds it.
+
+    Parameters
+    ----------
+    given : sequence of Path
+        As on the command line.
+    items : sequence of Item
+        What they stand for.
+    """
     return len(given) == len(items) == 1 and _absolute(given[0]) == _absolute(items[0].path)
 
 
 def names_of(items: Iterable[Item]) -> dict[Item, str]:
-    """What to call each in messages: its file's name or, where others have it too, with its place."""
+    """What to call each in messages: its file's name or, where others have it too, with its place.
+
+    Parameters
+    ----------
+    items : iterable of Item
+        All of a run.
+    """
     items = list(items)
     count = Counter(item.path.name for item in items)
     return {
@@ -100,35 +114,19 @@ def is_still_wrong(path: Path, problem: str, output: Path) -> bool:
     """Whether a problem that was known before reading is still there; of a scan, until it is done.
 
     A folder is searched again; what is gone has no problem.
+
+    Parameters
+    ----------
+    path : Path
+        Of the item.
+    problem : str
+        What was wrong with it.
+    output : Path
+        The output folder, which is not searched.
     """
     if os.path.isfile(path) or holds_dicom(path):
         return True
     return problem in (item.problem for item in _in_folder(path, output, Path()))
-
-
-def shard_of(items: list[Item], number: int, count: int) -> list[Item]:
-    """Part `number` of `count`, from 1: every `count`-th scan, so that parts differ by one at most."""
-    return items[number - 1 :: count]
-
-
-def slurm_shard(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """Number and count of a SLURM array's task, None outside of an array.
-
-    Raises
-    ------
-    ValueError
-        The array's numbers have gaps or are not all told, so that no part of the work follows from them.
-    """
-    if "SLURM_ARRAY_TASK_ID" not in environment:
-        return None
-    told = [environment.get(f"SLURM_ARRAY_TASK_{name}", "") for name in ("ID", "MIN", "MAX", "COUNT")]
-    if not all(number.isdecimal() for number in told):
-        raise ValueError("the SLURM array's MIN, MAX and COUNT are not set as expected: pass --shard i/n")
-    task, first, last, count = map(int, told)
-    step = (last - first) // (count - 1) if count > 1 else 1
-    if (task - first) % step or first + (count - 1) * step != last:
-        raise ValueError("the SLURM array has gaps: expected --array=1-n, or pass --shard i/n")
-    return (task - first) // step + 1, count
 
 
 def _listed(path: Path, read_stdin: bytes) -> list[Listed]:
@@ -157,10 +155,8 @@ def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
         here = Path(walked)
         bids = (here / "dataset_description.json").is_file() or here.name.startswith(("sub-", "ses-"))
         left_out = ("lost+found", *(_NO_RAW_SCANS if bids else ()))
-        folders[:] = sorted(
-            f for f in folders
-            if not f.startswith(".") and f not in left_out and _absolute(here / f) != _absolute(output)
-        )  # fmt: skip
+        visible = [name for name in folders if not name.startswith(".") and name not in left_out]
+        folders[:] = sorted(name for name in visible if _absolute(here / name) != _absolute(output))
         to = place / folder_name(here.relative_to(folder))
         if here != folder and holds_dicom(here):
             found.append(Item(here, to.parent))
@@ -195,7 +191,13 @@ def _placed(paths: list[Path]) -> list[Item]:
 
 
 def refuse_collisions(items: Iterable[Item]) -> None:
-    """Raise `ScanError` where two scans' results would have the same names."""
+    """Raise `ScanError` where two scans' results would have the same names.
+
+    Parameters
+    ----------
+    items : iterable of Item
+        All of a run.
+    """
     for item in _told_apart(items):
         if item.problem:
             raise ScanError(item.problem)
@@ -212,8 +214,8 @@ def _told_apart(items: Iterable[Item]) -> list[Item]:
         for item, other in zip(there, [*there[1:], *there[:1]], strict=True):
             if other is not item:
                 problem[item] = (
-                    f"{printable(item.path)} and {printable(other.path)} would give outputs of the same name; "
-                    "run them into different folders"
+                    f"{printable(item.path)} and {printable(other.path)} would give outputs of the same "
+                    "name; run them into different folders"
                 )
     return [replace(item, problem=problem.get(item, item.problem)) for item in items]
 

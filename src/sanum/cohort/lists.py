@@ -28,6 +28,11 @@ def read_list(path: Path) -> list[Listed]:
     Without a header that is known, the first column; a first row that names no file there and does not end
     like a scan is taken for a header all the same.
 
+    Parameters
+    ----------
+    path : Path
+        Of the table.
+
     Raises
     ------
     ScanError
@@ -57,7 +62,13 @@ def read_list(path: Path) -> list[Listed]:
 
 
 def read_lines(raw: bytes) -> list[Listed]:
-    """Paths one a line, or separated by NUL where there is one."""
+    """Paths one a line, or separated by NUL where there is one.
+
+    Parameters
+    ----------
+    raw : bytes
+        From standard input.
+    """
     lines = raw.split(b"\0" if b"\0" in raw else b"\n")
     return [(Path(os.fsdecode(line.removesuffix(b"\r"))), None) for line in lines if line.strip()]
 

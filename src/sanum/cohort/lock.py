@@ -28,6 +28,13 @@ def acquire(path: Path, run: str) -> bool:
     Left behind is the lock of a process of this machine that is gone, of this run's name (a worker that was
     lost, whose work comes again), or of another machine or container after `LONGEST_S`.
 
+    Parameters
+    ----------
+    path : Path
+        Of the lock.
+    run : str
+        Name of the run; its processes take over from each other.
+
     Raises
     ------
     OSError
@@ -50,12 +57,26 @@ def acquire(path: Path, run: str) -> bool:
 
 
 def release(path: Path) -> None:
-    """Remove a lock that this process holds."""
+    """Remove a lock that this process holds.
+
+    Parameters
+    ----------
+    path : Path
+        Of the lock.
+    """
     path.unlink(missing_ok=True)
 
 
 def is_held(path: Path, run: str) -> bool:
-    """Whether a lock is still this process's: if it slept, another machine may have taken it over."""
+    """Whether a lock is still this process's: if it slept, another machine may have taken it over.
+
+    Parameters
+    ----------
+    path : Path
+        Of the lock.
+    run : str
+        Name of the run.
+    """
     try:
         who = json.loads(path.read_text())
         return (who["run"], who["pid"]) == (run, os.getpid())
@@ -64,7 +85,13 @@ def is_held(path: Path, run: str) -> bool:
 
 
 def wait_for_makers(paths: Iterable[Path]) -> None:
-    """Wait until these locks, where they exist, name their makers or can be told to be left behind."""
+    """Wait until these locks, where they exist, name their makers or can be told to be left behind.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Of the locks.
+    """
     empty = [file for path in paths for file in (path, path.with_name(path.name + "x"))]
     until = time.monotonic() + _EMPTY_S + 0.5
     while time.monotonic() < until and (empty := [path for path in empty if _is_empty(path)]):
@@ -73,7 +100,13 @@ def wait_for_makers(paths: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def kept_fresh(held: Callable[[], Iterable[Path]]) -> Iterator[None]:
-    """Tell other machines every `BEAT_S` that the holder of these locks lives."""
+    """Tell other machines every `BEAT_S` that the holder of these locks lives.
+
+    Parameters
+    ----------
+    held : function
+        Gives the locks that are held now.
+    """
     ended = threading.Event()
 
     def beat() -> None:
@@ -137,9 +170,11 @@ def _left_behind(path: Path, run: str) -> bool:
         return age > _EMPTY_S
     here = _here()
     if {key: who.get(key) for key in here} != here:
-        return age > LONGEST_S or who["run"] == run
+        return age > LONGEST_S or bool(who["run"] == run)
     gone = _started(who["pid"]) != who["started"]
-    return gone or (who["run"] == run) != (who["pid"] == os.getpid())  # a lost worker, or an old process id
+    return gone or bool(
+        (who["run"] == run) != (who["pid"] == os.getpid())
+    )  # a lost worker, or an old process id
 
 
 def _here() -> dict[str, str]:

@@ -1,55 +1,46 @@
-"""What a scan will need of the machine's memory, told before it is read, and how many are in memory at once.
+"""How many items are in memory at once: whoever wants more than is left waits.
 
-    need = BASE + network + voxels × (their bytes + 9) + voxels of the brain's box × 27
-
-Measured (peak of the process, shipped network): 0.9 GB of a head of 10 million voxels at 1 mm, 4.8 GB of one
-of 300 million at 0.5 mm, 1.7 and 3.5 GB of a brain that fills 33 and 95 million voxels; the formula gives
-1.3, 6.5, 2.3 and 4.8, so that it may be a third too high.
+The base of the process, its models and its items stay below the total.
 """
 
 import threading
 from collections.abc import Hashable
-from pathlib import Path
 
-from ..scan.declared_size import declared_size
 from ..scan.errors import ScanError
 from ..scan.names import printable
 
-BASE = 750_000_000  # the process with its libraries and weights (550 MB), and work in the model's box
-NETWORK = 240_000_000  # of the shipped weights, as `methods.memory_plan` estimates it
-A_VOXEL, A_BRAIN_VOXEL = 9, 27
-LARGEST_BRAIN_MM3 = 190 * 220 * 180  # the box around it, with a margin
-
-
-def need_of(path: Path) -> int:
-    """Bytes that a scan takes beside BASE and the network, from its header: an estimate."""
-    declared = declared_size(path)
-    in_box = declared.voxels
-    if declared.voxel_mm3:
-        in_box = min(in_box, int(LARGEST_BRAIN_MM3 / declared.voxel_mm3))
-    return declared.voxels * (declared.voxel_bytes + A_VOXEL) + in_box * A_BRAIN_VOXEL
-
 
 class Budget:
-    """Memory that scans share: whoever wants more than is left waits, unless nobody holds any.
+    """Memory that items share: whoever wants more than is left waits, unless nobody holds any.
 
     Parameters
     ----------
     total : int, optional
         Bytes of the whole process; None: no limit.
-    network : int
-        Bytes of them that the network takes.
+    base : int
+        Bytes of them that the process takes before it has an item.
+    model : int
+        Bytes of them that models take.
     strict : bool
-        Refuse a scan that needs more than all of it. Else it is done alone: the estimate may be too high.
+        Refuse an item that needs more than all of it. Else it is done alone: the estimate may be too high.
     """
 
-    def __init__(self, total: int | None, network: int = 0, *, strict: bool = False) -> None:
-        self.total, self.network, self.strict = total, network, strict
+    def __init__(self, total: int | None, *, base: int = 0, model: int = 0, strict: bool = False) -> None:
+        self.total, self.base, self.model, self.strict = total, base, model, strict
         self.held: dict[Hashable, int] = {}
         self._changed = threading.Condition()
 
-    def take(self, who: Hashable, path: Path) -> tuple[str, ...]:
-        """Wait until a scan may be read; what had to be done for it, if anything.
+    def take(self, key: Hashable, name: str, need: int) -> tuple[str, ...]:
+        """Wait until an item may be read; what had to be done for it, in words, if anything.
+
+        Parameters
+        ----------
+        key : hashable
+            Of the item.
+        name : str
+            Of its file, for messages.
+        need : int
+            Bytes that it takes.
 
         Raises
         ------
@@ -58,22 +49,27 @@ class Budget:
         """
         if self.total is None:
             return ()
-        need = need_of(path)
-        if self.strict and need + BASE > self.total:
+        if self.strict and need + self.base > self.total:
             raise ScanError(
-                f"{printable(path.name)} needs about {(need + BASE + self.network) / 1e9:.1f} GB of memory, and "
-                f"{self.total / 1e9:g} may be used: give more with --mem-gb"
+                f"{printable(name)} needs about {(need + self.base + self.model) / 1e9:.1f} GB of memory, "
+                f"and {self.total / 1e9:g} may be used: give more with --mem-gb"
             )
         with self._changed:
             fits = self._fits(need)
             self._changed.wait_for(lambda: self._fits(need))
-            self.held[who] = need
+            self.held[key] = need
         return () if fits else (f"not read ahead: it needs about {need / 1e9:.1f} GB beside the others",)
 
-    def give(self, who: Hashable) -> None:
-        """Give back what was taken, if anything was."""
+    def give(self, key: Hashable) -> None:
+        """Give back what was taken, if anything was.
+
+        Parameters
+        ----------
+        key : hashable
+            Of the item.
+        """
         with self._changed:
-            if self.held.pop(who, None) is not None:
+            if self.held.pop(key, None) is not None:
                 self._changed.notify_all()
 
     def close(self) -> None:
@@ -82,11 +78,17 @@ class Budget:
             self.total = None
             self._changed.notify_all()
 
-    def room_beside(self, who: Hashable) -> int | None:
-        """Bytes that a network may take beside one scan."""
-        return None if self.total is None else max(self.total - BASE - self.held.get(who, 0), 0)
+    def room_beside(self, key: Hashable) -> int | None:
+        """Bytes that a model may take beside one item; None: no limit.
+
+        Parameters
+        ----------
+        key : hashable
+            Of the item.
+        """
+        return None if self.total is None else max(self.total - self.base - self.held.get(key, 0), 0)
 
     def _fits(self, need: int) -> bool:
         if self.total is None or not self.held:
             return True
-        return BASE + self.network + sum(self.held.values()) + need <= self.total
+        return self.base + self.model + sum(self.held.values()) + need <= self.total

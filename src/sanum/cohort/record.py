@@ -1,31 +1,32 @@
-"""The record beside each scan's results: what they were made from, and whether that still holds."""
+"""The record beside each item's results: what they were made from, and whether that still holds."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from math import isnan
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from .. import __version__
-from ..healthy.outputs import file_names
-from ..healthy.result import Reconstruction
-from ..report import key_numbers
-from ..scan import Scan, ScanError, read
+from ..methods.api import Result
+from ..methods.common.saving import file_names
+from ..scan import ScanError
 from ..scan.itk_header import read_header
 from ..scan.names import printable
 from .inputs import Item
 
+if TYPE_CHECKING:
+    from .job import Job
+
+Loaded = TypeVar("Loaded")
 Record = dict[str, Any]
-_NAMED = {
-    *("input", "outputs", "contrast", "warnings"),
-    *("anomaly_ml", "brain_ml", "mean_uncertainty"),
-}  # by the tables
+"""Settings, provenance, input, outputs by name, warnings and numbers of one result, as JSON."""
+
+_NEEDED = {"input", "outputs", "warnings"}
 
 
-class Input(TypedDict):
+class InputDescription(TypedDict):
     """What an input was: bytes, latest change in ns, and SHA-256, of a folder over its files."""
 
     size: int
@@ -33,19 +34,15 @@ class Input(TypedDict):
     sha256: str
 
 
-def settings_of(*, space: str, compose: str, volume: int | None, weights_sha256: str) -> Record:
-    """What decides the results, beside the input."""
-    return {
-        "version": __version__,
-        "weights_sha256": weights_sha256,
-        "space": space,
-        "composition": compose,
-        "volume": volume,
-    }
+def read_described(path: Path, read: Callable[[], Loaded]) -> tuple[Loaded, InputDescription]:
+    """What `read` gives, and a description of the file that it was read from.
 
-
-def read_described(path: Path, volume: int | None) -> tuple[Scan, Input]:
-    """Read a scan, and describe the file that it was read from.
+    Parameters
+    ----------
+    path : Path
+        A file, or the folder of a DICOM series.
+    read : function
+        Reads it.
 
     Raises
     ------
@@ -55,46 +52,79 @@ def read_described(path: Path, volume: int | None) -> tuple[Scan, Input]:
     before = None
     with suppress(OSError):  # `read` says it better
         before = _stat(path)
-    scan = read(path, volume=volume)
+    loaded = read()
     size, mtime_ns = _stat(path)
-    described: Input = {"size": size, "mtime_ns": mtime_ns, "sha256": _sha256(path)}
+    described: InputDescription = {"size": size, "mtime_ns": mtime_ns, "sha256": _sha256(path)}
     if before != (size, mtime_ns) or before != _stat(path):
         raise ScanError(f"{printable(path.name)} changed while it was read: run it again when it is complete")
-    return scan, described
+    return loaded, described
 
 
 def make_record(
-    result: Reconstruction, path: Path, described: Input, settings: Record, *, report: bool
+    job: "Job", result: Result, path: Path, described: InputDescription, without: Collection[str] = ()
 ) -> Record:
-    """Everything that the tables and a later run need to know; the same for the same input and settings."""
-    numbers = key_numbers(result.anomaly_mask, result.brain, result.uncertainty)
-    uncertainty = numbers.mean_uncertainty
-    return {
-        **settings,
-        "weights": result.provenance["weights"],
-        "device": result.provenance["device"],
+    """Everything that the tables and a later run need to know; the same for the same input and settings.
+
+    Parameters
+    ----------
+    job : Job
+        That made the result.
+    result : Result
+        What is saved. Its numbers are rounded as the tables show them.
+    path : Path
+        Of the input.
+    described : mapping
+        From `read_described`.
+    without : collection of str
+        Names of outputs that are not written.
+    """
+    specs = {name: output.spec for name, output in result.outputs.items() if name not in without}
+    decimals = {name: places for table in job.tables.values() for name, places in table.items()}
+    record = {
+        "job": job.name,
+        **job.facts(result),
+        **job.settings,
         "input": {"path": os.path.abspath(path), **described},
-        "outputs": [file for name, file in file_names(result.name).items() if report or name != "report"],
-        "contrast": result.contrast,
+        "outputs": file_names(result.name, specs),
         "warnings": list(result.warnings),
-        "anomaly_ml": round(numbers.anomaly_ml, 2),
-        "brain_ml": round(numbers.brain_ml, 1),
-        "mean_uncertainty": None if isnan(uncertainty) else round(uncertainty, 4),
     }
+    if taken := record.keys() & result.numbers.keys():
+        raise ValueError(f"the job {job.name} calls a number and a setting {min(taken)}: rename one of them")
+    numbers = {name: _rounded(value, decimals.get(name)) for name, value in result.numbers.items()}
+    return record | numbers
 
 
 def read_record(path: Path) -> Record | None:
-    """A record, or None where there is none."""
+    """A record, or None where there is none.
+
+    One of an earlier version, whose outputs are a list, is given without outputs: its item is done again.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = isinstance(record, dict) and record.keys() >= _NAMED and isinstance(record["input"], dict)
-    return record if whole and record["input"].keys() >= {"path", *Input.__annotations__} else None
+    whole = isinstance(record, dict) and record.keys() >= _NEEDED and isinstance(record["input"], dict)
+    if not whole or not record["input"].keys() >= {"path", *InputDescription.__annotations__}:
+        return None
+    if not isinstance(record["outputs"], dict):
+        record["outputs"] = {}
+    return dict(record)
 
 
 def is_of_another(record: Record, path: Path) -> bool:
     """Whether a record tells of another scan than that of `path`, rather than of it, moved or changed.
+
+    Parameters
+    ----------
+    record : dict
+        As read.
+    path : Path
+        Of the scan.
 
     Raises
     ------
@@ -102,11 +132,19 @@ def is_of_another(record: Record, path: Path) -> bool:
         The scan is another path's, and cannot be read to compare it.
     """
     before = record["input"]
-    return before["path"] != os.path.abspath(path) and before["sha256"] != _sha256(path)
+    return bool(before["path"] != os.path.abspath(path) and before["sha256"] != _sha256(path))
 
 
-def made_otherwise(record: Record, settings: Record) -> str:
-    """What differs in weights, settings or version, in words; "" if nothing does."""
+def made_otherwise(record: Record, settings: Mapping[str, Any]) -> str:
+    """What differs in weights, settings or version, in words; "" if nothing does.
+
+    Parameters
+    ----------
+    record : dict
+        As read.
+    settings : mapping
+        Of the job.
+    """
     return ", ".join(
         f"{key.removesuffix('_sha256')} {_short(record.get(key))}, not {_short(settings[key])}"
         for key in settings
@@ -114,11 +152,33 @@ def made_otherwise(record: Record, settings: Record) -> str:
     )
 
 
-def is_finished(record: Record, folder: Path, item: Item, *, report: bool) -> bool:
-    """Whether the results of a record are all in `folder`, and those of the input as it is now."""
-    wanted = [file for name, file in file_names(item.stem).items() if report or name != "report"]
-    there = set(wanted) <= set(record["outputs"]) and all((folder / name).is_file() for name in wanted)
-    return there and _same_input(record["input"], item.path)
+def is_finished(record: Record, folder: Path, item: Item, wanted: Mapping[str, str]) -> bool:
+    """Whether the results of a record are all in `folder`, and those of the input as it is now.
+
+    Parameters
+    ----------
+    record : dict
+        As read.
+    folder : Path
+        Of the results.
+    item : Item
+        What they should be of.
+    wanted : mapping of str to str
+        File name of each output that should be there, by the output's name.
+    """
+    there = wanted.items() <= record["outputs"].items()
+    return (
+        there
+        and all((folder / file).is_file() for file in wanted.values())
+        and _same_input(record["input"], item.path)
+    )
+
+
+def _rounded(value: float, decimals: int | None) -> float | None:
+    """A number as JSON has it: None where it is not known."""
+    if isnan(value):
+        return None
+    return value if decimals is None else round(value, decimals)
 
 
 def _same_input(before: dict[str, Any], path: Path) -> bool:

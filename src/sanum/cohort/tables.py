@@ -1,4 +1,4 @@
-"""volumes.tsv, qc.tsv and failed.tsv: one line a scan, made anew from what lies in the output folder.
+"""Tables of all items: those of the job and failed.tsv, made anew from what lies in the output folder.
 
 So they hold whatever any run, restart or shard has done, and none of them can lose another's lines.
 """
@@ -7,29 +7,39 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ..scan import ScanError, atomic_path
 from ..scan.names import printable
 from ..scan.write import reason_of
 from . import lock
 from .failures import STATE, failures
+from .job import Tables
 from .lists import RESULTS_FOLDER
 from .record import Record, read_record
 from .tsv import to_cell
 
-_NAMES = ("volumes.tsv", "qc.tsv", "failed.tsv")
-_VOLUMES = ("path", "results", "brain_ml", "anomaly_ml")
-_QC = ("path", "results", "contrast", "mean_uncertainty", "warnings", "report")
+FAILED = "failed.tsv"
+"""Input, reason and folder of results of every item that failed and has not succeeded since."""
+
+_FIRST = ("path", "results")
 _FAILED = ("path", "reason", RESULTS_FOLDER)
-_RECORD = "_record.json"  # reconstruction.record_name
+_RECORD = "_record.json"  # methods.common.saving.record_name
 _PATIENCE_S = 900.0  # of 100,000 scans the tables take a minute on a local disk
 
 
-def write_tables(output: Path) -> list[tuple[str, str, str]]:
-    """Write the three tables; returns the lines of failed.tsv.
+def write_tables(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
+    """Lines of failed.tsv, which is written, and so are the tables of the job.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    tables : mapping
+        Of the job: their columns beside the input's path and the results' name.
 
     Raises
     ------
@@ -37,14 +47,21 @@ def write_tables(output: Path) -> list[tuple[str, str, str]]:
         They cannot be written.
     """
     with alone(output):
-        return _write_all(output)
+        return _write_all(output, tables)
 
 
-def update_tables(output: Path) -> None:
-    """Write the three tables, unless another run has begun them after this was asked for.
+def update_tables(output: Path, tables: Tables) -> None:
+    """Write the tables, unless another run has begun them after this was asked for.
 
     So many runs that end together do not each read all records, one after the other. The time of a table is
     that of what it knows.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    tables : mapping
+        As in `write_tables`.
 
     Raises
     ------
@@ -53,20 +70,35 @@ def update_tables(output: Path) -> None:
     """
     asked = _clock(output)
     with alone(output):
-        if not all(_time_of(output / name) >= asked for name in _NAMES):
-            _write_all(output)
+        if not all(_time_of(output / name) >= asked for name in (*tables, FAILED)):
+            _write_all(output, tables)
 
 
-def _write_all(output: Path) -> list[tuple[str, str, str]]:
+def _write_all(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
     began = _clock(output)
     records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
     failed = sorted(failures(output, {results for results, _ in records}))
-    _write(output / "volumes.tsv", _VOLUMES, (_volumes(*found) for found in records))
-    _write(output / "qc.tsv", _QC, (_qc(*found) for found in records))
-    _write(output / "failed.tsv", _FAILED, failed)
-    for name in _NAMES:
+    for name, columns in tables.items():
+        rows = ((record["input"]["path"], results, *_cells(record, columns)) for results, record in records)
+        _write(output / name, (*_FIRST, *columns), rows)
+    _write(output / FAILED, _FAILED, failed)
+    for name in (*tables, FAILED):
         os.utime(output / name, ns=(began, began))
     return failed
+
+
+def _cells(record: Record, columns: Mapping[str, int | None]) -> Iterator[str]:
+    """Cells of a record's row beside its path and its results' name."""
+    fields = record["outputs"] | record
+    return (_cell(fields.get(name), decimals) for name, decimals in columns.items())
+
+
+def _cell(value: Any, decimals: int | None) -> str:
+    if isinstance(value, list):
+        value = " | ".join(map(str, value))
+    if value is None or value == "":
+        return "n/a"
+    return str(value) if decimals is None else f"{value:.{decimals}f}"
 
 
 def _clock(output: Path) -> int:
@@ -90,34 +122,40 @@ def _time_of(path: Path) -> int:
 
 
 def write_summary(output: Path, name: str, summary: Record) -> None:
-    """Write what a run has to tell of itself into `output`, as JSON; `ScanError` if that cannot be."""
+    """Write the summary of a run, as JSON.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    name : str
+        Of the file.
+    summary : dict
+        Its contents.
+
+    Raises
+    ------
+    ScanError
+        It cannot be written.
+    """
     with alone(output), atomic_path(output / name, overwrite=True) as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def records_below(output: Path) -> Iterator[tuple[str, Record]]:
-    """Where every scan's results are (folder and stem below `output`), and their record."""
+    """Where the results of every item are (folder and stem below `output`), and their record.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    """
     for place, folders, names in os.walk(output):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if name.endswith(_RECORD) and (record := read_record(Path(place) / name)):
                 results = Path(place, name.removesuffix(_RECORD)).relative_to(output)
                 yield results.as_posix(), record
-
-
-def _volumes(results: str, record: Record) -> tuple[str, ...]:
-    return record["input"]["path"], results, f"{record['brain_ml']:.1f}", f"{record['anomaly_ml']:.2f}"
-
-
-def _qc(results: str, record: Record) -> tuple[str, ...]:
-    uncertainty = record["mean_uncertainty"]
-    told = (
-        record["contrast"],
-        None if uncertainty is None else f"{uncertainty:.4f}",
-        " | ".join(record["warnings"]),
-        next((name for name in record["outputs"] if name.endswith(".html")), None),
-    )
-    return record["input"]["path"], results, *(cell or "n/a" for cell in told)
 
 
 def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -128,7 +166,13 @@ def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]])
 
 @contextmanager
 def alone(output: Path) -> Iterator[None]:
-    """Keep other runs from writing files about several scans, and remove what a killed one left of them."""
+    """Keep other runs from writing files about several items, and remove what a killed one left of them.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    """
     path, run, began = output / STATE / "tables.lock", uuid.uuid4().hex, time.monotonic()
     try:
         while not lock.acquire(path, run):

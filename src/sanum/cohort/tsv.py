@@ -11,6 +11,11 @@ def to_cell(text: str) -> str:
 
     So is a quotation mark at its beginning, which would open a quoted cell.
 
+    Parameters
+    ----------
+    text : str
+        Any.
+
     >>> print(to_cell("a\tb\udcff"), to_cell('"a" b'))
     a\tb\xff \x22a" b
     """
@@ -20,6 +25,11 @@ def to_cell(text: str) -> str:
 
 def from_cell(cell: str) -> str:
     r"""What `to_cell` was given.
+
+    Parameters
+    ----------
+    cell : str
+        From a table.
 
     >>> from_cell(to_cell("a\\b\tc\udcff\u2028")) == "a\\b\tc\udcff\u2028"
     True

@@ -8,12 +8,15 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+from pydicom.errors import InvalidDicomError
 
+from .dicom_file import DAMAGED, open_dicom
 from .errors import ScanError
 from .itk_header import read_header
 from .read import BROKEN_FILE, NIFTI2_BYTES, header_of, remarks_on_headers
 
 _TEXT_HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
+_HEADERS = 8  # of a DICOM folder that are read, evenly spread: its slices are alike
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -37,17 +40,34 @@ class DeclaredSize:
 
 
 def declared_size(path: Path) -> DeclaredSize:
-    """DeclaredSize of a scan file, or of a DICOM folder (by the size of its files, two bytes a voxel).
+    """DeclaredSize of a scan file, or of a DICOM folder.
 
-    Nothing is checked here. A damaged file declares nothing; reading it gives the error.
+    Of a folder by the size of its files, two bytes a voxel; of compressed files by the rows and columns that
+    some of them claim. Nothing is checked here. A damaged file declares nothing; reading it gives the error.
     """
     with suppress(ScanError, *BROKEN_FILE):
         if path.is_dir():
-            return DeclaredSize(sum(file.stat().st_size for file in path.iterdir() if file.is_file()) // 2)
+            return DeclaredSize(_voxels_of_folder(path))
         if path.name.lower().endswith(_TEXT_HEADERS):
             return _of_text(path)
         return _of_nibabel(path)
     return DeclaredSize()
+
+
+def _voxels_of_folder(folder: Path) -> int:
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    stored = sum(file.stat().st_size for file in files) // 2
+    some = files[:: max(1, len(files) // _HEADERS)]
+    return max(stored, len(files) * max(map(_compressed_voxels, some), default=0))
+
+
+def _compressed_voxels(path: Path) -> int:
+    """Voxels of a compressed DICOM file, 0 of any other file."""
+    with suppress(ScanError, InvalidDicomError, *DAMAGED):
+        header = open_dicom(path, pixels=False)
+        if header.file_meta.TransferSyntaxUID.is_compressed:
+            return int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1)
+    return 0
 
 
 def _of_nibabel(path: Path) -> DeclaredSize:

@@ -50,7 +50,7 @@ def test_what_cannot_be_selected_is_told(data, tmp_path):
     with pytest.raises(ScanError, match=r"of ses-c in \S*/data, 2 subjects: check"):
         select(data, participants=["01", "02"], sessions=["c"])
     with pytest.raises(ScanError, match=r"no scan of .* is left"):
-        select(data, queries=[{"suffix": "T2w"}])
+        select(data, filters=[{"suffix": "T2w"}])
     with pytest.raises(ScanError, match=r"expected dataset_description\.json"):
         select(tmp_path)
 
@@ -68,10 +68,10 @@ def test_names_that_are_not_bids_are_counted(data):
         (anat / name).write_bytes(b"")
     for name in ("sub-02_T1map.nii.gz", "._sub-02_T1w.nii.gz", ".sub-02_T1w.nii.gz"):
         (anat / name).write_bytes(b"")
-    assert names(select(data, tell=notes.append)) == [Path(SCANS[n]).name for n in (2, 0, 1)]
+    assert names(select(data, on_note=notes.append)) == [Path(SCANS[n]).name for n in (2, 0, 1)]
     [note] = notes
     assert note.startswith("note: 4 images in anat are left out, for want of a BIDS name, such as ")
-    select(data, participants=["01"], tell=notes.append)
+    select(data, participants=["01"], on_note=notes.append)
     assert len(notes) == 1
 
 
@@ -135,7 +135,7 @@ def test_ixi_becomes_a_valid_derivative(ixi, bids, require_valid, monkeypatch):
         darker = scan.voxels.astype(np.float32) * (999 / scan.voxels.max())
         return at_once(Scan(darker, scan.affine, scan.contrast, scan.path, scan.warnings), **how)
 
-    monkeypatch.setattr("sanum.cohort.work.reconstruct", scaled)
+    monkeypatch.setattr("sanum.healthy.job.reconstruct", scaled)
     out = ixi / "derivatives" / "sanum"
     code, told, said = bids(ixi, out, "participant", "-q")
     assert (code, told.count("\n"), said) == (0, 3, "")

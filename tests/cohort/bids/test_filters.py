@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sanum.cohort.bids.dataset import select
-from sanum.cohort.bids.filters import fits, read_queries
+from sanum.cohort.bids.filters import fits, read_filters
 from sanum.scan import ScanError
 
 from ..stand_in import SCANS
@@ -19,7 +19,7 @@ def queries(tmp_path):
     def read(content):
         (tmp_path / "filter.json").write_text(json.dumps(content))
         notes = []
-        return read_queries(tmp_path / "filter.json", tell=notes.append), notes
+        return read_filters(tmp_path / "filter.json", on_note=notes.append), notes
 
     return read
 
@@ -41,7 +41,7 @@ def queries(tmp_path):
 )
 def test_a_query_takes_what_fits(data, queries, content, left):
     wanted, notes = queries(content)
-    assert {i.path.name for i in select(data, queries=wanted)} == {Path(SCANS[n]).name for n in left}
+    assert {i.path.name for i in select(data, filters=wanted)} == {Path(SCANS[n]).name for n in left}
     assert notes == []
 
 
@@ -70,7 +70,7 @@ def test_the_filter_file_of_another_program_is_read(data, queries):
     }
     wanted, [note] = queries(content)
     assert "asks for fmap, bold, sbref too, which are no anatomical scans" in note
-    assert [i.path.name for i in select(data, queries=wanted)] == [Path(SCANS[0]).name]
+    assert [i.path.name for i in select(data, filters=wanted)] == [Path(SCANS[0]).name]
     with pytest.raises(ScanError, match="asks for no anatomical scan: it has bold"):
         queries({"bold": content["bold"]})
 

@@ -10,7 +10,7 @@ import pytest
 from sanum.cohort.bids import pages
 from sanum.cohort.bids.group import judged, write_group
 from sanum.cohort.bids.pages import write_subjects
-from sanum.cohort.work import STATE
+from sanum.cohort.failures import STATE
 from sanum.report.group import Row
 from sanum.scan import atomic_path, write
 

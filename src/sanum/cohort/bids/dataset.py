@@ -6,12 +6,12 @@ Results go to the folder of the scan below the output folder, which is a BIDS de
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from ...healthy.memory import BASE, NETWORK, need_of
 from ...scan import ScanError
 from ...scan.bids import ENTITIES, entities_of, find
 from ...scan.names import folder_name, printable
 from ..inputs import Item, refuse_collisions
-from ..memory import BASE, NETWORK, need_of
-from .filters import ANATOMICAL, Query, fits
+from .filters import ANATOMICAL, Filter, fits
 
 DESCRIPTION = "dataset_description.json"
 NO_MAGNITUDE = ("phase", "real", "imag")
@@ -23,19 +23,21 @@ def select(
     *,
     participants: Collection[str] = (),
     sessions: Collection[str] = (),
-    queries: Iterable[Query] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    filters: Iterable[Filter] | None = None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Item]:
-    """List the anatomical scans of a BIDS data set, sorted.
+    """The anatomical scans of a BIDS data set, sorted.
 
     Parameters
     ----------
-    participants, sessions : labels
-        With or without "sub-" and "ses-"; none: all.
-    queries : list of dict, optional
-        See `read_queries`; a scan is taken if one of them fits.
-    tell : function
-        Told of the images whose names are not BIDS, which are left out.
+    root : Path
+        Of the data set.
+    participants, sessions : collection of str
+        Labels with or without "sub-" and "ses-"; none: all.
+    filters : iterable of dict, optional
+        See `read_filters`; a scan is taken if one of them fits.
+    on_note : function
+        Called with a note on the images whose names are not BIDS, which are left out.
 
     Raises
     ------
@@ -46,18 +48,18 @@ def select(
     people = {p.removeprefix("sub-") for p in participants}
     visits = {s.removeprefix("ses-") for s in sessions}
     images = [path for path in find(root) if not people or _folder(root, path) in people]
-    _tell_odd([path for path in images if not _is_bids(path)], tell)
+    _note_odd([path for path in images if not _is_bids(path)], on_note)
     found = [path for path in images if _is_bids(path) and _is_anatomical(path)]
     _require(people, {_entity(path, "sub") for path in found}, "sub", printable(root))
     found = [path for path in found if not people or _entity(path, "sub") in people]
     among = f"{printable(root)}, {_people(people)}" if people else printable(root)
     _require(visits, {_entity(path, "ses") for path in found}, "ses", among)
     found = [path for path in found if not visits or _entity(path, "ses") in visits]
-    wanted = None if queries is None else list(queries)
+    wanted = None if filters is None else list(filters)
     items = [
         Item(path, folder_name(path.parent.relative_to(root)))
         for path in found
-        if wanted is None or any(fits(path, query) for query in wanted)
+        if wanted is None or any(fits(path, one) for one in wanted)
     ]
     if not items:
         raise ScanError(f"no scan of {printable(root)} is left: expected {', '.join(ANATOMICAL)} in anat")
@@ -66,7 +68,13 @@ def select(
 
 
 def require_data_set(root: Path) -> None:
-    """Raise `ScanError` unless `root` says that it is a BIDS data set."""
+    """Raise `ScanError` unless a folder says that it is a BIDS data set.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
     if not (root / DESCRIPTION).is_file():
         raise ScanError(f"{printable(root)} is no BIDS data set: expected {DESCRIPTION} in it")
 
@@ -90,10 +98,10 @@ def _folder(root: Path, path: Path) -> str:
     return path.relative_to(root).parts[0].removeprefix("sub-")
 
 
-def _tell_odd(odd: list[Path], tell: Callable[[str], None]) -> None:
+def _note_odd(odd: list[Path], on_note: Callable[[str], None]) -> None:
     if odd:
         count = "1 image in anat is" if len(odd) == 1 else f"{len(odd)} images in anat are"
-        tell(f"note: {count} left out, for want of a BIDS name, such as {printable(odd[0].name)}")
+        on_note(f"note: {count} left out, for want of a BIDS name, such as {printable(odd[0].name)}")
 
 
 def _require(labels: set[str], there: set[str | None], key: str, where: str) -> None:
@@ -108,7 +116,16 @@ def _people(labels: set[str]) -> str:
 def processes_within(items: Iterable[Item], wanted: int, limit_gb: float | None) -> int:
     """How many processes of `wanted`, one at least, stay below a limit of memory with the largest scan.
 
-    An estimate, read off the headers; see `memory`.
+    An estimate, read off the headers; see `healthy.memory`.
+
+    Parameters
+    ----------
+    items : iterable of Item
+        Scans, one after the other in each process.
+    wanted : int
+        Processes.
+    limit_gb : float or None
+        Memory of all processes together, in 10⁹ bytes; None: no limit.
     """
     items = list(items)
     wanted = min(wanted, len(items))

@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from ... import __version__
-from ...healthy.outputs import OUTPUTS
+from ...methods.api import OutputSpec
 from ...methods.common.saving import sidecar_of
 from ...scan import ScanError, atomic_path
 from ...scan.names import printable
@@ -41,11 +42,18 @@ scan that failed; group.html and group.tsv are about the whole cohort. BIDS has 
 map, the records, the pages and the tables: .bidsignore lists them.
 """
 
+_IMAGE = ".nii.gz"
 _READMES = ("README", "README.md", "README.rst", "README.txt")
 
 
 def require_own(output: Path) -> None:
-    """Raise `ScanError` if `output` is a data set of something else."""
+    """Raise `ScanError` if `output` is a data set of something else.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder; it may be missing.
+    """
     path = output / DESCRIPTION
     if os.path.lexists(path) and _own(path) is None:
         raise ScanError(f"{printable(output)} is a data set that sanum did not make: choose another folder")
@@ -53,6 +61,13 @@ def require_own(output: Path) -> None:
 
 def describe(root: Path, output: Path) -> None:
     """Write what makes `output` a BIDS derivative of `root`, by this version; what others added stays.
+
+    Parameters
+    ----------
+    root : Path
+        A BIDS data set.
+    output : Path
+        The output folder.
 
     Raises
     ------
@@ -81,21 +96,37 @@ def describe(root: Path, output: Path) -> None:
         _write_changed(path, json.dumps(description, indent=2) + "\n")
 
 
-def sidecars(item: Item, record: Record, *, root: Path) -> dict[str, str]:
-    """Name and text of the JSON file beside each image of a scan of the data set `root`."""
+def sidecars(item: Item, record: Record, *, root: Path, specs: Mapping[str, OutputSpec]) -> dict[str, str]:
+    """Name and text of the JSON file beside each image of an item.
+
+    Parameters
+    ----------
+    item : Item
+        Of the data set.
+    record : dict
+        Of its results.
+    root : Path
+        Of the data set, absolute.
+    specs : mapping of str to OutputSpec
+        The outputs of the job; those that are images get a file.
+    """
     raw = f"bids:raw:{quote(os.fsencode(Path(os.path.relpath(item.path, root)).as_posix()))}"
-    told = {
+    source = {
         "Sources": [raw],
         "SpatialReference": raw,
         "SoftwareName": "sanum",
         "SoftwareVersion": record["version"],
-        "Weights": record["weights"],
-        "WeightsSHA256": record["weights_sha256"],
+        "Weights": record.get("weights"),
+        "WeightsSHA256": record.get("weights_sha256"),
     }
+    known = {key: value for key, value in source.items() if value is not None}
     return {
-        f"{file.removesuffix(spec.extension)}.json": json.dumps({**sidecar_of(spec), **told}, indent=2) + "\n"
-        for file, spec in zip(record["outputs"], OUTPUTS.values(), strict=False)
-        if spec.extension == ".nii.gz"
+        f"{record['outputs'][name].removesuffix(_IMAGE)}.json": json.dumps(
+            {**sidecar_of(spec), **known}, indent=2
+        )
+        + "\n"
+        for name, spec in specs.items()
+        if spec.extension == _IMAGE and name in record["outputs"]
     }
 
 

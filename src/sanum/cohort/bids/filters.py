@@ -6,36 +6,40 @@ from pathlib import Path
 from typing import Any
 
 from ...scan import ScanError
-from ...scan.names import ENTITIES, entities_of, printable
+from ...scan.bids import ENTITIES, entities_of
+from ...scan.names import printable
 
 ANATOMICAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "UNIT1")
 """Suffixes of the scans that are done."""
 
 _LONG = {
-    "subject": "sub", "session": "ses", "acquisition": "acq", "nucleus": "nuc", "volume": "voi",
-    "ceagent": "ce", "tracer": "trc", "staining": "stain", "reconstruction": "rec", "direction": "dir",
-    "modality": "mod", "inversion": "inv", "mtransfer": "mt", "processing": "proc", "hemisphere": "hemi",
-    "segmentation": "seg", "resolution": "res", "density": "den", "description": "desc",
-}  # fmt: skip
+    **{"subject": "sub", "session": "ses", "acquisition": "acq", "nucleus": "nuc", "volume": "voi"},
+    **{"ceagent": "ce", "tracer": "trc", "staining": "stain", "reconstruction": "rec", "direction": "dir"},
+    **{"modality": "mod", "inversion": "inv", "mtransfer": "mt", "processing": "proc", "hemisphere": "hemi"},
+    **{"segmentation": "seg", "resolution": "res", "density": "den", "description": "desc"},
+}
 _KEYS = _LONG | {key: key for key in ENTITIES}
 _NUMBERS = {"run", "echo", "flip", "inv", "split", "chunk"}
 _ELSEWHERE = {"asl", "bold", "dwi", "eeg", "fmap", "m0scan", "meg", "pet", "roi", "sbref"}
-"""Queries of these names are of other scans, in fMRIPrep and its relatives, and may leave that unsaid."""
+"""Filters of these names are of other scans, in fMRIPrep and its relatives, and may leave that unsaid."""
 
-Query = dict[str, Any]
+Filter = dict[str, Any]
+"""Entity → label, as one entry of a filter file."""
 
 
-def read_queries(path: Path, *, tell: Callable[[str], None] = lambda _: None) -> list[Query]:
-    """Queries of a filter file: `{"t1w": {"session": "01", "run": [1, 2]}}`.
+def read_filters(path: Path, *, on_note: Callable[[str], None] = lambda _: None) -> list[Filter]:
+    """Filters of a filter file: `{"t1w": {"session": "01", "run": [1, 2]}}`.
 
-    A query named after a suffix asks for that suffix, unless it says another. Values: a label or number, a
+    A filter named after a suffix asks for that suffix, unless it says another. Values: a label or number, a
     list of them, null (the entity must be absent) or "*" (must be there). Entities have their long or short
     names; `suffix`, `datatype` and `extension` can be asked for too.
 
     Parameters
     ----------
-    tell : function
-        Told of the queries that are left out because they are of no anatomical scans.
+    path : Path
+        Of the file.
+    on_note : function
+        Called with a note on the filters that are left out because they are of no anatomical scans.
 
     Raises
     ------
@@ -43,48 +47,56 @@ def read_queries(path: Path, *, tell: Callable[[str], None] = lambda _: None) ->
         The file is none, names what no scan has, or is of no anatomical scans at all.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ScanError(f"{printable(path)} cannot be read: expected a filter file in JSON") from error
-    if not isinstance(told, dict) or not all(isinstance(query, dict) for query in told.values()):
+    if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
         raise ScanError(
             f'{printable(path)} is no filter file: expected {{"t1w": {{"session": "01"}}}} or the like'
         )
-    _refuse_unknown(path, told.values())
+    _refuse_unknown(path, content.values())
     suffixes = {suffix.lower(): suffix for suffix in ANATOMICAL}
     named = {
-        name: {**({"suffix": suffixes[name]} if name in suffixes else {}), **query}
-        for name, query in told.items()
+        name: {**({"suffix": suffixes[name]} if name in suffixes else {}), **one}
+        for name, one in content.items()
     }
-    anatomical = {name: query for name, query in named.items() if _is_anatomical(name, query)}
+    anatomical = {name: one for name, one in named.items() if _is_anatomical(name, one)}
     left_out = ", ".join(printable(name) for name in named if name not in anatomical)
     if named and not anatomical:
         raise ScanError(f"{printable(path)} asks for no anatomical scan: it has {left_out}")
     if left_out:
-        tell(f"note: {printable(path)} asks for {left_out} too, which are no anatomical scans")
+        on_note(f"note: {printable(path)} asks for {left_out} too, which are no anatomical scans")
     return list(anatomical.values())
 
 
-def fits(path: Path, query: Query) -> bool:
-    """Whether a scan in `anat` is one of those that a query asks for."""
+def fits(path: Path, wanted: Filter) -> bool:
+    """Whether a scan in `anat` is one of those that a filter asks for.
+
+    Parameters
+    ----------
+    path : Path
+        Of the scan.
+    wanted : dict
+        See `read_filters`.
+    """
     entities, suffix = entities_of(path)
     has = {name: entities.get(key) for name, key in _KEYS.items()}
     has |= {"suffix": suffix, "datatype": "anat", "extension": "".join(path.suffixes[-2:]).lstrip(".")}
-    return all(_fits_one(name, has[name], value) for name, value in query.items())
+    return all(_fits_one(name, has[name], value) for name, value in wanted.items())
 
 
-def _refuse_unknown(path: Path, queries: Iterable[Query]) -> None:
+def _refuse_unknown(path: Path, filters: Iterable[Filter]) -> None:
     known = {*_KEYS, "suffix", "datatype", "extension"}
-    if unknown := sorted({key for query in queries for key in query} - known):
+    if unknown := sorted({key for one in filters for key in one} - known):
         expected = ", ".join((*_LONG, *sorted(known - {*_LONG, *_LONG.values()})))
         raise ScanError(f"{printable(path)} asks for {printable(unknown[0])}: expected one of {expected}")
 
 
-def _is_anatomical(name: str, query: Query) -> bool:
-    if name in _ELSEWHERE and not query.keys() & {"suffix", "datatype"}:
+def _is_anatomical(name: str, wanted: Filter) -> bool:
+    if name in _ELSEWHERE and not wanted.keys() & {"suffix", "datatype"}:
         return False
     asked = (("datatype", ("anat",)), ("suffix", ANATOMICAL))
-    return all(any(_fits_one(key, one, query.get(key, one)) for one in some) for key, some in asked)
+    return all(any(_fits_one(key, one, wanted.get(key, one)) for one in some) for key, some in asked)
 
 
 def _fits_one(name: str, label: str | None, value: Any) -> bool:

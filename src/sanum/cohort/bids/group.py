@@ -18,7 +18,7 @@ from .pages import Found, results_of, rows_of, subjects_in, write_subjects
 from .participants import read_participants
 
 SMALLEST = {"brain_ml": 5.0, "anomaly_ml": 0.2, "mean_uncertainty": 0.001}
-"""Least spread, of the anomaly's in log(1 + mL): what differs by less than 3.5 times this is a trifle.
+"""Least spread, of the anomaly's in log(1 + mL): what differs by less than 3.5 times this is no outlier.
 
 17 mL of brain (1.4 %), as a second scan of the same head may differ by; 1 mL of anomaly among none (a ball of
 12 mm), or a factor of 2 among large ones; 0.0035 of uncertainty.
@@ -27,15 +27,15 @@ SMALLEST = {"brain_ml": 5.0, "anomaly_ml": 0.2, "mean_uncertainty": 0.001}
 RULE = (
     f"Rule: robust z above {LIMIT} or below −{LIMIT}, among the scans of one contrast; the anomaly's volume "
     "as log(1 + mL). Robust z = 0.6745 (x − median) / MAD; where more than half of the values are the same, "
-    "the MAD is 0, and z = (x − median) / (1.2533 × mean absolute deviation). Trifles do not stand apart, "
-    "however alike the others are: 17 mL of brain, 1 mL of anomaly among none, 0.0035 of uncertainty. "
-    f"Contrasts of fewer than {FEWEST} scans are not judged."
+    "the MAD is 0, and z = (x − median) / (1.2533 × mean absolute deviation). Small differences are never "
+    "outliers, however alike the others are: 17 mL of brain, 1 mL of anomaly among none, 0.0035 of "
+    f"uncertainty. Contrasts of fewer than {FEWEST} scans are not judged."
 )
 _COLUMNS = ("results", "contrast", *MEASURES, "outlier", "warnings")
 
 
-def write_group(root: Path, output: Path, *, tell: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Write `group.tsv` and `group.html` of all results in `output`; returns both.
+def write_group(root: Path, output: Path, *, on_note: Callable[[str], None] = lambda _: None) -> list[Path]:
+    """Paths of `group.tsv` and `group.html`, which are written from all results in `output`.
 
     Subjects' pages that are not there, or not true any more, are written first.
 
@@ -43,8 +43,10 @@ def write_group(root: Path, output: Path, *, tell: Callable[[str], None] = lambd
     ----------
     root : Path
         The BIDS data set, whose participants.tsv is joined by `participant_id` where there is one.
-    tell : function
-        Told of the notes that the page has on top.
+    output : Path
+        The output folder.
+    on_note : function
+        Called with each note that the page has on top.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def write_group(root: Path, output: Path, *, tell: Callable[[str], None] = lambd
         notes.append("participants.tsv has no line of any subject here.")
     notes = [*_notes(output, [pair for results in found.values() for pair in results], rows), *notes]
     for note in notes:
-        tell(f"note: {note}")
+        on_note(f"note: {note}")
     rows, unjudged = judged(rows)
     page = render_group(f"Cohort {root.resolve().name}", rows, notes, RULE, unjudged)
     written = {output / "group.tsv": _table(rows), output / "group.html": page}
@@ -80,9 +82,15 @@ def write_group(root: Path, output: Path, *, tell: Callable[[str], None] = lambd
 
 
 def judged(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
-    """The same rows, of which those that stand apart say in what (see `RULE`); what was not judged."""
+    """The same rows with their outlying measures (see `RULE`), and what was not judged.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        One for each scan.
+    """
     rows = list(rows)
-    apart: list[dict[str, float]] = [{} for _ in rows]
+    outlying: list[dict[str, float]] = [{} for _ in rows]
     unjudged = []
     for contrast in sorted({row.contrast for row in rows}, key=str):
         here = [n for n, row in enumerate(rows) if row.contrast == contrast]
@@ -91,10 +99,10 @@ def judged(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
             z = robust_z(np.log1p(values) if name == "anomaly_ml" else values, smallest=SMALLEST[name])
             for n, value in zip(here, z, strict=True):
                 if abs(value) > LIMIT:
-                    apart[n][name] = float(value)
+                    outlying[n][name] = float(value)
             if np.isnan(z).all():
                 unjudged.append(f"{label.split(',')[0].split(' (')[0]} of {contrast or 'unknown contrast'}")
-    return [replace(row, outlier=out) for row, out in zip(rows, apart, strict=True)], unjudged
+    return [replace(row, outlier=out) for row, out in zip(rows, outlying, strict=True)], unjudged
 
 
 def _table(rows: list[Row]) -> str:
@@ -103,10 +111,8 @@ def _table(rows: list[Row]) -> str:
     for row in rows:
         numbers = [f"{row.numbers[n]:g}" if np.isfinite(row.numbers[n]) else "n/a" for n in MEASURES]
         joined = [row.more.get(key) or "n/a" for key in more]
-        told = [", ".join(row.outlier), " | ".join(row.warnings)]
-        lines.append(
-            [row.subject, row.name, *joined, row.contrast or "n/a", *numbers, *(t or "n/a" for t in told)]
-        )
+        remarks = [", ".join(row.outlier) or "n/a", " | ".join(row.warnings) or "n/a"]
+        lines.append([row.subject, row.name, *joined, row.contrast or "n/a", *numbers, *remarks])
     return "".join("\t".join(map(to_cell, line)) + "\n" for line in lines)
 
 
@@ -117,11 +123,11 @@ def _notes(output: Path, found: Found, rows: list[Row]) -> list[str]:
     if count > 0:
         notes.append(f"Scans that failed, and are not shown: {count}. failed.tsv says why.")
     if damaged := [row for row in rows if not row.picture]:
-        told = "; ".join(row.warnings[-1] for row in damaged)
-        notes.append(f"Results that cannot be read, and have no picture: {len(damaged)} ({told}).")
+        names = "; ".join(row.warnings[-1] for row in damaged)
+        notes.append(f"Results that cannot be read, and have no picture: {len(damaged)} ({names}).")
     for key, name in (("weights_sha256", "weights"), ("version", "versions of sanum")):
-        used = Counter(record[key] for _, record in found)
+        used = Counter(str(record.get(key)) for _, record in found)
         if len(used) > 1:
-            told = ", ".join(f"{value[:12]} ({n})" for value, n in used.most_common())
-            notes.append(f"Results of different {name} are mixed, and cannot be compared: {told}.")
+            counts = ", ".join(f"{value[:12]} ({n})" for value, n in used.most_common())
+            notes.append(f"Results of different {name} are mixed, and cannot be compared: {counts}.")
     return notes

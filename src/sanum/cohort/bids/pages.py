@@ -15,19 +15,33 @@ import numpy as np
 from ... import __version__
 from ...report.group import MEASURES, Row, render_subject
 from ...report.thumbnail import thumbnail
-from ...scan import ScanError, atomic_path, read
+from ...scan import Scan, ScanError, atomic_path, read
 from ...scan.maps import read_map
 from ...scan.names import printable
 from ..record import Record
 from ..tables import alone, records_below
 
 _MARK = re.compile(r"<!-- sanum (\{.*\}) -->\n\Z")
+_DRAWN = {
+    "anatomy": "the anatomy",
+    "anomaly": "the anomaly",
+    "anomaly_mask": "the mask",
+    "brain": "the brain",
+}  # outputs that a picture needs, and what messages call them
 _MISSING = "the scan itself is not where it was, and is not shown"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pictures of one result as JPEG, empty where it cannot be read, and what there is to say of them."""
+    """Pictures of one result.
+
+    Parameters
+    ----------
+    wide, tile : bytes
+        JPEG of three planes, and of one; empty where the result cannot be read.
+    warning : str
+        What there is to say of them.
+    """
 
     wide: bytes
     tile: bytes
@@ -39,13 +53,27 @@ Found = list[tuple[str, Record]]
 
 
 def subjects_in(output: Path) -> list[str]:
-    """The folders of subjects with results, sorted."""
+    """The folders of subjects with results, sorted.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    """
     names = sorted((path.name for path in output.glob("sub-*") if path.is_dir()), key=os.fsencode)
     return [name for name in names if results_of(output, name)]
 
 
 def results_of(output: Path, subject: str) -> Found:
-    """All results of a subject, sorted."""
+    """All results of a subject, sorted.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    subject : str
+        Name of its folder.
+    """
     found = ((f"{subject}/{results}", record) for results, record in records_below(output / subject))
     return sorted(found, key=lambda pair: os.fsencode(pair[0]))
 
@@ -54,21 +82,18 @@ def write_subjects(
     output: Path,
     subjects: Collection[str] | None = None,
     *,
-    tell: Callable[[str], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Write `sub-X.html` of every subject whose page is not made from its results as they are now.
+    """Pages `sub-X.html` that were written: those that were not made from the results as they are now.
 
     Parameters
     ----------
-    subjects : names of folders, optional
-        Default: all.
-    tell : function
-        Told of results that cannot be read; their page says so.
-
-    Returns
-    -------
-    list of Path
-        The pages that were written.
+    output : Path
+        The output folder.
+    subjects : collection of str, optional
+        Names of folders; default: all.
+    on_note : function
+        Called with a sentence on results that cannot be read; their page says so.
 
     Raises
     ------
@@ -76,11 +101,21 @@ def write_subjects(
         A page cannot be written.
     """
     subjects = subjects_in(output) if subjects is None else sorted(subjects)
-    return [output / f"{s}.html" for s in subjects if _write_subject(output, s, tell)]
+    return [output / f"{s}.html" for s in subjects if _write_subject(output, s, on_note)]
 
 
 def rows_of(output: Path, subject: str, found: Found) -> list[Row]:
-    """Rows of the cohort's page: their pictures are those that the subject's page keeps, where it is true."""
+    """Rows of the cohort's page: their pictures are those that the subject's page keeps, where it is true.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    subject : str
+        Name of its folder.
+    found : list
+        All its results; see `results_of`.
+    """
     kept = _kept(output / f"{subject}.html", made_from(found))
     drawn = kept or [_draw(output, *pair) for pair in found]
     return [
@@ -90,12 +125,18 @@ def rows_of(output: Path, subject: str, found: Found) -> list[Row]:
 
 
 def made_from(found: Found) -> str:
-    """Digest of everything that a page shows."""
+    """Digest of everything that a page shows.
+
+    Parameters
+    ----------
+    found : list
+        Results; see `results_of`.
+    """
     there = [os.path.exists(record["input"]["path"]) for _, record in found]
     return hashlib.sha256(json.dumps([__version__, found, there]).encode()).hexdigest()
 
 
-def _write_subject(output: Path, subject: str, tell: Callable[[str], None]) -> bool:
+def _write_subject(output: Path, subject: str, on_note: Callable[[str], None]) -> bool:
     """Write a page unless it is true; drawn again if another run finishes a scan meanwhile."""
     path = output / f"{subject}.html"
     while found := results_of(output, subject):
@@ -111,7 +152,7 @@ def _write_subject(output: Path, subject: str, tell: Callable[[str], None]) -> b
                 temporary.write_text(html, encoding="utf-8")
         for one in drawn:
             if not one.wide:
-                tell(one.warning)
+                on_note(one.warning)
         return True
     return False
 
@@ -125,8 +166,8 @@ def _page(subject: str, found: Found, drawn: list[Drawn], digest: str) -> str:
         "made_from": digest if all(d.wide for d in drawn) else "",  # mended when what is damaged is
         "tiles": [[base64.b64encode(d.tile).decode("ascii"), d.warning] for d in drawn],
     }
-    told = json.dumps(kept).replace("-", "\\u002d").replace(">", "\\u003e")  # would end the comment
-    return f"{render_subject(subject, rows)}<!-- sanum {told} -->\n"
+    mark = json.dumps(kept).replace("-", "\\u002d").replace(">", "\\u003e")  # would end the comment
+    return f"{render_subject(subject, rows)}<!-- sanum {mark} -->\n"
 
 
 def _kept(path: Path, digest: str) -> list[Drawn]:
@@ -142,37 +183,51 @@ def _kept(path: Path, digest: str) -> list[Drawn]:
 
 
 def _row(subject: str, results: str, record: Record, picture: bytes, warning: str) -> Row:
-    report = next((name for name in record["outputs"] if name.endswith(".html")), None)
-    numbers = {name: np.nan if record[name] is None else float(record[name]) for name in MEASURES}
+    report = record["outputs"].get("report")
+    numbers = {name: _number(record.get(name)) for name in MEASURES}
     return Row(
-        Path(results).name, subject, quote(f"{subject}.html"),
-        quote((Path(results).parent / report).as_posix()) if report else "",
-        record["contrast"], numbers, picture, (*record["warnings"], *[warning] * bool(warning)),
-    )  # fmt: skip
+        name=Path(results).name,
+        subject=subject,
+        page=quote(f"{subject}.html"),
+        report=quote((Path(results).parent / report).as_posix()) if report else "",
+        contrast=record.get("contrast"),
+        numbers=numbers,
+        picture=picture,
+        warnings=(*record["warnings"], *[warning] * bool(warning)),
+    )
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
 
 
 def _draw(output: Path, results: str, record: Record) -> Drawn:
-    folder = (output / results).parent
     try:
-        anatomy, anomaly, mask, _, brain = (read_map(folder / name) for name in record["outputs"][:5])
-        for other, name in zip((anomaly, mask, brain), ("the anomaly", "the mask", "the brain"), strict=True):
-            if not other.grid.same_as(anatomy.grid):
-                raise ScanError(f"{name} of {printable(Path(results).name)} is not on its anatomy's grid")
+        maps = _maps(output / results, record)
     except ScanError as error:
         mended_by = "delete it, and run sanum bids with participant again"
-        return Drawn(b"", b"", f"{error}, and is not shown: {mended_by}")
+        return Drawn(b"", b"", f"{error}, and is not key: {mended_by}")
     scan, warning = None, ""
     try:
-        scan = read(Path(record["input"]["path"]), volume=record["volume"])
+        scan = read(Path(record["input"]["path"]), volume=record.get("volume"))
     except ScanError:
         warning = _MISSING
-    if scan is not None and not scan.grid.same_as(anatomy.grid):
+    if scan is not None and not scan.grid.same_as(maps["anatomy"].grid):
         scan = None
     wide, tile = (
-        thumbnail(
-            scan=scan, anatomy=anatomy, anomaly=anomaly, anomaly_mask=mask, brain=brain,
-            contrast=record["contrast"], planes=planes, height=height,
-        )
+        thumbnail(scan=scan, **maps, contrast=record.get("contrast"), planes=planes, height=height)
         for planes, height in ((3, 200), (1, 132))
-    )  # fmt: skip
+    )
     return Drawn(wide, tile, warning)
+
+
+def _maps(results: Path, record: Record) -> dict[str, Scan]:
+    """The maps that a picture shows, by name, all on one grid."""
+    files, name = record["outputs"], printable(results.name)
+    if missing := [key for key in _DRAWN if key not in files]:
+        raise ScanError(f"{name} has no {missing[0]}, as results of another version")
+    maps = {key: read_map(results.parent / files[key]) for key in _DRAWN}
+    for key, what in _DRAWN.items():
+        if not maps[key].grid.same_as(maps["anatomy"].grid):
+            raise ScanError(f"{what} of {name} is not on its anatomy's grid")
+    return maps

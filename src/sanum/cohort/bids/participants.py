@@ -17,8 +17,10 @@ def read_participants(path: Path, taken: Collection[str]) -> tuple[Participants,
 
     Parameters
     ----------
-    taken : names of columns
-        Of the table that these are joined to: columns of the same name, in any case, get a prefix.
+    path : Path
+        Of the table; it may be missing.
+    taken : collection of str
+        Columns of the table that these are joined to: columns of the same name, in any case, get a prefix.
     """
     if not path.exists():
         return {}, []

@@ -1,0 +1,260 @@
+"""What `sanum reconstruct` and `sanum bids` share: loading the job, and saying what becomes of each scan."""
+
+import importlib.util
+import re
+import signal
+from collections.abc import Generator, Hashable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import typer
+
+from .messages import complain
+from .options import in_bytes
+from .progress import ItemProgress
+from .threads import use_threads
+
+if TYPE_CHECKING:
+    from ..cohort import Item, ItemOutcome, RunSettings, RunSummary
+    from ..healthy.compose import Compose
+    from ..healthy.job import ReconstructJob
+    from ..healthy.reconstruction import Space
+
+Options: TypeAlias = "tuple[Space, Compose, int | None]"
+"""Space, composition and volume, as `reconstruct` takes them."""
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_STATES = {"finished": "finished before", "busy": "left to another run that has it"}
+
+
+def load_job(
+    device: str, threads: int, weights: str | Path | None, mem_gb: float | None, options: Options
+) -> "ReconstructJob":
+    """The main job, with its network loaded.
+
+    Parameters
+    ----------
+    device : str
+        As given by `--device`.
+    threads : int
+        CPU threads; 0: what the libraries choose.
+    weights : str, Path or None
+        As given by `--weights`.
+    mem_gb : float or None
+        Memory of the process, in 10⁹ bytes.
+    options : tuple
+        See `Options`.
+    """
+    from ..healthy.job import ReconstructJob
+    from ..healthy.memory import BASE
+    from ..learn.devices import resolve_device
+    from ..methods import registry
+
+    use_threads(threads)
+    limit = in_bytes(mem_gb)
+    room = None if limit is None else max(limit - BASE, 0)
+    predictor = registry.load(device=resolve_device(device), weights=weights, room=room)
+    return ReconstructJob(predictor, *options)
+
+
+def load_on_worker(
+    device: str, threads: int, weights: Path | None, mem_gb: float | None, options: Options, beside: int
+) -> "ReconstructJob":
+    """The main job in a worker of Dask, which finds its device and counts its cores itself.
+
+    Parameters
+    ----------
+    device, weights, mem_gb, options
+        As in `load_job`.
+    threads : int
+        CPU threads; 0: the worker's cores, shared by its threads of Dask.
+    beside : int
+        Worker processes that share the machine's cores.
+    """
+    from ..cohort import threads_of_worker
+
+    return load_job(device, threads or threads_of_worker(beside), weights, mem_gb, options)
+
+
+@dataclass(frozen=True)
+class OnDask:
+    """The workers of Dask that do a batch; nothing is loaded in this process.
+
+    Parameters
+    ----------
+    how : tuple
+        Arguments of `load_on_worker`.
+    scheduler : str or None
+        Address; None: processes of this machine.
+    workers : int
+        Processes of this machine.
+    """
+
+    how: tuple[Hashable, ...]
+    scheduler: str | None
+    workers: int
+
+
+def on_dask(
+    device: str,
+    threads: int,
+    weights: str | None,
+    mem_gb: float | None,
+    options: Options,
+    *,
+    scheduler: str | None = None,
+    workers: int = 2,
+) -> OnDask:
+    """Workers of Dask for the main job; ValueError if that cannot be, as far as this machine knows.
+
+    Whether the device is there, the workers will see: this may be a login node without a GPU.
+
+    Parameters
+    ----------
+    device, threads, weights, mem_gb, options
+        As in `load_job`; memory is that of each worker.
+    scheduler, workers
+        See `OnDask`.
+    """
+    from ..weights.store import resolve
+
+    if not _DEVICE.fullmatch(device):
+        raise ValueError(f'device is auto, cpu, cuda, cuda:n or mps, not "{device}"')
+    if importlib.util.find_spec("distributed") is None:
+        raise ValueError("--executor dask needs Dask: pip install 'sanum[cluster]'")
+    file = None if weights is None else resolve(weights).absolute()
+    beside = 1 if scheduler else workers
+    return OnDask((device, threads, file, mem_gb, options, beside), scheduler, workers)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, which clusters send before they kill, end the run as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def do_batch(
+    items: "list[Item]",
+    output: Path,
+    settings: "RunSettings",
+    by: "ReconstructJob | OnDask",
+    *,
+    part: tuple[int, int] = (1, 1),
+    single: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Exit code of a batch: outcomes are printed as they come, and the files about all are written.
+
+    Parameters
+    ----------
+    items : list of Item
+        The scans.
+    output : Path
+        The output folder.
+    settings : RunSettings
+        Of the run.
+    by : ReconstructJob or OnDask
+        Who does it: this process with a loaded job, or workers.
+    part : (int, int)
+        Which part of how many these items are.
+    single : bool
+        One scan was given by itself.
+    quiet : bool
+        No progress.
+
+    Raises
+    ------
+    ClusterError
+        See `run_on_dask`.
+    """
+    from ..cohort import RunSummary, names_of, run, run_on_dask
+    from ..healthy.job import TABLES
+
+    names = names_of(items)
+    with ItemProgress(len(items), quiet=quiet) as progress:
+        if isinstance(by, OnDask):
+            work = run_on_dask(
+                items, output, load_on_worker, by.how, settings, scheduler=by.scheduler, workers=by.workers
+            )
+            summary = RunSummary(items, part, output, TABLES, single=single)
+        else:
+            work = run(
+                items, output, by, settings, on_step=lambda item, step: progress.step(names[item], step)
+            )
+            summary = RunSummary(items, part, output, TABLES, resources=by.resources, single=single)
+        return _follow(work, summary, progress)
+
+
+def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: ItemProgress) -> int:
+    from ..scan import ScanError
+
+    printer, files_are_whole = _Printer(summary, progress), True
+    try:
+        with closing(work):
+            for outcome in work:
+                summary.add(outcome)
+                printer.outcome(outcome)
+    finally:
+        try:
+            summary.write()
+        except ScanError as error:
+            complain(str(error))
+            files_are_whole = False
+    printer.all(see_table=files_are_whole)
+    states = summary.states
+    if states["failed"] or not files_are_whole:
+        return 2 if summary.single else 1
+    return 0 if states["done"] + states["finished"] == len(summary.items) else 1
+
+
+class _Printer:
+    """Prints what becomes of each scan: results on stdout, the rest on stderr."""
+
+    def __init__(self, summary: "RunSummary", progress: ItemProgress) -> None:
+        from ..cohort import names_of
+
+        self.summary, self.progress = summary, progress
+        self.names, self.differences = names_of(summary.items), set[str]()
+
+    def outcome(self, outcome: "ItemOutcome") -> None:
+        from ..scan.names import printable
+
+        name = self.names[outcome.item]
+        seconds = outcome.seconds if outcome.state == "done" else None
+        self.progress.ended(name, _STATES.get(outcome.state), seconds)
+        if outcome.reason:
+            is_named = name == outcome.item.path.name or outcome.item.problem
+            complain(outcome.reason if is_named else f"{printable(name)}: {outcome.reason}")
+        if outcome.otherwise not in self.differences | {""}:
+            self.differences.add(outcome.otherwise)
+            complain(f"note: results made otherwise ({outcome.otherwise}): done again")
+        if record := outcome.record:
+            files = record["outputs"]
+            main = files.get("report") or next(reversed(files.values()), "")
+            result = printable(self.summary.output / outcome.item.place / main)
+            typer.echo(f"{result}\tanomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL")
+            if outcome.state == "done":
+                for warning in record["warnings"]:
+                    complain(f"{printable(name)}: {warning}")
+
+    def all(self, *, see_table: bool) -> None:
+        states, n, reached = self.summary.states, len(self.summary.items), len(self.summary.outcomes)
+        if reached < n:
+            complain(
+                f"stopped after {reached} of {n} scans, nothing more can be written: run it again when it can"
+            )
+        if states["failed"] and not self.summary.single:
+            see = f": see {self.summary.output / 'failed.tsv'}" if see_table else ""
+            complain(f"{states['failed']} of {n} scans failed{see}")
+        if left := states["busy"]:
+            complain(f"{left} {'scan' if left == 1 else 'scans'} left to another run: run it again to check")

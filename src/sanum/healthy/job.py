@@ -1,0 +1,110 @@
+"""The main job as a batch sees it (`cohort.job.Job`): read a scan, reconstruct it, fill its record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from .. import __version__
+from ..methods.api import OutputSpec, Result
+from ..methods.common.anatomy import Predictor
+from ..scan import Scan, read
+from .compose import Compose
+from .memory import PredictorResources
+from .outputs import OUTPUTS
+from .reconstruction import Space, reconstruct
+from .result import Reconstruction
+
+TABLES: Mapping[str, Mapping[str, int | None]] = {
+    "volumes.tsv": {"brain_ml": 1, "anomaly_ml": 2},
+    "qc.tsv": {"contrast": None, "mean_uncertainty": 4, "warnings": None, "report": None},
+}
+"""Tables over all scans: their columns, with the decimals of numbers."""
+
+_TIMES = ("date", "seconds")  # what is written is the same whenever it is made; run.json has the times
+
+
+class HasPath(Protocol):
+    """Anything that names a scan's file, such as an item of a batch."""
+
+    @property
+    def path(self) -> Path:
+        """A file, or the folder of a DICOM series."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReconstructJob:
+    """`reconstruct` for every scan of a batch.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        A loaded method.
+    space, compose, volume
+        As in `reconstruct`.
+    """
+
+    predictor: Predictor
+    space: Space = "input"
+    compose: Compose = "anatomy"
+    volume: int | None = None
+    name: ClassVar[str] = "reconstruct"
+    past: ClassVar[str] = "reconstructed"
+    outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
+    tables: ClassVar[Mapping[str, Mapping[str, int | None]]] = TABLES
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Version, weights and options."""
+        return {
+            "version": __version__,
+            "weights_sha256": self.predictor.weights_sha256,
+            "space": self.space,
+            "composition": self.compose,
+            "volume": self.volume,
+        }
+
+    @property
+    def resources(self) -> PredictorResources:
+        """Those of the predictor."""
+        return PredictorResources(self.predictor)
+
+    def read(self, item: HasPath) -> Scan:
+        """The scan of an item.
+
+        Parameters
+        ----------
+        item : HasPath
+            An item of the batch.
+        """
+        return read(item.path, volume=self.volume)
+
+    def compute(self, loaded: Scan, on_step: Callable[[str], None]) -> Reconstruction:
+        """Its reconstruction, whose provenance has no times.
+
+        Parameters
+        ----------
+        loaded : Scan
+            From `read`.
+        on_step : function
+            Called with the name of each step.
+        """
+        result = reconstruct(
+            loaded, space=self.space, compose=self.compose, predictor=self.predictor, on_step=on_step
+        )
+        timeless = {key: value for key, value in result.provenance.items() if key not in _TIMES}
+        return replace(result, provenance=timeless)
+
+    def facts(self, result: Result) -> Mapping[str, Any]:
+        """Weights, device and contrast.
+
+        Parameters
+        ----------
+        result : Reconstruction
+            From `compute`.
+        """
+        return {
+            "weights": result.provenance["weights"],
+            "device": result.provenance["device"],
+            "contrast": getattr(result, "contrast", None),
+        }

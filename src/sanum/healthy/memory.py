@@ -1,0 +1,119 @@
+"""What the main job needs of the machine's memory: an estimate from a scan's header, before it is read.
+
+    need = BASE + network + voxels × (their bytes + 9) + voxels of the brain's box × 27
+
+Measured (peak of the process, shipped network): 0.9 GB of a head of 10 million voxels at 1 mm, 4.8 GB of one
+of 300 million at 0.5 mm, 1.7 and 3.5 GB of a brain that fills 33 and 95 million voxels; the formula gives
+1.3, 6.5, 2.3 and 4.8, so that it may be a third too high.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..methods.common.anatomy import Predictor
+from ..scan.declared_size import declared_size
+
+BASE = 750_000_000  # the process with its libraries and weights (550 MB), and work in the model's box
+NETWORK = 240_000_000  # of the shipped weights, as `methods.common.memory_plan` estimates it
+A_VOXEL, A_BRAIN_VOXEL = 9, 27
+LARGEST_BRAIN_MM3 = 190 * 220 * 180  # the box around it, with a margin
+AT_ONCE = 2  # scans that are computed on a CPU: 1.6 times as fast as one, on two cores; three are no faster
+
+
+def need_of(path: Path) -> int:
+    """Bytes that a scan takes beside BASE and the network, from its header: an estimate.
+
+    Parameters
+    ----------
+    path : Path
+        A scan file, or a DICOM folder.
+    """
+    declared = declared_size(path)
+    in_box = declared.voxels
+    if declared.voxel_mm3:
+        in_box = min(in_box, int(LARGEST_BRAIN_MM3 / declared.voxel_mm3))
+    return declared.voxels * (declared.voxel_bytes + A_VOXEL) + in_box * A_BRAIN_VOXEL
+
+
+@dataclass(frozen=True, eq=False)
+class PredictorResources:
+    """What a predictor takes of the machine, for a batch (`cohort.job.Resources`).
+
+    Parameters
+    ----------
+    predictor : Predictor
+        A loaded method.
+    """
+
+    predictor: Predictor
+
+    @property
+    def at_once(self) -> int:
+        """Two scans on a CPU, where parts of the work take one thread alone; one elsewhere."""
+        return min(torch.get_num_threads(), AT_ONCE) if self.is_shared else 1
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is on a CPU, where threads may share it."""
+        return self.predictor.device == "cpu"
+
+    @property
+    def base_bytes(self) -> int:
+        """The process with its libraries and weights."""
+        return BASE
+
+    def model_bytes(self, at_once: int) -> int:
+        """Memory of the CPU that the network takes.
+
+        Parameters
+        ----------
+        at_once : int
+            Scans that are computed at the same time.
+        """
+        plan = self.predictor.memory_plan
+        if plan is None:
+            return 0
+        there, beside = plan.need(plan.step)
+        return at_once * (beside + (there if plan.step.device == "cpu" else 0))
+
+    def item_bytes(self, path: Path) -> int:
+        """As `need_of`.
+
+        Parameters
+        ----------
+        path : Path
+            Of the scan.
+        """
+        return need_of(path)
+
+    def fit(self, room: int | None) -> None:
+        """Put the network into slabs, or on the CPU, until it fits.
+
+        Parameters
+        ----------
+        room : int or None
+            Bytes that it may take; None: what is free.
+        """
+        if self.predictor.memory_plan is not None:
+            self.predictor.memory_plan.fit(room)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What was done so far so that it fits."""
+        plan = self.predictor.memory_plan
+        return () if plan is None else tuple(plan.taken)
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """Weights, device, and how the network runs."""
+        plan = self.predictor.memory_plan
+        return {
+            "weights": self.predictor.weights_name,
+            "weights_sha256": self.predictor.weights_sha256,
+            "device": self.predictor.device,
+            "network": None if plan is None else str(plan.step),
+        }
