@@ -21,7 +21,7 @@ from sanum.healthy.localize import pair_with_mirror
 from sanum.healthy.postprocess import postprocess
 from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.methods.anatomy.una.recipe import RECIPES, UnaRecipe
-from sanum.methods.common.training import train
+from sanum.methods.common.training import Start, train
 from sanum.metrics.errors import errors
 from sanum.scan.conform import Conformed
 from sanum.space.mirror import find_mirror
@@ -86,7 +86,7 @@ def main() -> None:
             weights = folder / f"{recipe.name}.safetensors"
             if not weights.exists():
                 resume = (folder / "checkpoint.pt").exists()
-                train(recipe, options.data, folder, resume=resume)
+                train(recipe, options.data, folder, start=Start(resume=resume))
             anatomies = [prepare(*pair, options.runs / "cache") for pair in held]
             kept.write_text(json.dumps(psnr(anatomies, bank, weights, options.repeats)))
         subjects = json.loads(kept.read_text())

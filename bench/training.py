@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 
+from sanum.learn.devices import DeviceConfig
 from sanum.learn.overrides import override
 from sanum.learn.pace import TrainingProgress
-from sanum.methods.common.training import train
+from sanum.methods.common.training import Reports, train
 from sanum.methods.registry import recipes
 
 MOST_WAITING = 0.05
@@ -30,15 +31,15 @@ def measure(recipe, data: Path, folder: Path, device: str, skip: int) -> str:
         recipe,
         data,
         folder,
-        device=device,
-        on_step=lambda now: steps.append((time.monotonic(), now)),
+        devices=DeviceConfig(device),
+        reports=Reports(on_step=lambda now: steps.append((time.monotonic(), now))),
     )
     (began, _), *timed = steps[skip - 1 :]
     seconds = (timed[-1][0] - began) / len(timed)
     waiting = timed[-1][1].waiting  # of the last 50 steps
     memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if device.startswith("cuda") else "–"
     return (
-        f"| {recipe.name} | {device} | {'×'.join(map(str, recipe.shape))} | {recipe.batch_size} | "
+        f"| {recipe.name} | {device} | {'×'.join(map(str, recipe.box.shape))} | {recipe.batch_size} | "
         f"{recipe.workers} | {recipe.batch_size / seconds:.2f} | {seconds:.3f} | {waiting:.1%} "
         f"({'at most' if waiting <= MOST_WAITING else 'MORE THAN'} {MOST_WAITING:.0%}) | {memory} |"
     )

@@ -13,7 +13,16 @@ from sanum.weights.store import resolve
 
 pytestmark = pytest.mark.timeout(600)  # whole trainings, some in processes of their own
 
-TINY = ["--set", "widths=8,8", "--set", "shape=16,20,16", "--set", "spacing_mm=10", "--set", "workers=0"]
+TINY = [
+    "--set",
+    "widths=8,8",
+    "--set",
+    "box.shape=16,20,16",
+    "--set",
+    "box.spacing_mm=10",
+    "--set",
+    "workers=0",
+]
 
 
 @pytest.fixture
@@ -90,7 +99,10 @@ def test_an_unknown_recipe(sanum, tmp_path):
         (["--set", "loop.stps=3"], 'unknown key "loop.stps": did you mean loop.steps'),
         (["--set", "loop.steps=many"], 'loop.steps takes a whole number, got "many"'),
         (["--set", "sampling.real=2"], "sampling.real is a share between 0 and 1, got 2.0"),
-        (["--set", "shape=17,20,16"], "shape must be in multiples of 4 for 2 widths, got (17, 20, 16)"),
+        (
+            ["--set", "box.shape=17,20,16"],
+            "box.shape must be in multiples of 4 for 2 widths, got (17, 20, 16)",
+        ),
         (
             ["--set", "batch_size=3", "--devices", "2"],
             "batch_size 3 cannot be shared out evenly over 2 processes",

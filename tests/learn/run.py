@@ -102,10 +102,17 @@ def train(folder, config, heavy=0, resume=False, gan=False):
 
 def as_torchrun_would(rank, world, port, folder, config):
     os.environ |= {
-        "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "WORLD_SIZE": str(world),
-        "LOCAL_WORLD_SIZE": str(world), "GROUP_WORLD_SIZE": "1", "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
+        "TORCHELASTIC_RUN_ID": "test",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "GROUP_RANK": "0",
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(world),
+        "GROUP_WORLD_SIZE": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
     average = train(folder, config, gan=folder.name.startswith("gan"))
     torch.save(average, folder / f"average-{rank}.pt")
 
@@ -167,10 +174,15 @@ def killed(folder):
         state = (
             torch.load(run / "checkpoint.pt", weights_only=True) if (run / "checkpoint.pt").exists() else {}
         )
-        told.append({
-            "killed": process.exitcode == -signal.SIGKILL, "while saving": saving(run), "resumed": resume,
-            "steps": steps_in(run), "saved": state.get("step", 0),
-        })  # fmt: skip
+        told.append(
+            {
+                "killed": process.exitcode == -signal.SIGKILL,
+                "while saving": saving(run),
+                "resumed": resume,
+                "steps": steps_in(run),
+                "saved": state.get("step", 0),
+            }
+        )
     finished = [
         FORK.Process(target=train, args=args, daemon=True)
         for args in ((run, KILLED, HEAVY, True), (folder / "unbroken", KILLED, HEAVY))

@@ -16,8 +16,11 @@ RUN = Path(__file__).with_name("run.py")
 def run(what, folder):
     ran = subprocess.run(
         [sys.executable, "-W", "error", RUN, what, folder],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=580,
-    )  # fmt: skip
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=580,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 

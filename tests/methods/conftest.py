@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sanum.methods.common.recipe import Recipe
+from sanum.methods.common.anatomy_recipe import AnatomyRecipe
 from sanum.space.box import Box
 from sanum.synth.stream import Stream, TrainingSet
 from sanum.weights.file import save_weights
@@ -18,17 +18,17 @@ _phantom = module_from_spec(_spec)
 _spec.loader.exec_module(_phantom)
 anatomy = _phantom.anatomy
 
-TINY = {"widths": (4, 8), "shape": (20, 24, 20), "spacing_mm": 8.5}
+TINY = {"widths": (4, 8), "box": Box((20, 24, 20), 8.5)}
 
 
-def item_of(recipe: Recipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
+def item_of(recipe: AnatomyRecipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
     """Sample `number` of a recipe."""
-    box = Box(recipe.shape, recipe.spacing_mm).grid()
+    box = recipe.box.grid()
     return Stream(TrainingSet([anatomy]), seed=1, box=box, sampling=recipe.sampling).item(number)
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Callable[[Recipe], Recipe]:
+def tiny() -> Callable[[AnatomyRecipe], AnatomyRecipe]:
     """Make a recipe small enough for a test."""
     return lambda recipe: replace(recipe, **TINY)
 
@@ -40,10 +40,12 @@ def sample(anatomy) -> Callable[..., dict[str, torch.Tensor]]:
 
 
 @pytest.fixture(scope="session")
-def overfit(anatomy, tmp_path_factory) -> Callable[[Recipe], tuple[list[float], torch.nn.Module, Path]]:
+def overfit(
+    anatomy, tmp_path_factory
+) -> Callable[[AnatomyRecipe], tuple[list[float], torch.nn.Module, Path]]:
     """Train a recipe on one sample; gives the losses, the network and its saved weights."""
 
-    def run(recipe: Recipe, steps: int = 20) -> tuple[list[float], torch.nn.Module, Path]:
+    def run(recipe: AnatomyRecipe, steps: int = 20) -> tuple[list[float], torch.nn.Module, Path]:
         torch.manual_seed(0)
         batch = {name: x[None] for name, x in item_of(recipe, anatomy).items()}
         model = recipe.build([anatomy])

@@ -5,7 +5,7 @@ import pytest
 
 from sanum.metrics import overlap
 from sanum.metrics.errors import dice
-from sanum.metrics.overlap import Lesions, average_precision, count_lesions, dice_curve, soft_dice
+from sanum.metrics.overlap import LesionCounts, average_precision, count_lesions, dice_curve, soft_dice
 
 P = np.array([0.9, 0.6, 0.6, 0.2, 0.0], np.float32)
 TRUE = np.array([1, 0, 1, 1, 0], bool)
@@ -40,15 +40,15 @@ def boxes(*corners):
 def test_lesions_are_counted_one_by_one():
     truth, found = boxes(2, 8, 14), boxes(2, 17)
     found[8, 4, 4] = True  # an eighth of the second
-    assert count_lesions(found, truth) == Lesions(true=3, seen=2, found=3, right=2)
-    assert count_lesions(found, truth, least=0.2).seen == 1
+    assert count_lesions(found, truth) == LesionCounts(true=3, detected=2, predicted=3, correct=2)
+    assert count_lesions(found, truth, least=0.2).detected == 1
     assert count_lesions(found, truth).f1 == pytest.approx(2 / 3)
 
 
 def test_what_touches_at_a_corner_is_one_lesion():
     truth = boxes(2)
     truth[4, 6, 6] = True
-    assert count_lesions(truth, truth) == Lesions(1, 1, 1, 1)
+    assert count_lesions(truth, truth) == LesionCounts(1, 1, 1, 1)
 
 
 def test_f1_of_nothing():

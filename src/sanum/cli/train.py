@@ -49,11 +49,11 @@ def command(
     quiet: shared.Quiet = False,
 ) -> None:
     """Train RECIPE on DATA; stopping it (Ctrl-C, SIGTERM) saves a checkpoint that --resume goes on from."""
-    from ..learn.devices import first_process, resolve_device
+    from ..learn.devices import DeviceConfig, first_process, resolve_device
     from ..learn.loop import TrainingStopped
     from ..learn.overrides import override
     from ..methods import registry
-    from ..methods.common.training import train
+    from ..methods.common.training import Reports, Start, train
 
     try:
         known = registry.recipe(recipe)
@@ -75,14 +75,9 @@ def command(
                 plan,
                 data,
                 output,
-                resume=resume,
-                start_from=start_from,
-                device=resolve_device(device),
-                devices=devices,
-                precision=precision,  # type: ignore[arg-type]  # checked above
-                on_note=complain,
-                on_prepare=progress.prepared,
-                on_step=progress.stepped,
+                start=Start(resume=resume, weights=start_from),
+                devices=DeviceConfig(resolve_device(device), devices, precision),  # type: ignore[arg-type]
+                reports=Reports(complain, progress.prepared, progress.stepped),
             )
     except TrainingStopped as stopped:
         if first_process():  # the others stop with it, and are not to be taken for broken
@@ -106,7 +101,7 @@ class _Progress:
         self.bar.update(_TASK, done, total, f"prepared {done} of {total} anatomies")
 
     def stepped(self, now: "TrainingProgress") -> None:
-        loss, speed = now.values["loss"], now.samples_per_second
-        text = f"loss {loss:.3f}, {speed:.2f} samples/s, {now.waiting:.0%} waiting for data"
+        losses = ", ".join(f"{k} {v:.3f}" for k, v in now.values.items() if k.endswith("loss"))
+        text = f"{losses}, {now.samples_per_second:.2f} samples/s, {now.waiting:.0%} waiting for data"
         line = f"step {now.step}/{now.steps}, {text}, {duration(now.seconds_left)} left"
         self.bar.update(_TASK, now.step, now.steps, line, description=text)

@@ -14,13 +14,25 @@ LAYOUT = {
 
 
 def split_subjects(data: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
-    """Training and validation subjects: the last 8 in sorted order are never trained on."""
+    """Training and validation subjects: the last 8 in sorted order are never trained on.
+
+    Parameters
+    ----------
+    data : Path
+        Folder with ixi/.
+    """
     pairs = ixi_pairs(data / "ixi")
     return pairs[:-HELD_OUT_SUBJECTS], pairs[-HELD_OUT_SUBJECTS:]
 
 
 def split_masks(data: Path) -> tuple[list[Path], list[Path]]:
-    """Training and validation lesion masks: stroke-090 to stroke-099 are never trained on."""
+    """Training and validation lesion masks: stroke-090 to stroke-099 are never trained on.
+
+    Parameters
+    ----------
+    data : Path
+        Folder with lesions/.
+    """
     masks = sorted((data / "lesions").glob("*_mask.nii.gz"))
     held = {f"stroke-{n:03d}_mask.nii.gz" for n in HELD_OUT_MASKS}
     return [m for m in masks if m.name not in held], [m for m in masks if m.name in held]
@@ -28,6 +40,13 @@ def split_masks(data: Path) -> tuple[list[Path], list[Path]]:
 
 def require_data(data: Path, *, masks: bool = True) -> list[str]:
     """Subjects without labels, who are left out.
+
+    Parameters
+    ----------
+    data : Path
+        Folder with the files of `LAYOUT`.
+    masks : bool
+        Whether lesion masks are needed.
 
     Raises
     ------

@@ -77,8 +77,8 @@ class PredictorResources:
         plan = self.predictor.memory_plan
         if plan is None:
             return 0
-        there, beside = plan.need(plan.step)
-        return at_once * (beside + (there if plan.step.device == "cpu" else 0))
+        there, beside = plan.need(plan.placement)
+        return at_once * (beside + (there if plan.placement.device == "cpu" else 0))
 
     def item_bytes(self, path: Path) -> int:
         """As `need_of`.
@@ -115,5 +115,5 @@ class PredictorResources:
             "weights": self.predictor.weights_name,
             "weights_sha256": self.predictor.weights_sha256,
             "device": self.predictor.device,
-            "network": None if plan is None else str(plan.step),
+            "network": None if plan is None else str(plan.placement),
         }

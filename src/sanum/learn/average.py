@@ -6,7 +6,7 @@ batches (`torch.optim.swa_utils.update_bn`): exact, but each sheet and each chec
 and forward passes. The mean of a layer that is linear in its weights comes out exact; its variance a little
 large, by the variance of the weights within the window, which is second order. A test compares both.
 
-Integers, such as the number of batches that batch norm has seen, are copied.
+Integers, such as batch norm's count of batches, are copied.
 """
 
 from collections.abc import Iterator

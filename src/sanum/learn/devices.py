@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,6 +50,25 @@ def resolve_device(device: str) -> str:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ValueError("mps is not there on this machine; use --device auto")
     return device
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """Devices of a training.
+
+    Parameters
+    ----------
+    device : str
+        cpu, cuda, cuda:n or mps.
+    count : int, optional
+        Processes on this machine; default 1, or as many as torchrun started.
+    precision : str
+        "auto": bfloat16 where it is native, else 32. "bf16" and "fp16" are autocast; fp16 scales the loss.
+    """
+
+    device: str = "cpu"
+    count: int | None = None
+    precision: Precision = "auto"
 
 
 def open_devices(device: str = "cpu", count: int | None = None, precision: Precision = "auto") -> "Fabric":
@@ -117,19 +137,36 @@ def open_devices(device: str = "cpu", count: int | None = None, precision: Preci
 
 
 def first_process() -> bool:
-    """Whether this process is the one that tells, before and after Fabric knows."""
+    """Whether this process is the one that prints, before and after Fabric knows."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
 
 
 def native_bfloat16(device: str) -> bool:
-    """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs); emulated ones are slow."""
+    """Whether bfloat16 convolutions are native there (AMX or AVX512-BF16 on CPUs); emulated ones are slow.
+
+    Parameters
+    ----------
+    device : str
+        A torch device.
+    """
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return device == "cpu" and bool(
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
 
 
 def share_size(batch: int, parts: int, world: int) -> int:
-    """Samples that each of `world` processes takes in each of `parts` micro-batches of a step.
+    """Samples that each process takes in each micro-batch.
+
+    Parameters
+    ----------
+    batch : int
+        Samples of a batch, over all processes.
+    parts : int
+        Micro-batches of a batch.
+    world : int
+        Processes.
 
     Raises
     ------
@@ -144,13 +181,28 @@ def share_size(batch: int, parts: int, world: int) -> int:
     return batch // (parts * world)
 
 
-def share(step: int, *, batch: int, part: int, parts: int, rank: int, world: int) -> range:
-    """Numbers of the samples that process `rank` takes in micro-batch `part` of a step.
+def share(number: int, *, batch: int, part: int, parts: int, rank: int, world: int) -> range:
+    """Numbers of the samples that a process takes in a micro-batch.
 
-    Step s of any number of processes and parts is made of samples s·batch … (s + 1)·batch − 1.
+    Batch n of any number of processes and parts is made of samples n·batch … (n + 1)·batch − 1.
+
+    Parameters
+    ----------
+    number : int
+        Of the batch, from 0.
+    batch : int
+        Samples of a batch, over all processes.
+    part : int
+        Which micro-batch, from 0.
+    parts : int
+        Micro-batches of a batch.
+    rank : int
+        Which process, from 0.
+    world : int
+        Processes.
     """
     size = share_size(batch, parts, world)
-    first = step * batch + (part * world + rank) * size
+    first = number * batch + (part * world + rank) * size
     return range(first, first + size)
 
 

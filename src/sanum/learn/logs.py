@@ -1,6 +1,6 @@
 """What a run leaves to be read: `log.csv`, and the same for TensorBoard.
 
-A checkpoint remembers how long the files were; a resumed run cuts them there, so that no step is told twice.
+A checkpoint remembers how long the files were; a resumed run cuts them there, so no step is logged twice.
 """
 
 import csv
@@ -19,6 +19,13 @@ class Logs:
     """Logs in `folder`, cut to `marks` first: bytes by file name, as `marks()` gave them.
 
     Close it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    marks : mapping of int
+        Bytes that each file had at the checkpoint, by name; files without a mark are removed.
     """
 
     def __init__(self, folder: Path, marks: Mapping[str, int]) -> None:
@@ -38,7 +45,15 @@ class Logs:
         return [*self.folder.glob("log.csv"), *self.folder.glob("tensorboard/events*")]
 
     def row(self, step: int, values: Mapping[str, float]) -> None:
-        """Tell the values of a step; nine digits give every float32 back."""
+        """Log the values of a step; nine digits give every float32 back.
+
+        Parameters
+        ----------
+        step : int
+            Counted from 1.
+        values : mapping of float
+            By name of the column, the same in each step.
+        """
         writer = csv.writer(self._table)
         if self._table.tell() == 0:
             writer.writerow(["step", *values])
@@ -48,7 +63,15 @@ class Logs:
             self._board.add_scalar(name, value, step)
 
     def sheet(self, step: int, picture: npt.NDArray[np.uint8]) -> None:
-        """Keep a picture (height, width, 3)."""
+        """Keep a picture (height, width, 3).
+
+        Parameters
+        ----------
+        step : int
+            Counted from 1.
+        picture : (height, width, 3) uint8
+            RGB.
+        """
         path = self.folder / "sheets" / f"step-{step:07d}.png"
         with whole_file(path) as partial:
             Image.fromarray(picture).save(partial, format="PNG")

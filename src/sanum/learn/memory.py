@@ -1,4 +1,4 @@
-"""How much memory a training step needs, told before it starts, and the largest box that fits.
+"""How much memory a training step needs, before it starts, and the largest box that fits.
 
     need = BASE + 22 bytes × parameters + PEAK × bytes kept per voxel × voxels × samples at a time
 
@@ -20,7 +20,15 @@ BASE, BYTES_PER_PARAMETER, PEAK = 100_000_000, 22, 1.3
 
 
 def kept_by_autograd(model: nn.Module, loss: Callable[[], object]) -> int:
-    """Bytes that one call of `loss` keeps until its backward pass, `model`'s own tensors not counted."""
+    """Bytes that one call of `loss` keeps until its backward pass, `model`'s own tensors not counted.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    loss : function
+        Calls it, with gradients.
+    """
     own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
@@ -37,14 +45,36 @@ def kept_by_autograd(model: nn.Module, loss: Callable[[], object]) -> int:
 
 
 def need(parameters: int, per_voxel: float, shape: Sequence[int], samples: int) -> int:
-    """Bytes of a training step (see the module)."""
+    """Bytes of a training step (see the module).
+
+    Parameters
+    ----------
+    parameters : int
+        Of the network.
+    per_voxel : float
+        Bytes that autograd keeps for each voxel of a sample.
+    shape : sequence of int
+        Voxels of a sample along each axis.
+    samples : int
+        Samples at a time.
+    """
     return int(BASE + BYTES_PER_PARAMETER * parameters + PEAK * per_voxel * prod(shape) * samples)
 
 
 def largest_shape(
     shape: Sequence[int], multiple: int, fits: Callable[[Sequence[int]], bool]
 ) -> tuple[int, ...] | None:
-    """The largest box of much the same proportions, in multiples of `multiple`, that fits, if any."""
+    """The largest box of much the same proportions, in multiples of `multiple`, that fits, if any.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Voxels along each axis.
+    multiple : int
+        What each side must be a multiple of, in voxels.
+    fits : function
+        Whether a box of some shape does.
+    """
     for parts in range(max(shape) // multiple - 1, 0, -1):
         smaller = tuple(max(1, round(n * parts / max(shape))) * multiple for n in shape)
         if fits(smaller):
@@ -56,13 +86,18 @@ def available(device: torch.device) -> int | None:
     """Bytes that are free on a device; None where that is not known.
 
     On a CPU no more than what the control group of the process (a cluster's job, a container) still may take.
+
+    Parameters
+    ----------
+    device : torch.device
+        cpu, cuda or another.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    told = Path("/proc/meminfo")
-    if device.type != "cpu" or not told.exists():
+    meminfo = Path("/proc/meminfo")
+    if device.type != "cpu" or not meminfo.exists():
         return None
-    lines = dict(line.split(":") for line in told.read_text().splitlines())
+    lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
     free = int(lines["MemAvailable"].split()[0]) * 1024
     return min([free, *_left_in_groups()])
 

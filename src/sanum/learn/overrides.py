@@ -16,10 +16,17 @@ def override(config: T, settings: Sequence[str]) -> T:
 
     Values are those of the field's type: 3, 0.5, true, a word, 16,32 for a tuple, none.
 
+    Parameters
+    ----------
+    config : dataclass
+        Frozen; may hold others.
+    settings : sequence of str
+        key=value, with a dotted key; the last of several for a key counts.
+
     Raises
     ------
     ValueError
-        No such key, or no such value; those that there are are told.
+        No such key, or no such value; the sentence lists those that there are.
     """
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -30,7 +37,15 @@ def override(config: T, settings: Sequence[str]) -> T:
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Every value of nested dataclasses by its dotted key."""
+    """Every value of nested dataclasses by its dotted key.
+
+    Parameters
+    ----------
+    config : dataclass
+        May hold others.
+    prefix : str
+        Before each key.
+    """
     out: dict[str, Any] = {}
     for name, value in ((f.name, getattr(config, f.name)) for f in fields(config)):
         if is_dataclass(value):

@@ -46,7 +46,7 @@ class Work:
 
 @dataclass(frozen=True, eq=False)
 class GradientInfo:
-    """What `Step.gradient` tells of a gradient.
+    """Loss and norm that `Step.gradient` returns.
 
     Parameters
     ----------

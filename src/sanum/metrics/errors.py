@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from skimage.metrics import structural_similarity
 
-Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+from ..types import FloatArray, Mask
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,9 @@ class Errors:
     ssim: float
 
 
-def errors(image: Array, truth: Array, where: Mask | None = None, *, data_range: float = 1.0) -> Errors:
+def errors(
+    image: FloatArray, truth: FloatArray, where: Mask | None = None, *, data_range: float = 1.0
+) -> Errors:
     """Errors over the whole volume, or of the part `where` averaged over the whole volume.
 
     Parameters
@@ -45,27 +45,43 @@ def errors(image: Array, truth: Array, where: Mask | None = None, *, data_range:
     """
     if image.shape != truth.shape:
         raise ValueError(f"image and truth differ in shape: {image.shape} and {truth.shape}")
-    shown = image if where is None else np.where(where, image, truth)
-    difference = shown.astype(np.float64) - truth
+    compared = image if where is None else np.where(where, image, truth)
+    difference = compared.astype(np.float64) - truth
     psnr = _psnr(np.mean(difference**2), data_range)
     ssim = structural_similarity(
-        truth, shown, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        truth, compared, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return Errors(float(np.abs(difference).mean()), psnr, float(ssim))
 
 
 def errors_inside(
-    image: Array, truth: Array, parts: Mapping[str, Mask], *, data_range: float = 1.0
+    image: FloatArray, truth: FloatArray, parts: Mapping[str, Mask], *, data_range: float = 1.0
 ) -> dict[str, Errors]:
     """Errors averaged over the voxels of each part alone; nan for an empty one.
 
     SSIM is the mean over the part of the map of the whole images, so a voxel's neighbours count wherever
     they lie.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        On a scale where white matter is 1.
+    truth : (X, Y, Z) float32
+        On the same scale.
+    parts : mapping of (X, Y, Z) bool
+        Parts by name.
+    data_range : float
+        Peak for PSNR and SSIM.
     """
     _, similarity = structural_similarity(
-        truth, image, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        truth,
+        image,
+        data_range=data_range,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
         full=True,
-    )  # fmt: skip
+    )
     return {
         name: Errors(
             mean_error_inside(image, truth, where),
@@ -78,14 +94,33 @@ def errors_inside(
     }
 
 
-def mean_error_inside(image: Array, truth: Array, where: Mask) -> float:
-    """Mean absolute error over the voxels of `where` alone; nan if there are none."""
+def mean_error_inside(image: FloatArray, truth: FloatArray, where: Mask) -> float:
+    """Mean absolute error over the voxels of `where` alone; nan if there are none.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        White matter 1.
+    truth : (X, Y, Z) float32
+        On the same scale.
+    where : (X, Y, Z) bool
+        Voxels that count.
+    """
     return float(np.abs(image[where] - truth[where]).mean()) if where.any() else float("nan")
 
 
 def dice(a: Mask, b: Mask) -> float:
     """2 |A ∩ B| / (|A| + |B|); nan if both are empty.
 
+    Parameters
+    ----------
+    a : bool array
+        Of any shape.
+    b : bool array
+        Of the same shape.
+
+    Examples
+    --------
     >>> a, b = np.array([True, True, False]), np.array([True, False, False])
     >>> round(dice(a, b), 2)
     0.67
@@ -98,9 +133,20 @@ def _psnr(mse: np.floating, data_range: float) -> float:
     return float(10 * np.log10(data_range**2 / mse)) if mse > 0 else float("inf")
 
 
-def match_intensity(image: Array, truth: Array, where: Mask) -> Array:
-    """`image` times a gain plus an offset, the least-squares fit to `truth` inside `where`."""
+def match_intensity(image: FloatArray, truth: FloatArray, where: Mask) -> FloatArray:
+    """`image` times a gain plus an offset, the least-squares fit to `truth` inside `where`.
+
+    Parameters
+    ----------
+    image : float array
+        Of any shape and scale.
+    truth : float array
+        Of the same shape.
+    where : bool array
+        Voxels of the fit.
+    """
     x, y = image[where].astype(np.float64), truth[where].astype(np.float64)
     variance = float(x.var())
     gain = float(((x - x.mean()) * (y - y.mean())).mean()) / variance if variance > 0 else 0.0
-    return (gain * image + (y.mean() - gain * x.mean())).astype(np.float32)
+    matched: FloatArray = (gain * image + (y.mean() - gain * x.mean())).astype(np.float32)
+    return matched

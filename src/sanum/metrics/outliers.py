@@ -1,4 +1,4 @@
-"""Values that stand apart from the others."""
+"""Outliers: values far from all others of their kind."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,8 @@ def robust_z(values: npt.ArrayLike, *, smallest: float = 0.0) -> npt.NDArray[np.
     ----------
     values : (n,) array
     smallest : float
-        s is at least this, in the unit of `values`. Among n − 1 equal values the last one has z = n / 1.25
-        however little it differs, so that it would stand apart from n = 5 on: this says what is a trifle.
+        s is at least this, in the unit of `values`: a difference that does not matter. Among n − 1 equal
+        values the last one has z = n / 1.25 however little it differs: an outlier from n = 5 on.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def robust_z(values: npt.ArrayLike, *, smallest: float = 0.0) -> npt.NDArray[np.
     known = x[np.isfinite(x)]
     if known.size < FEWEST:
         return np.full_like(x, np.nan)
-    away = np.abs(known - np.median(known))
-    spread = max(1.482602 * np.median(away) or 1.253314 * away.mean(), smallest)
-    apart = x - np.median(known)
-    return apart / spread if spread > 0 else apart
+    deviation = np.abs(known - np.median(known))
+    spread = max(1.482602 * np.median(deviation) or 1.253314 * deviation.mean(), smallest)
+    distance = x - np.median(known)
+    return distance / spread if spread > 0 else distance

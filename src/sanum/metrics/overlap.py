@@ -7,14 +7,23 @@ import numpy.typing as npt
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
 
-Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+from ..types import FloatArray, Mask
+
 LEAST_OVERLAP = 0.1
 
 
-def soft_dice(p: Array, truth: Mask) -> float:
+def soft_dice(p: FloatArray, truth: Mask) -> float:
     """2 ∑ p·y / (∑ p + ∑ y), no threshold; nan if both are empty.
 
+    Parameters
+    ----------
+    p : float array
+        Probabilities in [0, 1].
+    truth : bool array
+        Of the same shape.
+
+    Examples
+    --------
     >>> soft_dice(np.array([0.5, 0.5, 0.0]), np.array([True, False, False]))
     0.5
     """
@@ -22,8 +31,18 @@ def soft_dice(p: Array, truth: Mask) -> float:
     return 2 * float(p[truth].sum(dtype=np.float64)) / total if total else float("nan")
 
 
-def dice_curve(p: Array, truth: Mask, thresholds: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Dice of `p > t` with `truth` for each threshold t; nan where both are empty."""
+def dice_curve(p: FloatArray, truth: Mask, thresholds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Dice of `p > t` with `truth` for each threshold t; nan where both are empty.
+
+    Parameters
+    ----------
+    p : float array
+        Probabilities or scores.
+    truth : bool array
+        Of the same shape.
+    thresholds : (T,) float
+        In the unit of `p`.
+    """
     t = np.asarray(thresholds, dtype=p.dtype)
     every, hit = np.sort(p, axis=None), np.sort(p[truth])
     found = every.size - np.searchsorted(every, t, "right")
@@ -33,41 +52,53 @@ def dice_curve(p: Array, truth: Mask, thresholds: npt.ArrayLike) -> npt.NDArray[
 
 
 @dataclass(frozen=True)
-class Lesions:
-    """Lesions counted one by one.
+class LesionCounts:
+    """How many lesions there are, and how many were detected.
 
     Parameters
     ----------
     true : int
         Lesions there are.
-    seen : int
-        True lesions that were found.
-    found : int
-        Parts called lesion.
-    right : int
-        Parts called lesion that are.
+    detected : int
+        True lesions that a predicted one meets.
+    predicted : int
+        Predicted lesions.
+    correct : int
+        Predicted lesions that meet a true one.
     """
 
     true: int
-    seen: int
-    found: int
-    right: int
+    detected: int
+    predicted: int
+    correct: int
 
     @property
     def f1(self) -> float:
         """2 · precision · recall / (precision + recall); nan without a true lesion."""
         if not self.true:
             return float("nan")
-        recall, precision = self.seen / self.true, self.right / self.found if self.found else 0.0
+        recall, precision = (
+            self.detected / self.true,
+            self.correct / self.predicted if self.predicted else 0.0,
+        )
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def count_lesions(found: Mask, truth: Mask, least: float = LEAST_OVERLAP) -> Lesions:
+def count_lesions(found: Mask, truth: Mask, least: float = LEAST_OVERLAP) -> LesionCounts:
     """Count connected parts (26 neighbours); one counts as met where `least` of its voxels are in the other.
 
     No part is too small to count.
+
+    Parameters
+    ----------
+    found : (X, Y, Z) bool
+        What a method calls lesion.
+    truth : (X, Y, Z) bool
+        Lesions there are.
+    least : float
+        Share of a part's voxels that must be in the other mask, in [0, 1].
     """
-    return Lesions(*_met(truth, found, least), *_met(found, truth, least))
+    return LesionCounts(*_met(truth, found, least), *_met(found, truth, least))
 
 
 def _met(parts_of: Mask, other: Mask, least: float) -> tuple[int, int]:
@@ -78,6 +109,14 @@ def _met(parts_of: Mask, other: Mask, least: float) -> tuple[int, int]:
     return n, int((shared >= least * size).sum())
 
 
-def average_precision(p: Array, truth: Mask) -> float:
-    """Area under precision over recall, voxel by voxel; nan without a lesion."""
+def average_precision(p: FloatArray, truth: Mask) -> float:
+    """Area under precision over recall, voxel by voxel; nan without a lesion.
+
+    Parameters
+    ----------
+    p : float array
+        Probabilities or scores.
+    truth : bool array
+        Of the same shape.
+    """
     return float(average_precision_score(truth.ravel(), p.ravel())) if truth.any() else float("nan")

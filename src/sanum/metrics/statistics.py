@@ -36,6 +36,15 @@ def mean_over_subjects(values: npt.ArrayLike, subjects: Sequence[Hashable], *, s
     """Mean of the finite values with a bootstrap interval over subjects (BCa, Efron 1987).
 
     All samples of a subject are drawn together; the same seed gives the same interval.
+
+    Parameters
+    ----------
+    values : (N,) float
+        One for each sample; those that are not finite are left out.
+    subjects : (N,) sequence
+        Whose sample it is.
+    seed : int
+        Of the bootstrap.
     """
     sums, counts = _by_subject(values, subjects)
     n, samples = len(sums), int(counts.sum())
@@ -47,9 +56,14 @@ def mean_over_subjects(values: npt.ArrayLike, subjects: Sequence[Hashable], *, s
     if np.ptp(sums / counts) == 0:
         return Mean(value, value, value, samples, n)
     low, high = stats.bootstrap(
-        (sums, counts), lambda s, c, axis: s.sum(axis) / c.sum(axis), paired=True, vectorized=True,
-        n_resamples=RESAMPLES, method="BCa", random_state=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
+        (sums, counts),
+        lambda s, c, axis: s.sum(axis) / c.sum(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        method="BCa",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
     return Mean(value, float(low), float(high), samples, n)
 
 
@@ -57,6 +71,15 @@ def paired_test(one: npt.ArrayLike, other: npt.ArrayLike, subjects: Sequence[Has
     """Two-sided p of Wilcoxon's signed-rank test on the subjects' mean differences.
 
     `one` and `other` are of the same samples; None of fewer than `FEWEST_SUBJECTS` subjects.
+
+    Parameters
+    ----------
+    one : (N,) float
+        Values of one method, by sample.
+    other : (N,) float
+        Values of the other, of the same samples.
+    subjects : (N,) sequence
+        Whose sample it is.
     """
     difference = np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)
     sums, counts = _by_subject(difference, subjects)
@@ -69,6 +92,13 @@ def paired_test(one: npt.ArrayLike, other: npt.ArrayLike, subjects: Sequence[Has
 def holm(p: Sequence[float]) -> list[float]:
     """P values adjusted for their number (Holm 1979), in the order given.
 
+    Parameters
+    ----------
+    p : sequence of float
+        In [0, 1].
+
+    Examples
+    --------
     >>> [round(x, 3) for x in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """

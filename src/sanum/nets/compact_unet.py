@@ -17,7 +17,13 @@ from .norm import GroupNorm
 
 
 def space_to_depth(x: torch.Tensor) -> torch.Tensor:
-    """(B, C, 2X, 2Y, 2Z) → (B, 8C, X, Y, Z)."""
+    """(B, C, 2X, 2Y, 2Z) → (B, 8C, X, Y, Z).
+
+    Parameters
+    ----------
+    x : (B, C, 2X, 2Y, 2Z) tensor
+        Voxels.
+    """
     if has_torch_function_unary(x):  # of `slabs.Slabs`
         return handle_torch_function(space_to_depth, (x,), x)
     b, c, x2, y2, z2 = x.shape
@@ -26,7 +32,13 @@ def space_to_depth(x: torch.Tensor) -> torch.Tensor:
 
 
 def depth_to_space(x: torch.Tensor) -> torch.Tensor:
-    """(B, 8C, X, Y, Z) → (B, C, 2X, 2Y, 2Z); inverse of `space_to_depth`."""
+    """(B, 8C, X, Y, Z) → (B, C, 2X, 2Y, 2Z); inverse of `space_to_depth`.
+
+    Parameters
+    ----------
+    x : (B, 8C, X, Y, Z) tensor
+        2×2×2 voxels folded into channels.
+    """
     if has_torch_function_unary(x):
         return handle_torch_function(depth_to_space, (x,), x)
     b, c8, nx, ny, nz = x.shape
@@ -35,17 +47,37 @@ def depth_to_space(x: torch.Tensor) -> torch.Tensor:
 
 
 def activate(x: torch.Tensor) -> torch.Tensor:
-    """Leaky ReLU, slope 0.1: with a plain one, at a high rate, whole levels died (recipe of una-compact)."""
+    """Leaky ReLU, slope 0.1: with a plain one, at a high rate, whole levels died (recipe of una-compact).
+
+    Parameters
+    ----------
+    x : tensor
+        Of any shape.
+    """
     return F.leaky_relu(x, 0.1)
 
 
 def normed(conv: nn.Conv3d) -> nn.Sequential:
-    """`conv`, then group norm over 16 channels or all: nothing that a block reads may grow."""
+    """`conv`, then group norm over 16 channels or all: nothing that a block reads may grow.
+
+    Parameters
+    ----------
+    conv : Conv3d
+        Without a bias, which the norm has.
+    """
     return nn.Sequential(conv, GroupNorm(max(1, conv.out_channels // 16), conv.out_channels))
 
 
 class ResidualBlock(nn.Module):
-    """act(skip(x) + norm(conv(act(norm(conv(x)))))) (He et al. 2016); (B, C, …) → (B, C', …)."""
+    """act(skip(x) + norm(conv(act(norm(conv(x)))))) (He et al. 2016); (B, C, …) → (B, C', …).
+
+    Parameters
+    ----------
+    channels_in : int
+        C.
+    channels_out : int
+        C'.
+    """
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -55,7 +87,13 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if same else normed(nn.Conv3d(channels_in, channels_out, 1, bias=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the same spatial shape."""
+        """Return the same spatial shape.
+
+        Parameters
+        ----------
+        x : (B, channels_in, X, Y, Z) tensor
+            Feature maps.
+        """
         return activate(self.skip(x) + self.second(activate(self.first(x))))
 
 
@@ -66,6 +104,12 @@ class CompactUNet(nn.Module):
 
     Parameters
     ----------
+    channels_in : int
+        Of the input.
+    channels_fine : int
+        Of the fine output, at the resolution of the input.
+    channels_coarse : int
+        Of the coarse output.
     widths : sequence of int
         Feature maps of each level; level l works at 1 / 2^(l + 1) of the resolution.
     coarse_level : int
@@ -97,7 +141,13 @@ class CompactUNet(nn.Module):
         self.fine = nn.Conv3d(2 * widths[0], 8 * channels_fine, 1)  # 8 voxels each: not through widths[0]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See the class."""
+        """See the class.
+
+        Parameters
+        ----------
+        x : (B, channels_in, X, Y, Z) tensor
+            Scaled images; each side a multiple of 2^len(widths).
+        """
         if any(n % self.multiple for n in x.shape[2:]):
             raise ValueError(
                 f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"

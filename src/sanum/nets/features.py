@@ -25,7 +25,14 @@ class FeatureNet(nn.Module):
         self.net = CompactUNet(1, count, count, widths, coarse_level=min(1, len(widths) - 2))
 
     def forward(self, scan: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """See the class.
+
+        Parameters
+        ----------
+        scan : (B, 1, X, Y, Z) tensor
+            Scaled intensities.
+        """
         fine, coarse = self.net(scan)
         with torch.autocast(scan.device.type, enabled=False):
-            return fine.float() + F.interpolate(coarse.float(), size=scan.shape[2:], mode="trilinear")
+            slow: torch.Tensor = F.interpolate(coarse.float(), size=scan.shape[2:], mode="trilinear")
+            return torch.add(fine.float(), slow)

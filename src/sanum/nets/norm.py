@@ -18,7 +18,13 @@ class GroupNorm(nn.GroupNorm):
     """As PyTorch's; without gradients on a CPU the moments are those of the planes, added up."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, X, Y, Z) → the same."""
+        """(B, C, X, Y, Z) → the same.
+
+        Parameters
+        ----------
+        x : (B, C, X, Y, Z) tensor
+            Feature maps.
+        """
         here = isinstance(x, torch.Tensor) and x.device.type == "cpu" and len(x) == 1
         if torch.is_grad_enabled() or not here:
             return super().forward(x)
@@ -32,7 +38,21 @@ class GroupNorm(nn.GroupNorm):
 def line(
     planes: Iterable[torch.Tensor], groups: int, weight: torch.Tensor, bias: torch.Tensor, eps: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Slope and shift (1, C, 1, 1, 1) of the norm of a map whose planes (1, C, 1, Y, Z) these are."""
+    """Slope and shift (1, C, 1, 1, 1) of the norm of a map whose planes (1, C, 1, Y, Z) these are.
+
+    Parameters
+    ----------
+    planes : iterable of (1, C, 1, Y, Z) tensor
+        The map, plane by plane along X.
+    groups : int
+        Groups of channels.
+    weight : (C,) tensor
+        Learned scale.
+    bias : (C,) tensor
+        Learned shift.
+    eps : float
+        Added to the variance.
+    """
     means, squares = [], []
     for plane in planes:
         plane = plane.contiguous(memory_format=torch.channels_last_3d)
@@ -52,5 +72,15 @@ def line(
 
 
 def on_line(x: torch.Tensor, slope: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """Slope times `x` and shift, rounded once."""
+    """Slope times `x` and shift, rounded once.
+
+    Parameters
+    ----------
+    x : (1, C, X, Y, Z) tensor
+        A part of the map.
+    slope : (1, C, 1, 1, 1) float32 tensor
+        See `line`.
+    shift : (1, C, 1, 1, 1) float32 tensor
+        See `line`.
+    """
     return torch.addcmul(shift, x.float(), slope).to(x.dtype)

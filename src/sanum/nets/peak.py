@@ -20,10 +20,12 @@ def peak_bytes(
     """Most bytes at one time, on the device and beside it, while `net` looks at an input, without gradients.
 
     The input and the weights are not counted, nor what libraries take for themselves while a layer is
-    computed: on a CPU, 3 to 20 % more was seen (`UNet` of 64 maps, 96×96×80 voxels, both precisions).
+    computed: on a CPU, 3 to 20 % more was measured (`UNet` of 64 maps, 96×96×80 voxels, both precisions).
 
     Parameters
     ----------
+    net : Module
+        Its weights are read for their shapes only.
     shape : (1, C, X, Y, Z)
     planes : int, optional
         In slabs of so many planes (`slabs.in_slabs`), whose maps are kept beside the device.

@@ -38,7 +38,17 @@ class Slabs:
 
     @classmethod
     def of(cls, x: torch.Tensor, planes: int, device: torch.device | str) -> "Slabs":
-        """A tensor (1, C, X, Y, Z), wherever it is, whose slabs are computed with on `device`."""
+        """A tensor (1, C, X, Y, Z), wherever it is, whose slabs are computed with on `device`.
+
+        Parameters
+        ----------
+        x : (1, C, X, Y, Z) tensor
+            On any device.
+        planes : int
+            Planes of a slab.
+        device : torch.device or str
+            Where slabs are computed with.
+        """
         return cls(x.shape, lambda a, b: x[:, :, a:b].to(device), planes)
 
     def slabs(self) -> Iterator[tuple[int, int, torch.Tensor]]:
@@ -65,7 +75,15 @@ class Slabs:
         return Slabs.of(self.whole(), self.planes, device)
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor], channels: int | None = None) -> "Slabs":
-        """A function of each plane by itself, of `channels` channels (default: as many)."""
+        """A function of each plane by itself, of `channels` channels (default: as many).
+
+        Parameters
+        ----------
+        function : function
+            (1, C, planes, Y, Z) → (1, C', planes, Y, Z), each plane by itself.
+        channels : int, optional
+            C'; default C.
+        """
         shape = (1, channels or self.shape[1], *self.shape[2:])
         return Slabs(shape, lambda a, b: function(self.read(a, b)), self.planes)
 
@@ -75,11 +93,23 @@ class Slabs:
         return self.read(0, 1).dtype
 
     def to(self, dtype: torch.dtype) -> "Slabs":
-        """Another precision."""
+        """Another precision.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of the slabs.
+        """
         return self.map(lambda x: x.to(dtype))
 
     def contiguous(self, *, memory_format: torch.memory_format) -> "Slabs":
-        """Another order in memory."""
+        """Another order in memory.
+
+        Parameters
+        ----------
+        memory_format : torch.memory_format
+            Order of the slabs in memory.
+        """
         return self.map(lambda x: x.contiguous(memory_format=memory_format))
 
     def __add__(self, other: "Slabs") -> "Slabs":
@@ -101,7 +131,19 @@ class Slabs:
 def in_slabs(
     net: nn.Module, x: torch.Tensor, planes: int, device: torch.device | str
 ) -> tuple[torch.Tensor, ...]:
-    """What `net` makes of `x` (1, C, X, Y, Z), slab by slab on `device`; the results are there whole."""
+    """What `net` makes of `x` (1, C, X, Y, Z), slab by slab on `device`; the results are there whole.
+
+    Parameters
+    ----------
+    net : Module
+        Of convolutions, group norm, pooling and resampling by two.
+    x : (1, C, X, Y, Z) tensor
+        Input.
+    planes : int
+        Planes of a slab, along X.
+    device : torch.device or str
+        Where slabs are computed, and where the results are put.
+    """
     return tuple(made.whole().to(device) for made in net(Slabs.of(x, planes, device)))
 
 
@@ -120,9 +162,9 @@ def _conv3d(
 
     def read(a: int, b: int) -> torch.Tensor:
         low, high = a * step - around, (b - 1) * step - around + size
-        seen = x.read(max(low, 0), min(high, end))
-        seen = F.pad(seen, (0, 0, 0, 0, max(-low, 0), max(high - end, 0)))
-        return F.conv3d(seen, weight, bias, stride, (0, *padding[1:]))
+        part = x.read(max(low, 0), min(high, end))
+        part = F.pad(part, (0, 0, 0, 0, max(-low, 0), max(high - end, 0)))
+        return F.conv3d(part, weight, bias, stride, (0, *padding[1:]))
 
     shape = [
         (n + 2 * p - k) // s + 1

@@ -17,7 +17,17 @@ GROUPS = 8  # of group norm, as published for UNA's network; one where there are
 
 
 def two_convolutions(channels_in: int, between: int, channels_out: int) -> nn.Sequential:
-    """Twice group norm, 3×3×3 convolution, leaky ReLU; (B, C, …) → (B, C', …)."""
+    """Twice group norm, 3×3×3 convolution, leaky ReLU; (B, C, …) → (B, C', …).
+
+    Parameters
+    ----------
+    channels_in : int
+        C.
+    between : int
+        Channels after the first convolution.
+    channels_out : int
+        C'.
+    """
     layers: list[nn.Module] = []
     for a, b in ((channels_in, between), (between, channels_out)):
         norm = GroupNorm(GROUPS if a >= 2 * GROUPS else 1, a)
@@ -32,6 +42,12 @@ class UNet(nn.Module):
 
     Parameters
     ----------
+    channels_in : int
+        Of the input.
+    channels_fine : int
+        Of the fine output, at the resolution of the input.
+    channels_coarse : int
+        Of the coarse output.
     widths : sequence of int
         Feature maps of each level; level l works at 1 / 2^l of the resolution.
     coarse_level : int
@@ -58,7 +74,13 @@ class UNet(nn.Module):
         self.fine = nn.Conv3d(widths[0], channels_fine, 1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See the class."""
+        """See the class.
+
+        Parameters
+        ----------
+        x : (B, channels_in, X, Y, Z) tensor
+            Scaled images; each side a multiple of 2^(len(widths) − 1).
+        """
         if any(n % self.multiple for n in x.shape[2:]):
             raise ValueError(
                 f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"

@@ -30,7 +30,7 @@ def trained(recipe, anatomy, steps):
     """Network of `recipe` after some steps; every loss was finite."""
     torch.manual_seed(recipe.seed)
     net = recipe.build([anatomy])
-    box = Box(recipe.shape, recipe.spacing_mm).grid()
+    box = recipe.box.grid()
     stream = Stream(
         TrainingSet([anatomy]), seed=1, box=box, sampling=recipe.sampling, flipped_too=recipe.flipped_too
     )
@@ -67,7 +67,7 @@ def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
         net.net.fine.weight.zero_()
         net.net.coarse.weight.zero_()
         net.net.fine.bias[24:32] = 1
-    described = {**recipe.describe(), "shape": recipe.shape}  # not a whole head, to be quick
+    described = {**recipe.describe(), "shape": recipe.box.shape}  # not a whole head, to be quick
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **described)
     grid = Box((70, 80, 60), 1.5).grid((4, -8, 2))
     x = np.abs(apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1)) - (4, -8, 2))
@@ -106,10 +106,10 @@ def test_the_recipes_are_as_published():
 def test_every_recipe_predicts_in_a_box_that_its_network_takes(name):
     recipe = RECIPES[name]
     with torch.device("meta"):
-        net = Una(recipe.widths, spacing_mm=recipe.spacing_mm, plain=recipe.plain)
-    for shape in (recipe.shape, recipe.describe()["shape"]):
+        net = Una(recipe.widths, spacing_mm=recipe.box.spacing_mm, plain=recipe.plain)
+    for shape in (recipe.box.shape, recipe.describe()["shape"]):
         assert all(n % net.net.multiple == 0 for n in shape)
-    assert (np.array(recipe.describe()["shape"]) * recipe.spacing_mm >= (160, 192, 160)).all()
+    assert (np.array(recipe.describe()["shape"]) * recipe.box.spacing_mm >= (160, 192, 160)).all()
 
 
 def test_a_network_that_knew_no_mirror_image_is_shown_none(tmp_path):

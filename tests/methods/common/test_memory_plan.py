@@ -25,17 +25,19 @@ def model():
 
 
 def test_slabs_come_before_the_cpu():
-    told = [str(step) for step in placements("cuda:1", 40)]
+    told = [str(p) for p in placements("cuda:1", 40)]
     assert told == [
-        "whole on cuda:1", *(f"in slabs of {n} planes on cuda:1" for n in (32, 16, 8, 4)),
-        "whole on cpu", *(f"in slabs of {n} planes on cpu" for n in (32, 16, 8, 4)),
-    ]  # fmt: skip
-    assert [step.planes for step in placements("cpu", 10)] == [None, 8, 4]
+        "whole on cuda:1",
+        *(f"in slabs of {n} planes on cuda:1" for n in (32, 16, 8, 4)),
+        "whole on cpu",
+        *(f"in slabs of {n} planes on cpu" for n in (32, 16, 8, 4)),
+    ]
+    assert [p.planes for p in placements("cpu", 10)] == [None, 8, 4]
 
 
 def test_with_room_it_runs_whole_and_nothing_is_told():
     plan = MemoryPlan(model(), SHAPE, "cpu", room=10**9)
-    assert (plan.step, plan.taken) == (Placement("cpu"), [])
+    assert (plan.placement, plan.taken) == (Placement("cpu"), [])
 
 
 def test_the_first_way_that_fits_is_taken_and_gives_the_same():
@@ -43,10 +45,10 @@ def test_the_first_way_that_fits_is_taken_and_gives_the_same():
     with torch.inference_mode():
         whole = net(x)
     ample = MemoryPlan(net, SHAPE, "cpu", room=10**9)
-    needs = {step: ample.need(step)[0] for step in ample.steps[1:]}
+    needs = {p: ample.need(p)[0] for p in ample.placements[1:]}
     assert list(needs.values()) == sorted(needs.values(), reverse=True)
     tight = MemoryPlan(model(), SHAPE, "cpu", room=needs[Placement("cpu", 8)])
-    assert tight.step == Placement("cpu", 8)
+    assert tight.placement == Placement("cpu", 8)
     assert tight.taken[-1].startswith(
         "in slabs of 8 planes on cpu, not in slabs of 16 planes on cpu: it needs 0."
     )
@@ -58,9 +60,9 @@ def test_the_first_way_that_fits_is_taken_and_gives_the_same():
 def test_less_room_later_is_a_step_further_and_more_is_none_back():
     plan = MemoryPlan(model(), SHAPE, "cpu", room=10**9)
     plan.fit(plan.need(Placement("cpu", 4))[0])
-    assert plan.step == Placement("cpu", 4)
+    assert plan.placement == Placement("cpu", 4)
     plan.fit(10**9)
-    assert plan.step == Placement("cpu", 4)
+    assert plan.placement == Placement("cpu", 4)
 
 
 def test_what_never_fits_is_told_in_one_sentence():
@@ -70,13 +72,22 @@ def test_what_never_fits_is_told_in_one_sentence():
         MemoryPlan(model(), SHAPE, "cpu", room=1000)
 
 
+def test_gb_are_of_a_thousand_megabytes():
+    """2.4e9 bytes are 2.4 GB, and 2.2 GiB."""
+    plan = MemoryPlan(model(), SHAPE, "cpu", room=10**10)
+    plan._needs = {p: (2_400_000_000, 0) for p in plan.placements}
+    with pytest.raises(OutOfMemory, match=r": it needs 2\.4 GB of 0\.3$"):
+        plan.fit(300_000_000)
+    assert plan.taken[0].endswith("not whole on cpu: it needs 2.4 GB of 0.3")
+
+
 def test_running_out_of_memory_goes_on_in_smaller_slabs():
     plan = MemoryPlan(model(), SHAPE, "cpu", room=10**9)
     tried = []
 
     def run(device):
-        tried.append(plan.step.planes)
-        if plan.step.planes != 16:
+        tried.append(plan.placement.planes)
+        if plan.placement.planes != 16:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
         return device
 
@@ -141,9 +152,9 @@ def test_a_scan_is_reconstructed_alike_whole_and_in_slabs():
     scan = on_grid(whole, covering(whole.grid, 4.0))
     predictor = registry.load(room=10**10)
     results = [reconstruct(scan, predictor=predictor)]
-    assert predictor.memory_plan.step == Placement("cpu")
+    assert predictor.memory_plan.placement == Placement("cpu")
     predictor.memory_plan.fit(predictor.memory_plan.need(Placement("cpu", 8))[0])
-    assert predictor.memory_plan.step == Placement("cpu", 8)
+    assert predictor.memory_plan.placement == Placement("cpu", 8)
     results.append(reconstruct(scan, predictor=predictor))
     for name, image in results[0].images.items():
         other = results[1].images[name].voxels

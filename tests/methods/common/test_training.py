@@ -8,18 +8,21 @@ import torch
 from sanum.data.split import require_data, split_masks, split_subjects
 from sanum.files import sha256
 from sanum.learn import memory
+from sanum.learn.devices import DeviceConfig
 from sanum.learn.loop import TrainingStopped
 from sanum.learn.schedule import LoopConfig
 from sanum.methods.anatomy.una.model import Una
 from sanum.methods.anatomy.una.recipe import UnaRecipe
-from sanum.methods.common.training import train
+from sanum.methods.common.training import Reports, Start, train
+from sanum.space.box import Box
 from sanum.weights.file import WeightsError, load_weights
 from sanum.weights.store import digest_beside
 
 pytestmark = pytest.mark.timeout(600)  # whole trainings, some in processes of their own
 
+ONE = DeviceConfig(precision="32")
 SHORT = LoopConfig(steps=2, warmup=1, sheet_every=0)
-TINY = UnaRecipe("tiny", widths=(8, 8), shape=(16, 20, 16), spacing_mm=10.0, workers=0, loop=SHORT)
+TINY = UnaRecipe("tiny", widths=(8, 8), box=Box((16, 20, 16), 10.0), workers=0, loop=SHORT)
 STILL = replace(TINY, loop=replace(SHORT, steps=1, learning_rate=0.0))
 
 
@@ -118,7 +121,9 @@ def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs)
         labels.write_bytes(b"not to be read")
     (data / "lesions" / "stroke-095_mask.nii.gz").write_bytes(b"not to be read")
     prepared = []
-    path = train(TINY, data, runs / "weights", on_prepare=lambda n, of: prepared.append((n, of)))
+    path = train(
+        TINY, data, runs / "weights", reports=Reports(on_prepare=lambda n, of: prepared.append((n, of)))
+    )
     assert prepared == [(1, 1)]
     state, description = load_weights(path)
     assert path.name == "tiny.safetensors"
@@ -130,7 +135,7 @@ def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs)
 def test_training_starts_from_other_weights(training_data, runs):
     path = train(TINY, training_data, runs / "first")
     first = load_weights(path)[0]
-    again = load_weights(train(STILL, training_data, runs / "second", start_from=path))[0]
+    again = load_weights(train(STILL, training_data, runs / "second", start=Start(weights=path)))[0]
     for name in first:
         torch.testing.assert_close(again[name], first[name], msg=name)
     fresh = load_weights(train(STILL, training_data, runs / "fresh"))[0]
@@ -138,12 +143,12 @@ def test_training_starts_from_other_weights(training_data, runs):
     (runs / "copy.safetensors").write_bytes(path.read_bytes())
     (runs / "copy.sha256").write_text("0" * 64)
     with pytest.raises(WeightsError, match=r"copy\.safetensors are damaged"):
-        train(STILL, training_data, runs / "never", start_from=runs / "copy.safetensors")
+        train(STILL, training_data, runs / "never", start=Start(weights=runs / "copy.safetensors"))
     wider = replace(TINY, widths=(16, 8))
     with pytest.raises(
         WeightsError, match=r"first/tiny.safetensors does not fit .* in it and .* in this network"
     ):
-        train(wider, training_data, runs / "third", start_from=path)
+        train(wider, training_data, runs / "third", start=Start(weights=path))
     with pytest.raises(FileExistsError, match=r"checkpoint.pt exists: pass --resume"):
         train(TINY, training_data, runs / "first")
     (runs / "first" / "checkpoint.pt").unlink()
@@ -154,15 +159,15 @@ def test_training_starts_from_other_weights(training_data, runs):
 def test_stopped_and_resumed_is_like_unbroken(training_data, runs):
     """With two samples a step in two parts, made ahead by another process, each used twice."""
     recipe = replace(TINY, batch_size=2, workers=1, loop=replace(SHORT, steps=3, accumulate=2))
-    whole = load_weights(train(recipe, training_data, runs / "whole", precision="32"))[0]
+    whole = load_weights(train(recipe, training_data, runs / "whole", devices=ONE))[0]
     broken = runs / "broken"
     with pytest.raises(TrainingStopped):
-        train(recipe, training_data, broken, precision="32", stop_after=1)
+        train(recipe, training_data, broken, devices=ONE, start=Start(stop_after=1))
     assert not (broken / "tiny.safetensors").exists()
     other = replace(recipe, weights=replace(recipe.weights, lambda_p=2.0))
     with pytest.raises(ValueError, match=r"of another recipe: weights.lambda_p was 1.0 and is now 2.0"):
-        train(other, training_data, broken, precision="32", resume=True)
-    resumed = load_weights(train(recipe, training_data, broken, precision="32", resume=True))[0]
+        train(other, training_data, broken, devices=ONE, start=Start(resume=True))
+    resumed = load_weights(train(recipe, training_data, broken, devices=ONE, start=Start(resume=True)))[0]
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
 
 
@@ -178,9 +183,10 @@ def test_a_sheet_of_held_out_subjects(training_data, runs):
 
 
 def test_too_little_memory_is_told_with_a_box_that_fits(training_data, runs):
-    huge = replace(TINY, shape=(6400, 8000, 6400))
+    huge = replace(TINY, box=Box((6400, 8000, 6400), 10.0))
     with pytest.raises(
-        ValueError, match=r"needs \d{4,}\.\d GB, but .* GB are free on cpu: --set shape=\d+,\d+,\d+ needs"
+        ValueError,
+        match=r"needs \d{4,}\.\d GB, but .* GB are free on cpu: --set box\.shape=\d+,\d+,\d+ needs",
     ):
         train(huge, training_data, runs / "huge")
 

@@ -3,22 +3,20 @@
 from dataclasses import dataclass, field
 
 from ...learn.schedule import LoopConfig
+from ...space.box import Box
 from ...synth.box import DEFAULT_BOX
-from ...types import Shape
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Fields of a `Recipe` that decide how much its training costs: `**vars(budget)` hands them on.
+    """Fields of an `AnatomyRecipe` that decide how much its training costs: `**vars(budget)` hands them on.
 
     Parameters
     ----------
     widths : tuple of int
         Feature maps of each level of the network.
-    shape : tuple of int
-        Box of the samples, in voxels.
-    spacing_mm : float
-        Of its voxels.
+    box : Box
+        Of the samples.
     seed : int
         Of the samples and of the initial weights.
     batch_size : int
@@ -30,8 +28,7 @@ class Budget:
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 192)
-    shape: Shape = DEFAULT_BOX.shape
-    spacing_mm: float = DEFAULT_BOX.spacing_mm
+    box: Box = DEFAULT_BOX
     seed: int = 1
     batch_size: int = 1
     flipped_too: bool = True
@@ -41,7 +38,5 @@ class Budget:
 COMPACT = Budget()
 """Of `una-compact`: hours on a few cores."""
 
-SMALL = Budget(
-    widths=(16, 32, 64), shape=(40, 48, 40), spacing_mm=4.0, loop=LoopConfig(steps=2_500, warmup=100)
-)
+SMALL = Budget(widths=(16, 32, 64), box=Box((40, 48, 40), 4.0), loop=LoopConfig(steps=2_500, warmup=100))
 """Of `una-small`: a hundredth of the work of COMPACT, minutes; for comparisons of one recipe with another."""

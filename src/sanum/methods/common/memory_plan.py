@@ -1,7 +1,8 @@
 """Where a network runs so that it fits: on its device whole or in slabs, or on the CPU whole or in slabs.
 
-What it needs is estimated first (`nets.peak`); what runs out of memory nevertheless goes one step further.
-Every change is logged, and all ways give the same result, as far as devices do.
+What it needs is estimated first (`nets.peak`). What runs out of memory nevertheless is run in the next
+placement of the list. Each change is logged and kept in `MemoryPlan.taken`; all placements give the same
+result, as far as devices do. GB are 10⁹ bytes.
 """
 
 import logging
@@ -23,9 +24,8 @@ from ...nets.unet import UNet
 
 T = TypeVar("T")
 PLANES = (32, 16, 8, 4)  # of a slab
-AROUND = (
-    260  # bytes a voxel beside the U-Net: what it sees and what is read off it (235 measured, una-compact)
-)
+# bytes a voxel beside the U-Net: its input and what is read off its output (235 measured, una-compact)
+AROUND = 260
 WORKSPACE = 1.2  # what libraries take to compute a layer; see `peak_bytes`
 AMPLE = 8_000  # bytes a voxel that no network here comes near: the published one takes 2,200
 _log = logging.getLogger(__name__)
@@ -37,14 +37,14 @@ class OutOfMemory(MemoryError):
 
 @dataclass(frozen=True)
 class Placement:
-    """A way to run a network: on which device, in slabs of how many planes (None: whole).
+    """A way to run a network.
 
     Parameters
     ----------
     device : str
         A torch device.
-    planes : int or None
-        Of a slab, along the first axis; None: whole.
+    planes : int, optional
+        Planes of a slab; None: the network runs on the whole input at once.
     """
 
     device: str
@@ -55,14 +55,14 @@ class Placement:
 
 
 def placements(device: str, length: int) -> list[Placement]:
-    """Every way to run a network on an input of so many planes, the fastest first.
+    """Every way to run a network, the fastest first.
 
     Parameters
     ----------
     device : str
-        A torch device; the CPU comes after it.
+        The preferred torch device; the CPU comes last.
     length : int
-        Planes of the input, along the first axis.
+        Planes of the input, along X.
     """
     devices = dict.fromkeys((device, "cpu"))
     return [
@@ -100,18 +100,23 @@ class MemoryPlan:
         self._needs: dict[Placement, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self.unets = _wrap(model)
-        self.steps = placements(device, shape[1])
+        self.placements = placements(device, shape[1])
         self.taken: list[str] = []
         self._go(0)
         self.fit(room)
 
     @property
-    def step(self) -> Placement:
-        """The way that is taken now."""
-        return self.steps[self._at]
+    def placement(self) -> Placement:
+        """Where the network runs now."""
+        return self.placements[self._at]
 
     def fit(self, room: int | None) -> None:
-        """Go on to the first way that is estimated to fit into `room` bytes of the CPU's memory.
+        """Go on to the first placement that is estimated to fit.
+
+        Parameters
+        ----------
+        room : int or None
+            Bytes of the CPU's memory that the network may take; None: what is free.
 
         Parameters
         ----------
@@ -125,21 +130,21 @@ class MemoryPlan:
         """
         self.room = room
         with self._lock:
-            while not (fits := self._fits(self.step))[0]:
-                self._next(f"it needs {fits[1] / 2**30:.1f} GB of {fits[2] / 2**30:.1f}")
+            while not (fits := self._fits(self.placement))[0]:
+                self._next(f"it needs {fits[1] / 1e9:.1f} GB of {fits[2] / 1e9:.1f}")
 
     def __call__(self, run: Callable[[str], T]) -> T:
-        """`run` on a device, again in the next way where it runs out of memory.
+        """What `run` returns; where it runs out of memory, it is called again in the next placement.
 
         Parameters
         ----------
         run : function
-            Takes the device; called once for each way that is tried.
+            Gets the name of the device to run on.
         """
         while True:
             at = self._at
             try:
-                return run(self.step.device)
+                return run(self.placement.device)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -147,54 +152,58 @@ class MemoryPlan:
                 if self._at == at:  # no other thread has gone on already
                     self._next("it ran out of memory")
 
-    def need(self, step: Placement) -> tuple[int, int]:
-        """Bytes that a way takes on its device, and beside it in the memory of the CPU: an estimate.
+    def need(self, placement: Placement) -> tuple[int, int]:
+        """Bytes on the device, and beside it in the memory of the CPU: an estimate.
 
-        At most AMPLE a voxel where even that is there: a better one takes a second.
+        At most AMPLE a voxel where even that is free: a better estimate takes a second.
 
         Parameters
         ----------
-        step : Placement
+        placement : Placement
             One of `placements`.
         """
         voxels = prod(self.shape[2:])
-        room = self._room(step.device)
-        if step.planes is None and room is not None and room > voxels * AMPLE:
+        room = self._room(placement.device)
+        if placement.planes is None and room is not None and room > voxels * AMPLE:
             return voxels * AMPLE, 0
-        if step not in self._needs:
-            half = self.autocast and native_bfloat16(step.device)
+        if placement not in self._needs:
+            half = self.autocast and native_bfloat16(placement.device)
             dtype = torch.bfloat16 if half else torch.float32
-            there, beside = peak_bytes(self.unets[0].net, self.shape, planes=step.planes, dtype=dtype)
-            there = int(voxels * AROUND + WORKSPACE * there)
-            self._needs[step] = (there + beside, 0) if step.device == "cpu" else (there, beside)
-        return self._needs[step]
+            on_device, beside = peak_bytes(
+                self.unets[0].net, self.shape, planes=placement.planes, dtype=dtype
+            )
+            on_device = int(voxels * AROUND + WORKSPACE * on_device)
+            self._needs[placement] = (
+                (on_device + beside, 0) if placement.device == "cpu" else (on_device, beside)
+            )
+        return self._needs[placement]
 
     def _room(self, device: str) -> int | None:
         if device == "cpu" and self.room is not None:
             return self.room
         return available(torch.device(device))
 
-    def _fits(self, step: Placement) -> tuple[bool, int, int]:
-        """Whether a way fits; what it needs and what there is, where it is tightest."""
-        for device, need in zip((step.device, "cpu"), self.need(step), strict=True):
+    def _fits(self, placement: Placement) -> tuple[bool, int, int]:
+        """Whether a placement fits; if not, bytes needed and bytes free, where it does not."""
+        for device, need in zip((placement.device, "cpu"), self.need(placement), strict=True):
             room = self._room(device)
             if room is not None and need > room:
                 return False, need, room
         return True, 0, 0
 
     def _next(self, why: str) -> None:
-        now = self.step
-        if self._at + 1 == len(self.steps):
+        now = self.placement
+        if self._at + 1 == len(self.placements):
             raise OutOfMemory(f"the network does not fit into memory, not even {now}: {why}")
         self._go(self._at + 1)
-        self.taken.append(f"{self.step}, not {now}: {why}")
+        self.taken.append(f"{self.placement}, not {now}: {why}")
         _log.info("%s", self.taken[-1])
 
     def _go(self, at: int) -> None:
         self._at = at
         for unet in self.unets:
-            unet.planes = self.step.planes
-        self.model.to(self.step.device)
+            unet.planes = self.placement.planes
+        self.model.to(self.placement.device)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -215,12 +224,12 @@ class InSlabs(nn.Module):
         self.net = net
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """As `net`.
+        """Return what `net` does.
 
         Parameters
         ----------
-        x : (B, C, X, Y, Z)
-            Input of `net`.
+        x : (B, C, X, Y, Z) tensor
+            Input; B is 1 in slabs.
         """
         made: tuple[torch.Tensor, ...] = (
             self.net(x) if self.planes is None else in_slabs(self.net, x, self.planes, x.device)
@@ -244,10 +253,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     Parameters
     ----------
     error : BaseException
-        Any error.
+        Of PyTorch, the system or Python.
     """
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(
-        said in str(error) for said in ("can't allocate memory", "out of memory", "not enough memory")
+        words in str(error) for words in ("can't allocate memory", "out of memory", "not enough memory")
     )

@@ -1,107 +1,154 @@
 """What a method brings to training: a recipe says everything that decides its weights.
 
-`methods/common/training.py` runs any of them: the same loop, the same data, the same budget.
+`training.py` runs any of them, with the same loop, devices and checkpoints. A recipe is a frozen dataclass of
+plain values; what it makes of a folder of data is a `Source`.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import nn
 
+from ...learn.loop import Draw
 from ...learn.schedule import LoopConfig
-from ...space.box import Box
-from ...synth.anatomy import Anatomy
-from ...synth.box import DEFAULT_BOX
-from ...synth.sampling import SamplingConfig
+from ...learn.step import Batch, Terms
+from ...learn.turns import Turn
 
-Batch = dict[str, torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+    from lightning_fabric import Fabric
+
+__all__ = ["Batch", "Recipe", "Source"]
+
+
+class Source(ABC):
+    """The training data of a recipe, prepared: network, batches, pictures."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Network with its initial weights; it may keep averages of the data.
+
+        The global generator of PyTorch is seeded before.
+        """
+
+    @abstractmethod
+    def batches(self, numbers: Iterator[range]) -> Generator[Batch, None, None]:
+        """Batches of the samples with these numbers, without end; closing it stops what makes them.
+
+        A sample is a function of the recipe's seed and its number alone: then a resumed run sees what an
+        unbroken one would have.
+
+        Parameters
+        ----------
+        numbers : iterator of range
+            Samples of each micro-batch of this process, all of one size.
+        """
+
+    def draw(self) -> Draw | None:
+        """Function that draws a sheet of validation images; None: there is none."""
+        return None
+
+    def require_memory(self, model: nn.Module, fabric: "Fabric", samples: int) -> None:
+        """Raise ValueError, with what would fit, if a step needs more memory than is free.
+
+        Parameters
+        ----------
+        model : Module
+            Not yet on the device.
+        fabric : Fabric
+            Launched.
+        samples : int
+            Of a micro-batch.
+        """
+        return
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(ABC):
     """Everything that decides the weights; a method subclasses it.
 
     Parameters
     ----------
     name : str
         Of the recipe, and of the weight file that it makes.
-    widths : tuple of int
-        Feature maps of each level of the network.
-    shape, spacing_mm : tuple of int, float
-        Box of the samples, in voxels and millimetres.
-    sampling : SamplingConfig
-        What samples are made of.
     seed : int
         Of the samples and of the initial weights.
     batch_size : int
-        Samples of a step, over all devices.
+        Samples of a batch, over all devices.
     workers : int
         Processes that make samples, for each device; 0: made between the steps.
-    flipped_too : bool
-        Each sample serves twice, the second time left-right flipped: on few cores making samples takes time.
     compile : bool
         torch.compile: needs a C++ compiler.
+    loop : LoopConfig
+        Steps, optimizer and learning rate.
     """
 
     method: ClassVar[str] = ""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Key of today by the key that older checkpoints have."""
 
     name: str
-    widths: tuple[int, ...] = (32, 64, 128, 192)
-    shape: tuple[int, int, int] = DEFAULT_BOX.shape
-    spacing_mm: float = DEFAULT_BOX.spacing_mm
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 1
     batch_size: int = 1
     workers: int = 1
-    flipped_too: bool = True
     compile: bool = False
-    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=30_000, warmup=200))
+    loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        multiple = 2 ** len(self.widths)
-        if any(n < multiple or n % multiple for n in self.shape):
-            raise ValueError(
-                f"shape must be in multiples of {multiple} for {len(self.widths)} widths, got {self.shape}"
-            )
         for name, least in (("batch_size", 1), ("workers", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not self.widths or min(self.widths) < 1 or not self.spacing_mm > 0:
-            raise ValueError(
-                f"widths and spacing_mm must be above 0, got {self.widths} and {self.spacing_mm}"
-            )
 
-    @property
-    def box(self) -> Box:
-        """Of the samples."""
-        return Box(self.shape, self.spacing_mm)
+    def check(self, data: Path) -> list[str]:
+        """What the user should know about the data, in sentences; nothing is prepared yet.
 
-    def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
-        """Make the network with its initial weights; it may keep averages of the training `anatomies`."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        data : Path
+            Folder of data.
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Mean over the samples of a batch of `Stream`, and what it consists of, each a detached scalar."""
-        raise NotImplementedError
+        Raises
+        ------
+        ValueError
+            What is missing, all of it.
+        """
+        return []
 
-    def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        """Images (B, 1, X, Y, Z) by title, for the sheet of validation samples."""
+    @abstractmethod
+    def prepare(
+        self, data: Path, cache: Path, on_prepare: Callable[[int, int], None] | None = None
+    ) -> Source:
+        """Read and prepare the training data; every process does, the first one first.
+
+        Parameters
+        ----------
+        data : Path
+            Folder of data.
+        cache : Path
+            Folder to keep what takes long to prepare.
+        on_prepare : function, optional
+            Called with how many of how many are done.
+        """
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Optimizers of the training; here one, of all weights, with `loss`. A GAN returns two."""
+        return (Turn(self.loss),)
+
+    def loss(self, model: nn.Module, batch: Batch) -> "tuple[torch.Tensor, Terms]":
+        """Mean over the samples of a batch, and what it consists of, each a detached scalar.
+
+        Parameters
+        ----------
+        model : Module
+            As `Source.build` made it, on its device.
+        batch : dict of tensor
+            As `Source.batches` made it, on the same device.
+        """
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
         """What the header of the weights says, enough to build the network again."""
-        return {
-            "method": self.method,
-            "recipe": self.name,
-            "widths": self.widths,
-            "shape": self.shape,
-            "spacing_mm": self.spacing_mm,
-        }
-
-
-def budget_of(recipe: Recipe) -> dict[str, Any]:
-    """What decides how much a training costs; a rival that is compared with `recipe` gets the same."""
-    names = ("widths", "shape", "spacing_mm", "seed", "batch_size", "flipped_too", "loop")
-    return {name: getattr(recipe, name) for name in names}
+        return {"method": self.method, "recipe": self.name}

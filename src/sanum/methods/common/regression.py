@@ -84,7 +84,7 @@ class RegressionPredictor:
     @property
     def device(self) -> str:
         """Where the network is."""
-        return self.memory_plan.step.device
+        return self.memory_plan.placement.device
 
     @torch.inference_mode()
     def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:

@@ -14,15 +14,16 @@ from torch import nn
 
 from ....synth.anatomy import Anatomy
 from ....synth.sampling import SamplingConfig
+from ...common.anatomy_recipe import AnatomyRecipe
 from ...common.budget import COMPACT, SMALL
 from ...common.loss import l1, l1_of_gradient
-from ...common.recipe import Batch, Recipe
+from ...common.recipe import Batch
 from ...common.views import views
 from .model import BrainId
 
 
 @dataclass(frozen=True)
-class BrainIdRecipe(Recipe):
+class BrainIdRecipe(AnatomyRecipe):
     """Recipe of the network `BrainId`."""
 
     method: ClassVar[str] = "brain-id"

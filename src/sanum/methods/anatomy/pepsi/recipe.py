@@ -14,15 +14,16 @@ from torch import nn
 
 from ....synth.anatomy import Anatomy
 from ....synth.sampling import SamplingConfig
+from ...common.anatomy_recipe import AnatomyRecipe
 from ...common.budget import COMPACT, SMALL
-from ...common.recipe import Batch, Recipe
+from ...common.recipe import Batch
 from ...common.views import views
 from .loss import objective
 from .model import Pepsi
 
 
 @dataclass(frozen=True)
-class PepsiRecipe(Recipe):
+class PepsiRecipe(AnatomyRecipe):
     """Recipe of the network `Pepsi`."""
 
     method: ClassVar[str] = "pepsi"

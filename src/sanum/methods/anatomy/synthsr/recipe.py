@@ -14,14 +14,15 @@ from torch import nn
 
 from ....synth.anatomy import Anatomy
 from ....synth.sampling import SamplingConfig
+from ...common.anatomy_recipe import AnatomyRecipe
 from ...common.budget import COMPACT, SMALL
 from ...common.loss import l1
-from ...common.recipe import Batch, Recipe
+from ...common.recipe import Batch
 from .model import Synthsr
 
 
 @dataclass(frozen=True)
-class SynthsrRecipe(Recipe):
+class SynthsrRecipe(AnatomyRecipe):
     """Recipe of the network `Synthsr`: L1 to the T1w, over the whole box."""
 
     method: ClassVar[str] = "synthsr"

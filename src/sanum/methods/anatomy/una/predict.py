@@ -92,7 +92,7 @@ class UnaPredictor:
     @property
     def device(self) -> str:
         """Where the network is."""
-        return self.memory_plan.step.device
+        return self.memory_plan.placement.device
 
     @torch.inference_mode()
     def __call__(

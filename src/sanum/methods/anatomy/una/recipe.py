@@ -47,17 +47,19 @@ import torch
 from torch import nn
 
 from ....learn.schedule import LoopConfig
+from ....space.box import Box
 from ....synth.anatomy import Anatomy
 from ....synth.average import atlas, average_anatomy
 from ....synth.sampling import SamplingConfig
 from ...common import budget
-from ...common.recipe import Batch, Recipe
+from ...common.anatomy_recipe import AnatomyRecipe
+from ...common.recipe import Batch
 from .loss import Weights, objective
 from .model import SHIPPED_BOX, Una
 
 
 @dataclass(frozen=True)
-class UnaRecipe(Recipe):
+class UnaRecipe(AnatomyRecipe):
     """Recipe of the network `Una`.
 
     Parameters
@@ -82,7 +84,7 @@ class UnaRecipe(Recipe):
             Of the training.
         """
         average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
-        return Una(self.widths, average, torch.from_numpy(atlas(anatomies)), self.spacing_mm, self.plain)
+        return Una(self.widths, average, torch.from_numpy(atlas(anatomies)), self.box.spacing_mm, self.plain)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The objective of UNA with our terms, see `loss`.
@@ -117,11 +119,11 @@ class UnaRecipe(Recipe):
 
     def describe(self) -> dict[str, Any]:
         """As of any recipe, but `shape` is that of the box to predict in, which holds a whole head."""
-        multiple = 2 ** len(self.widths)
-        head = (math.ceil(mm / self.spacing_mm / multiple) * multiple for mm in SHIPPED_BOX.size_mm)
+        multiple = self.multiple
+        head = (math.ceil(mm / self.box.spacing_mm / multiple) * multiple for mm in SHIPPED_BOX.size_mm)
         return {
             **super().describe(),
-            "shape": tuple(max(pair) for pair in zip(self.shape, head, strict=True)),
+            "shape": tuple(max(pair) for pair in zip(self.box.shape, head, strict=True)),
             "plain": self.plain,
             "mirror": self.sampling.mirror,
         }
@@ -136,15 +138,14 @@ PUBLISHED = UnaRecipe(
     "una",
     widths=(64, 128, 256, 512, 1024),
     plain=True,
-    shape=(160, 160, 160),
-    spacing_mm=1.0,
+    box=Box((160, 160, 160), 1.0),
     batch_size=4,
     workers=8,
     flipped_too=False,
     loop=LoopConfig(steps=400_000, learning_rate=1e-4, warmup=0, schedule="step"),
 )
 # eight times the voxels of una-compact, for a GPU and subjects of 1 mm; not run here
-FINE = replace(COMPACT, name="una-1mm", shape=(160, 192, 160), spacing_mm=1.0, workers=4, flipped_too=False)
+FINE = replace(COMPACT, name="una-1mm", box=Box((160, 192, 160), 1.0), workers=4, flipped_too=False)
 # with λc = 2, as published, the T1w overshoots in lesions (README.md)
 SMALL = UnaRecipe("una-small", weights=Weights(lambda_c=0.05), **vars(budget.SMALL))
 RECIPES = {
