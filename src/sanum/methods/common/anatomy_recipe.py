@@ -168,7 +168,8 @@ class AnatomySource(Source):
     def build(self) -> nn.Module:
         """Network with its initial weights, ordered in memory as 3-D convolutions are fastest."""
         net = self.recipe.build(self.anatomies)
-        return net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+        ordered: nn.Module = net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        return ordered
 
     def batches(self, numbers: Iterator[range]) -> Generator[Batch, None, None]:
         """Batches of `Stream`.
