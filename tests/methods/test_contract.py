@@ -14,7 +14,6 @@ import torch
 from sanum.learn.devices import open_devices
 from sanum.learn.loop import Callbacks, Run, TrainingStopped, fit
 from sanum.learn.schedule import LoopConfig
-from sanum.learn.turns import Turn
 from sanum.methods import anatomy as anatomy_methods
 from sanum.methods import registry
 from sanum.methods.api import Method, MissingExtra
@@ -54,12 +53,12 @@ def objective(t1w, batch):
     "recipe.py": """
 from dataclasses import dataclass
 from typing import ClassVar
-from ...common.recipe import Recipe
+from ...common.anatomy_recipe import AnatomyRecipe
 from .loss import objective
 from .model import Toy
 
 @dataclass(frozen=True)
-class ToyRecipe(Recipe):
+class ToyRecipe(AnatomyRecipe):
     method: ClassVar[str] = "toy"
 
     def build(self, anatomies):
@@ -149,7 +148,7 @@ def trained(method, tiny, sample, anatomy, tmp_path_factory):
     def run(name, **how):
         model, losses = deepcopy(initial), []
         calls = Callbacks(on_step=lambda now: losses.append(now.values["loss"]))
-        weights = fit(fabric, model, [Turn(recipe.loss)], forever, loop, Run(folder / name, **how), calls)
+        weights = fit(fabric, model, recipe.turns(), forever, loop, Run(folder / name, **how), calls)
         return losses, weights
 
     def forever(_):

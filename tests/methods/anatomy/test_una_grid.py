@@ -61,7 +61,7 @@ def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
 
 @pytest.mark.usefixtures("rough_mirror")
 def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
-    recipe = replace(RECIPES["una-1mm"], widths=(8, 16), shape=(72, 72, 72))
+    recipe = replace(RECIPES["una-1mm"], widths=(8, 16), box=Box((72, 72, 72), 1.0))
     net = trained(recipe, anatomy, steps=2)
     with torch.no_grad():  # a head that says brain everywhere
         net.net.fine.weight.zero_()
@@ -82,7 +82,7 @@ def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
 
 
 def test_the_published_kind_of_network_trains_and_predicts(anatomy, tmp_path):
-    recipe = replace(RECIPES["una"], widths=(8, 8, 16), shape=(16, 16, 16), spacing_mm=8.0)
+    recipe = replace(RECIPES["una"], widths=(8, 8, 16), box=Box((16, 16, 16), 8.0))
     net = trained(recipe, anatomy, steps=2)
     save_weights(tmp_path / "w.safetensors", net.state_dict(), **recipe.describe())
     predictor = UnaPredictor(weights=tmp_path / "w.safetensors")

@@ -17,7 +17,7 @@ from ...synth.anatomy import Anatomy, prepare
 from ...synth.box import DEFAULT_BOX
 from ...synth.patient import Patient, patients_in
 from ...synth.sampling import SamplingConfig
-from ...synth.stream import Stream
+from ...synth.stream import Stream, TrainingSet
 from .recipe import Batch, Recipe, Source
 from .step_memory import LEAST_EDGE, require_memory
 
@@ -182,16 +182,14 @@ class AnatomySource(Source):
         bank = split_masks(self.data)[0]
         bank += 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
         stream = Stream(
-            self.anatomies,
-            bank,
+            TrainingSet(self.anatomies, bank, self.patients),
             seed=self.recipe.seed,
             flipped_too=self.recipe.flipped_too,
             box=self.recipe.box.grid(),
             sampling=self.recipe.sampling,
-            patients=self.patients,
         )
         own, ahead = tee(numbers)
-        items = stream.made_by(self.recipe.workers, chain.from_iterable(ahead))
+        items = stream.prefetched(self.recipe.workers, chain.from_iterable(ahead))
         try:
             for some in own:
                 samples = list(islice(items, len(some)))
@@ -224,7 +222,9 @@ class AnatomySource(Source):
         recipe = self.recipe
         edge = max(recipe.multiple, LEAST_EDGE)
         cube = Box((2 * edge, 2 * edge, 2 * edge), recipe.box.spacing_mm)
-        stream = Stream(self.anatomies[:1], [], seed=recipe.seed, box=cube.grid(), sampling=recipe.sampling)
+        stream = Stream(
+            TrainingSet(self.anatomies[:1]), seed=recipe.seed, box=cube.grid(), sampling=recipe.sampling
+        )
         require_memory(
             model,
             recipe.loss,

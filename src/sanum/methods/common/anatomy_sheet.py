@@ -15,7 +15,7 @@ from ...space.box import Box
 from ...synth.anatomy import prepare
 from ...synth.contrast import Preset
 from ...synth.sampling import SamplingConfig
-from ...synth.stream import Stream
+from ...synth.stream import Stream, TrainingSet
 
 ROWS: dict[str, Preset] = {"T1w": "t1w", "T2w": "t2w", "FLAIR": "flair", "CT": "ct"}  # a subject each
 SEED = 7
@@ -41,7 +41,7 @@ def held_out_samples(data: Path, cache: Path, *, box: Box, mirror: bool) -> dict
         real = float(preset == "t1w")
         sampling = SamplingConfig(real=real, healthy=0.0, presets=(preset,), level="mild", mirror=mirror)
         anatomy = prepare(*pairs[n], cache)
-        stream = Stream([anatomy], masks, seed=SEED, lost=0, box=box.grid(), sampling=sampling)
+        stream = Stream(TrainingSet([anatomy], masks), seed=SEED, lost=0, box=box.grid(), sampling=sampling)
         samples[name] = stream.item(n)
     return samples
 
