@@ -95,7 +95,7 @@ def test_the_published_kind_of_network_trains_and_predicts(anatomy, tmp_path):
 def test_the_recipes_are_as_published():
     una = RECIPES["una"]
     with torch.device("meta"):
-        net = Una(una.widths, spacing_mm=una.spacing_mm, plain=una.plain)
+        net = Una(una.widths, spacing_mm=una.box.spacing_mm, plain=una.plain)
     assert sum(p.numel() for p in net.parameters()) == pytest.approx(65.9e6, rel=0.01)
     assert una.describe()["shape"] == (160, 192, 160)  # samples have 160³: no whole head
     assert (una.batch_size, una.loop.steps, una.loop.learning_rate) == (4, 400_000, 1e-4)
