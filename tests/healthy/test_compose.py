@@ -99,12 +99,12 @@ def test_only_a_t1w_can_be_kept():
 @pytest.mark.parametrize("kind", COMPOSITIONS)
 def test_the_report_says_what_its_anatomy_shows(parts, kind):
     scan, anatomy, anomaly, brain = parts
-    shown = compose(kind, *parts)
+    composed = compose(kind, *parts)
     mask = scan_of(SICK)
     result = Reconstruction(
-        scan, shown, anomaly, mask, anatomy, brain, "T1w", provenance={"composition": kind}
-    )  # fmt: skip
-    told = " ".join(result.report().split())
+        scan, composed, anomaly, mask, anatomy, brain, "T1w", provenance={"composition": kind}
+    )
+    words = " ".join(result.report().split())
     for other in COMPOSITIONS:
         title = TITLES[other]
-        assert (f"the input; {title[0].lower()}{title[1:]};" in told) == (other == kind)
+        assert (f"the input; {title[0].lower()}{title[1:]};" in words) == (other == kind)

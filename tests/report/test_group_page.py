@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sanum.report.group import Row, distributions, render_group, render_subject
+from sanum.report.group import ScanRow, distributions, render_group, render_subject
 
 
 def row(n, ml, picture=b""):
     numbers = {"brain_ml": 1200.0 + n, "anomaly_ml": ml, "mean_uncertainty": 0.05}
-    return Row(f"sub-{n}_T1w", f"sub-{n}", f"sub-{n}.html", "", "T1w", numbers, picture)
+    return ScanRow(f"sub-{n}_T1w", f"sub-{n}", f"sub-{n}.html", "", "T1w", numbers, picture)
 
 
 @pytest.mark.parametrize("volumes", [[0.0, 0.0], [0.0, 180.0], [3.0, 4.0], [np.nan, 5.0]])

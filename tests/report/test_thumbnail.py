@@ -12,10 +12,9 @@ HEIGHT = 90
 
 
 def picture(inputs, *, with_scan=True, **how):
-    data = thumbnail(
-        scan=inputs.scan if with_scan else None, anatomy=inputs.anatomy, anomaly=inputs.anomaly,
-        anomaly_mask=inputs.anomaly_mask, brain=inputs.brain, height=HEIGHT, **how,
-    )  # fmt: skip
+    names = ("anatomy", "anomaly", "anomaly_mask", "brain")
+    maps = {name: getattr(inputs, name) for name in names}
+    data = thumbnail(scan=inputs.scan if with_scan else None, **maps, height=HEIGHT, **how)
     return np.asarray(Image.open(io.BytesIO(data))).astype(int)
 
 

@@ -28,10 +28,10 @@ def command(
     use_threads(threads)
     try:
         with ItemProgress(1, quiet=quiet) as progress:
-            outcome = run(output, seed=seed, device=device, on_step=lambda step: progress.step("demo", step))
+            errors = run(output, seed=seed, device=device, on_step=lambda step: progress.step("demo", step))
             progress.ended("demo", None, time.monotonic() - progress.began)
     except (ScanError, ValueError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    typer.echo(table(outcome))
-    typer.echo(f"report: {outcome.report}")
+    typer.echo(table(errors))
+    typer.echo(f"report: {errors.report}")

@@ -103,7 +103,8 @@ def matched(image: FloatArray, truth: FloatArray, where: Mask, spacing_mm: tuple
     wide = [SHADING_MM / s for s in spacing_mm]
 
     def around(x: FloatArray) -> FloatArray:
-        return ndimage.gaussian_filter(np.where(where, x, 0).astype(np.float32), wide, truncate=3)
+        inside = np.where(where, x, 0).astype(np.float32)
+        return np.asarray(ndimage.gaussian_filter(inside, wide, truncate=3))
 
     wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where].astype(np.float64)
     level = (image - np.percentile(image, 1)).astype(np.float32)
@@ -132,7 +133,7 @@ def seam(sick: Mask, spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM
         How far beyond the anomaly the middle of the seam lies.
     """
     wide = grown(sick, spacing_mm, margin_mm).astype(np.float32)
-    return ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3)
+    return np.asarray(ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3))
 
 
 def grown(mask: Mask, spacing_mm: tuple[float, ...], by_mm: float) -> Mask:
@@ -149,4 +150,4 @@ def grown(mask: Mask, spacing_mm: tuple[float, ...], by_mm: float) -> Mask:
     """
     from ..fluid.flow import distance_within  # numba only where a scan is composed
 
-    return distance_within(~mask, spacing_mm, by_mm + max(spacing_mm), edge=False) <= by_mm
+    return np.asarray(distance_within(~mask, spacing_mm, by_mm + max(spacing_mm), edge=False) <= by_mm)

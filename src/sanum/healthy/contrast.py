@@ -12,7 +12,7 @@ _LEAST_VOXELS = 200  # of a tissue, for its median to mean something
 def guess_contrast(image: FloatArray, maps: Maps) -> str | None:
     """Contrast that the input looks like, such as "T2w-like (guessed)"; None if it is like none.
 
-    Told by the order of the input's medians in fluid, grey and white matter, outside of anomalies.
+    It follows from the order of the input's medians in fluid, grey and white matter, outside of anomalies.
 
     Parameters
     ----------

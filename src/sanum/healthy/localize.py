@@ -103,8 +103,8 @@ def require_symmetry(scan: Scan, conformed: Conformed, pair: FloatArray, across:
     if likeness < LEAST_SYMMETRY:
         raise ScanError(
             f"no head found in {display_name(scan)}: its sides correlate by {likeness:.2f} (expected at "
-            f"least {LEAST_SYMMETRY} of a head); check that the file shows a head and that its orientation is "
-            "right"
+            f"least {LEAST_SYMMETRY} of a head); check that the file shows a head and that its orientation "
+            "is right"
         )
 
 

@@ -131,7 +131,7 @@ def intensity_window(scan: Scan, brain: Scan, *, contrast: str | None = None) ->
     Parameters
     ----------
     scan : Scan
-        What is shown.
+        The image whose window it is.
     brain : Scan
         Mask, on the same grid.
     contrast : str or None

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ STYLE = """
 .scroll { overflow-x: auto; }
 .many th, .many td { width: auto; font-size: .85rem; white-space: nowrap; }
 .many thead th { border-bottom: 2px solid #9aa7b4; font-weight: 600; }
-.many .told { white-space: normal; min-width: 14rem; }
+.many .warned { white-space: normal; min-width: 14rem; }
 .many .number { text-align: right; }
 .out { color: #8a3d05; font-weight: 700; }
 .montage { display: flex; flex-wrap: wrap; gap: 12px; padding: 0; margin: 0; list-style: none; }
@@ -42,8 +43,8 @@ STYLE = """
 
 
 @dataclass(frozen=True)
-class Row:
-    """One scan of a cohort.
+class ScanRow:
+    """One scan of a cohort, as a page shows it.
 
     Parameters
     ----------
@@ -54,15 +55,17 @@ class Row:
     page, report : str
         Links to the subject's page, and to the scan's report, from the page; report may be empty.
     contrast : str or None
+        As read, or "… (guessed)".
     numbers : dict of str to float
         By the names of `MEASURES`; nan: not known.
     picture : bytes
         JPEG; empty: there is none.
     warnings : tuple of str
+        Of the results, and of the picture.
     more : dict of str to str
         Columns of the participants' table.
     outlier : dict of str to float
-        Robust z of those measures that stand apart.
+        Robust z of those measures in which the scan is an outlier.
     """
 
     name: str
@@ -77,36 +80,48 @@ class Row:
     outlier: Mapping[str, float] = field(default_factory=dict)
 
 
-def render_subject(subject: str, rows: Sequence[Row]) -> str:
-    """Page of one subject: a wide picture and the numbers of each scan, and links to the reports."""
+def render_subject(subject: str, rows: Sequence[ScanRow]) -> str:
+    """HTML page of one subject: a wide picture and the numbers of each scan, and links to the reports.
+
+    Parameters
+    ----------
+    subject : str
+        Label with "sub-".
+    rows : sequence of ScanRow
+        Its scans.
+    """
     parts = []
     for row in rows:
-        told = [f"{label}: {_number(name, row.numbers[name])}" for name, label in MEASURES.items()]
-        told.insert(0, f"Contrast: {row.contrast or 'not known'}")
+        facts = [f"{label}: {_number(name, row.numbers[name])}" for name, label in MEASURES.items()]
+        facts.insert(0, f"Contrast: {row.contrast or 'not known'}")
         link = f'<p><a href="{text(row.report)}">Full report</a></p>\n' if row.report else ""
         parts.append(
             f"<section>\n<h2><bdi>{text(row.name)}</bdi></h2>\n{_warned(row)}"
             f'<figure class="wide">{_picture(row, "axial, coronal and sagittal planes")}'
             "</figure>\n"
-            f"<p>{text(' · '.join(told))}</p>\n{link}</section>\n"
+            f"<p>{text(' · '.join(facts))}</p>\n{link}</section>\n"
         )
     how = f'<p class="kind">{text(_WIDE)}</p>\n'
     return page(subject, f"sanum · {_count(len(rows), 'scan')}", "".join(parts) + how, STYLE)
 
 
 def render_group(
-    title: str, rows: Sequence[Row], notes: Sequence[str], rule: str, unjudged: Sequence[str] = ()
+    title: str, rows: Sequence[ScanRow], notes: Sequence[str], rule: str, unjudged: Sequence[str] = ()
 ) -> str:
-    """Page of a cohort: what stands apart, distributions, a picture of every scan, and all numbers.
+    """HTML page of a cohort: outliers, distributions, a picture of every scan, and all numbers.
 
     Parameters
     ----------
+    title : str
+        Of the page.
+    rows : sequence of ScanRow
+        All scans.
     notes : sequence of str
         Shown in a box on top.
     rule : str
         How outliers were found.
     unjudged : sequence of str
-        Measures of a contrast in which nothing can be said to stand apart.
+        Measures of a contrast with too few scans to tell an outlier.
     """
     subjects = len({row.subject for row in rows})
     kind = f"sanum · {_count(subjects, 'subject')}, {_count(len(rows), 'scan')}"
@@ -119,16 +134,16 @@ def render_group(
         title,
         kind,
         f"""{box}<section>
-<h2>Scans that stand apart</h2>
+<h2>Outliers</h2>
 {_outliers(rows)}
-{_unjudged(unjudged)}<p class="kind">{text(rule)} Look at them first; standing apart is no diagnosis.</p>
+{_unjudged(unjudged)}<p class="kind">{text(rule)} Look at them first; an outlier is no diagnosis.</p>
 </section>
 <section>
 <h2>Distributions</h2>
 <figure class="light">
 <img alt="Brain volume, anomaly volume and mean uncertainty of every scan, by contrast"
  src="data:image/png;base64,{data}">
-<figcaption>One point a scan, by contrast; bars: medians; orange: stands apart. The axis of the anomaly is
+<figcaption>One point a scan, by contrast; bars: medians; orange: outliers. The axis of the anomaly is
  linear up to 1 mL and logarithmic above.</figcaption>
 </figure>
 </section>
@@ -147,8 +162,14 @@ def render_group(
     )
 
 
-def distributions(rows: Sequence[Row]) -> Figure:
-    """One panel a measure: every scan as a point, by contrast, with medians; outliers are named."""
+def distributions(rows: Sequence[ScanRow]) -> Figure:
+    """Figure with one panel a measure: every scan as a point, by contrast, with medians; outliers are named.
+
+    Parameters
+    ----------
+    rows : sequence of ScanRow
+        All scans.
+    """
     contrasts = sorted({row.contrast or "not known" for row in rows})
     figure = Figure(
         figsize=(10.5, 3.2 + 0.12 * len(contrasts)), dpi=137, facecolor="white", layout="constrained"
@@ -156,21 +177,10 @@ def distributions(rows: Sequence[Row]) -> Figure:
     for ax, (name, label) in zip(figure.subplots(1, len(MEASURES)), MEASURES.items(), strict=True):
         for place, contrast in enumerate(contrasts):
             here = [row for row in rows if (row.contrast or "not known") == contrast]
-            values = np.array([row.numbers[name] for row in here])
-            x = place + _spread(len(here))
-            apart = np.array([name in row.outlier for row in here])
-            ax.scatter(x[~apart], values[~apart], s=22, color=INK, alpha=0.65, linewidths=0)
-            ax.scatter(x[apart], values[apart], s=34, color=MARK, linewidths=0)
-            for n in np.flatnonzero(apart):
-                ax.annotate(here[n].subject, (x[n], values[n]), xytext=(5, 0), textcoords="offset points",
-                            fontsize=8, color=MARK, va="center", parse_math=False)  # fmt: skip
-            if np.isfinite(values).any():
-                ax.hlines(
-                    np.nanmedian(values), place - 0.3, place + 0.3, color=QUIET, linewidth=1.5, zorder=0
-                )
+            _points(ax, place, here, name)
         ax.set_title(label, fontsize=10, color="#1b2430", loc="left")
-        ax.set_xticks(range(len(contrasts)), [c.replace(" (guessed)", "\n(guessed)") for c in contrasts],
-                      fontsize=8.5, parse_math=False)  # fmt: skip
+        names = [contrast.replace(" (guessed)", "\n(guessed)") for contrast in contrasts]
+        ax.set_xticks(range(len(contrasts)), names, fontsize=8.5, parse_math=False)
         ax.set_xlim(-0.6, len(contrasts) - 0.4)
         ax.margins(y=0.12)
         if name == "anomaly_ml":
@@ -182,6 +192,21 @@ def distributions(rows: Sequence[Row]) -> Figure:
             spine.set_visible(side in ("left", "bottom"))
             spine.set_color("#9aa7b4")
     return figure
+
+
+def _points(ax: Axes, place: int, rows: Sequence[ScanRow], name: str) -> None:
+    """One measure of the scans of one contrast, around `place`, with their median and the outliers' names."""
+    values = np.array([row.numbers[name] for row in rows])
+    x = place + _spread(len(rows))
+    outlying = np.array([name in row.outlier for row in rows])
+    ax.scatter(x[~outlying], values[~outlying], s=22, color=INK, alpha=0.65, linewidths=0)
+    ax.scatter(x[outlying], values[outlying], s=34, color=MARK, linewidths=0)
+    beside: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+    for n in np.flatnonzero(outlying).tolist():
+        where = (x[n], values[n])
+        ax.annotate(rows[n].subject, where, fontsize=8, color=MARK, parse_math=False, **beside)
+    if np.isfinite(values).any():
+        ax.hlines(np.nanmedian(values), place - 0.3, place + 0.3, color=QUIET, linewidth=1.5, zorder=0)
 
 
 _PLACES = (
@@ -202,7 +227,7 @@ def _from_nothing(ax: Axes, most: float) -> None:
 
 
 def _spread(count: int) -> npt.NDArray[np.float64]:
-    """Places from -0.2 to 0.2 that keep neighbours apart, by the golden ratio."""
+    """Places from -0.2 to 0.2 that separate neighbours, by the golden ratio."""
     return np.asarray(0.4 * ((np.arange(count) * 0.618034 + 0.5) % 1 - 0.5), np.float64)
 
 
@@ -216,7 +241,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _picture(row: Row, what: str) -> str:
+def _picture(row: ScanRow, what: str) -> str:
     if not row.picture:
         return "<span>no picture</span>"
     data = base64.b64encode(row.picture).decode("ascii")
@@ -228,21 +253,21 @@ def _picture(row: Row, what: str) -> str:
     )
 
 
-def _warned(row: Row) -> str:
+def _warned(row: ScanRow) -> str:
     items = "".join(f"<li>{text(warning)}</li>" for warning in row.warnings)
     return f'<div class="warnings"><ul>{items}</ul></div>\n' if items else ""
 
 
-def _tile(row: Row) -> str:
+def _tile(row: ScanRow) -> str:
     flags = [MEASURES[name].split(",")[0].split(" (")[0].lower() for name in row.outlier]
-    flag = f'<span class="flag">stands apart: {text(", ".join(flags))}</span>' if flags else ""
+    flag = f'<span class="flag">outlier: {text(", ".join(flags))}</span>' if flags else ""
     return (
         f'<li><a href="{text(row.page)}">{_picture(row, "axial plane")}'
         f"<span>{text(row.name)}</span>{flag}</a></li>\n"
     )
 
 
-def _outliers(rows: Sequence[Row]) -> str:
+def _outliers(rows: Sequence[ScanRow]) -> str:
     lines = "".join(
         f'<tr><td><a href="{text(row.page)}">{text(row.name)}</a></td><td>{text(MEASURES[name])}</td>'
         f'<td class="number">{_number(name, row.numbers[name])}</td><td class="number">{z:+.1f}</td></tr>\n'
@@ -262,7 +287,7 @@ def _unjudged(names: Sequence[str]) -> str:
     return f"<p>Not judged, for want of scans: {text(', '.join(names))}.</p>\n" if names else ""
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[ScanRow]) -> str:
     more = list(dict.fromkeys(key for row in rows for key in row.more))
     head = ["<th>Scan</th>", *(f"<th>{text(key)}</th>" for key in more), "<th>Contrast</th>"]
     head += [f'<th class="number">{text(label.split(" (")[0])}</th>' for label in MEASURES.values()]
@@ -276,7 +301,7 @@ def _table(rows: Sequence[Row]) -> str:
             f'<td class="number{" out" if key in row.outlier else ""}">{_number(key, row.numbers[key])}</td>'
             for key in MEASURES
         ]
-        cells.append(f'<td class="told">{text(" | ".join(row.warnings))}</td>')
+        cells.append(f'<td class="warned">{text(" | ".join(row.warnings))}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>\n")
     return (
         f'<div class="scroll"><table class="many"><thead><tr>{"".join(head)}<th>Warnings</th></tr></thead>\n'

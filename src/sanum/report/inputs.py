@@ -9,8 +9,8 @@ from ..scan.scan import Scan
 PREDICTED = "Healthy anatomy (predicted)"
 
 
-class Shown(Protocol):
-    """A result that a report can show, known by its attributes: see `ReportInputs` for what they are."""
+class Reportable(Protocol):
+    """A result that can have a report, known by its attributes: see `ReportInputs` for what they are."""
 
     @property
     def scan(self) -> Scan:
@@ -98,12 +98,12 @@ class ReportInputs:
     title: str = PREDICTED
 
     @classmethod
-    def of(cls, result: Shown) -> "ReportInputs":
+    def of(cls, result: Reportable) -> "ReportInputs":
         """Inputs that show a result.
 
         Parameters
         ----------
-        result : Shown
+        result : Reportable
             Any object with these attributes.
         """
         return cls(

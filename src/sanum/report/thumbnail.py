@@ -1,6 +1,7 @@
 """Small pictures of a result, true to scale: the scan with what was marked, and the healthy anatomy."""
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,14 @@ def thumbnail(
     ----------
     scan : Scan or None
         The input, on the others' grid; None: it is left out.
+    anatomy : Scan
+        Healthy T1w.
+    anomaly : Scan
+        Probability in [0, 1].
+    anomaly_mask, brain : Scan
+        Masks; a voxel counts where the value is above 0.5.
+    contrast : str or None
+        Of the input, for its window.
     planes : int
         1: axial; 3: coronal and sagittal too.
     height : int
@@ -60,7 +69,7 @@ def thumbnail(
 
 def _grey(scan: Scan, window: tuple[float, float], view: View, plane: Plane, height: int) -> RGB:
     low, high = window
-    values = np.nan_to_num(_shown(scan, view, plane).astype(np.float32))
+    values = np.nan_to_num(_cut(scan, view, plane).astype(np.float32))
     grey = np.clip((values - low) / (high - low), 0, 1)
     width = max(1, round(height * view.size_mm[plane.across] / view.size_mm[plane.up]))
     image = Image.fromarray((255 * grey).astype(np.uint8)).resize((width, height), Image.Resampling.LANCZOS)
@@ -70,20 +79,20 @@ def _grey(scan: Scan, window: tuple[float, float], view: View, plane: Plane, hei
 def _marked(grey: RGB, anomaly: Scan, mask: Scan, view: View, plane: Plane) -> RGB:
     """`grey` with the probability in colour, and the outline of the mask."""
 
-    def fitted(values: npt.NDArray) -> npt.NDArray[np.float32]:
+    def fitted(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         image = Image.fromarray(values.astype(np.float32))
         return np.asarray(image.resize((grey.shape[1], grey.shape[0]), Image.Resampling.BILINEAR))
 
-    probability = np.clip(fitted(np.nan_to_num(_shown(anomaly, view, plane))), 0, 1)
+    probability = np.clip(fitted(np.nan_to_num(_cut(anomaly, view, plane))), 0, 1)
     opacity = OVERLAY_ALPHA * probability[..., None]
     rgb = (1 - opacity) * grey + opacity * 255 * np.asarray(OVERLAY(probability))[..., :3]
-    inside = fitted(_shown(mask, view, plane) > 0.5) > 0.5
+    inside = fitted(_cut(mask, view, plane) > 0.5) > 0.5
     rgb[inside & ~ndimage.binary_erosion(inside)] = EDGE
-    return rgb.astype(np.uint8)
+    return np.asarray(rgb, np.uint8)
 
 
-def _shown(scan: Scan, view: View, plane: Plane) -> npt.NDArray:
-    """What the view holds of a plane, the first row on top, the patient's right (or front) first."""
+def _cut(scan: Scan, view: View, plane: Plane) -> npt.NDArray[Any]:
+    """The part of a plane that the view holds, the first row on top, the patient's right (or front) first."""
     box = []
     for axis in (plane.up, plane.across):
         low = int(np.floor(view.low_mm[axis] / view.spacing_mm[axis] + 0.5))

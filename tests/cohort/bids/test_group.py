@@ -11,7 +11,7 @@ from sanum.cohort.bids import pages
 from sanum.cohort.bids.group import judged, write_group
 from sanum.cohort.bids.pages import write_subjects
 from sanum.cohort.failures import STATE
-from sanum.report.group import Row
+from sanum.report.group import ScanRow
 from sanum.scan import atomic_path, write
 
 from ..stand_in import NOISE, nifti, raw, small_scan
@@ -58,7 +58,7 @@ def test_the_cohort_s_page_and_table(done, group, require_valid):
     assert "default-src 'none'" in page
     assert not re.search(r"<script|https?://|<link|@import", page)
     assert page.count("data:image/jpeg") == page.count('loading="lazy"') == 7
-    assert re.search("stands apart: [^<]*anomaly", page)
+    assert re.search("outlier: [^<]*anomaly", page)
     assert "Not judged" not in page
     for link in re.findall(r'href="([^"]+)"', page):
         assert (out / unquote(link)).is_file(), link
@@ -72,7 +72,7 @@ class TestOutliers:
     def rows(self, volumes, contrast="T1w", uncertainty=0.05):
         numbers = [{"brain_ml": 1200 + n, "anomaly_ml": ml, "mean_uncertainty": uncertainty}
                    for n, ml in enumerate(volumes)]  # fmt: skip
-        return [Row("", "", "", "", contrast, told, b"") for told in numbers]
+        return [ScanRow("", "", "", "", contrast, told, b"") for told in numbers]
 
     def apart(self, volumes):
         return [n for n, row in enumerate(judged(self.rows(volumes))[0]) if row.outlier]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...metrics.outliers import FEWEST, LIMIT, robust_z
-from ...report.group import MEASURES, Row, render_group
+from ...report.group import MEASURES, ScanRow, render_group
 from ...scan import ScanError, atomic_path
 from ...scan.names import printable
 from ..tables import alone
@@ -81,12 +81,12 @@ def write_group(root: Path, output: Path, *, on_note: Callable[[str], None] = la
     return list(written)
 
 
-def judged(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
+def judged(rows: Iterable[ScanRow]) -> tuple[list[ScanRow], list[str]]:
     """The same rows with their outlying measures (see `RULE`), and what was not judged.
 
     Parameters
     ----------
-    rows : iterable of Row
+    rows : iterable of ScanRow
         One for each scan.
     """
     rows = list(rows)
@@ -105,7 +105,7 @@ def judged(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
     return [replace(row, outlier=out) for row, out in zip(rows, outlying, strict=True)], unjudged
 
 
-def _table(rows: list[Row]) -> str:
+def _table(rows: list[ScanRow]) -> str:
     more = list(dict.fromkeys(key for row in rows for key in row.more))
     lines = [["participant_id", "results", *more, "contrast", *MEASURES, "outlier", "warnings"]]
     for row in rows:
@@ -116,7 +116,7 @@ def _table(rows: list[Row]) -> str:
     return "".join("\t".join(map(to_cell, line)) + "\n" for line in lines)
 
 
-def _notes(output: Path, found: Found, rows: list[Row]) -> list[str]:
+def _notes(output: Path, found: Found, rows: list[ScanRow]) -> list[str]:
     notes = []
     failed = output / "failed.tsv"
     count = len(failed.read_text(encoding="utf-8").splitlines()) - 1 if failed.exists() else 0

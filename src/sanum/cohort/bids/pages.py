@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from ... import __version__
-from ...report.group import MEASURES, Row, render_subject
+from ...report.group import MEASURES, ScanRow, render_subject
 from ...report.thumbnail import thumbnail
 from ...scan import Scan, ScanError, atomic_path, read
 from ...scan.maps import read_map
@@ -104,7 +104,7 @@ def write_subjects(
     return [output / f"{s}.html" for s in subjects if _write_subject(output, s, on_note)]
 
 
-def rows_of(output: Path, subject: str, found: Found) -> list[Row]:
+def rows_of(output: Path, subject: str, found: Found) -> list[ScanRow]:
     """Rows of the cohort's page: their pictures are those that the subject's page keeps, where it is true.
 
     Parameters
@@ -182,10 +182,10 @@ def _kept(path: Path, digest: str) -> list[Drawn]:
         return []
 
 
-def _row(subject: str, results: str, record: Record, picture: bytes, warning: str) -> Row:
+def _row(subject: str, results: str, record: Record, picture: bytes, warning: str) -> ScanRow:
     report = record["outputs"].get("report")
     numbers = {name: _number(record.get(name)) for name in MEASURES}
-    return Row(
+    return ScanRow(
         name=Path(results).name,
         subject=subject,
         page=quote(f"{subject}.html"),
