@@ -84,17 +84,24 @@ class WithThickness(Reconstruction):
         return self.brain.with_voxels(2.5 * self.brain.voxels.astype("f4"))
 
 
-def test_one_more_output_shifts_nothing(small, tmp_path, monkeypatch):
+@pytest.fixture
+def thickness():
+    """One more line in the middle of the table."""
+    before = dict(OUTPUTS)
+    more = OutputSpec("thickness", "Thickness of the cortex", "thickness", "map", unit="mm")
+    items = list(before.items())
+    OUTPUTS.clear()
+    OUTPUTS.update([*items[:2], ("thickness", more), *items[2:]])
+    yield more
+    OUTPUTS.clear()
+    OUTPUTS.update(before)  # in its order
+
+
+def test_one_more_output_shifts_nothing(small, tmp_path, monkeypatch, request):
     """It stands in the middle, and is written, named and described like the others."""
     monkeypatch.setattr(Reconstruction, "report", lambda _: "a page")
     small.save(tmp_path / "before")
-    more = OutputSpec("thickness", "Thickness of the cortex", "thickness", "map", unit="mm")
-    items = list(OUTPUTS.items())
-    monkeypatch.setattr("sanum.healthy.outputs.OUTPUTS", OUTPUTS)
-    for name in [*OUTPUTS]:
-        monkeypatch.delitem(OUTPUTS, name)
-    for name, spec in [*items[:2], ("thickness", more), *items[2:]]:
-        monkeypatch.setitem(OUTPUTS, name, spec)
+    request.getfixturevalue("thickness")
     result = WithThickness(**vars(small))
     paths = result.save(tmp_path / "after")
     assert [*result.outputs] == [*OUTPUTS]
