@@ -244,7 +244,7 @@ def test_files_of_all_scans_are_written_alone_and_what_was_left_goes(done, bids,
         written.append(path.name)
         return atomic_path(path, **how)
 
-    for module in ("pages", "group", "derivative", "tables"):
+    for module in ("bids.pages", "bids.group", "bids.derivative", "tables"):
         monkeypatch.setattr(f"sanum.cohort.{module}.atomic_path", watched)
     left = [out / f".sanum-0123456789ab{suffix}" for suffix in ("", ".html", ".tsv", ".json")]
     for path in left:
