@@ -1,0 +1,67 @@
+"""Saving any result: by its outputs alone, all whole or none."""
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from sanum.methods.api import LateOutput, Output, OutputSpec
+from sanum.methods.common.saving import file_names, record_name, save_result
+from sanum.scan import Scan, ScanError, read
+
+
+def spec(name, extension):
+    return OutputSpec(name, f"A {name}", None, name, extension)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A result of another job: a map, a page, a picture and a table."""
+
+    outputs: dict[str, Output]
+    name: str = "scan"
+    numbers: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def toy():
+    voxels = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    contents = {
+        "map": (".nii.gz", Scan(voxels, np.eye(4))),
+        "page": (".html", "Größe"),
+        "picture": (".png", b"\x89PNG"),
+        "table": (".json", {"a": [1, 2]}),
+    }
+    return Toy({name: Output(spec(name, ending), content) for name, (ending, content) in contents.items()})
+
+
+def test_every_kind_of_content_is_written_as_what_it_is(toy, tmp_path):
+    paths = save_result(toy, tmp_path / "out", record={"made": "now"}, beside={"note.txt": "beside"})
+    names = ["scan_map.nii.gz", "scan_page.html", "scan_picture.png", "scan_table.json"]
+    assert [p.name for p in paths] == [*names, "note.txt", record_name("scan")]
+    assert sorted(paths) == sorted((tmp_path / "out").iterdir())
+    np.testing.assert_array_equal(read(paths[0]).voxels, toy.outputs["map"].content.voxels)
+    assert paths[1].read_text(encoding="utf-8") == "Größe"
+    assert paths[2].read_bytes() == b"\x89PNG"
+    assert json.loads(paths[3].read_text()) == {"a": [1, 2]}
+    assert json.loads(paths[-1].read_text()) == {"made": "now"}
+
+
+def test_what_is_left_out_is_not_made(toy, tmp_path):
+    late = LateOutput(spec("page", ".html"), lambda: 1 / 0)
+    with_late = Toy({**toy.outputs, "page": late})
+    assert len(save_result(with_late, tmp_path, without=["page"])) == 3
+    with pytest.raises(ZeroDivisionError):
+        save_result(with_late, tmp_path, overwrite=True)
+    assert len([*tmp_path.iterdir()]) == 3
+
+
+def test_nothing_is_replaced_unasked(toy, tmp_path):
+    save_result(toy, tmp_path)
+    with pytest.raises(ScanError, match="exists: pass --overwrite"):
+        save_result(toy, tmp_path)
+    specs = {name: output.spec for name, output in toy.outputs.items()}
+    assert len(save_result(toy, tmp_path, overwrite=True)) == len(file_names("scan", specs)) == 4
