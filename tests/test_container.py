@@ -51,8 +51,13 @@ def test_inputs_are_read_only_and_the_results_are_mine(wrapper, tmp_path, output
     assert values(words, "--volume") == {f"{here}/in:{here}/in:ro", f"{here}/out:{here}/out:rw"}
     option = output[0].split("=")[0]
     assert words[words.index("sanum") :] == [
-        "sanum", "reconstruct", f"{here}/in/a scan.nii", option, f"{here}/out", "--quiet",
-    ]  # fmt: skip
+        "sanum",
+        "reconstruct",
+        f"{here}/in/a scan.nii",
+        option,
+        f"{here}/out",
+        "--quiet",
+    ]
     assert (here / "out").is_dir()
 
 
@@ -67,8 +72,10 @@ def test_bids_writes_to_its_second_folder(wrapper, tmp_path):
     here = tmp_path / "work"
     words = wrapper("bids", "in", "in/derivatives", "participant", "-w", "w", engine="apptainer")[1]
     assert values(words, "--bind") == {
-        f"{here}/in:{here}/in:ro", f"{here}/in/derivatives:{here}/in/derivatives:rw", f"{here}/w:{here}/w:rw",
-    }  # fmt: skip
+        f"{here}/in:{here}/in:ro",
+        f"{here}/in/derivatives:{here}/in/derivatives:rw",
+        f"{here}/w:{here}/w:rw",
+    }
     assert words[-3:] == ["participant", "-w", f"{here}/w"]
 
 
@@ -234,9 +241,10 @@ def test_more_folders(wrapper, tmp_path):
     more = f"{tmp_path}/data:../more/:in"
     words = wrapper("reconstruct", "-", "-o", "in", SANUM_BIND=more)[1]
     assert values(words, "--volume") == {
-        f"{tmp_path}/data:{tmp_path}/data:ro", f"{tmp_path}/more:{tmp_path}/more:ro",
+        f"{tmp_path}/data:{tmp_path}/data:ro",
+        f"{tmp_path}/more:{tmp_path}/more:ro",
         f"{here}/in:{here}/in:rw",
-    }  # fmt: skip
+    }
     assert words[-4:] == ["reconstruct", "-", "-o", f"{here}/in"]
     assert not values(words, "--workdir")
     words = wrapper("reconstruct", "-", "-o", "out", SANUM_BIND=".")[1]  # relative paths are from here
@@ -245,9 +253,11 @@ def test_more_folders(wrapper, tmp_path):
 
 def test_paths_on_standard_input_want_their_folders(wrapper):
     assert wrapper("reconstruct", "-", "-o", "out") == (
-        2, [], "sanum: the paths on standard input are not seen from here: "
+        2,
+        [],
+        "sanum: the paths on standard input are not seen from here: "
         "name their folders, as in SANUM_BIND=/data:/more\n",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -283,12 +293,14 @@ def test_lists_of_what_is_mounted(wrapper, tmp_path):
     ("variables", "told"),
     [
         ({"SANUM_WEIGHTS": "/nonexistent"}, "SANUM_WEIGHTS is no folder: /nonexistent"),
-        ({"SANUM_BIND": "in:/nonexistent"},
-         "SANUM_BIND names no folder: /nonexistent; expected folders as in /data:/more"),
+        (
+            {"SANUM_BIND": "in:/nonexistent"},
+            "SANUM_BIND names no folder: /nonexistent; expected folders as in /data:/more",
+        ),
         ({"SANUM_BIND": "/"}, "/ cannot be mounted as a whole: use a folder in it"),
         ({"SANUM_BIND": "/tmp"}, "/tmp cannot be mounted as a whole: use a folder in it"),
     ],
-)  # fmt: skip
+)
 def test_folders_that_cannot_be_mounted(wrapper, variables, told):
     assert wrapper("info", **variables) == (2, [], f"sanum: {told}\n")
 

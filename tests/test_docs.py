@@ -338,10 +338,18 @@ def test_the_search_works_in_a_page_that_is_opened_as_a_file(site):
     if browser is None:
         pytest.skip("no Chromium to try it in")
     words = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", f"--user-data-dir={page.parents[1]}-browser",
-        "--virtual-time-budget=20000", "--dump-dom", f"{page.as_uri()}?q=diffusivity",
-    ]  # fmt: skip
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={page.parents[1]}-browser",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        f"{page.as_uri()}?q=diffusivity",
+    ]
     shown = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300).stdout
     assert re.search(r"[1-9]\d* matching documents?", shown)
 

@@ -82,9 +82,12 @@ def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
     path = write(icbm152_2mm, tmp_path / "scan.nii.gz")
     words = [sys.executable, "-c", NO_NETWORK, "reconstruct", str(path), "-o", str(tmp_path / "out")]
     ran = subprocess.run(
-        words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site"), "PATH": ""},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        words,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "site"), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.startswith(str(tmp_path / "site" / "sanum"))  # not the checkout
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
