@@ -52,14 +52,14 @@ class _Called(nn.Module):
         self.call = lambda x: functional_call(net, state, (x,))
 
     def forward(self, x: Any) -> Any:
-        return self.call(x)
+        return self.call(x)  # type: ignore[no-untyped-call]
 
 
 class _Ledger(TorchDispatchMode):
     """Bytes that are taken now, and at most. What should lie on the CPU has no values either."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.most, self.known = Counter[str](), Counter[str](), set[int]()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
