@@ -49,7 +49,7 @@ class RandomFluidAnomaly(RandomTransform, IntensityTransform):
             Its images on one grid.
         """
         transform = FluidAnomaly(
-            self._get_random_seed(), self.effect, self.mask_name, self.anomaly_name, **self._get_base_args()
+            self._get_random_seed(), self.effect, self.mask_name, self.anomaly_name, **_base_arguments(self)
         )
         return transform(subject)
 
@@ -138,7 +138,7 @@ class RandomGeneratedScan(RandomTransform):
             Holds an anatomy.
         """
         seed = self._get_random_seed()
-        return GeneratedScan(seed, self.anatomy_name, self.options, **self._get_base_args())(subject)
+        return GeneratedScan(seed, self.anatomy_name, self.options, **_base_arguments(self))(subject)
 
 
 class GeneratedScan(Transform):
@@ -185,6 +185,12 @@ class GeneratedScan(Transform):
             tensor = torch.from_numpy(np.ascontiguousarray(voxels))
             subject.add_image(kind(tensor=tensor, affine=affine), name)
         return subject
+
+
+def _base_arguments(transform: Transform) -> dict[str, Any]:
+    """What the fixed transform takes over; not the probability. TorchIO has a method for it from 1.0 on."""
+    names = ("copy", "include", "exclude", "keep", "parse_input", "label_keys")
+    return {name: getattr(transform, name) for name in names}
 
 
 def _read(image: Any) -> SubjectImage:
