@@ -136,7 +136,10 @@ def test_workers_are_waited_for_and_that_is_told(on_dask, scheduler, worker):
     worker(address)
     ended = told(running)
     assert (ended["told"], ended["computed"], ended["same"]) == (NAMES, GOOD, True)
-    assert running.log.read_text() == "waiting for workers: the Dask scheduler has none at the moment\n"
+    [line] = set(running.log.read_text().splitlines())  # once a minute
+    assert line.startswith(
+        "waiting for workers: the Dask scheduler has none at the moment; if their jobs have ended"
+    )
 
 
 def test_nobody_answers(on_dask):
