@@ -16,6 +16,8 @@ def to_cell(text: str) -> str:
     text : str
         Any.
 
+    Examples
+    --------
     >>> print(to_cell("a\tb\udcff"), to_cell('"a" b'))
     a\tb\xff \x22a" b
     """
@@ -31,6 +33,8 @@ def from_cell(cell: str) -> str:
     cell : str
         From a table.
 
+    Examples
+    --------
     >>> from_cell(to_cell("a\\b\tc\udcff\u2028")) == "a\\b\tc\udcff\u2028"
     True
     """

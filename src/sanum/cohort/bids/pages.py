@@ -206,7 +206,7 @@ def _draw(output: Path, results: str, record: Record) -> Drawn:
         maps = _maps(output / results, record)
     except ScanError as error:
         mended_by = "delete it, and run sanum bids with participant again"
-        return Drawn(b"", b"", f"{error}, and is not key: {mended_by}")
+        return Drawn(b"", b"", f"{error}, and is not shown: {mended_by}")
     scan, warning = None, ""
     try:
         scan = read(Path(record["input"]["path"]), volume=record.get("volume"))
