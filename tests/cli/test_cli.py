@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -98,8 +97,9 @@ class TestReconstruct:
         ran = sanum("reconstruct", good, flat, tmp_path / "gone.nii", other, "-o", out, "--quiet")
         assert ran.code == 1
         assert [line.split("\t")[0] for line in ran.out.splitlines()] == [
-            str(out / "sub-1_acq-T1w_report.html"), str(out / "sub-3_acq-T1w_report.html"),
-        ]  # fmt: skip
+            str(out / "sub-1_acq-T1w_report.html"),
+            str(out / "sub-3_acq-T1w_report.html"),
+        ]
         errors = ran.err.splitlines()
         assert len(errors) == 3
         assert "sub-2_T1w.nii.gz is constant" in errors[0]
@@ -330,8 +330,9 @@ class TestCohort:
         assert sanum(*words, "--threads", "3", "--workers", "5").code == 1
         options = ("input", "anatomy", None)
         assert [how for how, _ in asked] == [
-            ("cuda:9", 0, None, None, options, 1), ("cuda:9", 3, None, None, options, 5),
-        ]  # fmt: skip
+            ("cuda:9", 0, None, None, options, 1),
+            ("cuda:9", 3, None, None, options, 5),
+        ]
         assert asked[0][1] == {"scheduler": "tcp://head:8786", "workers": 2}
         words = (*words[:-1], "gpu")
         assert sanum(*words).refused() == 'device is auto, cpu, cuda, cuda:n or mps, not "gpu"'
@@ -367,57 +368,6 @@ def test_threads_are_set(sanum, monkeypatch, tmp_path, phantom_file):
     monkeypatch.setattr("torch.set_num_threads", asked.append)
     sanum("reconstruct", tmp_path / "no.nii", "-o", tmp_path / "out", "--threads", "3")
     assert asked == [3]
-
-
-@pytest.fixture(scope="module")
-def clean():
-    """Environment without what a developer may have set."""
-    return {**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"}
-
-
-def test_the_real_thing_in_a_process_of_its_own(icbm152_2mm, tmp_path, clean):
-    """File to files, with the shipped network; stdout, stderr, exit code."""
-    path = write(icbm152_2mm, tmp_path / "sub-1_T1w.nii.gz")
-    words = [sys.executable, "-m", "sanum", "reconstruct", path, "-o", tmp_path / "out", "--threads", "1"]
-    ran = subprocess.run(words, capture_output=True, text=True, env=clean)
-    assert ran.returncode == 0, ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert ran.stdout.startswith(str(tmp_path / "out" / "sub-1_acq-T1w_report.html"))
-    assert ran.stderr.startswith("sub-1_T1w.nii.gz: done in ")
-    assert left_in(tmp_path / "out") == files_of("sub-1_acq-T1w")
-    run = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert run["scans"][0]["contrast"] == "T1w"
-    assert run["weights"] == "una-compact.safetensors"
-    assert run["peak_memory_mb"] < 4096
-
-
-def test_a_failure_in_a_process_of_its_own(tmp_path, clean):
-    words = [sys.executable, "-m", "sanum", "reconstruct", "no-such.nii", "-o", str(tmp_path / "out")]
-    ran = subprocess.run(words, capture_output=True, text=True, env=clean, cwd=tmp_path)
-    assert ran.returncode == 2
-    assert ran.stdout == ""
-    assert ran.stderr == "sanum: no-such.nii does not exist: expected a scan file or a DICOM folder\n"
-    assert left_in(tmp_path) == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_ctrl_c_in_a_process_of_its_own(phantom_file, tmp_path, clean):
-    """Interrupted in the middle of its work: one sentence, nothing half done."""
-    shutil.copy(phantom_file, tmp_path / "scan.nii.gz")
-    code = (
-        "import os, signal, sys, sanum.healthy.reconstruction as r\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits none
-        "r.find_brain = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
-        "from sanum.cli.main import main\n"
-        "sys.argv = ['sanum', 'reconstruct', 'scan.nii.gz', '-o', 'out']\n"
-        "main()"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=clean, cwd=tmp_path
-    )
-    assert ran.returncode in (130, -signal.SIGINT), ran
-    assert ran.stderr == "sanum: interrupted; files that were finished are whole\n"
-    assert left_in(tmp_path) == ["scan.nii.gz"]
 
 
 def test_the_entry_point_is_what_the_package_declares():

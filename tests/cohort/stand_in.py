@@ -56,8 +56,11 @@ def at_once(scan, *, predictor, space="input", compose="anatomy", on_step=None, 
         raise ScanError(f"no head found in {scan.path.name}: too bright")
     images = [x, x**2, (x > 0.7).astype(np.uint8), x / 10, (x > 0.1).astype(np.uint8)]
     provenance = {
-        "weights": predictor.weights_name, "device": predictor.device, "date": "now", "seconds": "1",
-    }  # fmt: skip
+        "weights": predictor.weights_name,
+        "device": predictor.device,
+        "date": "now",
+        "seconds": "1",
+    }
     return Reconstruction(
         scan, *(Scan(image, scan.affine) for image in images), "T1w", scan.warnings, provenance
     )

@@ -31,9 +31,12 @@ def started(tmp_path):
     def start(*words, **environment):
         log = (tmp_path / f"{len(processes)}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=log, text=True,
+            [sys.executable, *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
             env={**os.environ, "PYTHONPATH": PLACES, **environment},
-        )  # fmt: skip
+        )
         log.close()
         process.log = Path(log.name)
         processes.append(process)
@@ -58,9 +61,17 @@ def begin(started, tmp_path):
     def scheduler(**environment):
         file = tmp_path / "scheduler.json"
         process = started(
-            "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-            "--scheduler-file", file, **environment,
-        )  # fmt: skip
+            "-m",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--scheduler-file",
+            file,
+            **environment,
+        )
         until(lambda: file.exists() and file.read_text().endswith("}"))
         return process, json.loads(file.read_text())["address"]
 

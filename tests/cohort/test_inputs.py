@@ -58,25 +58,41 @@ def test_a_scan_that_is_named_twice_is_done_once(tmp_path, monkeypatch):
 def test_a_folder_is_searched_and_mirrored(tmp_path):
     touch(
         tmp_path,
-        "b/x.nii.gz", "b/notes.txt", "b/x_mask.nii.gz", "b/x_dseg.mgz", "a/z/y.NRRD", ".hidden/x.nii",
-        "top.mha", "out/earlier.nii", "made/x_desc-anatomy_T1w.nii.gz", "made/x_desc-anomaly_probseg.nii.gz",
-    )  # fmt: skip
+        "b/x.nii.gz",
+        "b/notes.txt",
+        "b/x_mask.nii.gz",
+        "b/x_dseg.mgz",
+        "a/z/y.NRRD",
+        ".hidden/x.nii",
+        "top.mha",
+        "out/earlier.nii",
+        "made/x_desc-anatomy_T1w.nii.gz",
+        "made/x_desc-anomaly_probseg.nii.gz",
+    )
     dicom(tmp_path / "c" / "series")
     assert places(expand([tmp_path], tmp_path / "out"), tmp_path) == [
-        ("top.mha", "."), ("a/z/y.NRRD", "a/z"), ("b/x.nii.gz", "b"), ("c/series", "c"),
-    ]  # fmt: skip
+        ("top.mha", "."),
+        ("a/z/y.NRRD", "a/z"),
+        ("b/x.nii.gz", "b"),
+        ("c/series", "c"),
+    ]
 
 
 def test_a_bids_folder_gives_its_anatomical_scans(tmp_path):
     touch(
         tmp_path,
-        "dataset_description.json", "sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz",
-        "sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz", "sub-1/ses-2/func/sub-1_ses-2_task-rest_bold.nii.gz",
-        "derivatives/tool/sub-1/anat/sub-1_desc-x_T1w.nii.gz", "sub-2/anat/sub-2_FLAIR.nii.gz",
-    )  # fmt: skip
+        "dataset_description.json",
+        "sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz",
+        "sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz",
+        "sub-1/ses-2/func/sub-1_ses-2_task-rest_bold.nii.gz",
+        "derivatives/tool/sub-1/anat/sub-1_desc-x_T1w.nii.gz",
+        "sub-2/anat/sub-2_FLAIR.nii.gz",
+    )
     assert [place for _, place in places(expand([tmp_path], tmp_path / "out"), tmp_path)] == [
-        "sub-1/ses-1/anat", "sub-1/ses-2/anat", "sub-2/anat",
-    ]  # fmt: skip
+        "sub-1/ses-1/anat",
+        "sub-1/ses-2/anat",
+        "sub-2/anat",
+    ]
 
 
 def test_a_folder_with_dicom_files_is_one_scan(tmp_path):
@@ -122,8 +138,10 @@ def test_a_list_says_where_results_go(tmp_path):
     rows = ["data/a.nii\tsub-1/anat", "data/more\tsub-2", "c.nii\t."]
     (tmp_path / "list.tsv").write_text("\n".join(["path\tresults_folder", *rows]))
     assert places(expand([tmp_path / "list.tsv"], tmp_path / "out"), tmp_path) == [
-        ("data/a.nii", "sub-1/anat"), ("data/more/deep/b.nii", "sub-2/deep"), ("c.nii", "."),
-    ]  # fmt: skip
+        ("data/a.nii", "sub-1/anat"),
+        ("data/more/deep/b.nii", "sub-2/deep"),
+        ("c.nii", "."),
+    ]
 
 
 @pytest.mark.parametrize("folder", ["/tmp", "../x", "a/../../x", ".sanum", "a\\tb"])
@@ -171,8 +189,10 @@ def test_a_list_of_paths(tmp_path, header):
     (tmp_path / "list.tsv").write_bytes(text.replace("\n", "\r\n").encode())
     items = expand([tmp_path / "list.tsv"], tmp_path / "out")
     assert [item.path for item in items] == [
-        tmp_path / "a.nii", Path(f"/data/{HOSTILE}.nii"), tmp_path / "b" / "c.mgz",
-    ]  # fmt: skip
+        tmp_path / "a.nii",
+        Path(f"/data/{HOSTILE}.nii"),
+        tmp_path / "b" / "c.mgz",
+    ]
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path):

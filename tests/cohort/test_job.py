@@ -158,7 +158,12 @@ class TestOnDask:
         ):
             list(
                 run_on_dask(
-                    texts, tmp_path / "out", toy.load, (tmp_path,), RunSettings(),
-                    scheduler=cluster.scheduler_address, patience_s=1.0,
+                    texts,
+                    tmp_path / "out",
+                    toy.load,
+                    (tmp_path,),
+                    RunSettings(),
+                    scheduler=cluster.scheduler_address,
+                    patience_s=1.0,
                 )
-            )  # fmt: skip
+            )

@@ -41,8 +41,9 @@ def test_a_first_row_that_may_be_a_scan_is_kept(listed, tmp_path, first):
 
 def test_cells_may_be_quoted(listed):
     assert listed('path\tage\n"a ""b""\tc.nii"\t"41"\nd"e.nii\t3\n') == [
-        ('a "b"\tc.nii', None), ('d"e.nii', None),
-    ]  # fmt: skip
+        ('a "b"\tc.nii', None),
+        ('d"e.nii', None),
+    ]
 
 
 def test_a_quoted_cell_without_an_end_is_refused(listed):

@@ -107,7 +107,9 @@ def test_one_that_is_too_large_fails_and_the_others_are_done(cohort, fast, tmp_p
         items, tmp_path / "out", fast, RunSettings(without=("report",), memory=BASE + need_of(items[0].path))
     )
     assert {o.item.stem: o.state for o in done} == {
-        "sub-01_acq-T1w": "done", "sub-02_acq-T1w": "done", "sub-09_acq-T1w": "failed",
-    }  # fmt: skip
+        "sub-01_acq-T1w": "done",
+        "sub-02_acq-T1w": "done",
+        "sub-09_acq-T1w": "failed",
+    }
     note = next((tmp_path / "out" / ".sanum").glob("*.failed.json"))
     assert "give more with --mem-gb" in json.loads(note.read_text())["reason"]

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import time
 from dataclasses import replace
 
@@ -73,8 +72,9 @@ def test_an_input_that_changed_is_done_again_and_one_that_was_only_copied_is_not
     assert states(do(folder, out, fast)) == ["done", "finished", "finished"]
     np.testing.assert_allclose(
         read(out / "sub-01/anat/sub-01_acq-T1w_desc-anatomy_T1w.nii.gz").voxels,
-        small_scan(99).voxels / 1000, rtol=1e-6,
-    )  # fmt: skip
+        small_scan(99).voxels / 1000,
+        rtol=1e-6,
+    )
 
 
 def test_a_result_that_lacks_a_file_is_done_again(cohort, fast, tmp_path):
@@ -207,8 +207,11 @@ def test_what_is_known_before_reading_is_told_with_the_rest(cohort, fast, tmp_pa
     assert sorted(states(outcomes)) == ["done", *["failed"] * 4]
     told = {path: (reason, place) for path, reason, place in write_tables(out, TABLES)}
     assert set(told) == {
-        str(folder / "sub-02"), str(twin), str(twin.with_suffix(".nii.gz")), str(folder / "none"),
-    }  # fmt: skip
+        str(folder / "sub-02"),
+        str(twin),
+        str(twin.with_suffix(".nii.gz")),
+        str(folder / "none"),
+    }
     assert "cannot be listed" in told[str(folder / "sub-02")][0]
     assert told[str(folder / "sub-02")][1] == "sub-02"
     assert len(write_tables(out, TABLES)) == 4
@@ -244,8 +247,10 @@ def test_tables_hold_every_scan_of_every_shard(cohort, fast, tmp_path):
     assert [row.split("\t")[0] for row in volumes[1:]] == [str(item.path) for item in items]
     voxels = small_scan(3).voxels
     assert volumes[3].split("\t")[1:] == [
-        "sub-03/anat/sub-03_acq-T1w", f"{(voxels > 100).sum():.1f}", f"{(voxels > 700).sum():.2f}",
-    ]  # fmt: skip
+        "sub-03/anat/sub-03_acq-T1w",
+        f"{(voxels > 100).sum():.1f}",
+        f"{(voxels > 700).sum():.2f}",
+    ]
     assert qc[0].split("\t") == ["path", "results", "contrast", "mean_uncertainty", "warnings", "report"]
     assert qc[3].split("\t")[2:] == ["T1w", f"{voxels[voxels > 100].mean() / 1e4:.4f}", "n/a", "n/a"]
 
@@ -373,32 +378,3 @@ def test_an_error_of_ours_does_not_end_the_others(cohort, fast, tmp_path, monkey
     assert reason == (
         "sub-02_T1w.nii.gz could not be reconstructed: LinAlgError, Singular matrix; please report this"
     )
-
-
-class TestNoRoom:
-    def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_space(self, cohort, fast, small_disk):
-        """100 kB take a few of the scans; then nothing half-written is left, and no other scan is begun."""
-        folder = cohort(12)
-        ballast = small_disk / "ballast"
-        ballast.write_bytes(bytes(40_000))
-        first = do(folder, small_disk / "out", fast)
-        [full] = [outcome for outcome in first if outcome.last]
-        assert "the disk is full; free some space" in full.reason
-        assert 0 < states(first).count("done") < 11
-        assert not [p for p in (small_disk / "out").rglob(".sanum-*")]
-        for outcome in first:
-            if outcome.state == "done":
-                folder_of = small_disk / "out" / outcome.item.place
-                assert {*outcome.record["outputs"].values()} < {p.name for p in folder_of.iterdir()}
-        ballast.unlink()
-        subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-        second = do(folder, small_disk / "out", fast)
-        assert states(second).count("finished") == states(first).count("done")
-        assert states(second).count("failed") == 0
-        assert write_tables(small_disk / "out", TABLES) == []
-
-    def test_a_disk_that_may_only_be_read(self, cohort, fast, small_disk):
-        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-        [outcome] = do(cohort(3), small_disk / "out", fast)
-        assert outcome.last
-        assert "cannot write to" in outcome.reason

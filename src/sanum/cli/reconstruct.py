@@ -29,26 +29,30 @@ class Executor(StrEnum):
     dask = "dask"
 
 
+Scans = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SCAN...",
+        help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder; a folder of scans (searched), "
+        "a list of paths (.tsv), or - for paths on standard input.",
+    ),
+]
+Compose = Annotated[
+    Composition,
+    typer.Option(
+        help="The predicted anatomy; of a T1w also its own healthy tissue, only the anomaly replaced; "
+        "or the predicted anatomy with the anomaly put back."
+    ),
+]
+
+
 def command(
-    scans: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SCAN...",
-            help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder; a folder of scans (searched), "
-            "a list of paths (.tsv), or - for paths on standard input.",
-        ),
-    ],
+    scans: Scans,
     output: shared.Output,
     space: Annotated[
         Grid, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")
     ] = Grid.input,
-    compose: Annotated[
-        Composition,
-        typer.Option(
-            help="The predicted anatomy; of a T1w also its own healthy tissue, only the anomaly replaced; "
-            "or the predicted anatomy with the anomaly put back."
-        ),
-    ] = Composition.anatomy,
+    compose: Compose = Composition.anatomy,
     device: shared.Device = "auto",
     threads: Annotated[
         int, typer.Option(help="CPU threads; 0: all, on Dask a worker's own cores.", min=0)

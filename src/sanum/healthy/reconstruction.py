@@ -106,12 +106,7 @@ def reconstruct(
         contrast=contrast,
         warnings=tuple(dict.fromkeys(warnings)),
         provenance={
-            "version": __version__,
-            "weights": predictor.weights_name,
-            "weights_sha256": predictor.weights_sha256,
-            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "device": predictor.device,
-            "seconds": f"{time.monotonic() - began:.1f}",
+            **_made_by(predictor, seconds=time.monotonic() - began),
             "input": scan.path.name if scan.path else "(in memory)",
             "space": space,
             "composition": compose,
@@ -148,6 +143,18 @@ def predict(scan: Scan, predictor: Predictor, on_step: OnStep) -> tuple[Conforme
     maps = postprocess(predictor(pair, covered=conformed.covered), conformed)
     require_brain(scan, foreground_ml(maps.brain > 0, conformed))
     return conformed, maps
+
+
+def _made_by(predictor: Predictor, *, seconds: float) -> dict[str, str]:
+    """Version, weights, device and time, in the order of the report."""
+    return {
+        "version": __version__,
+        "weights": predictor.weights_name,
+        "weights_sha256": predictor.weights_sha256,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "device": predictor.device,
+        "seconds": f"{seconds:.1f}",
+    }
 
 
 def _require_choices(compose: str, space: str) -> None:

@@ -70,8 +70,10 @@ def test_the_cohort_s_page_and_table(done, group, require_valid):
 
 class TestOutliers:
     def rows(self, volumes, contrast="T1w", uncertainty=0.05):
-        numbers = [{"brain_ml": 1200 + n, "anomaly_ml": ml, "mean_uncertainty": uncertainty}
-                   for n, ml in enumerate(volumes)]  # fmt: skip
+        numbers = [
+            {"brain_ml": 1200 + n, "anomaly_ml": ml, "mean_uncertainty": uncertainty}
+            for n, ml in enumerate(volumes)
+        ]
         return [ScanRow("", "", "", "", contrast, told, b"") for told in numbers]
 
     def apart(self, volumes):
@@ -89,9 +91,11 @@ class TestOutliers:
         told, unjudged = judged(rows)
         assert not any(row.outlier for row in told)
         assert unjudged == [
-            "Brain of FLAIR", "Anomaly of FLAIR", "Mean uncertainty of FLAIR",
+            "Brain of FLAIR",
+            "Anomaly of FLAIR",
+            "Mean uncertainty of FLAIR",
             "Mean uncertainty of unknown contrast",
-        ]  # fmt: skip
+        ]
 
     def test_the_page_tells_it_too(self, tmp_path, bids):
         root = raw(tmp_path / "data", "sub-1/anat/sub-1_T1w.nii.gz")

@@ -1,0 +1,24 @@
+"""No file and no function is too long to be read at once."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 80
+KERNELS = ROOT / "src" / "sanum" / "fluid" / "kernels"  # whose loops are one function each, or slower
+
+
+def test_files_and_functions_are_short():
+    files = sorted(p for folder in ("src", "tests", "bench", "docs") for p in (ROOT / folder).rglob("*.py"))
+    assert len(files) > 200
+    long = []
+    for path in files:
+        text, place = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+        if (lines := text.count("\n")) > LINES_OF_A_FILE:
+            long.append(f"{place}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                if lines > LINES_OF_A_FUNCTION and path.parent != KERNELS:
+                    long.append(f"{place}: {node.name} has {lines} lines")
+    assert not long, "\n".join(long)
