@@ -8,7 +8,7 @@ from sanum.healthy.job import TABLES
 from .test_work import do, states
 
 
-def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_space(self, cohort, fast, small_disk):
+def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_space(cohort, fast, small_disk):
     """100 kB take a few of the scans; then nothing half-written is left, and no other scan is begun."""
     folder = cohort(12)
     ballast = small_disk / "ballast"
@@ -30,7 +30,7 @@ def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_space(self, cohor
     assert write_tables(small_disk / "out", TABLES) == []
 
 
-def test_a_disk_that_may_only_be_read(self, cohort, fast, small_disk):
+def test_a_disk_that_may_only_be_read(cohort, fast, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     [outcome] = do(cohort(3), small_disk / "out", fast)
     assert outcome.last

@@ -76,9 +76,8 @@ def reconstruct(
         `weights` or `device`.
     """
     _require_choices(compose, space)
-    if predictor is not None and (weights is not None or device != "auto"):
-        other = "weights" if weights is not None else "device"
-        raise ValueError(f"predictor has its own weights and device: leave out {other}, or predictor")
+    if predictor is not None:
+        _require_alone(device, weights)
     note = on_step or (lambda _: None)
     began = time.monotonic()
     note("read")
@@ -155,6 +154,12 @@ def _made_by(predictor: Predictor, *, seconds: float) -> dict[str, str]:
         "device": predictor.device,
         "seconds": f"{seconds:.1f}",
     }
+
+
+def _require_alone(device: str, weights: str | Path | None) -> None:
+    if weights is not None or device != "auto":
+        other = "weights" if weights is not None else "device"
+        raise ValueError(f"predictor has its own weights and device: leave out {other}, or predictor")
 
 
 def _require_choices(compose: str, space: str) -> None:
