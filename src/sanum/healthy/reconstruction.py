@@ -76,8 +76,7 @@ def reconstruct(
         `weights` or `device`.
     """
     _require_choices(compose, space)
-    if predictor is not None:
-        _require_alone(device, weights)
+    _require_alone(predictor, device, weights)
     note = on_step or (lambda _: None)
     began = time.monotonic()
     note("read")
@@ -156,8 +155,8 @@ def _made_by(predictor: Predictor, *, seconds: float) -> dict[str, str]:
     }
 
 
-def _require_alone(device: str, weights: str | Path | None) -> None:
-    if weights is not None or device != "auto":
+def _require_alone(predictor: Predictor | None, device: str, weights: str | Path | None) -> None:
+    if predictor is not None and (weights is not None or device != "auto"):
         other = "weights" if weights is not None else "device"
         raise ValueError(f"predictor has its own weights and device: leave out {other}, or predictor")
 
