@@ -12,12 +12,12 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and put what was written there in its place on success.
+    """Temporary path beside `path`; what was written there replaces `path` on success.
 
     The temporary name is hidden and keeps the extension; two processes never share one, not even in two
-    containers with the same process ids. What is there is flushed to disk before it replaces `path`, and
-    removed if anything fails, so that `path` is always absent, as before, or whole. Its permissions are those
-    of any new file (the umask's), whatever the writer gave it: safetensors lets nobody else read.
+    containers with the same process ids. The file is flushed to disk before it replaces `path`, and
+    removed if anything fails. So `path` is always absent, unchanged, or complete. Its permissions are those
+    of any new file (the umask's): safetensors would let nobody else read it.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def flush(path: Path, flags: int = os.O_RDONLY) -> None:
-    """See that a file, or the names in a folder, are on the disk.
+    """Flush a file, or the names in a folder, to the disk.
 
     Parameters
     ----------

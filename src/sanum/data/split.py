@@ -1,4 +1,4 @@
-"""Who is trained on and who is not, the same for every method."""
+"""Training and held-out subjects and masks, the same for every method."""
 
 from pathlib import Path
 

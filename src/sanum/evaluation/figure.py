@@ -43,7 +43,7 @@ def figure(task: Task[CaseT, MethodT], rows: Sequence[CaseRow], reference: str, 
     rows : sequence of CaseRow
         Numbers of cases.
     reference : str
-        Name of the method whose examples are shown.
+        Name of the method of the examples.
     folder : Path
         Folder of the evaluation.
     """

@@ -1,4 +1,4 @@
-"""Measuring: every case by every method; numbers that are there already are not measured again."""
+"""Every case measured with every method; numbers that exist already are not measured again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def measure(
     *,
     on_case: OnCase | None = None,
 ) -> EvaluationSummary:
-    """Write the numbers of every case and method into `folder`; those of before stay.
+    """Write the numbers of every case and method into `folder`; existing ones stay.
 
     Parameters
     ----------

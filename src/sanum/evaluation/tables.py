@@ -1,4 +1,4 @@
-"""The numbers as Markdown and JSON, what others publish beside ours."""
+"""The numbers as Markdown and JSON, with published numbers for comparison."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from .task import CaseRow, CaseT, MeansTable, MethodT, Task
 def as_json(
     task: Task[CaseT, MethodT], rows: Sequence[CaseRow], pairs: Sequence[CaseRow], reference: str
 ) -> str:
-    """All that the Markdown says, for machines; an interval that is not given is null.
+    """The content of the Markdown as JSON; a missing interval is null.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""What a task gives the evaluation: how a case is measured, and what tables and figure show of its numbers.
+"""What a task defines for the evaluation: how a case is measured, and the layout of tables and figure.
 
-Running, storing, summaries, tables and the figure know no task. A new task is one module of
+Running, storing, summaries, tables and the figure are the same for all tasks. A new task is one module of
 `tasks/` with a class derived from `Task`.
 """
 
@@ -24,7 +24,7 @@ Example = Mapping[str, FloatArray]
 
 
 class EvaluationCase(Protocol):
-    """What the evaluation asks of a case, whatever the task."""
+    """What the evaluation needs of a case of any task."""
 
     @property
     def data(self) -> str:
@@ -52,7 +52,7 @@ class EvaluationCase(Protocol):
 
 
 class EvaluatedMethod(Protocol):
-    """What the evaluation asks of a method, whatever the task."""
+    """What the evaluation needs of a method of any task."""
 
     @property
     def weights_sha256(self) -> str:
@@ -94,7 +94,7 @@ class MeansTable:
     columns : mapping of str to str
         Heading of each number.
     published_with : str, optional
-        Lines of `Layout.published` are shown where this number was measured; None: nowhere.
+        Lines of `Layout.published` are in the table if this number was measured; None: never.
     """
 
     title: str
@@ -264,7 +264,7 @@ class Task(ABC, Generic[CaseT, MethodT]):
         case : CaseT
         method : MethodT
         variants : sequence of str
-            Variants whose numbers are asked for; may be empty where only `Trial.comparable` is needed.
+            Variants to measure; may be empty if only `Trial.comparable` is needed.
         with_example : bool
             The trial has an example for the figure.
 
@@ -285,7 +285,7 @@ class Task(ABC, Generic[CaseT, MethodT]):
         return ("",)
 
     def groups(self, cases: Sequence[CaseT]) -> Iterator[list[CaseT]]:
-        """Cases that are compared with each other, together; default: each by itself.
+        """Groups of cases that are compared with each other; default: one case in each group.
 
         Parameters
         ----------

@@ -75,7 +75,7 @@ class Backend(Protocol):
         Parameters
         ----------
         p : (B, X, Y, Z) array
-            To look at.
+            Values of P.
         """
         ...
 

@@ -109,7 +109,7 @@ def draw_flow(
     periods : float, or one per axis, optional
         Cells of the noise along each axis; default 2 per 200 mm, as published (UNA).
     ramp : like domain, float32, NumPy or torch, optional
-        `border_ramp(domain, spacing)` if already at hand.
+        `border_ramp(domain, spacing)` if already computed.
 
     Raises
     ------
@@ -186,9 +186,9 @@ def distance_within(
     spacing : float, or one per axis
         Voxel size, mm.
     most_mm : float
-        Larger distances are not told apart from it.
+        Larger distances are given as this one.
     edge : bool
-        Whether what lies beyond the array is outside too.
+        Whether the space beyond the array counts as outside.
     """
     mask = as_mask(domain, empty=True)
     spacing = as_numbers(spacing, mask.ndim, "spacing")

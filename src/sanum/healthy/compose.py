@@ -43,7 +43,7 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
     anomaly : Scan
         Probability.
     brain : Scan
-        Mask. Outside, and where there is no scan to keep, the anatomy stays as it is.
+        Mask. Outside, and where there is no scan to keep, the anatomy is unchanged.
     """
     if kind == "anatomy":
         return anatomy
@@ -66,7 +66,7 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
 
 
 def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
-    """Raise `ScanError` if the scan is no T1w, whose tissue alone can stand beside the anatomy's.
+    """Raise `ScanError` if the scan is no T1w: only T1w tissue can be combined with the anatomy.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
     contrast : str or None
         As read, or guessed.
     compose : str
-        The composition that was asked for.
+        The requested composition.
     """
     if not (contrast or "").startswith("T1w"):
         raise ScanError(
@@ -130,7 +130,7 @@ def seam(sick: Mask, spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM
     spacing_mm : (3,) float
         Of the voxels.
     margin_mm : float
-        How far beyond the anomaly the middle of the seam lies.
+        Distance of the middle of the seam from the anomaly.
     """
     wide = grown(sick, spacing_mm, margin_mm).astype(np.float32)
     return np.asarray(ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3))

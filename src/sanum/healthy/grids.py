@@ -115,12 +115,12 @@ def on_grid(scan: Scan, grid: Grid) -> Scan:
 
 
 def thinned(scan: Scan, spacing_mm: float) -> Scan:
-    """A large scan on voxels no finer than `spacing_mm`: it is blurred once, and not with each look.
+    """A large scan on voxels no finer than `spacing_mm`: blurred once, not again in each pass.
 
     Parameters
     ----------
     scan : Scan
-        Comes back as it is if it has few voxels, or coarse ones.
+        Returned unchanged if it has few voxels, or coarse ones.
     spacing_mm : float
         Along each axis.
     """

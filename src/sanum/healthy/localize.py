@@ -21,7 +21,7 @@ _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
 
 
 def find_brain(scan: Scan, predictor: Predictor) -> Points:
-    """Centre of the brain, (3,) in world mm: the network looks at likely places, and the best is refined.
+    """Centre of the brain, (3,) in world mm: the best of several candidates for the network, refined.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ AT_ONCE = 2  # scans that are computed on a CPU: 1.6 times as fast as one, on tw
 
 
 def need_of(path: Path) -> int:
-    """Bytes that a scan takes beside BASE and the network, from its header: an estimate.
+    """Estimated bytes of a scan, from its header, without BASE and the network.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class Reconstruction:
     Parameters
     ----------
     scan : Scan
-        The input (resampled if another space was asked for).
+        The input (resampled if another space was requested).
     anatomy : Scan
         Healthy T1w inside the brain; white matter near 1, outside 0.
     anomaly : Scan

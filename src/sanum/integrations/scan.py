@@ -19,7 +19,7 @@ from ..types import AnyArray
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """What is the same for all scans.
+    """Settings that are the same for all scans.
 
     Parameters
     ----------

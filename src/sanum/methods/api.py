@@ -23,7 +23,7 @@ class Method:
     name : str
         What `sanum.load` and the command line call it.
     task : str
-        "anatomy", "anomaly2d", "segmentation", …: the folder of `methods/` that it lies in.
+        "anatomy", "anomaly2d", "segmentation", …: its folder in `methods/`.
     module : str
         Dotted path of its folder below `sanum.methods`.
     paper : str
@@ -63,7 +63,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What one output of a method is, whatever its content.
+    """Description of one output of a method, without its content.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Output:
 
 
 class LateOutput(Output):
-    """An output whose content is made when somebody first asks for it: a page with figures.
+    """An output whose content is made on first access, such as a page with figures.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class LateOutput(Output):
 
 @runtime_checkable
 class Result(Protocol):
-    """What any job gives: saving, reports, batches, tables and BIDS see nothing else of it."""
+    """What any job returns: saving, reports, batches, tables and BIDS use nothing else."""
 
     @property
     def name(self) -> str:
@@ -150,7 +150,7 @@ class Result(Protocol):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know about how it came about."""
+        """What a user should know about how it was made."""
         ...
 
     @property

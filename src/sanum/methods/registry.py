@@ -51,7 +51,7 @@ METHODS: tuple[Method, ...] = (
         task="anatomy",
         module="anatomy.mean",
         paper="baseline",
-        summary="The mean T1w of the training subjects, whatever the scan.",
+        summary="The mean T1w of the training subjects, the same for every scan.",
         trained=False,
     ),
 )
@@ -140,7 +140,7 @@ def recipes() -> "dict[str, Recipe]":
         try:
             found |= recipes_of(method)
         except MissingExtra:
-            continue  # `recipe` names the extra to who asks for one of them
+            continue  # `recipe` names the extra if one of them is requested
     return found
 
 

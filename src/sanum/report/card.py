@@ -26,7 +26,7 @@ def card(inputs: ReportInputs, numbers: Mapping[str, float]) -> str:
     Parameters
     ----------
     inputs : ReportInputs
-        What is shown.
+        The content.
     numbers : mapping of str to float
         Of the result, by name; those of `LABELS` get a readable label.
     """

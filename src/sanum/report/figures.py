@@ -44,7 +44,7 @@ def montage(
     """Figure of axial, coronal and sagittal planes (rows) of four maps (columns) through one point.
 
     Columns: input; healthy anatomy; anomaly probability over the input, with the outline of the mask;
-    uncertainty, with the outline of the brain. All panels share one scale in mm, whatever the voxels' shape.
+    uncertainty, with the outline of the brain. All panels have the same scale in mm, for any voxel shape.
     The volume is turned to the voxel axes nearest to right, anterior, superior; nothing is resampled, so the
     planes of a tilted scan are tilted with it, and the figure says so.
 

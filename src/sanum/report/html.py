@@ -94,7 +94,7 @@ def render(inputs: ReportInputs) -> str:
     Parameters
     ----------
     inputs : ReportInputs
-        Everything that is shown.
+        The content of the page.
     """
     numbers = key_numbers(inputs.anomaly_mask, inputs.brain, inputs.uncertainty)
     anomaly_at = largest_component_centre_mm(inputs.anomaly_mask)

@@ -13,7 +13,7 @@ from ..types import Mask, Points
 def largest_component_centre_mm(mask: Scan) -> Points | None:
     """World point, (3,) in mm, in the middle of the largest connected part of a mask; None if it is empty.
 
-    The point is the centre of the voxel *inside* that part which lies nearest to its centroid, so that planes
+    The point is the centre of the voxel *inside* that part nearest to its centroid, so that planes
     through it cut the part even if it is bent around a hole. Voxels that touch at a corner are connected.
 
     Parameters

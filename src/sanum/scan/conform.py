@@ -43,7 +43,7 @@ def conform(scan: Scan, centre_mm: npt.ArrayLike, box: Box) -> Conformed:
     centre_mm : (3,) float
         World position of the middle of the box in mm.
     box : Box
-        What the network looks at.
+        Input region of the network.
     """
     grid = on_lattice(box.grid(centre_mm), scan.grid)
     voxels = scan.voxels
@@ -56,7 +56,7 @@ def conform(scan: Scan, centre_mm: npt.ArrayLike, box: Box) -> Conformed:
 
 
 def on_lattice(box: Grid, scan: Grid) -> Grid:
-    """`box` moved so that its first voxel is one of `scan`: fewer values lie between voxels, and are blurred.
+    """`box` moved so that its first voxel is one of `scan`: fewer values are interpolated, and blurred.
 
     By up to half a voxel of the scan, along those of its axes that are an axis of the box and no coarser.
 

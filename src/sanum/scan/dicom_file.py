@@ -39,9 +39,9 @@ _SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 class _Bounded(io.BufferedReader):
-    """A file that is asked for no more than is there, for room is made before it is found to be less.
+    """A file that reads at most as many bytes as it has: pydicom allocates memory before it reads.
 
-    Nor more often than makes sense.
+    The number of reads is limited too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,8 +92,8 @@ def open_dicom(path: Path, *, pixels: bool) -> FileDataset:
 def codestream_size(stream: bytes) -> tuple[int, int] | None:
     """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream claims by itself; None for other streams.
 
-    Its decoder makes room for these, whatever the tags say. Where they stand: SIZ in ISO/IEC 15444-1 A.5.1,
-    SOF in ITU-T T.81 B.2.2 and, for JPEG-LS, T.87 C.2.2.
+    The decoder allocates memory for these, whatever the tags say. They are defined in ISO/IEC
+    15444-1 A.5.1 (SIZ), ITU-T T.81 B.2.2 (SOF) and, for JPEG-LS, T.87 C.2.2.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The text headers of NRRD and MetaImage, and what must hold before ITK may believe them.
+"""The text headers of NRRD and MetaImage, and the checks before ITK may read them.
 
-ITK makes room for whatever a header claims. Its MetaIO writes `NDims` numbers into room for ten, and returns
-memory as it was found where packed voxels are damaged; a direction of 1e308 sends it round for ever. So all
-of this is checked here, in constant memory.
+ITK allocates the memory that a header claims. Its MetaIO writes `NDims` numbers into an array of ten, and
+returns uninitialized memory if compressed voxels are damaged; a direction of 1e308 makes it loop for
+ever. So all of this is checked here, in constant memory.
 """
 
 import gzip

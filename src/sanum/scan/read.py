@@ -139,10 +139,10 @@ def _from_path(path: Path, volume: int | None) -> Scan:
 
 
 def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan:
-    """Read NIfTI or MGH from a stream that is ours: closed whatever happens, gzip read to its checksum.
+    """Scan of a NIfTI or MGH file, read with our own stream: always closed, gzip checked by its checksum.
 
-    The header alone is handed to nibabel, without extensions, whose lengths it would believe, and without
-    MGH's footer, for which it would unpack the whole file.
+    nibabel gets the header alone: without extensions, whose lengths it would not check, and without MGH's
+    footer, for which it would decompress the whole file.
     """
     packed = ending in (".nii.gz", ".mgz")
     kind = "MGH" if ending in (".mgh", ".mgz") else "NIfTI"
@@ -278,7 +278,7 @@ def remarks_on_headers() -> Iterator[list[str]]:
 
 @contextmanager
 def _unreadable(what: str, kind: str) -> Iterator[None]:
-    """Turn whatever a broken file makes the reader raise into one sentence."""
+    """Turn any error that a damaged file causes in the reader into one sentence."""
     try:
         yield
     except ScanError:

@@ -1,4 +1,4 @@
-"""A grid: how many voxels along each axis, and where they lie in the world."""
+"""A grid: number of voxels along each axis, and their places in the world."""
 
 from dataclasses import dataclass
 
@@ -132,9 +132,9 @@ def at_spacing(grid: Grid, spacing_mm: npt.ArrayLike) -> Grid:
 
 
 def box_of(mask: Mask, grid: Grid, target: Grid, margin_mm: float) -> Slices:
-    """Box of the voxels of `target` in which a mask on `grid` lies, and `margin_mm` more on each side.
+    """Bounding box, in voxels of `target`, of a mask on `grid`, with `margin_mm` more on each side.
 
-    Empty (0 voxels at the start of each axis) where it lies outside of `target`, or nowhere.
+    Empty (0 voxels at the start of each axis) if the mask is outside of `target`, or empty.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""The plane that a head is most nearly symmetrical about, and the scan mirrored across it.
+"""The plane of best symmetry of a head, and the scan mirrored across it.
 
-UNA feeds the network a scan beside its mirror image φ∘Ĩ. A mirror image laid onto the
-original by a rigid map is a reflection across some plane; so we look for the plane: two angles and an
-offset, which any contrast allows, since the image is compared with itself. A lesion is an outlier of
-that comparison and is held down by clipping the local contrast.
+The input of UNA's network is a scan and its mirror image φ∘Ĩ. A mirror image that is rigidly registered to
+the original is a reflection across some plane. So we estimate the plane: two angles and an offset. This works
+for any contrast, since the image is compared with itself. A lesion is an outlier of that comparison; clipping
+the local contrast limits its effect.
 """
 
 from itertools import product

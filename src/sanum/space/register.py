@@ -87,8 +87,8 @@ def refine_affine(
 ) -> npt.NDArray[np.float64]:
     """World map (4, 4), fixed mm → moving mm, near `start`, with the most mutual information of the volumes.
 
-    Any two contrasts (mutual information, Mattes et al. 2003). Starts that are wrong by a centimetre are
-    put right, as a rule; whether they were, the caller judges.
+    Any two contrasts (mutual information, Mattes et al. 2003). Errors of the start of about a centimetre are
+    usually corrected; the caller must check the result.
 
     Parameters
     ----------

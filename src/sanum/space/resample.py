@@ -186,7 +186,7 @@ def sample_at(
     index : (3, I, J, K) float32 tensor
         Positions in voxels.
     size : (3,) float32 tensor, optional
-        Shape of the volume, if already at hand on its device.
+        Shape of the volume, if it is already on its device.
     nearest : bool
         Whether to take the nearest voxel instead of interpolating linearly.
     """

@@ -1,6 +1,6 @@
-"""Anatomy that scans are made from: a healthy T1w and what lies where.
+"""Anatomy that scans are made from: a healthy T1w and its labels.
 
-The T1w is a real one, bias-corrected, with a DLMUSE parcellation; or it is painted from FreeSurfer labels
+The T1w is a real one, bias-corrected, with a DLMUSE parcellation; or it is rendered from FreeSurfer labels
 alone. DLMUSE does not resolve the sulci, so tissue is read off the T1w itself: between two tissues' mean
 intensities the partial volume is linear in the intensity.
 """
@@ -60,7 +60,7 @@ class Anatomy:
     scheme : str
         Of `labels.SCHEMES`.
     target : "real" or "rendered"
-        Whether `t1w` was measured, or painted from the labels.
+        Whether `t1w` was measured, or rendered from the labels.
     """
 
     name: str
@@ -94,7 +94,7 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
     Parameters
     ----------
     t1w : Path or None
-        T1w of a head with its DLMUSE parcellation; None: the T1w is painted from the labels.
+        T1w of a head with its DLMUSE parcellation; None: the T1w is rendered from the labels.
     parcellation : Path
         DLMUSE labels on the grid of the T1w, or FreeSurfer labels of a whole head.
     cache : Path

@@ -185,7 +185,7 @@ def grow_in(
     start : like domain, optional
         Mask to start from, in place of noise.
     ramp : like domain, optional
-        Its `border_ramp`, if at hand.
+        Its `border_ramp`, if already computed.
 
     Raises
     ------
@@ -241,7 +241,7 @@ class Start:
 def starts_in(
     domain: Mask, spacing: tuple[float, ...], params: ShapeParams, *, start: AnyArray | None = None
 ) -> Iterator[Start]:
-    """Up to eight starts, one seed after the other; none if `start` lies outside of the domain.
+    """Up to eight starts, one seed after the other; none if `start` is outside of the domain.
 
     Parameters
     ----------

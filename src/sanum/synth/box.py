@@ -1,9 +1,9 @@
-"""The box that samples have unless another is asked for."""
+"""The default box of samples."""
 
 from ..space.box import Box
 
 DEFAULT_BOX = Box((80, 96, 80), 2.0)
-"""Holds a whole brain in any pose; the shipped weights look at the same."""
+"""Holds a whole brain in any pose; the shipped weights use the same."""
 
 DEFAULT_GRID = DEFAULT_BOX.grid()
 """The box with its middle at the origin."""

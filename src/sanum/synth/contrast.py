@@ -2,8 +2,8 @@
 
 Between fluid, grey and white matter the partial volume follows from the T1w intensity, so a new modality is a
 piecewise linear function of it with the new tissue means at the old ones; nuclei get offsets, the rest of
-the head a function of its own. The T1w's texture comes along, scaled by the slope; another may be added, of a
-width for each tissue.
+the head its own function. The T1w's texture is kept, scaled by the slope; another texture may be added, with
+a width for each tissue.
 """
 
 from dataclasses import dataclass
@@ -128,7 +128,7 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         groups[4] -= iron
         groups[1:4] -= iron * rng.uniform(0, [0.8, 1.0, 0.6])
     slope = float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6))
-    # a real T1w goes on darkening below the mean of its fluid; what is made from it may hold less there
+    # a real T1w is darker still below the mean of its fluid; an image made from it may be flatter there
     below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)
     smoothness, seed = float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31))
     own = np.random.default_rng([seed, 1])  # what was added later, so that the draws above stay as they were
@@ -153,7 +153,7 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
 
 
 def own_contrast(t1_means: npt.ArrayLike) -> ContrastParams:
-    """Parameters that leave a T1w up to intensity 2 as it is.
+    """Parameters that do not change a T1w up to intensity 2.
 
     Parameters
     ----------

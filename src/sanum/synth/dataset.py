@@ -1,7 +1,7 @@
 """A data set of generated scans in the shape of BIDS, one after the other or on several processes.
 
-A sample is a function of (seed, index) and of the source. Its JSON is written last: what has one is whole,
-and a run that was interrupted goes on with what has none.
+A sample is a function of (seed, index) and of the source. Its JSON is written last: a sample with JSON is
+complete, and an interrupted run continues with those that have none.
 """
 
 import json
@@ -50,7 +50,7 @@ _TARGETS: dict[Target, str] = {
 
 @dataclass(frozen=True)
 class GenerateSettings:
-    """What decides the samples of a run, beside its source.
+    """Settings that, with the source, determine the samples of a run.
 
     Parameters
     ----------

@@ -108,14 +108,14 @@ class Sample:
     image : (2, X, Y, Z) float32
         The scan and its mirror image.
     healthy_input : (X, Y, Z) float32
-        The scan without the anomaly, same acquisition; None unless asked for.
+        The scan without the anomaly, same acquisition; None unless requested.
     t1w : (X, Y, Z) float32
         Target: healthy T1w inside the brain, white matter 1, elsewhere 0.
     p : (X, Y, Z) float32
         Anomaly P, peak 1.
     lesion, brain : (X, Y, Z) bool
     mirrored : (X, Y, Z) bool
-        The lesion in the mirror image: where a lesion lies across.
+        The lesion in the mirror image, i.e. at the mirrored place.
     labels : (X, Y, Z) int16
         In the numbers of the anatomy's scheme; left is where the patient's left is, flipped or not.
     to_atlas : (4, 4) float64
@@ -273,7 +273,7 @@ def targets_with_anomaly(
 
 
 def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[FloatArray, Labels]:
-    """T1w, brain and each anomaly (C, X, Y, Z), and the labels, as they lie in the box."""
+    """T1w, brain and each anomaly (C, X, Y, Z), and the labels, in the box."""
     grown = [_grown(anatomy, s) for s in params.shapes]
     volumes = np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown], axis=-1)
     matrix, knots = pose_map(params.geometry, box, anatomy.grid, anatomy.centre_mm)

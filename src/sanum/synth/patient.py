@@ -1,7 +1,7 @@
 """Patients in training: a real scan with a real lesion supervises what is healthy in it (UNA's d = 1).
 
-The anatomy behind the lesion is not known, so the target there is whatever the T1w shows, and the objective
-leaves it out. Images are stripped and aligned to the T1w.
+The anatomy behind the lesion is not known. So the target there is the T1w itself, and the loss leaves the
+lesion out. Images are stripped and aligned to the T1w.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A sample's parameters as JSON and back: what `sanum generate` writes beside each scan and replays."""
+"""A sample's parameters as JSON and back: written by `sanum generate` beside each scan, and replayed."""
 
 import json
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -29,7 +29,7 @@ class SampleRecord:
     sha256 : str
         Of the T1w, if there is one, and its parcellation, one after the other.
     target : "real" or "rendered"
-        Whether the healthy T1w was measured, or painted from labels.
+        Whether the healthy T1w was measured, or rendered from labels.
     labels : str
         Numbering of the labels: "dlmuse" or "freesurfer".
     shape : (3,) int

@@ -1,4 +1,4 @@
-"""A healthy T1w painted from labels alone, with the intensities and textures that real ones have.
+"""A healthy T1w rendered from labels alone, with the intensities and textures that real ones have.
 
 Means and deviations inside the brain are the medians over 56 IXI subjects (bias-corrected, the median of the
 white matter at 1; `bench/t1w_statistics.py`): the white matter's of its core, the fluid's a little below. No
@@ -46,8 +46,8 @@ BLUR_MM, GRAIN_MM, SLOW_MM = 0.6, 0.5, 5.0  # partial volume; σ of the texture'
 def render_t1w(labels: Labels, spacing_mm: tuple[float, ...], *, seed: int) -> FloatArray:
     """T1w (X, Y, Z) of FreeSurfer labels (X, Y, Z), the median of the white matter at 1.
 
-    Labels are painted with their means, blurred as by partial volume, and get a texture of each tissue's
-    deviation, half of its variance fine and half slow.
+    Labels get their means, are blurred as by partial volume, and get a texture with the standard deviation of
+    each tissue, half of its variance fine and half slow.
 
     Parameters
     ----------

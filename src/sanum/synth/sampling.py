@@ -1,4 +1,4 @@
-"""What training samples are made of: how much is real, sick, moved by the fluid."""
+"""Composition of the training samples: shares that are real, diseased, moved by the fluid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class SamplingConfig:
     bank : bool
         Half of the anomalies start from real lesion masks; without, all from noise.
     mirror : bool
-        The second channel is the mirror image; without, the scan once more.
+        The second channel is the mirror image; if false, the scan again.
     presets : tuple of str
         Modalities of the synthetic ones, as often as `contrast.PRESETS` says; empty: all.
     level : str, optional

@@ -29,7 +29,7 @@ SampleTensors = dict[str, torch.Tensor]
 """Tensors of one sample, or of a batch of samples, by name."""
 BLOCK = 16  # samples kept for their second use
 TRUTH = ("t1w", "p", "lesion", "mirrored", "brain")
-PREFETCHED = 6  # samples that other processes make before they are asked for
+PREFETCHED = 6  # samples that other processes make ahead of use
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,12 @@ class Stream(IterableDataset[SampleTensors]):
     def prefetched(
         self, workers: int, numbers: Iterable[int] | None = None
     ) -> Generator[SampleTensors, None, None]:
-        """Items, whose samples other processes make before they are asked for; close it to stop these.
+        """Items, whose samples other processes make ahead of use; close it to stop these.
 
         Parameters
         ----------
         workers : int
-            Processes; 0: samples are made here, when they are asked for.
+            Processes; 0: samples are made in this process, on demand.
         numbers : iterable of int, optional
             Of the items; default `start`, `start` + 1, …
         """

@@ -36,7 +36,7 @@ def pool(
 def prefetch(
     workers: ProcessPoolExecutor, job: Callable[..., Any], items: Iterable[Any], depth: int
 ) -> Iterator[Any]:
-    """`job(item)` of each item in order; up to `depth` of them are made before they are asked for.
+    """`job(item)` of each item in order; up to `depth` of them are computed ahead of use.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def prefetch(
     items : iterable
         Read as far as needed.
     depth : int
-        Jobs that are under way or done before their result is asked for.
+        Jobs that are running or done ahead of use.
     """
     left = iter(items)
     jobs = deque(submit(workers, job, i) for i in islice(left, depth))

@@ -1,8 +1,8 @@
-"""The weight store: where weight files lie, and how they get there.
+"""The weight store: where weight files are, and how they are fetched.
 
-A name stands for one content: the SHA-256 that ships with the package, or the table's. So a file of that name
-is the right one wherever it lies, or it is refused; only one that is given by its path may be another, if
-a `.sha256` beside it says so. Imports nothing that is slow.
+A name stands for one content, given by the SHA-256 in the package or in the table. A file of that name with
+another content is refused, in any folder. Only a file given by its path may differ, if a `.sha256` beside it
+matches. No slow imports.
 """
 
 import json
@@ -135,7 +135,7 @@ def resolve(name_or_path: str | Path, *, table: Path = TABLE) -> Path:
     ----------
     name_or_path : str or Path
         A name of `known`, the name of a file in one of the `folders`, or the path of a file. That is compared
-        with the `.sha256` beside it, or else with what is known of its name; any other is taken as it is.
+        with the `.sha256` beside it, or else with what is known of its name; any other is used unchecked.
     table : Path
         As in `TABLE`.
 

@@ -45,7 +45,7 @@ def gradient_noise_3d(gradients, cx, fx, ux, cy, fy, uy, starts, fz, uz, out):
 def nearest_along(squares, reach, steps, out):
     """Least of `squares` (X, Y, Z) + squared distance along Y, up to `reach` voxels away, into `out`.
 
-    `steps` (reach + 1): squared distance of so many voxels. Beyond the array lies nothing.
+    `steps` (reach + 1): squared distance of so many voxels. Nothing is read beyond the array.
     """
     nx, ny, nz = squares.shape
     for i in prange(nx):
@@ -62,7 +62,7 @@ def nearest_along(squares, reach, steps, out):
 def survey(p, bits, numbers, bounds):
     """Per plane of p (X, Y, Z): least, largest, sum into `numbers` (X, 3); where it is not 0 into `bounds`.
 
-    `bits`: p seen as integers, by which lines of zeros are skipped fast. `bounds` (X, 4) int: first and last
+    `bits`: a view of p as integers, to skip lines of zeros fast. `bounds` (X, 4) int: first and last
     j, first and last k; first > last where a plane is all 0. A value not finite makes the largest inf.
     """
     nx, ny, nz = p.shape

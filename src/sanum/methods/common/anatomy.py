@@ -37,7 +37,7 @@ class Maps:
 class Predictor(Protocol):
     """A loaded method.
 
-    `box` is what it looks at, which holds a whole brain; `memory_plan` is how its network fits into memory,
+    `box` is its input region, which holds a whole brain; `memory_plan` is how its network fits into memory,
     None without one.
     """
 

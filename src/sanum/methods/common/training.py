@@ -1,4 +1,4 @@
-"""Train any recipe on a folder of data, on any number of devices; knows no method and no kind of data."""
+"""Train any recipe on a folder of data, on any number of devices, for any method and any kind of data."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

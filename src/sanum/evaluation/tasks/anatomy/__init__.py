@@ -1,4 +1,4 @@
-"""Healthy anatomy reconstructed from a scan: cases, numbers, oracles, and what is shown of them."""
+"""Healthy anatomy reconstructed from a scan: cases, numbers, oracles, layout of the tables."""
 
 from .cases import Case, Mismatch, chosen, find_cases
 from .oracle import ORACLES, Oracle

@@ -73,7 +73,7 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
     folder : Path
         Made by `sanum generate`, or BIDS: `sub-*/…/anat/*_T1w.nii.gz` and other contrasts; lesions
         (`*_desc-lesion_mask`, `*_desc-tumour_dseg`, any with "lesion", "tumour", "stroke" in its entities),
-        `*_desc-brain_mask` and `*_desc-healthy_T1w` lie beside the scans or under `derivatives/*/`. One
+        `*_desc-brain_mask` and `*_desc-healthy_T1w` are beside the scans or under `derivatives/*/`. Each
         belongs to the scans of its subject, session and space.
     healthy : bool
         Scans without a lesion mask are of healthy people.

@@ -108,7 +108,7 @@ def numbers_of(case: Case, truth: GroundTruth, result: Reconstruction) -> Number
 
 
 def likeness(one: Scan, other: Scan) -> dict[str, float]:
-    """How alike two anatomies of one head are: PSNR and L1 over the head's volume, PSNR where either is.
+    """Similarity of two anatomies of one head: PSNR and L1 over the head's volume, PSNR over their union.
 
     Parameters
     ----------
@@ -130,9 +130,9 @@ def in_head(scan: Scan, first: AnyArray, second: AnyArray, *masks: Mask) -> list
     Parameters
     ----------
     scan : Scan
-        Tells the grid.
+        Gives the grid.
     first, second : (X, Y, Z) array
-        Around what either shows lies the volume.
+        The volume is around the union of their brains.
     *masks : (X, Y, Z) bool
         Cut in the same way.
     """

@@ -1,4 +1,4 @@
-"""Baselines that are given the truth: the input itself, and with its lesion filled by the mirror image.
+"""Baselines that use the truth: the input itself, and with its lesion filled by the mirror image.
 
 Both know where the brain ends, and their intensities are matched to the true T1w over healthy tissue: what
 they lack is the anatomy, and no more. "mirror" also knows where the lesion is.
@@ -79,6 +79,6 @@ def filled_by_mirror(image: FloatArray, mirrored: FloatArray, lesion: Mask) -> F
     image, mirrored : (X, Y, Z) float32
         The scan and its mirror image.
     lesion : (X, Y, Z) bool
-        The true one. Where a lesion lies on the other side as well, that one is shown.
+        The true one. If there is also a lesion at the mirrored place, the result has that one.
     """
     return np.where(lesion, mirrored, image)

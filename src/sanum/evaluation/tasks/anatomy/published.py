@@ -1,4 +1,4 @@
-"""What the UNA paper reports (arXiv 2501.13370), to stand beside what we measure.
+"""What the UNA paper reports (arXiv 2501.13370), for comparison with our numbers.
 
 T1w reconstructed from images with simulated lesions, 1,000 samples; averages over the whole volume.
 """

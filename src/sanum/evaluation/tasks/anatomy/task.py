@@ -1,4 +1,4 @@
-"""The task itself: scans reconstructed by `sanum.reconstruct`, and how near the result is to the truth."""
+"""The task itself: scans reconstructed by `sanum.reconstruct`, and the error of the result."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -111,7 +111,7 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         return f"{one.aligned}: {one.contrast} and {other.contrast}"
 
     def compare(self, one: object, other: object) -> Numbers:
-        """How alike two anatomies of one head are.
+        """Similarity of two anatomies of one head.
 
         Parameters
         ----------

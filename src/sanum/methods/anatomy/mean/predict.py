@@ -32,7 +32,7 @@ def load(*, weights: Path | None = None, device: str = "cpu", room: int | None =
 
 
 class MeanPredictor:
-    """The mean T1w of the training subjects over their poses, whatever the scan and however it lies.
+    """The mean T1w of the training subjects over their poses; the same for every scan.
 
     It is kept with the weights that ship: T̄ P̄, T̄ the mean over the brains that reach a voxel and P̄ the
     share of brains that do. `anomaly` is the difference from it, as of any method without a head for it.

@@ -132,7 +132,7 @@ def objective(
     ----------
     batch : dict
         Of `synth.stream.Stream`: t1w, p, lesion, mirrored, brain (B, 1, X, Y, Z) and real (B,), which is 1
-        where a lesion is a patient's own: what lies behind it is not known, and not asked for.
+        for a patient's own lesion: the anatomy behind it is not known and not part of the loss.
     prediction : UnaPrediction
         Of the network.
     weights : Weights, optional

@@ -145,7 +145,7 @@ class Una(nn.Module):
     """U-Net with four heads on the first guess G of the scan's T1w intensities.
 
     The T1w is Î = (1 − m) L(G) + r: L a lookup table per sample, from the mean of the coarse head, which
-    keeps the scan's own fine detail, and m, r maps of the fine head, which paint over lesions.
+    keeps the scan's own fine detail, and m, r maps of the fine head, which inpaint lesions.
 
     Parameters
     ----------

@@ -24,10 +24,10 @@ POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples
 LEAST_FOR_POSE_ML = 150.0
 STRETCH = (0.6, 1.6)  # a brain is no smaller or larger than this, against the atlas
 RIM = 3  # voxels of 2 mm around the brain, whose border helps to find the pose
-FARTHEST_MM = 20.0  # a refinement that moves the brain more has gone astray
+FARTHEST_MM = 20.0  # a refinement that moves the brain more has failed
 CUT_CM2 = 20.0  # a field of view that cuts this much of the brain shows a part of it
 NO_POSE = (
-    "the pose of the brain could not be told, so that the average brain was used unaligned: "
+    "the pose of the brain could not be estimated, so the average brain was used unaligned:  "
     "the anatomy may be less sharp than in other scans"
 )
 _CORNERS = np.array([[x, y, z] for x in (-60, 60) for y in (-75, 75) for z in (-60, 60)], dtype=float)

@@ -32,10 +32,10 @@ Noticed   The pose matters: registering the scan itself to the atlas, from where
           decoder level and 171 of 192 of the deepest encoder level were dead after 937 steps.
           Without the first guess (guess.py) T1w and T2w cores stayed at an L1 of 0.057 and 0.14 after 3,300
           steps (four samples each), where one quadratic function of the scan leaves 0.014 and 0.034: the
-          network did not tell modalities apart. The guess alone has about 0.06 and 0.07.
-          Most of the squared error lies at the border of the brain: with the true mask in place of the
+          network did not distinguish modalities. The guess alone has about 0.06 and 0.07.
+          Most of the squared error is at the border of the brain: with the true mask in place of the
           predicted one, whole heads of stage 2 would gain 3.5 dB (T1w) and 1.5 dB (random modality).
-          Earlier targets also held what a tight stripping had taken away from the input.
+          Earlier targets also had the tissue that a tight skull-stripping had removed from the input.
 """
 
 import math
