@@ -147,11 +147,12 @@ def objective(
     scan, mirrored = prediction.guess[:, :1], prediction.guess[:, 1:]
     t1w = prediction.t1w
     alone = (lesion > 0) & (batch["mirrored"] == 0)
-    pull = contrast(t1w, scan, mirrored, alone, alpha=w.alpha, beta=w.beta, gamma=w.gamma)
     terms = {
         "recon": reconstruction(t1w, target, weight, volume),
         "gradient": w.lambda_gradient * gradient(t1w, target, weight, volume),
-        "contrast": w.lambda_c * pull,
+        # in this place: the order of the terms is that in which their gradients are added up, to the last bit
+        "contrast": w.lambda_c
+        * contrast(t1w, scan, mirrored, alone, alpha=w.alpha, beta=w.beta, gamma=w.gamma),
         "whole": w.whole * whole(t1w, prediction.brain, target, known, volume),
         "anomaly": w.anomaly * overlap(prediction.anomaly, lesion, volume),
         "brain": w.brain * overlap(prediction.brain, brain, volume),
