@@ -37,6 +37,15 @@ def test_half_precision_on_disk(tmp_path):
     torch.testing.assert_close(load_weights(tmp_path / "w")[0], x, atol=1e-3, rtol=1e-3)
 
 
+def test_counts_and_large_values_are_kept(tmp_path):
+    """Half precision would round a count above 2,048, and make a variance of 70,000 infinite."""
+    state = {"num_batches_tracked": torch.tensor(70_001), "running_var": torch.tensor([0.5, 7e4])}
+    save_weights(tmp_path / "norm.safetensors", state)
+    found, _ = load_weights(tmp_path / "norm.safetensors")
+    assert found["num_batches_tracked"].item() == 70_001
+    assert found["running_var"].tolist() == [0.5, 7e4]
+
+
 def test_one_changed_byte(saved):
     path, _ = saved
     data = bytearray(path.read_bytes())

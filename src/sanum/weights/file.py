@@ -27,11 +27,12 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any)
     path : Path
         The file; made whole or not at all.
     state : dict of Tensor
-        By name; stored in half precision.
+        By name; stored in half precision. Whole numbers stay as they are, and so do floats that
+        are too large for it.
     **description : values of JSON
         What the header says: method, recipe, widths, …
     """
-    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+    half = {name: _compact(x.detach().cpu()) for name, x in state.items()}
     described = {"format": FORMAT, **description}
     header = {"sanum": json.dumps({**described, "sha256": _content_sha256(described, half)})}
     with whole_file(path) as partial:
@@ -75,7 +76,16 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             f"the weights {path.name} are damaged: what is in the file has not the SHA-256 of its header; "
             "take an undamaged copy, or train them again"
         )
-    return {k: x.float() for k, x in state.items()}, description
+    return {k: x.float() if x.is_floating_point() else x for k, x in state.items()}, description
+
+
+def _compact(x: torch.Tensor) -> torch.Tensor:
+    """`x` in half precision if it fits: batch norm has counts, and variances above 65,504."""
+    if not x.is_floating_point():
+        return x.contiguous()
+    half = x.to(torch.float16)
+    overflows = bool((half.isinf() & x.isfinite()).any())
+    return (x.float() if overflows else half).contiguous()
 
 
 def _content_sha256(description: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> str:
