@@ -20,7 +20,7 @@ from .steps import remember_outcome
 from .worker import ClusterError, Load, do_in_worker, in_short
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 ANSWERS_S = 10.0
 """A scheduler that is there answers in less."""
@@ -81,7 +81,12 @@ def run_on_dask(
     """
     name = uuid.uuid4().hex
     with ExitStack() as stack:
-        client = _connect(stack, scheduler, workers)
+        client, cluster = _connect(stack, scheduler, workers)
+
+        def revive() -> None:
+            """Start again what Dask gives up: a process of this machine that is lost twice in 15 s."""
+            if cluster is not None:
+                cluster.scale(workers)
 
         def submit(item: Item) -> "Future[Any]":
             absolute = replace(item, path=Path(os.path.abspath(item.path)))
@@ -89,7 +94,7 @@ def run_on_dask(
                 do_in_worker, absolute, output.absolute(), load, how, settings, name, pure=False
             )
 
-        with closing(_as_they_end(client, items, submit, patience_s)) as ended:
+        with closing(_as_they_end(client, items, submit, patience_s, revive)) as ended:
             for item, future in ended:
                 outcome = _outcome(item, future, output, settings)
                 yield outcome
@@ -97,26 +102,30 @@ def run_on_dask(
                     return
 
 
-def _connect(stack: ExitStack, scheduler: str | None, workers: int) -> "Client":
-    """Client of a scheduler or, where no address is given, of one with its workers on this machine."""
+def _connect(stack: ExitStack, scheduler: str | None, workers: int) -> "tuple[Client, LocalCluster | None]":
+    """Client of a scheduler or, where no address is given, of a cluster of this machine, given too."""
     from distributed import Client, LocalCluster
 
     if scheduler is None:
         cluster = LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
         )
-        here: Client = stack.enter_context(Client(stack.enter_context(cluster)))
-        return here
+        stack.enter_context(cluster)
+        return stack.enter_context(Client(cluster)), cluster
     try:
         client: Client = stack.enter_context(Client(scheduler, timeout=ANSWERS_S))
     except (OSError, ValueError) as error:
         raise ClusterError(f"no Dask scheduler answers at {scheduler}: check the address") from error
     _check(f"scheduler at {scheduler}", client.run_on_scheduler(locate, _VERSION))
-    return client
+    return client, None
 
 
 def _as_they_end(
-    client: "Client", items: Iterable[Item], submit: "Callable[[Item], Future[Any]]", patience_s: float
+    client: "Client",
+    items: Iterable[Item],
+    submit: "Callable[[Item], Future[Any]]",
+    patience_s: float,
+    revive: Callable[[], None],
 ) -> "Generator[tuple[Item, Future[Any]]]":
     """Submit as many items as there are threads of workers, and yield them as they end.
 
@@ -134,6 +143,7 @@ def _as_they_end(
             now = time.monotonic()
             if now >= look:
                 threads, look = workers.threads(), now + LOOK_EVERY_S
+                revive()
             if threads:
                 had_workers, note = now, now + NOTED_AFTER_S
             elif now - had_workers >= patience_s:

@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from ..files import whole_file
 from ..scan.names import stem_of
 from .inputs import Item, is_still_wrong
 
 STATE = ".sanum"
 """Folder in the output folder for locks, and for notes of what failed."""
+
+_PART = ".part"
 
 
 class Note(TypedDict):
@@ -44,8 +45,10 @@ def remember(item: Item, reason: str, output: Path) -> None:
         "results_folder": item.place.as_posix(),
         "before_reading": bool(item.problem),
     }
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(note) + "\n", encoding="utf-8")
+    part = path.with_suffix(_PART)  # a name that the next run finds, if this one is killed
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(note) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def forget(item: Item, output: Path) -> None:
@@ -58,7 +61,9 @@ def forget(item: Item, output: Path) -> None:
     output : Path
         The output folder.
     """
-    _path(item, output).unlink(missing_ok=True)
+    path = _path(item, output)
+    path.unlink(missing_ok=True)
+    path.with_suffix(_PART).unlink(missing_ok=True)
 
 
 def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, str]]:
