@@ -131,7 +131,7 @@ prepared_subject, source = _phantom.prepared_subject, _phantom.source
 @pytest.fixture
 def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
     """The reader's folder: a scan, data to train on. The network, tested elsewhere, takes too long here."""
-    monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)
+    monkeypatch.setattr(registry, "load", lambda *_, **__: phantom_predictor)
     truth, _ = demo.icbm152()
     small = on_grid(truth, covering(truth.grid, 4.0))
     monkeypatch.setattr(demo, "icbm152", lambda: (small, small.voxels > 0.3))
