@@ -220,7 +220,7 @@ def test_fetched_weights_stay(wrapper, tmp_path, engine):
 @pytest.mark.parametrize("engine", ["docker", "podman", "apptainer", "singularity"])
 def test_variables_are_passed_on(wrapper, engine):
     """All that the package reads of SLURM's array, and who may use what."""
-    source = (ROOT / "src/sanum/cohort/inputs.py").read_text(encoding="utf-8")
+    source = (ROOT / "src/sanum/cohort/shards.py").read_text(encoding="utf-8")
     names = re.search(r'SLURM_ARRAY_TASK_\{name\}", ""\) for name in \((.+?)\)', source)[1]
     told = {f"SLURM_ARRAY_TASK_{name}": "3" for name in re.findall(r"\w+", names)}
     told |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2"}

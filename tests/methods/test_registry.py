@@ -8,7 +8,6 @@ from sanum.files import sha256
 from sanum.methods import registry
 from sanum.methods.anatomy.una import predict
 from sanum.methods.registry import METHODS, recipes
-from sanum.space.box import Box
 from sanum.weights.file import WeightsError, load_weights, save_weights
 from sanum.weights.store import resolve, write_digest
 
@@ -29,14 +28,14 @@ def trained(tiny, overfit):
 def test_saved_weights_predict_as_the_network(name, trained, tiny, sample):
     model, path = trained[name]
     predictor = registry.load(name, weights=path)
-    assert predictor.box == Box((24, 28, 24), 7.0)
-    assert (predictor.weights_name, predictor.device) == (path.name, "cpu")
     recipe = tiny(recipes()[name])
+    assert predictor.box == recipe.box
+    assert (predictor.weights_name, predictor.device) == (path.name, "cpu")
     item = sample(recipe)
     pair = item["image"].numpy()
     maps = predictor(pair, quick=True)
     for x in (maps.t1w, maps.anomaly, maps.brain, maps.uncertainty):
-        assert (x.shape, x.dtype) == ((24, 28, 24), np.float32)
+        assert (x.shape, x.dtype) == (recipe.box.shape, np.float32)
     title = "T1w" if name == "pepsi" else "predicted"
     own = recipe.show(model, {k: x[None] for k, x in item.items()})[title].detach()[0, 0].numpy()
     np.testing.assert_allclose(maps.t1w, own, atol=0.02)  # weights are kept in half precision
@@ -91,7 +90,7 @@ def test_a_rival_has_the_budget_of_una(name):
     for rival, una in ((name, "una-compact"), (f"{name}-small", "una-small")):
         assert known[rival].name == rival
         assert known[rival].method == name
-        for what in ("widths", "shape", "spacing_mm", "batch_size", "loop", "seed"):
+        for what in ("widths", "box", "batch_size", "loop", "seed"):
             assert getattr(known[rival], what) == getattr(known[una], what)
 
 

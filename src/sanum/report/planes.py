@@ -172,6 +172,8 @@ def describe_point(point_mm: npt.ArrayLike) -> str:
     point_mm : (3,) float
         RAS+, mm.
 
+    Examples
+    --------
     >>> describe_point([-31.2, 4.0, 12.6])
     '31 mm left, 4 mm anterior, 13 mm superior'
     """

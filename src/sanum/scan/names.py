@@ -70,6 +70,8 @@ def entities_of(path: str | Path) -> tuple[dict[str, str], str | None]:
     path : str or Path
         A file or a folder; only its name counts.
 
+    Examples
+    --------
     >>> entities_of("in/sub-1_run-2_T2w.nii.gz")
     ({'sub': '1', 'run': '2'}, 'T2w')
     """
@@ -84,6 +86,8 @@ def contrast_of(path: str | Path) -> str | None:
     path : str or Path
         A file or a folder; only its name counts.
 
+    Examples
+    --------
     >>> contrast_of("sub-1_T2w.nii.gz"), contrast_of("head_ct.nii"), contrast_of("scan.nii.gz")
     ('T2w', 'CT', None)
     """
@@ -98,6 +102,8 @@ def contrast_in_words(text: str) -> str | None:
     text : str
         Any words.
 
+    Examples
+    --------
     >>> contrast_in_words("FSE PD AXIAL OBL"), contrast_in_words("t2_tirm_tra_dark-fluid")
     ('PDw', 'FLAIR')
     """
@@ -129,6 +135,8 @@ def output_name(path_or_stem: str | Path, desc: str | None, suffix: str, extensi
     extension : str
         With the dot.
 
+    Examples
+    --------
     >>> output_name("sub-1_T2w.nii.gz", "anatomy", "T1w")
     'sub-1_acq-T2w_desc-anatomy_T1w.nii.gz'
     >>> output_name("scan", None, "report", ".html")
@@ -146,6 +154,8 @@ def folder_name(relative: Path) -> Path:
     relative : Path
         A folder below that of the inputs.
 
+    Examples
+    --------
     >>> folder_name(Path("sub-1/.../two\nlines")).as_posix()
     'sub-1/scan/two-lines'
     """

@@ -86,6 +86,8 @@ def apply_affine(affine: npt.ArrayLike, points: npt.ArrayLike) -> npt.NDArray[np
     points : (…, 3) float
         Voxel indices or positions in mm.
 
+    Examples
+    --------
     >>> apply_affine(np.diag([2.0, 2, 2, 1]), [1, 2, 3]).tolist()
     [2.0, 4.0, 6.0]
     """

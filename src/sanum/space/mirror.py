@@ -28,6 +28,8 @@ def reflection(normal: npt.ArrayLike, point: npt.ArrayLike) -> Affine:
     point : (3,) float
         Of the plane, in mm.
 
+    Examples
+    --------
     >>> reflection([1, 0, 0], [3, 0, 0])[:3, 3].tolist()
     [6.0, 0.0, 0.0]
     """
