@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sanum.cohort import RunSettings, expand, run
-from sanum.cohort.memory import Budget
+from sanum.cohort.memory import MemoryBudget
 from sanum.healthy.memory import BASE, need_of
 from sanum.scan import Scan, ScanError, write
 
@@ -34,13 +34,13 @@ def test_what_is_larger_than_the_limit_is_refused_by_name(tmp_path):
     with pytest.raises(
         ScanError, match=r"^scan\.nii\.gz needs about 0\.8 GB of memory, and 0\.76 may be used"
     ):
-        Budget(BASE + 10**7, base=BASE, strict=True).take("a", path.name, need_of(path))
-    assert Budget(BASE + 10**7, base=BASE).take("a", path.name, need_of(path)) == ()  # a goal only
+        MemoryBudget(BASE + 10**7, base=BASE, strict=True).take("a", path.name, need_of(path))
+    assert MemoryBudget(BASE + 10**7, base=BASE).take("a", path.name, need_of(path)) == ()  # a goal only
 
 
 def test_the_next_waits_until_there_is_room(tmp_path):
     path = scan_of(tmp_path / "scan.nii.gz", (100, 100, 100), 1.0)
-    budget = Budget(BASE + int(1.5 * need_of(path)), base=BASE)
+    budget = MemoryBudget(BASE + int(1.5 * need_of(path)), base=BASE)
     assert budget.take("a", path.name, need_of(path)) == ()
     told = []
     thread = threading.Thread(target=lambda: told.append(budget.take("b", path.name, need_of(path))))
@@ -55,7 +55,7 @@ def test_the_next_waits_until_there_is_room(tmp_path):
 
 def test_whoever_waits_is_let_go_in_the_end(tmp_path):
     path = scan_of(tmp_path / "scan.nii.gz", (50, 50, 50), 1.0)
-    budget = Budget(BASE, base=BASE)
+    budget = MemoryBudget(BASE, base=BASE)
     budget.take("a", path.name, need_of(path))
     thread = threading.Thread(target=budget.take, args=("b", path.name, need_of(path)))
     thread.start()

@@ -6,7 +6,7 @@ import torch
 
 from sanum.fluid import draw_flow, transport
 from sanum.fluid.backend import TorchBackend, TritonBackend, torch_backend
-from sanum.fluid.job import Job, Stepping, same
+from sanum.fluid.job import Stepping, TransportJob, same
 from sanum.fluid.kernels import oracle
 
 pytest.importorskip("triton")
@@ -55,7 +55,7 @@ def test_a_transport_equals_the_cpus(shape, scheme):
     p0[0][tuple(slice(n // 2 - 2, n // 2 + 2) for n in shape)] = 1
     p0[1][tuple(slice(n // 2 - 3, n // 2) for n in shape)] = 0.5
     expected = transport(p0, flow, duration=0.2, scheme=scheme)
-    job = Job(torch.from_numpy(p0).to(DEVICE), flow.to(DEVICE), flow.peaks, TritonBackend(), same)
+    job = TransportJob(torch.from_numpy(p0).to(DEVICE), flow.to(DEVICE), flow.peaks, TritonBackend(), same)
     before = job.masses()
     steps = job.run(0.2, Stepping(scheme, max_steps=1000))
     assert steps == expected.steps

@@ -112,7 +112,7 @@ def test_the_box_cut_around_p_has_no_effect(duration, monkeypatch):
     fastest = np.array(np.unravel_index(np.argmax(speed2), domain.shape))
     p0 = domain * (((np.indices((n, n, n)) - fastest[:, None, None, None]) ** 2).sum(0) < 4.0)
     boxed = transport(p0.astype(float), flow, duration=duration)
-    box = job.reachable(job.Job.of(p0.astype(float), flow), duration)
+    box = job.reachable(job.TransportJob.of(p0.astype(float), flow), duration)
     assert boxed.p.min() >= 0
     assert boxed.p.max() <= 1 + ROUNDING
     assert boxed.mass_error < 1e-12

@@ -188,3 +188,11 @@ def test_a_notebook_shows_pictures_numbers_and_warnings(small):
         assert said in html
     assert "<script" not in html
     assert html.count("<div") == html.count("</div>")
+
+
+def test_a_terminal_shows_a_line_and_not_the_voxels(small):
+    text = repr(replace(small, contrast="T2w", warnings=("thick slices",)))
+    assert text.startswith("Reconstruction of sub-1_acq-T2w (T2w): anomaly_ml ")
+    assert text.endswith("\n  warning: thick slices")
+    assert len(text) < 200
+    assert repr(small.scan).startswith(f"Scan({' × '.join(map(str, small.scan.voxels.shape))} voxels of ")

@@ -8,7 +8,7 @@ import typer
 from .messages import complain
 
 if TYPE_CHECKING:
-    from ..methods.catalog import Entry
+    from ..methods.catalog import CatalogEntry
 
 EXAMPLE = "Example:  sanum methods una"
 
@@ -36,7 +36,7 @@ def command(
     typer.echo(_in_full(entry))
 
 
-def _recipes(entry: "Entry") -> list[str]:
+def _recipes(entry: "CatalogEntry") -> list[str]:
     """Names of a method's recipes; none, with a sentence on stderr, where its extra is not installed."""
     from ..methods.api import MissingExtra
     from ..methods.registry import recipes_of
@@ -48,7 +48,7 @@ def _recipes(entry: "Entry") -> list[str]:
         return []
 
 
-def _in_full(entry: "Entry") -> str:
+def _in_full(entry: "CatalogEntry") -> str:
     from ..methods.catalog import row_text, sections_of
 
     method = entry.method

@@ -15,7 +15,7 @@ from .options import Composition, in_bytes
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
 
-class Grid(StrEnum):
+class SpaceOption(StrEnum):
     """Grid of the outputs."""
 
     input = "input"
@@ -50,8 +50,8 @@ def command(
     scans: Scans,
     output: shared.Output,
     space: Annotated[
-        Grid, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")
-    ] = Grid.input,
+        SpaceOption, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")
+    ] = SpaceOption.input,
     compose: Compose = Composition.anatomy,
     device: shared.Device = "auto",
     threads: Annotated[

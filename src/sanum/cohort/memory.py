@@ -10,7 +10,7 @@ from ..scan.errors import ScanError
 from ..scan.names import printable
 
 
-class Budget:
+class MemoryBudget:
     """Memory that items share: whoever wants more than is left waits, unless nobody holds any.
 
     Parameters

@@ -25,8 +25,8 @@ def run(
     """Outcome of each item as it ends; those that are finished already are left as they are.
 
     As many items are computed at once as the job's resources say, and two more are read or written; fewer
-    where memory is short (`memory.Budget`). What another run has at the moment is looked at again in the
-    end. When the caller stops, or is interrupted, what is being written is written to its end.
+    where memory is short (`memory.MemoryBudget`). What another run has at the moment is looked at again
+    in the end. When the caller stops, or is interrupted, what is being written is written to its end.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from . import failures, lock
 from .failures import STATE
 from .inputs import Item
 from .job import Job
-from .memory import Budget
+from .memory import MemoryBudget
 from .outcome import CannotWrite, ItemOutcome, RunSettings, ends_the_run, sentence_of
 from .record import (
     InputDescription,
@@ -312,9 +312,9 @@ class ItemSteps:
         return mine
 
 
-def _budget(settings: RunSettings, job: Job, at_once: int) -> Budget:
+def _budget(settings: RunSettings, job: Job, at_once: int) -> MemoryBudget:
     resources = job.resources
-    return Budget(
+    return MemoryBudget(
         settings.memory or available(torch.device("cpu")),
         base=resources.base_bytes,
         model=resources.model_bytes(at_once),

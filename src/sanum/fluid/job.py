@@ -54,7 +54,7 @@ class Stepping:
             raise TypeError(f"callback must be a function of time and P, got {self.callback!r}")
 
 
-class Job:
+class TransportJob:
     """One transport in the box that P can reach, as a batch of volumes of one kind of array.
 
     Parameters
@@ -112,8 +112,8 @@ class Job:
         self.clipped = max(c / t if t > 0 else 0.0 for c, t in zip(cut, found.totals, strict=True))
 
     @classmethod
-    def of(cls, p0: Any, flow: Flow, *, trusted: bool = False) -> "Job":
-        """Job for arrays or tensors on any device.
+    def of(cls, p0: Any, flow: Flow, *, trusted: bool = False) -> "TransportJob":
+        """TransportJob for arrays or tensors on any device.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ def _grown(region: Region, shape: tuple[int, ...]) -> Region:
     return tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(region, shape, strict=True))
 
 
-def reachable(job: Job, duration: float) -> Region | None:
+def reachable(job: TransportJob, duration: float) -> Region | None:
     """Region that P can have reached: its support, plus peak speed times duration, plus 6 σ of spread.
 
     What starts in the support never leaves a box made with the peaks of the whole domain; so the peaks
@@ -241,7 +241,7 @@ def reachable(job: Job, duration: float) -> Region | None:
 
     Parameters
     ----------
-    job : Job
+    job : TransportJob
         Before it has run.
     duration : float
         Units of time.
@@ -258,7 +258,7 @@ def reachable(job: Job, duration: float) -> Region | None:
     return box
 
 
-def _reached(job: Job, speeds: tuple[float, ...], spread: float, duration: float) -> Region:
+def _reached(job: TransportJob, speeds: tuple[float, ...], spread: float, duration: float) -> Region:
     assert job.support is not None
     box = []
     for s, h, n, speed in zip(job.support, job.spacing, job.shape[1:], speeds, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 
 from .arguments import as_array, check_number, is_tensor
 from .flow import Flow
-from .job import Callback, Job, Stepping
+from .job import Callback, Stepping, TransportJob
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def _transport(p0: Any, flow: Flow, duration: float, how: Stepping, *, trusted: 
         as_array(p0, "p0")
     check_number(duration, "duration")
     _check_flow(flow)
-    job = Job.of(p0, flow, trusted=trusted)
+    job = TransportJob.of(p0, flow, trusted=trusted)
     before = job.masses()
     steps = job.run(duration, how)
     error = max(abs(m - m0) / m0 if m0 > 0 else 0.0 for m, m0 in zip(job.masses(), before, strict=True))

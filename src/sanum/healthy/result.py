@@ -95,6 +95,11 @@ class Reconstruction:
 
         return render(ReportInputs.of(self))
 
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.numbers.items())
+        notes = "".join(f"\n  warning: {warning}" for warning in self.warnings)
+        return f"Reconstruction of {self.name} ({self.contrast or 'contrast unknown'}): {numbers}{notes}"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: pictures, numbers and warnings."""
         from ..report.card import card

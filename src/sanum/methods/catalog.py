@@ -17,7 +17,7 @@ LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogEntry:
     """A method in the catalog.
 
     Parameters
@@ -58,7 +58,7 @@ class Entry:
         return "\n".join(lines)
 
 
-class Catalog(tuple[Entry, ...]):
+class Catalog(tuple[CatalogEntry, ...]):
     """Methods in the order of the registry; prints as a list by task."""
 
     __slots__ = ()
@@ -91,8 +91,8 @@ def catalog(task: str | None = None) -> Catalog:
     return Catalog(entry_of(method) for method in METHODS if task in (None, method.task))
 
 
-def entry_of(method: Method) -> Entry:
-    """Entry of a method, with the results in its README.
+def entry_of(method: Method) -> CatalogEntry:
+    """CatalogEntry of a method, with the results in its README.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def entry_of(method: Method) -> Entry:
         Its line in the registry.
     """
     readme = folder_of(method) / "README.md"
-    return Entry(method, rows_of(sections_of(readme.read_text(encoding="utf-8")).get("Results", "")))
+    return CatalogEntry(method, rows_of(sections_of(readme.read_text(encoding="utf-8")).get("Results", "")))
 
 
 def sections_of(markdown: str) -> dict[str, str]:

@@ -41,6 +41,13 @@ class Scan:
         object.__setattr__(self, "voxels", view)
         object.__setattr__(self, "affine", grid.affine)
 
+    def __repr__(self) -> str:
+        size = " × ".join(str(n) for n in self.voxels.shape)
+        spacing = " × ".join(f"{s:.3g}" for s in self.grid.spacing_mm)
+        name = f", {self.path.name}" if self.path else ""
+        contrast = self.contrast or "contrast unknown"
+        return f"Scan({size} voxels of {spacing} mm, {self.voxels.dtype}, {contrast}{name})"
+
     @property
     def grid(self) -> Grid:
         """Shape and affine."""

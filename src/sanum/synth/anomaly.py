@@ -217,7 +217,7 @@ def _peak_one(p: FloatArray, box: tuple[slice, ...], shape: tuple[int, ...]) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class LesionStart:
     """Where an anomaly starts.
 
     Parameters
@@ -240,7 +240,7 @@ class Start:
 
 def starts_in(
     domain: Mask, spacing: tuple[float, ...], params: ShapeParams, *, start: AnyArray | None = None
-) -> Iterator[Start]:
+) -> Iterator[LesionStart]:
     """Up to eight starts, one seed after the other; none if `start` is outside of the domain.
 
     Parameters
@@ -269,7 +269,7 @@ def starts_in(
             periods = tuple(n * k * s / 200 for k, s in zip(inside.shape, spacing, strict=True))
             p0 = noise_shape(inside, rng=rng, percentile=params.percentile, periods=periods)
             p0 = _some_parts(p0, rng)
-        yield Start(np.clip(p0, 0, 1), inside, box, rng)
+        yield LesionStart(np.clip(p0, 0, 1), inside, box, rng)
 
 
 def _some_parts(p0: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -37,7 +37,7 @@ class WeightsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightsEntry:
     """What is known of the weights of one name.
 
     Parameters
@@ -58,7 +58,7 @@ class Entry:
     urls: tuple[str, ...] = ()
 
 
-def known(table: Path = TABLE) -> dict[str, Entry]:
+def known(table: Path = TABLE) -> dict[str, WeightsEntry]:
     """All weights with a name: those that ship, and those of the table.
 
     Parameters
@@ -72,9 +72,10 @@ def known(table: Path = TABLE) -> dict[str, Entry]:
         A table that cannot be read, or has entries of another form.
     """
     try:
-        rows = [Entry(**row) for row in json.loads(table.read_text(encoding="utf-8"))]
+        rows = [WeightsEntry(**row) for row in json.loads(table.read_text(encoding="utf-8"))]
         listed = {
-            row.name: Entry(row.name, row.sha256.lower(), int(row.size), tuple(row.urls)) for row in rows
+            row.name: WeightsEntry(row.name, row.sha256.lower(), int(row.size), tuple(row.urls))
+            for row in rows
         }
         if any(Path(name).name != name or name.startswith(".") for name in listed):
             raise ValueError("a name is a path")
@@ -88,7 +89,7 @@ def known(table: Path = TABLE) -> dict[str, Entry]:
     return listed | {entry.name: entry for entry in shipped()}
 
 
-def shipped() -> Iterator[Entry]:
+def shipped() -> Iterator[WeightsEntry]:
     """Weights that are in the package.
 
     Raises
@@ -101,7 +102,7 @@ def shipped() -> Iterator[Entry]:
         digest = digest_beside(path)
         if digest is None:
             raise WeightsError(f"{path.with_suffix('.sha256').name} is missing; install sanum again")
-        yield Entry(path.stem, digest, path.stat().st_size if path.is_file() else 0)
+        yield WeightsEntry(path.stem, digest, path.stat().st_size if path.is_file() else 0)
 
 
 def folders() -> Iterator[Path]:
@@ -160,7 +161,7 @@ def resolve(name_or_path: str | Path, *, table: Path = TABLE) -> Path:
     )
 
 
-def _file(path: Path, entry: Entry | None) -> Path:
+def _file(path: Path, entry: WeightsEntry | None) -> Path:
     """A file given by its path; `entry` is what is known of its name."""
     if (digest := digest_beside(path)) or entry is None:
         return verified(path, digest)
@@ -279,11 +280,11 @@ def fetch(
     return path
 
 
-def _is(path: Path, entry: Entry) -> bool:
+def _is(path: Path, entry: WeightsEntry) -> bool:
     return path.is_file() and path.stat().st_size == entry.size and sha256(path) == entry.sha256
 
 
-def _from_any_host(entry: Entry, partial: Path, on_block: OnBlock) -> None:
+def _from_any_host(entry: WeightsEntry, partial: Path, on_block: OnBlock) -> None:
     """Fill `partial` from the first host that has the right content."""
     reasons = []
     for url in entry.urls:

@@ -11,7 +11,7 @@ from sanum.learn.devices import DeviceConfig
 from sanum.learn.loop import TrainingStopped
 from sanum.learn.schedule import LoopConfig, OptimizerConfig
 from sanum.learn.turns import Turn
-from sanum.methods.common.recipe import Recipe, Source
+from sanum.methods.common.recipe import Recipe, TrainingSource
 from sanum.methods.common.training import Reports, Start, start_at, train
 from sanum.weights.file import WeightsError, load_weights, sha256
 from sanum.weights.store import digest_beside
@@ -20,7 +20,7 @@ LOOP = LoopConfig(steps=5, warmup=1, save_every=2, sheet_every=0, accumulate=2)
 ONE = DeviceConfig(precision="32")
 
 
-class Pictures(Source):
+class Pictures(TrainingSource):
     """Noise and its sum along rows, for a generator and its critic."""
 
     def __init__(self, recipe):

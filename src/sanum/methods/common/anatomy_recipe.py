@@ -18,7 +18,7 @@ from ...synth.box import DEFAULT_BOX
 from ...synth.patient import Patient, patients_in
 from ...synth.sampling import SamplingConfig
 from ...synth.stream import Stream, TrainingSet
-from .recipe import Batch, Recipe, Source
+from .recipe import Batch, Recipe, TrainingSource
 from .step_memory import LEAST_EDGE, require_memory
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class AnatomyRecipe(Recipe):
 
 
 @dataclass(frozen=True, eq=False)
-class AnatomySource(Source):
+class AnatomySource(TrainingSource):
     """Training data of an `AnatomyRecipe`.
 
     Parameters

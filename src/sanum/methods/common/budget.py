@@ -8,7 +8,7 @@ from ...synth.box import DEFAULT_BOX
 
 
 @dataclass(frozen=True)
-class Budget:
+class TrainingBudget:
     """Fields of an `AnatomyRecipe` that decide how much its training costs: `**vars(budget)` hands them on.
 
     Parameters
@@ -35,8 +35,10 @@ class Budget:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=30_000, warmup=200))
 
 
-COMPACT = Budget()
+COMPACT = TrainingBudget()
 """Of `una-compact`: hours on a few cores."""
 
-SMALL = Budget(widths=(16, 32, 64), box=Box((40, 48, 40), 4.0), loop=LoopConfig(steps=2_500, warmup=100))
+SMALL = TrainingBudget(
+    widths=(16, 32, 64), box=Box((40, 48, 40), 4.0), loop=LoopConfig(steps=2_500, warmup=100)
+)
 """Of `una-small`: a hundredth of the work of COMPACT, minutes; for comparisons of one recipe with another."""

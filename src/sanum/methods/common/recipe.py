@@ -1,7 +1,7 @@
 """What a method brings to training: a recipe says everything that decides its weights.
 
 `training.py` runs any of them, with the same loop, devices and checkpoints. A recipe is a frozen dataclass of
-plain values; what it makes of a folder of data is a `Source`.
+plain values; what it makes of a folder of data is a `TrainingSource`.
 """
 
 from abc import ABC, abstractmethod
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import torch
     from lightning_fabric import Fabric
 
-__all__ = ["Batch", "Recipe", "Source"]
+__all__ = ["Batch", "Recipe", "TrainingSource"]
 
 
-class Source(ABC):
+class TrainingSource(ABC):
     """The training data of a recipe, prepared: network, batches, pictures."""
 
     @abstractmethod
@@ -120,7 +120,7 @@ class Recipe(ABC):
     @abstractmethod
     def prepare(
         self, data: Path, cache: Path, on_prepare: Callable[[int, int], None] | None = None
-    ) -> Source:
+    ) -> TrainingSource:
         """Read and prepare the training data; every process does, the first one first.
 
         Parameters
@@ -143,9 +143,9 @@ class Recipe(ABC):
         Parameters
         ----------
         model : Module
-            As `Source.build` made it, on its device.
+            As `TrainingSource.build` made it, on its device.
         batch : dict of tensor
-            As `Source.batches` made it, on the same device.
+            As `TrainingSource.batches` made it, on the same device.
         """
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ from ...learn.pace import TrainingProgress
 from ...learn.step import Batch
 from ...weights.file import WeightsError, load_weights, save_weights
 from ...weights.store import resolve, write_digest
-from .recipe import Recipe, Source
+from .recipe import Recipe, TrainingSource
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -140,7 +140,7 @@ def train(
 
 
 def _batches(
-    source: Source, recipe: Recipe, fabric: "Fabric"
+    source: TrainingSource, recipe: Recipe, fabric: "Fabric"
 ) -> Callable[[int], Generator[Batch, None, None]]:
     """Micro-batches of this process from a batch on, as `fit` wants them."""
     parts = recipe.loop.accumulate

@@ -22,3 +22,13 @@ def test_files_and_functions_are_short():
                 if lines > LINES_OF_A_FUNCTION and path.parent != KERNELS:
                     long.append(f"{place}: {node.name} has {lines} lines")
     assert not long, "\n".join(long)
+
+
+def test_a_class_name_stands_for_one_thing():
+    places = {}
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        if path.name not in ("v1.py", "v2.py"):  # one transform for two versions of a library
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert not {name: where for name, where in places.items() if len(where) > 1}
