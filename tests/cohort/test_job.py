@@ -1,15 +1,19 @@
 """A batch knows nothing of heads: a toy job of texts gets resume, failures, tables, sidecars and Dask."""
 
+import hashlib
 import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from sanum.cohort import Item, RunSettings, RunSummary, run, run_on_dask, update_tables, write_tables
+from sanum.cohort import Item, RunSettings, RunSummary, job_of, run, run_on_dask, update_tables, write_tables
 from sanum.cohort.bids.derivative import sidecars
-from sanum.cohort.record import make_record
+from sanum.cohort.record import make_record, read_described
+from sanum.methods.api import Output
 from sanum.methods.common.saving import record_name
 
 from . import toy
@@ -27,6 +31,12 @@ def texts(tmp_path):
         (tmp_path / "in" / f"{name}.txt").write_text(text)
         items.append(Item(tmp_path / "in" / f"{name}.txt", Path("texts")))
     return items
+
+
+def other(result, **changes):
+    """A result that differs in some of its attributes."""
+    names = ("name", "outputs", "numbers", "warnings", "provenance")
+    return SimpleNamespace(**{name: getattr(result, name) for name in names} | changes)
 
 
 def states(outcomes):
@@ -100,6 +110,84 @@ def test_a_number_that_is_not_known_is_null_and_no_name_is_used_twice(texts):
     clash = replace(toy_job(), settings={"share_of_e": 1})
     with pytest.raises(ValueError, match="share_of_e"):
         make_record(clash, letters_of(texts[0]), texts[0].path, described)
+
+
+def test_settings_are_compared_as_they_are_recorded(texts, tmp_path):
+    job = toy_job(size=(1, 2), nested={"a": (3,)})
+    assert job.settings["size"] == [1, 2]
+    for one in (job, replace(job, settings={"size": (1, 2)})):
+        assert states(run(texts[:1], tmp_path / "out", one, RunSettings(overwrite=True))) == {"one": "done"}
+        assert states(run(texts[:1], tmp_path / "out", one, RunSettings())) == {"one": "finished"}
+
+
+@pytest.mark.parametrize("value", [Path("a"), np.int64(1), float("nan"), {"a": {1}}])
+def test_settings_that_are_no_json_are_named(texts, tmp_path, value):
+    with pytest.raises(ValueError, match="setting size: expected JSON"):
+        toy_job(size=value)
+    with pytest.raises(ValueError, match="setting size: expected JSON"):
+        list(run(texts, tmp_path / "out", replace(toy_job(), settings={"size": value}), RunSettings()))
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_a_record_are_not_lost(texts):
+    described, result = {"size": 1, "mtime_ns": 1, "sha256": ""}, letters_of(texts[0])
+    with pytest.raises(ValueError, match="setting outputs: every record has"):
+        toy_job(outputs=1)
+    with pytest.raises(ValueError, match="number warnings: every record has"):
+        make_record(toy_job(), other(result, numbers={"warnings": 1.0}), texts[0].path, described)
+    with pytest.raises(ValueError, match="fact input: every record has"):
+        make_record(toy_job(), other(result, provenance={"input": "x"}), texts[0].path, described)
+
+
+def test_numbers_of_numpy_are_numbers(texts, tmp_path):
+    numbers = {"share_of_e": np.float32(0.12345), "count": np.int64(3), "unknown": np.float32("nan")}
+    job = replace(toy_job(), function=lambda item: other(letters_of(item), numbers=numbers))
+    [outcome] = run(texts[:1], tmp_path, job, RunSettings())
+    record = json.loads((tmp_path / "texts" / record_name(texts[0].stem)).read_text())
+    assert record == outcome.record
+    assert [record[name] for name in numbers] == [0.123, 3, None]
+
+
+LETTERS = Output(OUTPUTS["letters"], "e")
+ARRAY = Output(OUTPUTS["letters"], np.zeros(2))
+NOT_ACCEPTED = {
+    "one.txt gave no result: expected a Result, got None": None,
+    "one.txt gave no output letters: expected letters": {"outputs": {}},
+    "one.txt gave unexpected output more: expected letters": {
+        "outputs": {"letters": LETTERS, "more": LETTERS}
+    },
+    "one.txt gave a result with the name two: expected the item's stem, one.txt": {"name": "two"},
+    "one.txt gave output letters as one.txt_letters.md: expected one.txt_letters.txt": {
+        "outputs": {"letters": Output(replace(OUTPUTS["letters"], extension=".md"), "e")}
+    },
+    "output letters: expected a Scan, text, bytes or JSON, got ndarray": {"outputs": {"letters": ARRAY}},
+    "one.txt could not be counted: ValueError, number e: expected a float or int, got str; please report "
+    "this": {"numbers": {"e": "many"}},
+}
+
+
+@pytest.mark.parametrize(("sentence", "changes"), NOT_ACCEPTED.items())
+def test_a_result_that_a_later_run_would_not_find_fails(texts, tmp_path, sentence, changes):
+    job = replace(toy_job(), function=lambda item: changes and other(letters_of(item), **changes))
+    [outcome] = run(texts[:1], tmp_path / "out", job, RunSettings())
+    assert (outcome.state, outcome.reason) == ("failed", sentence)
+    assert not list((tmp_path / "out").rglob("one.txt_*"))
+
+
+def test_outputs_that_are_not_known_cannot_be_left_out(texts, tmp_path):
+    with pytest.raises(ValueError, match="unknown output nosuch: expected one of letters"):
+        list(run(texts, tmp_path, toy_job(), RunSettings(without=("nosuch",))))
+    with pytest.raises(ValueError, match="output again and output letters have the same file name"):
+        job_of(letters_of, {**OUTPUTS, "again": OUTPUTS["letters"]})
+
+
+def test_the_digest_of_an_input_stays_what_it_was(tmp_path):
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"2")
+    one, two = (hashlib.sha256(text).digest() for text in (b"1", b"2"))
+    of_file, of_folder = (read_described(p, lambda: 0)[1]["sha256"] for p in (tmp_path / "a", tmp_path))
+    assert of_file == hashlib.sha256(one).hexdigest()
+    assert of_folder == hashlib.sha256(b"a" + one + b"b" + two).hexdigest()
 
 
 def test_a_record_of_before_is_done_again(texts, tmp_path):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .. import __version__
 from ..methods.api import OutputSpec, Result
+from .contract import require_known_outputs, settings_as_json
 from .inputs import Item
 
 OnStep = Callable[[str], None]
@@ -87,11 +88,14 @@ class Job(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Everything beside the input that decides the results, as JSON: version, weights, options."""
+        """Everything beside the input that decides the results, as JSON: version, weights, options.
+
+        No name may be a field of every record: job, input, outputs, warnings.
+        """
 
     @property
     def outputs(self) -> Mapping[str, OutputSpec]:
-        """What every result has, by name."""
+        """What every result has, by name: all of these, no others, and each with a file name of its own."""
 
     @property
     def tables(self) -> Tables:
@@ -111,7 +115,9 @@ class Job(Protocol):
         """
 
     def compute(self, loaded: Any, on_step: OnStep) -> Result:
-        """Result of what was read; it is the same for the same input and settings.
+        """Result of what was read, with the `stem` of the item as its `name`.
+
+        It is the same for the same input and settings.
 
         Parameters
         ----------
@@ -263,27 +269,33 @@ def job_of(
     Parameters
     ----------
     function : function
-        Gives the `Result` of an `Item`, the same for the same input and settings. For Dask it must be one
-        that workers can import.
+        Gives the `Result` of an `Item`, the same for the same input and settings. Its `name` must be
+        `item.stem`. For Dask it must be one that workers can import.
     outputs : mapping of str to OutputSpec
-        What every result has.
+        What every result has: all of these and no others.
     name : str
         What records call it; default the function's name.
     past : str
         What an item is when all went well, for messages.
     settings : mapping of str to JSON, optional
-        What decides the results, beside the input and sanum's version.
+        What decides the results, beside the input and sanum's version. Tuples become lists.
     tables : mapping, optional
         See `Tables`.
     resources : Resources, optional
         Default: one item after the other, and no memory to speak of.
+
+    Raises
+    ------
+    ValueError
+        A setting is no JSON or has the name of a record's own field; two outputs share a file name.
     """
+    require_known_outputs(outputs, without=())
     return FunctionJob(
         function=function,
         name=name or getattr(function, "__name__", "job"),
         past=past,
         outputs=outputs,
-        settings={"version": __version__, **(settings or {})},
+        settings=settings_as_json({"version": __version__, **(settings or {})}),
         tables=tables or {},
         resources=resources or PlainResources(),
     )

@@ -9,11 +9,13 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from ..files import sha256
 from ..methods.api import Result
 from ..methods.common.saving import file_names
 from ..scan import ScanError
 from ..scan.itk_header import read_header
 from ..scan.names import printable
+from .contract import plain_number, require_own_names, settings_as_json
 from .inputs import Item
 
 if TYPE_CHECKING:
@@ -77,20 +79,31 @@ def make_record(
         From `read_described`.
     without : collection of str
         Names of outputs that are not written.
+
+    Raises
+    ------
+    ValueError
+        A setting, fact or number has the name of another field of the record; a setting is no JSON.
     """
+    facts = job.facts(result)
+    require_own_names("fact", facts)
+    require_own_names("number", result.numbers)
     specs = {name: output.spec for name, output in result.outputs.items() if name not in without}
     decimals = {name: places for table in job.tables.values() for name, places in table.items()}
     record = {
         "job": job.name,
-        **job.facts(result),
-        **job.settings,
+        **facts,
+        **settings_as_json(job.settings),  # of a fact and a setting of one name, the setting counts
         "input": {"path": os.path.abspath(path), **described},
         "outputs": file_names(result.name, specs),
         "warnings": list(result.warnings),
     }
     if taken := record.keys() & result.numbers.keys():
         raise ValueError(f"the job {job.name} calls a number and a setting {min(taken)}: rename one of them")
-    numbers = {name: _rounded(value, decimals.get(name)) for name, value in result.numbers.items()}
+    numbers = {
+        name: _rounded(plain_number(name, value), decimals.get(name))
+        for name, value in result.numbers.items()
+    }
     return record | numbers
 
 
@@ -143,7 +156,7 @@ def made_otherwise(record: Record, settings: Mapping[str, Any]) -> str:
     record : dict
         As read.
     settings : mapping
-        Of the job.
+        Of the job, from `settings_as_json`.
     """
     return ", ".join(
         f"{key.removesuffix('_sha256')} {_short(record.get(key))}, not {_short(settings[key])}"
@@ -197,8 +210,7 @@ def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     for file in _files(path):
         digest.update(os.fsencode(file.name) if path.is_dir() else b"")
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(sha256(file)))
     return digest.hexdigest()
 
 

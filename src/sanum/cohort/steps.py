@@ -20,6 +20,7 @@ from ..scan import ScanError
 from ..scan.names import printable
 from ..scan.write import reason_of, settle, together
 from . import failures, lock
+from .contract import require_known_outputs, require_result, settings_as_json
 from .failures import STATE
 from .inputs import Item
 from .job import Job
@@ -80,11 +81,18 @@ class ItemSteps:
         Of the run, in its locks.
     at_once : int, optional
         Items that are computed at the same time; default: as many as the job's resources say.
+
+    Raises
+    ------
+    ValueError
+        A setting of the job is no JSON, two outputs share a file name, or `without` names none of the job's.
     """
 
     def __init__(
         self, output: Path, job: Job, settings: RunSettings, name: str, at_once: int | None = None
     ) -> None:
+        require_known_outputs(job.outputs, settings.without)
+        self.job_settings = settings_as_json(job.settings)
         self.output, self.job, self.settings, self.name = output, job, settings, name
         self.held: set[Item] = set()
         self.at_once = at_once or job.resources.at_once
@@ -171,7 +179,7 @@ class ItemSteps:
             record = self._replaceable(item)
             otherwise = ""
             if record and not settings.overwrite:
-                otherwise = made_otherwise(record, self.job.settings)
+                otherwise = made_otherwise(record, self.job_settings)
                 if not otherwise and is_finished(record, folder, item, file_names(item.stem, self.specs)):
                     self._mend(item, record)
                     return self._end(item, ItemOutcome(item, "finished", record))
@@ -229,6 +237,7 @@ class ItemSteps:
             if self.settings.memory is not None:
                 self.job.resources.fit(self.budget.room_beside(item))
             result = self.job.compute(taken.loaded, step)
+            require_result(result, item, self.job.outputs)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(item, error, began)
         return _Computed(taken, result, time.monotonic() - began)

@@ -65,3 +65,20 @@ def test_nothing_is_replaced_unasked(toy, tmp_path):
         save_result(toy, tmp_path)
     specs = {name: output.spec for name, output in toy.outputs.items()}
     assert len(save_result(toy, tmp_path, overwrite=True)) == len(file_names("scan", specs)) == 4
+
+
+@pytest.mark.parametrize("content", [np.zeros(3), None, {"a": np.zeros(3)}])
+def test_content_that_cannot_be_written_is_named(toy, tmp_path, content):
+    bad = Toy({**toy.outputs, "twice": Output(spec("twice", ".nii.gz"), content)})
+    kind = "None" if content is None else type(content).__name__
+    with pytest.raises(ScanError, match=f"output twice: expected a Scan, text, bytes or JSON, got {kind}"):
+        save_result(bad, tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_no_two_files_have_one_name():
+    one = spec("map", ".nii.gz")
+    with pytest.raises(ValueError, match="output b and output a have the same file name, scan_map"):
+        file_names("scan", {"a": one, "b": one})
+    with pytest.raises(ValueError, match="output c and the record have the same file name"):
+        file_names("scan", {"c": spec("record", ".json")})

@@ -34,8 +34,22 @@ def file_names(stem: str, specs: Mapping[str, OutputSpec]) -> dict[str, str]:
         `Result.name`, which all files start with.
     specs : mapping of str to OutputSpec
         The outputs of the job.
+
+    Raises
+    ------
+    ValueError
+        Two outputs have the same file name.
     """
-    return {name: file_name(stem, spec) for name, spec in specs.items()}
+    names, owners = dict[str, str](), {record_name(stem): "the record"}
+    for name, spec in specs.items():
+        names[name] = file_name(stem, spec)
+        if owner := owners.get(names[name]):
+            raise ValueError(
+                f"output {name} and {owner} have the same file name, {printable(names[name])}: give one of "
+                "them another desc, suffix or extension"
+            )
+        owners[names[name]] = f"output {name}"
+    return names
 
 
 def record_name(stem: str) -> str:
@@ -127,7 +141,10 @@ def save_result(
     Raises
     ------
     ScanError
-        Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full.
+        Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full; the
+        content of an output is nothing that can be written.
+    ValueError
+        Two outputs have the same file name.
     """
     folder, last = Path(folder), record_name(result.name)
     outputs, texts = result.outputs, dict(beside or {})
@@ -140,7 +157,7 @@ def save_result(
         folder.mkdir(parents=True, exist_ok=True)
         with together(folder, result.name, last=last, outdated=outdated) as hidden:
             for name, file in wanted.items():
-                _write_content(outputs[name].content, hidden / file)
+                _write_content(name, outputs[name].content, hidden / file)
             if record is not None:
                 texts[last] = json.dumps(record, indent=2) + "\n"
             for file, text in texts.items():
@@ -156,11 +173,22 @@ def save_result(
     return [folder / file for file in (*wanted.values(), *texts)]
 
 
-def _write_content(content: Any, path: Path) -> None:
+def _write_content(name: str, content: Any, path: Path) -> None:
     if isinstance(content, Scan):
         write(content, path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
     else:
-        text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
+        text = content if isinstance(content, str) else _as_json(name, content) + "\n"
         path.write_text(text, encoding="utf-8")
+
+
+def _as_json(name: str, content: Any) -> str:
+    expected = f"output {name}: expected a Scan, text, bytes or JSON, got"
+    if content is None:
+        raise ScanError(f"{expected} None")
+    try:
+        return json.dumps(content, indent=2)
+    except (TypeError, ValueError) as error:
+        inside = f" ({error})" if isinstance(content, (dict, list, tuple)) else ""
+        raise ScanError(f"{expected} {type(content).__name__}{inside}") from error
