@@ -103,6 +103,7 @@ def test_the_table_names_the_outputs():
         assert name.replace("-stem-", "<stem>") in README
 
 
+@pytest.mark.full
 def test_make_demo(tmp_path, monkeypatch, capfd):
     """What `make demo` runs, for real: the errors, the Dice, and the path of a report."""
     shown = subprocess.run(

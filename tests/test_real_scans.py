@@ -1,5 +1,7 @@
 """File to result on real scans of every kind, with the shipped network. Skipped where the data is not."""
 
+from functools import cache
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -23,16 +25,27 @@ SCANS = {  # what is special → path and what the warnings say
 }
 
 
+QUICK = ("T1w, stripped, a stroke", "DICOM, PDw, 19 slices", "held-out subject, 2 mm")
+
+
 @pytest.fixture(scope="module")
 def predictor():
     return registry.load()
 
 
-@pytest.mark.parametrize("kind", SCANS)
-def test_a_real_scan(shared_data, predictor, kind):
+@pytest.fixture(scope="module")
+def reconstruct(shared_data, predictor):
+    """The result of a kind of scan, computed once."""
+    return cache(lambda kind: sanum.reconstruct(shared_data / SCANS[kind][0], predictor=predictor))
+
+
+@pytest.mark.parametrize(
+    "kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.full) for k in SCANS]
+)
+def test_a_real_scan(shared_data, reconstruct, kind):
     place, told = SCANS[kind]
     path = shared_data / place
-    result = sanum.reconstruct(path, predictor=predictor)
+    result = reconstruct(kind)
 
     grid = sanum.read(path)
     for image in result.images.values():
@@ -55,9 +68,8 @@ def test_a_real_scan(shared_data, predictor, kind):
     assert len(result.warnings) == len(told)
 
 
-def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(shared_data, predictor):
-    sick = sanum.reconstruct(shared_data / SCANS["T1w, stripped, a stroke"][0], predictor=predictor)
-    well = sanum.reconstruct(shared_data / SCANS["held-out subject, 2 mm"][0], predictor=predictor)
+def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(reconstruct):
+    sick, well = reconstruct("T1w, stripped, a stroke"), reconstruct("held-out subject, 2 mm")
     there, not_there = (
         float(r.anomaly_mask.voxels.sum()) * r.scan.grid.voxel_volume_ml for r in (sick, well)
     )

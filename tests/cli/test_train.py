@@ -68,6 +68,7 @@ def test_a_step_then_another(sanum, words, prepared, tmp_path):
     assert "is of another recipe: seed was 1 and is now 5" in sentence
 
 
+@pytest.mark.full
 def test_two_devices_share_the_batch(sanum, words, prepared, tmp_path):
     """Started as a user would: Fabric starts the second process, on this machine alone."""
     (tmp_path / "cache").symlink_to(prepared)

@@ -103,6 +103,7 @@ def told(process):
     return json.loads(out)
 
 
+@pytest.mark.full
 def test_a_lost_worker_s_scan_is_done_by_the_other(on_dask):
     """One of two is killed with SIGKILL while it computes: each is done once, to the same bytes."""
     ended = told(on_dask("lost"))
@@ -123,6 +124,7 @@ def test_a_scan_that_kills_workers_fails_alone(on_dask):
     assert ended["failed.tsv"] == 2
 
 
+@pytest.mark.full
 def test_weights_that_workers_do_not_see_are_told_in_one_sentence(on_dask):
     ended = told(on_dask("hidden"))
     assert ended["error"] == (
@@ -158,7 +160,8 @@ def test_nobody_answers(on_dask):
     assert ended["error"] == "no Dask scheduler answers at tcp://127.0.0.1:9: check the address"
 
 
-@pytest.mark.parametrize("works", [False, pytest.param(True, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("works", [False, True])
 def test_a_scheduler_that_is_lost(on_dask, scheduler, worker, tmp_path, works):
     process, address = scheduler
     running = on_dask("endless", address)

@@ -30,7 +30,12 @@ cluster.close()
 @pytest.mark.parametrize(
     ("cluster", "commands", "asked"),
     [
-        ("SLURMCluster", ("sbatch", "scancel"), ["--cpus-per-task=1", "--mem=8G", "-t 04:00:00"]),
+        pytest.param(
+            "SLURMCluster",
+            ("sbatch", "scancel"),
+            ["--cpus-per-task=1", "--mem=8G", "-t 04:00:00"],
+            marks=pytest.mark.full,
+        ),
         pytest.param(
             "PBSCluster",
             ("qsub", "qdel"),

@@ -76,6 +76,7 @@ class TestReconstructThePhantom:
             assert other.scan.path == phantom_file
 
 
+@pytest.mark.full
 class TestShippedNetwork:
     """End to end on ICBM152; the numbers of the model card are measured elsewhere."""
 

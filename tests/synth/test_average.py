@@ -7,6 +7,7 @@ from sanum.synth.average import atlas, average_anatomy
 from sanum.synth.box import DEFAULT_BOX
 
 
+@pytest.mark.full
 def test_the_middle_is_brain_in_every_pose_and_the_corners_in_none(anatomy):
     mean, share = average_anatomy([anatomy], seed=0, repeats=4)
     assert mean.shape == share.shape == DEFAULT_BOX.shape

@@ -11,6 +11,7 @@ def batch(tiny, sample):
     return {name: x[None] for name, x in sample(tiny(BRAIN_ID)).items()}
 
 
+@pytest.mark.full
 def test_it_learns_one_sample(tiny, overfit):
     losses, _, _ = overfit(tiny(BRAIN_ID))
     assert losses[-1] < 0.6 * losses[0]

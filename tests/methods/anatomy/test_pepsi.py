@@ -9,6 +9,7 @@ from sanum.methods.anatomy.pepsi.model import Pepsi, PepsiPrediction, Segmenter
 from sanum.methods.anatomy.pepsi.recipe import PEPSI
 
 
+@pytest.mark.full
 def test_it_learns_one_sample(tiny, overfit):
     losses, _, _ = overfit(tiny(PEPSI))
     assert losses[-1] < 0.6 * losses[0]

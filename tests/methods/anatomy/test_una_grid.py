@@ -60,6 +60,7 @@ def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
 
 
 @pytest.mark.usefixtures("rough_mirror")
+@pytest.mark.full
 def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
     recipe = replace(RECIPES["una-1mm"], widths=(8, 16), box=Box((72, 72, 72), 1.0))
     net = trained(recipe, anatomy, steps=2)

@@ -130,6 +130,7 @@ print((again - whole).abs().max().item(), [n / 2**20 for n in need], plan.taken)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of address space that holds")
+@pytest.mark.full
 def test_the_real_thing_runs_out_of_memory_and_recovers():
     """PyTorch's own allocator is refused memory by the system."""
     done = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=False)
