@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PARTIAL = ".sanum-"
+"""What the name of a file that is not yet whole begins with; a killed process may leave one."""
+
 
 @contextmanager
 def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
@@ -41,7 +44,7 @@ def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         As the writer; nothing was written; the folder cannot be written to.
     """
     path = Path(path)
-    temporary = path.parent / f".sanum-{secrets.token_hex(6)}{''.join(path.suffixes[-2:])[-16:]}"
+    temporary = path.parent / f"{PARTIAL}{secrets.token_hex(6)}{''.join(path.suffixes[-2:])[-16:]}"
     try:
         _require_free(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)

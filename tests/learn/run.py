@@ -192,7 +192,7 @@ def killed(folder):
 
 
 def saving(run):
-    return bool(list(run.glob(".checkpoint.pt.*.tmp")))
+    return bool(list(run.glob(".sanum-*.pt")))
 
 
 def steps_in(run):

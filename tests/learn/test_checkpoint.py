@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sanum.files import whole_file
 from sanum.learn.checkpoint import load_checkpoint, misfit, remove_partials, save_checkpoint
 
 RECIPE = {"widths": (8, 16), "workers": 1, "loop.steps": 10, "sampling.real": 0.5, "sampling.level": None}
@@ -85,5 +86,10 @@ def test_misfit_names_the_first_difference():
 def test_only_what_a_kill_left_is_removed(tmp_path):
     for name in (".checkpoint.pt.12.tmp", "checkpoint.pt", "mine.tmp", ".hidden"):
         (tmp_path / name).touch()
+    killed = [whole_file(tmp_path / "checkpoint.pt"), whole_file(tmp_path / "sheets" / "1.png")]
+    for writing in killed:
+        writing.__enter__().touch()
     remove_partials(tmp_path)
+    assert list((tmp_path / "sheets").iterdir()) == []
+    (tmp_path / "sheets").rmdir()
     assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", "checkpoint.pt", "mine.tmp"]

@@ -86,7 +86,7 @@ def test_killed_again_and_again_is_like_unbroken(tmp_path):
         assert t["steps"] - 2 <= t["saved"] <= t["steps"]  # a checkpoint every 2 steps
     assert log_of(tmp_path / "killed") == log_of(tmp_path / "unbroken")
     assert [int(r["step"]) for r in log_of(tmp_path / "killed")] == list(range(1, 81))
-    assert not list((tmp_path / "killed").glob(".*.tmp"))
+    assert not list((tmp_path / "killed").glob(".sanum-*"))
     states = [torch.load(tmp_path / f / "checkpoint.pt", weights_only=True) for f in ("killed", "unbroken")]
     for kind in ("model", "average"):
         assert all(torch.equal(states[0][kind][k], states[1][kind][k]) for k in states[1][kind])

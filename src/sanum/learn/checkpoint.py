@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..files import whole_file
+from ..files import PARTIAL, whole_file
 
 FORMAT = 2  # of the state: one entry for each turn. 1, without a number: one optimizer
 # what may change under way: how it is computed and how long it goes on …
@@ -149,5 +149,6 @@ def remove_partials(folder: Path) -> None:
     folder : Path
         Of the run.
     """
-    for partial in (*folder.glob(".*.tmp"), *folder.glob("sheets/.*.tmp")):
-        partial.unlink()
+    for place in (folder, folder / "sheets"):
+        for partial in (*place.glob(f"{PARTIAL}*"), *place.glob(".*.tmp")):  # the latter of versions before
+            partial.unlink()
