@@ -25,7 +25,7 @@ SCANS = {  # what is special → path and what the warnings say
 }
 
 
-QUICK = ("T1w, stripped, a stroke", "DICOM, PDw, 19 slices", "held-out subject, 2 mm")
+QUICK = ("T1w, stripped, a stroke", "held-out subject, 2 mm")
 
 
 @pytest.fixture(scope="module")

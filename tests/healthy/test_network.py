@@ -88,6 +88,7 @@ def test_threads_load_it_once_on_the_cpu_and_have_their_own_elsewhere(loads, mon
     assert one is not other or len(loads) == 2  # a thread's number may be given again
 
 
+@pytest.mark.full
 def test_reconstruct_takes_weights_by_name_and_by_file(
     phantom, phantom_predictor, loads, tmp_path, monkeypatch
 ):
