@@ -1,11 +1,11 @@
-import subprocess
-import sys
+import itertools
 
 import pytest
 import torch
 from torch import nn
 
 from sanum.nets.peak import peak_bytes
+from sanum.nets.slabs import in_slabs
 from sanum.nets.unet import UNet
 
 
@@ -26,29 +26,28 @@ def test_smaller_slabs_take_less_of_the_device_and_keep_their_maps_beside_it():
     assert several[2][0] + several[2][1] < 0.7 * whole
 
 
-MEASURE = """
-import re, sys, torch
-from sanum.nets.peak import peak_bytes
-from sanum.nets.unet import UNet
-from sanum.nets.slabs import in_slabs
-planes = int(sys.argv[1])
-net = UNet(4, 3, 5, (32, 64, 64), 1).eval().to(memory_format=torch.channels_last_3d)
-x = torch.randn(1, 4, 64, 96, 96)
-def taken():  # not getrusage's, which a process has from the one that started it
-    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
-with torch.inference_mode():
-    net(x[:, :, :8, :16, :16])
-    before = taken()
-    in_slabs(net, x, planes, "cpu") if planes else net(x)
-print(taken() - before, sum(peak_bytes(net, x.shape, planes=planes or None)))
-"""
+def most_allocated(run):
+    """Most bytes that PyTorch's allocator held at one time while `run` ran, by its profiler.
+
+    Not the resident memory of the process: what libraries keep, and what the system takes back, is in it.
+    """
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profiler:
+        run()
+    events = profiler.profiler.kineto_results.events()
+    steps = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    return max(itertools.accumulate(n for _, n in steps))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak")
-@pytest.mark.parametrize("planes", [0, 8])
-def test_the_estimate_is_near_what_the_machine_gives(planes):
-    out = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(planes)], check=True, capture_output=True, text=True
-    ).stdout
-    taken, told = map(int, out.split())
-    assert 0.75 * told < taken < 1.45 * told
+@pytest.mark.parametrize("planes", [None, 8, 16])
+def test_the_estimate_is_what_the_allocator_gives(planes):
+    net = UNet(4, 3, 5, (32, 64, 64), 1).eval().to(memory_format=torch.channels_last_3d)
+    x = torch.randn(1, 4, 64, 80, 80)  # much smaller layers are computed without oneDNN, by im2col
+    with torch.inference_mode():
+        taken = most_allocated(lambda: in_slabs(net, x, planes, "cpu") if planes else net(x))
+    device, beside = peak_bytes(net, x.shape, planes=planes)
+    if planes is None:
+        assert taken == pytest.approx(device, rel=0.01)
+    else:  # the two need not be at their most at the same time
+        assert max(device, beside) < 1.01 * taken < 1.02 * (device + beside)
