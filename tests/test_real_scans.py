@@ -25,7 +25,7 @@ SCANS = {  # what is special → path and what the warnings say
 }
 
 
-QUICK = ("T1w, stripped, a stroke", "held-out subject, 2 mm")
+QUICK = ("T1w, stripped, a stroke",)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,7 @@ def test_a_real_scan(shared_data, reconstruct, kind):
     assert len(result.warnings) == len(told)
 
 
+@pytest.mark.full
 def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(reconstruct):
     sick, well = reconstruct("T1w, stripped, a stroke"), reconstruct("held-out subject, 2 mm")
     there, not_there = (

@@ -18,7 +18,7 @@ class Counting:
     """Brain where it is bright, anomaly where it is very bright; counts its full passes."""
 
     weights_name, device = "none", "cpu"
-    box = Box((80, 96, 80), 2.0)
+    box = Box((64, 76, 64), 2.5)
 
     def __init__(self, weights="0"):
         self.weights_sha256, self.passes = weights * 64, 0

@@ -40,9 +40,9 @@ def most_allocated(run):
     return max(itertools.accumulate(n for _, n in steps))
 
 
-@pytest.mark.parametrize("planes", [None, 8, 16])
+@pytest.mark.parametrize("planes", [None, 16])
 def test_the_estimate_is_what_the_allocator_gives(planes):
-    net = UNet(4, 3, 5, (32, 64, 64), 1).eval().to(memory_format=torch.channels_last_3d)
+    net = UNet(4, 3, 5, (32, 32, 32), 1).eval().to(memory_format=torch.channels_last_3d)
     x = torch.randn(1, 4, 64, 80, 80)  # much smaller layers are computed without oneDNN, by im2col
     with torch.inference_mode():
         taken = most_allocated(lambda: in_slabs(net, x, planes, "cpu") if planes else net(x))

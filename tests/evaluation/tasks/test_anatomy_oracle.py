@@ -6,6 +6,7 @@ from sanum.evaluation.tasks.anatomy.numbers import read_truth
 from sanum.evaluation.tasks.anatomy.oracle import filled_by_mirror
 
 
+@pytest.mark.full
 def test_baselines_are_given_the_truth(bids, rows_of, tmp_path):
     cases = find_cases(bids, healthy=True)
     task = HealthyAnatomy(["keep-healthy"])

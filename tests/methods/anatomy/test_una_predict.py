@@ -80,6 +80,7 @@ def test_the_pose_is_read_off_the_anatomy_and_the_scan(predictor):
     assert error_of(predictor._pose(maps_of(blurred), other_contrast)) < 2
 
 
+@pytest.mark.full
 def test_the_pose_of_a_slab(predictor):
     seen = ball((62, 80, 60), centre=SHIFT)
     covered = np.zeros(SHAPE, bool)

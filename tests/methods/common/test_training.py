@@ -132,6 +132,7 @@ def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs)
     Una(description["widths"]).load_state_dict(state)
 
 
+@pytest.mark.full
 def test_training_starts_from_other_weights(training_data, runs):
     path = train(TINY, training_data, runs / "first")
     first = load_weights(path)[0]
@@ -156,6 +157,7 @@ def test_training_starts_from_other_weights(training_data, runs):
         train(TINY, training_data, runs / "first")
 
 
+@pytest.mark.full
 def test_stopped_and_resumed_is_like_unbroken(training_data, runs):
     """With two samples a step in two parts, made ahead by another process, each used twice."""
     recipe = replace(TINY, batch_size=2, workers=1, loop=replace(SHORT, steps=3, accumulate=2))
