@@ -328,7 +328,7 @@ class TestCohort:
         words = ("reconstruct", four, "-o", tmp_path / "out", "--executor", "dask", "--device", "cuda:9")
         assert sanum(*words, "--scheduler", "tcp://head:8786").code == 1  # nobody did anything
         assert sanum(*words, "--threads", "3", "--workers", "5").code == 1
-        options = ("input", "anatomy", None)
+        options = ("input", "anatomy", {"volume": None, "contrast": None})
         assert [how for how, _ in asked] == [
             ("cuda:9", 0, None, None, options, 1),
             ("cuda:9", 3, None, None, options, 5),

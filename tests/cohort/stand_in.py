@@ -49,7 +49,7 @@ def raw(root: Path, *scans: str) -> Path:
     return root
 
 
-def at_once(scan, *, predictor, space="input", compose="anatomy", on_step=None, volume=None):
+def at_once(scan, *, predictor, space="input", compose="anatomy", on_step=None, **_):
     """In place of `reconstruct`: maps that follow from the voxels in a millisecond."""
     x = np.asarray(scan.voxels, np.float32) / 1000
     if x.max() > 1:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from ..healthy.compose import Compose
     from ..healthy.job import ReconstructJob
     from ..healthy.reconstruction import Space
+    from ..scan.read import Reading
 
-Options: TypeAlias = "tuple[Space, Compose, int | None]"
-"""Space, composition and volume, as `reconstruct` takes them."""
+Options: TypeAlias = "tuple[Space, Compose, Reading]"
+"""Space, composition and choices of reading, as `reconstruct` takes them."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _STATES = {"finished": "finished before", "busy": "left to another run that has it"}

@@ -152,7 +152,7 @@ def _who(
     if processes > 1 and importlib.util.find_spec("distributed") is None:
         raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
     each_gb = mem_gb and mem_gb / processes
-    options: Options = ("input", "anatomy", None)
+    options: Options = ("input", "anatomy", {})
     how = (device, 0, weights, each_gb, options)
     return on_dask(*how, workers=processes) if processes > 1 else load_job(*how), each_gb
 

@@ -22,6 +22,16 @@ class SpaceOption(StrEnum):
     one_mm = "1mm"
 
 
+class Contrast(StrEnum):
+    """What a scan is: a BIDS suffix."""
+
+    t1w = "T1w"
+    t2w = "T2w"
+    flair = "FLAIR"
+    pdw = "PDw"
+    ct = "CT"
+
+
 class Executor(StrEnum):
     """Who does the work."""
 
@@ -45,6 +55,23 @@ Compose = Annotated[
     ),
 ]
 
+Threads = Annotated[int, typer.Option(help="CPU threads; 0: all, on Dask a worker's own cores.", min=0)]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        help="Memory that may be used, in GB (of Dask by each worker): the network then runs in slabs, "
+        "or on the CPU, and larger scans fail. Default: what is free, as a goal.",
+        min=0.1,
+    ),
+]
+Volume = Annotated[int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)]
+Kind = Annotated[
+    Contrast | None,
+    typer.Option(
+        help="What the scan is, if its name, its tags and its values are wrong.", case_sensitive=False
+    ),
+]
+
 
 def command(
     scans: Scans,
@@ -54,20 +81,10 @@ def command(
     ] = SpaceOption.input,
     compose: Compose = Composition.anatomy,
     device: shared.Device = "auto",
-    threads: Annotated[
-        int, typer.Option(help="CPU threads; 0: all, on Dask a worker's own cores.", min=0)
-    ] = 0,
-    mem_gb: Annotated[
-        float | None,
-        typer.Option(
-            help="Memory that may be used, in GB (of Dask by each worker): the network then runs in slabs, "
-            "or on the CPU, and larger scans fail. Default: what is free, as a goal.",
-            min=0.1,
-        ),
-    ] = None,
-    volume: Annotated[
-        int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)
-    ] = None,
+    threads: Threads = 0,
+    mem_gb: Memory = None,
+    volume: Volume = None,
+    contrast: Kind = None,
     weights: shared.Weights = None,
     shard: shared.Shard = None,
     executor: Annotated[
@@ -89,7 +106,11 @@ def command(
     from ..cohort import ClusterError, RunSettings, expand, names_one, part_of, shard_of
     from ..scan import ScanError
 
-    options: Options = (space.value, compose.value, volume)
+    options: Options = (
+        space.value,
+        compose.value,
+        {"volume": volume, "contrast": contrast.value if contrast else None},
+    )
     how = (device, threads, weights, mem_gb, options)
     try:
         items = expand(scans, output, _read_stdin() if Path("-") in scans else b"")

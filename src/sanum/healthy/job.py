@@ -1,7 +1,7 @@
 """The main job as a batch sees it (`cohort.job.Job`): read a scan, reconstruct it, fill its record."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -9,6 +9,7 @@ from .. import __version__
 from ..methods.api import OutputSpec, Result
 from ..methods.common.anatomy import Predictor
 from ..scan import Scan, read
+from ..scan.read import Reading
 from .compose import Compose
 from .memory import PredictorResources
 from .outputs import OUTPUTS
@@ -40,14 +41,16 @@ class ReconstructJob:
     ----------
     predictor : Predictor
         A loaded method.
-    space, compose, volume
+    space, compose
         As in `reconstruct`.
+    reading : dict
+        Choices of `sanum.read`.
     """
 
     predictor: Predictor
     space: Space = "input"
     compose: Compose = "anatomy"
-    volume: int | None = None
+    reading: Reading = field(default_factory=Reading)
     name: ClassVar[str] = "reconstruct"
     past: ClassVar[str] = "reconstructed"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -61,7 +64,8 @@ class ReconstructJob:
             "weights_sha256": self.predictor.weights_sha256,
             "space": self.space,
             "composition": self.compose,
-            "volume": self.volume,
+            "volume": None,
+            **{name: choice for name, choice in self.reading.items() if choice is not None},
         }
 
     @property
@@ -77,7 +81,7 @@ class ReconstructJob:
         item : HasPath
             An item of the batch.
         """
-        return read(item.path, volume=self.volume)
+        return read(item.path, **self.reading)
 
     def compute(self, loaded: Scan, on_step: Callable[[str], None]) -> Reconstruction:
         """Its reconstruction, whose provenance has no times.

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 from .. import __version__
 from ..methods.common.anatomy import Maps, Predictor
 from ..scan import Scan, read
 from ..scan.conform import Conformed, conform
+from ..scan.read import Reading
 from ..space.grid import covering
 from ..space.mirror import find_mirror
 from .compose import COMPOSITIONS, Compose, require_t1w
@@ -35,11 +36,11 @@ def reconstruct(
     *,
     device: str = "auto",
     space: Space = "input",
-    volume: int | None = None,
     weights: str | Path | None = None,
     predictor: Predictor | None = None,
     compose: Compose = "anatomy",
     on_step: OnStep | None = None,
+    **reading: Unpack[Reading],
 ) -> Reconstruction:
     """Healthy anatomy, anomaly and uncertainty of one scan.
 
@@ -54,8 +55,6 @@ def reconstruct(
         "auto", "cpu", "cuda", "cuda:n" or "mps".
     space : "input" or "1mm"
         Grid of the results: the scan's own, or 1 mm isotropic over the same field of view.
-    volume : int, optional
-        Which volume of a 4D image.
     weights : str or Path, optional
         A name that `sanum weights list` knows, or a file of `sanum train`; default the weights that ship.
     predictor : Predictor, optional
@@ -65,6 +64,8 @@ def reconstruct(
         or the predicted anatomy with the anomaly put back.
     on_step : function, optional
         Called with the name of each step.
+    **reading
+        How the source is read: `volume`, `contrast`, as in `sanum.read`.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def reconstruct(
     note = on_step or (lambda _: None)
     began = time.monotonic()
     note("read")
-    scan = read(source, volume=volume)
+    scan = read(source, **reading)
     if compose != "anatomy" and scan.contrast:
         require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
     note("load the model")

@@ -9,8 +9,9 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import nibabel as nib
 import numpy as np
@@ -61,8 +62,22 @@ BROKEN_FILE = (
 """What nibabel and the libraries below it raise for a damaged file."""
 
 
-@np.errstate(all="ignore")  # what overflows is found by the checks
-def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = None) -> Scan:
+class Reading(TypedDict, total=False):
+    """Choices of `read` that others pass on.
+
+    Parameters
+    ----------
+    volume, contrast
+        As in `read`.
+    """
+
+    volume: int | None
+    contrast: str | None
+
+
+def read(
+    source: "str | Path | SpatialImage | Scan", *, volume: int | None = None, contrast: str | None = None
+) -> Scan:
     """Read one 3D scan.
 
     Parameters
@@ -72,6 +87,9 @@ def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = Non
         holds one DICOM series, or what is already in memory.
     volume : int, optional
         Which volume of a 4D file, from 0.
+    contrast : str, optional
+        What the scan is, in place of what its name, its tags and its values say: a BIDS suffix such as "T1w",
+        or "CT" for Hounsfield units.
 
     Returns
     -------
@@ -86,6 +104,12 @@ def read(source: "str | Path | SpatialImage | Scan", *, volume: int | None = Non
     ScanError
         For every input that cannot be used: one sentence saying what was expected and what came.
     """
+    scan = _read(source, volume)
+    return scan if contrast is None else replace(scan, contrast=contrast)
+
+
+@np.errstate(all="ignore")  # what overflows is found by the checks
+def _read(source: Any, volume: int | None) -> Scan:
     if isinstance(source, Scan):
         return _from_scan(source, volume)
     if isinstance(source, SpatialImage):
