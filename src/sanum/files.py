@@ -5,8 +5,10 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 PARTIAL = ".sanum-"
@@ -83,15 +85,82 @@ def flush(path: Path, flags: int = os.O_RDONLY) -> None:
         os.close(descriptor)
 
 
+def open_regular(path: str | Path, *, folder: int | None = None) -> BufferedReader:
+    """Open a regular file to read; whatever else stands there is refused at once, and never waited for.
+
+    A pipe without a writer would be waited for, and a device may have no end. What counts is the open file,
+    not what was at the path before.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the file. Links are followed, unless `folder` is given.
+    folder : int, optional
+        Descriptor of an open folder, to which `path` is then relative.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, or (EINVAL) it is no regular file.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags | (0 if folder is None else os.O_NOFOLLOW), dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def open_beside(path: Path, name: str) -> BufferedReader:
+    """Open the regular file `name` of the folder of `path`; no name and no link leads out of that folder.
+
+    Parameters
+    ----------
+    path : Path
+        A file, which names the other.
+    name : str
+        What it says; "./" before it counts for nothing.
+
+    Raises
+    ------
+    PermissionError
+        The name, or the link of that name, leads elsewhere.
+    OSError
+        As `open_regular`.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            return open_regular(_own_name(name), folder=folder)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            target = os.readlink(_own_name(name), dir_fd=folder)
+        return open_regular(_own_name(target), folder=folder)
+    finally:
+        os.close(folder)
+
+
+def _own_name(name: str) -> str:
+    while name.startswith("./"):
+        name = name[2:].lstrip("/")
+    if "/" in name or name in ("", ".", ".."):
+        raise PermissionError(errno.EXDEV, "leads out of the folder", name)
+    return name
+
+
 def sha256(path: Path) -> str:
-    """Hex digest of a file.
+    """Hex digest of a regular file.
 
     Parameters
     ----------
     path : Path
         Read in blocks: it may be larger than the memory.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -13,8 +13,8 @@ from ..files import sha256
 from ..methods.api import Result
 from ..methods.common.saving import file_names
 from ..scan import ScanError
-from ..scan.itk_header import read_header
 from ..scan.names import printable
+from ..scan.raw_volume import data_file
 from .contract import plain_number, require_own_names, settings_as_json
 from .inputs import Item
 
@@ -219,9 +219,10 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.iterdir() if file.is_file())
         return
     yield path
-    if path.suffix.lower() in (".nhdr", ".mhd"):
-        with suppress(ScanError, ValueError):  # damaged: reading it says so
-            yield read_header(path).data
+    if path.suffix.lower() in (".nrrd", ".nhdr", ".mha", ".mhd"):
+        with suppress(OSError, ValueError):  # damaged: reading it says so
+            if (data := data_file(path)) is not None:
+                yield data
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,6 @@
 """How large a scan says that it is, from its header alone: nothing is read that takes memory."""
 
 import gzip
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -12,12 +11,12 @@ from pydicom.errors import InvalidDicomError
 
 from .dicom_file import DAMAGED, open_dicom
 from .errors import ScanError
-from .itk_header import read_header
+from .raw_volume import read_header
 from .read import BROKEN_FILE, NIFTI2_BYTES, header_of, remarks_on_headers
+from .text_header import UNKNOWN_SIZE
 
 _TEXT_HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _HEADERS = 8  # of a DICOM folder that are read, evenly spread: its slices are alike
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -82,15 +81,7 @@ def _of_nibabel(path: Path) -> DeclaredSize:
 
 
 def _of_text(path: Path) -> DeclaredSize:
-    fields = read_header(path).fields
-    sizes = [int(n) for n in fields.get("sizes", fields.get("dimsize", "")).split()]
-    volume = None
-    if len(spacing := _numbers(fields, "elementspacing")) == 3:
-        volume = float(np.prod(spacing))
-    elif len(axes := _numbers(fields, "spacedirections")) == 9:
-        volume = abs(float(np.linalg.det(np.reshape(axes, (3, 3)))))
-    return DeclaredSize(prod(sorted(sizes)[-3:]), 4, volume)
-
-
-def _numbers(fields: dict[str, str], key: str) -> list[float]:
-    return [float(n) for n in _NUMBER.findall(fields.get(key, ""))]
+    header = read_header(path)
+    known = UNKNOWN_SIZE not in header.warnings
+    volume = abs(float(np.linalg.det(header.affine[:3, :3]))) if known else None
+    return DeclaredSize(prod(header.shape[:3]), 4, volume)

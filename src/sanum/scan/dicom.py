@@ -15,9 +15,9 @@ from .checks import check_shape, usable_scan
 from .dicom_file import DAMAGED, open_dicom
 from .dicom_pixels import read_pixels
 from .errors import ScanError
-from .itk import LPS_TO_RAS
 from .names import EXTENSIONS, contrast_in_words, contrast_of, printable
 from .scan import Scan
+from .text_header import LPS_TO_RAS
 
 UNEVEN = 0.05
 """Slice distances may differ from their median by this share (positions are often rounded to 0.1 mm)."""

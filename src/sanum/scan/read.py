@@ -35,8 +35,8 @@ from .checks import (
 )
 from .dicom import read_dicom
 from .errors import ScanError
-from .itk import read_itk
 from .names import EXTENSIONS, contrast_of, printable
+from .raw_volume import read_raw_volume
 from .scan import Scan
 
 NIFTI1_BYTES, NIFTI2_BYTES = 348, 540
@@ -158,7 +158,7 @@ def _from_path(path: Path, volume: int | None) -> Scan:
     if size == 0:
         raise ScanError(f"{what} is empty: expected an image; copy or download it again")
     if ending in (".nrrd", ".nhdr", ".mha", ".mhd"):
-        return read_itk(path, volume=volume)
+        return read_raw_volume(path, volume=volume)
     return _from_stream(path, ending, what, volume)
 
 
