@@ -13,6 +13,29 @@ from sanum.scan import ScanError, read
 SHAPE = (6, 7, 8)
 LPS = np.diag([-1.0, -1, 1, 1])
 
+NRRD = {
+    "type": "int16",
+    "dimension": "3",
+    "space": "left-posterior-superior",
+    "sizes": "6 7 8",
+    "space directions": "(0,1,0) (-1.5,0,0) (0,0,4)",
+    "kinds": "domain domain domain",
+    "endian": "little",
+    "encoding": "raw",
+    "space origin": "(5,-6,7)",
+}
+META = {
+    "ObjectType": "Image",
+    "NDims": "3",
+    "BinaryData": "True",
+    "TransformMatrix": "0 1 0 -1 0 0 0 0 1",
+    "Offset": "5 -6 7",
+    "ElementSpacing": "1 1.5 4",
+    "DimSize": "6 7 8",
+    "ElementType": "MET_SHORT",
+}
+DEFAULT = "from the voxels"
+
 
 @pytest.fixture
 def voxels():
@@ -85,3 +108,34 @@ def patched():
         return path
 
     return patch
+
+
+@pytest.fixture
+def nrrd(tmp_path, voxels):
+    """Write a NRRD; fields of None are left out, others are changed or added."""
+
+    def write(data=DEFAULT, lines=(), **fields):
+        fields = NRRD | {key.replace("_", " "): value for key, value in fields.items()}
+        rows = [*(f"{key}: {value}" for key, value in fields.items() if value is not None), *lines]
+        raw = voxels.astype("<i2").tobytes("F") if data is DEFAULT else data
+        path = tmp_path / "scan.nrrd"
+        path.write_bytes(("NRRD0005\n" + "\n".join(rows) + "\n\n").encode() + raw)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def meta(tmp_path, voxels):
+    """Write a MetaImage, likewise."""
+
+    def write(data=DEFAULT, end="LOCAL", newline="\n", **fields):
+        rows = [f"{key} = {value}" for key, value in (META | fields).items() if value is not None]
+        raw = voxels.astype("<i2").tobytes("F") if data is DEFAULT else data
+        path = tmp_path / "scan.mha"
+        path.write_bytes(
+            "".join(f"{row}{newline}" for row in [*rows, f"ElementDataFile = {end}"]).encode() + raw
+        )
+        return path
+
+    return write

@@ -132,9 +132,11 @@ def packed(tmp_path, voxels, affine, itk_image):
     return make
 
 
-@pytest.mark.parametrize("dimensions", [b"11", b"99999999999999999999", b"3\nNDims = 99", b"-1", b""])
+@pytest.mark.parametrize(
+    "dimensions", [b"11", b"3e5", b"3.9e9", b"99999999999999999999", b"3\nNDims = 99", b"-1", b""]
+)
 def test_metaimage_of_many_dimensions(packed, refusal, dimensions):
-    """MetaIO wrote past the end of its arrays, and the process died."""
+    """MetaIO wrote past the end of its arrays, and the process died, or it never came to an end."""
     path, header, data = packed("scan.mha")
     path.write_bytes(header.replace(b"NDims = 3", b"NDims = " + dimensions) + data)
     assert "cannot be read as NRRD or MetaImage" in refusal(path)
@@ -142,7 +144,7 @@ def test_metaimage_of_many_dimensions(packed, refusal, dimensions):
 
 @pytest.mark.parametrize("name", ["scan.mha", "scan.nrrd"])
 def test_a_flipped_bit_in_packed_voxels(packed, refusal, name):
-    """ITK took what it could unpack, and for the rest whatever was in memory."""
+    """Nothing is taken for voxels that does not unpack to its checksum."""
     path, header, data = packed(name)
     for at in (1, len(data) // 2, len(data) - 3):
         damaged = bytearray(data)
@@ -177,7 +179,7 @@ def test_spacings_that_overflow(packed, refusal):
 @pytest.mark.parametrize("number", [b"1e308", b"-1E+300", b"1" + bytes([48]) * 300, b"9e999"])
 @pytest.mark.parametrize("name", ["scan.mha", "scan.nrrd"])
 def test_directions_that_overflow(packed, refusal, name, number):
-    """ITK did not come to an end with one of 1e308 in a MetaImage, and left that of a NRRD aside."""
+    """One of 1e308 is no direction, and neither is what a float cannot hold."""
     path, header, data = packed(name)
     matrix = (
         rb"(TransformMatrix = .+? .+? .+?) [^ ]+" if name.endswith("mha") else rb"(directions: \S+) \([^,]+"
@@ -206,11 +208,11 @@ def test_voxels_that_are_not_one_file(tmp_path, voxels, affine, itk_image, refus
     path = tmp_path / "scan.mhd"
     sitk.WriteImage(itk_image(voxels, affine), str(path))
     path.write_text(path.read_text().replace("scan.raw", name))
-    assert "that data file is missing" in refusal(path)
+    assert re.search("data file is (missing|not in)|several files", refusal(path))
 
 
 def test_the_name_decides_the_format(packed, refusal):
-    """Not the content, which would open the way to every format that ITK knows."""
+    """Not the content."""
     path = packed("scan.nrrd")[0]
     assert "cannot be read as NRRD or MetaImage" in refusal(path.rename(path.with_suffix(".mha")))
 
@@ -335,10 +337,7 @@ def test_hostile_names_are_read_and_shown_as_text(tmp_path, voxels, saved, packe
     path.write_bytes(path.read_bytes()[:500])
     assert refusal(path).isprintable()
     path = packed("scan.nrrd")[0].rename(tmp_path / (name[:-4][:250] + ".nrrd"))
-    if "\udcff" in name:  # with which ITK would end the process
-        assert "not a UTF-8 name" in refusal(path)
-    else:
-        np.testing.assert_array_equal(read(path).voxels, voxels)
+    np.testing.assert_array_equal(read(path).voxels, voxels)
 
 
 def test_links_are_read_where_they_lead(tmp_path, voxels, saved, refusal):

@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from sanum.cohort.record import describe_input
+from sanum.cohort.record import read_described
 from sanum.files import open_beside, open_regular, sha256
 from sanum.scan import read
 from sanum.scan.declared_size import DeclaredSize, declared_size
@@ -15,8 +15,8 @@ from sanum.scan.declared_size import DeclaredSize, declared_size
 HEADERS = {
     "scan.nhdr": "NRRD0004\n{comment}type: short\ndimension: 3\nspace: RAS\nsizes: 6 7 8\nendian: little\n"
     "space directions: (1,0,0) (0,1,0) (0,0,1)\nencoding: raw\ndata file: {name}\n",
-    "scan.mhd": "{comment}NDims = 3\nDimSize = 6 7 8\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nElementSpacing = 1 1 1\n"
-    "ElementType = MET_SHORT\nElementDataFile = {name}\n",
+    "scan.mhd": "{comment}NDims = 3\nDimSize = 6 7 8\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+    "ElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = {name}\n",
 }
 COMMENTS = {
     "scan.nhdr": ("# data file: scan.raw\n", "comment:=data file: scan.raw\n", "# " + "x" * 900_000 + "\n"),
@@ -65,7 +65,15 @@ def test_a_link_within_the_folder_is_followed(scan, voxels):
     np.testing.assert_array_equal(read(path).voxels, voxels)
 
 
-OUTSIDE = ["../scan.raw", "{tmp}/scan.raw", "{tmp}/own/scan.raw", "below/scan.raw", "./../scan.raw", "..", "."]
+OUTSIDE = [
+    "../scan.raw",
+    "{tmp}/scan.raw",
+    "{tmp}/own/scan.raw",
+    "below/scan.raw",
+    "./../scan.raw",
+    "..",
+    ".",
+]
 OUTSIDE += ["below/../../scan.raw", "/dev/zero", "//scan.raw"]
 
 
@@ -133,12 +141,30 @@ def test_pipes_in_a_dicom_folder_are_left_aside(tmp_path, refusal):
 
 def test_what_counts_is_the_open_file(tmp_path, monkeypatch, refusal, saved, voxels):
     """A pipe that takes the file's place after it was looked at."""
-    for name in ("scan.nii", "scan.nii.gz", "scan.mha"):
+    names = ("scan.nii", "scan.nii.gz", "scan.mha")
+    stats = (saved(tmp_path / "other.nii", voxels)).stat()
+    for name in names:
         os.mkfifo(tmp_path / name)
-    monkeypatch.setattr("pathlib.Path.is_file", lambda _: True)
-    monkeypatch.setattr("sanum.scan.read._size", lambda _: 1000, raising=False)
-    for name in ("scan.nii", "scan.nii.gz", "scan.mha"):
-        assert refusal(tmp_path / name)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.stat", lambda *_, **__: stats)
+        for name in names:
+            message = refusal(tmp_path / name)
+            assert "cannot be read as" in message
+
+
+def test_the_record_of_a_scan_tells_of_both_files(scan, voxels):
+    path = scan("scan.raw")
+    before = read_described(path, lambda: None)[1]
+    assert before["size"] == path.stat().st_size + voxels.nbytes
+    data = path.parent / "scan.raw"
+    data.write_bytes(bytes(voxels.nbytes))
+    assert read_described(path, lambda: None)[1]["sha256"] != before["sha256"]
+    data.unlink()
+    data.symlink_to("../scan.raw")  # which is not read
+    assert read_described(path, lambda: None)[1]["size"] == path.stat().st_size
+    data.unlink()
+    os.mkfifo(data)
+    assert read_described(path, lambda: None)[1]["size"] == path.stat().st_size
 
 
 def test_open_regular_reads_a_file_and_leaves_nothing_open(tmp_path):

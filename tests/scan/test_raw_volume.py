@@ -16,62 +16,8 @@ SHAPE = (6, 7, 8)
 NAMES = ("scan.nrrd", "scan.nhdr", "scan.mha", "scan.mhd")
 TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 
-NRRD = {
-    "type": "int16",
-    "dimension": "3",
-    "space": "left-posterior-superior",
-    "sizes": "6 7 8",
-    "space directions": "(0,1,0) (-1.5,0,0) (0,0,4)",
-    "kinds": "domain domain domain",
-    "endian": "little",
-    "encoding": "raw",
-    "space origin": "(5,-6,7)",
-}
-META = {
-    "ObjectType": "Image",
-    "NDims": "3",
-    "BinaryData": "True",
-    "TransformMatrix": "0 1 0 -1 0 0 0 0 1",
-    "Offset": "5 -6 7",
-    "ElementSpacing": "1 1.5 4",
-    "DimSize": "6 7 8",
-    "ElementType": "MET_SHORT",
-}
 AFFINE = np.array([[0, 1.5, 0, -5], [-1, 0, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]])
 """Of both headers, RAS+."""
-
-DEFAULT = "from the voxels"
-
-
-@pytest.fixture
-def nrrd(tmp_path, voxels):
-    """Write a NRRD; fields of None are left out, others are changed or added."""
-
-    def write(data=DEFAULT, lines=(), **fields):
-        fields = NRRD | {key.replace("_", " "): value for key, value in fields.items()}
-        rows = [*(f"{key}: {value}" for key, value in fields.items() if value is not None), *lines]
-        raw = voxels.astype("<i2").tobytes("F") if data is DEFAULT else data
-        path = tmp_path / "scan.nrrd"
-        path.write_bytes(("NRRD0005\n" + "\n".join(rows) + "\n\n").encode() + raw)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def meta(tmp_path, voxels):
-    """Write a MetaImage, likewise."""
-
-    def write(data=DEFAULT, end="LOCAL", newline="\n", **fields):
-        rows = [f"{key} = {value}" for key, value in (META | fields).items() if value is not None]
-        raw = voxels.astype("<i2").tobytes("F") if data is DEFAULT else data
-        path = tmp_path / "scan.mha"
-        path.write_bytes(
-            "".join(f"{row}{newline}" for row in [*rows, f"ElementDataFile = {end}"]).encode() + raw
-        )
-        return path
-
-    return write
 
 
 def by_itk(path, volume=None):
@@ -306,13 +252,13 @@ def test_other_units_are_refused(nrrd, meta, refusal):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"TransformMatrix": None, "Orientation": META["TransformMatrix"]},
-        {"TransformMatrix": None, "Rotation": META["TransformMatrix"]},
-        {"Offset": None, "Origin": META["Offset"]},
-        {"Offset": None, "Position": META["Offset"]},
-        {"Position": META["Offset"]},
+        {"TransformMatrix": None, "Orientation": "0 1 0 -1 0 0 0 0 1"},
+        {"TransformMatrix": None, "Rotation": "0 1 0 -1 0 0 0 0 1"},
+        {"Offset": None, "Origin": "5 -6 7"},
+        {"Offset": None, "Position": "5 -6 7"},
+        {"Position": "5 -6 7"},
         {"ElementSize": "9 9 9"},
-        {"ElementSpacing": None, "ElementSize": META["ElementSpacing"]},
+        {"ElementSpacing": None, "ElementSize": "1 1.5 4"},
         {"Comment": "ElementDataFile = NDims = 9", "CenterOfRotation": "9 9 9", "0008|0060": "MR"},
     ],
 )
@@ -331,102 +277,3 @@ def test_what_the_header_does_not_say_is_said(nrrd, meta):
     assert read(meta(ElementSpacing=None)).warnings == (UNKNOWN_SIZE,)
     assert read(meta(TransformMatrix=None)).warnings == (UNKNOWN_SIDES,)
     assert "values times 2 plus 0" in read(meta(ElementToIntensityFunctionSlope="2")).warnings[0]
-
-
-# --- strictly
-
-
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"NDims": "3e5"}, "whole number as NDims, got 3e5"),
-        ({"NDims": "3.9e9"}, "whole number as NDims, got 3.9e9"),
-        ({"NDims": "3900000000"}, "NDims of 2 to 5, got 3900000000"),
-        ({"NDims": "03 "}, None),
-        ({"NDims": "1"}, "NDims of 2 to 5"),
-        ({"ndims": "4"}, "expected ndims once"),
-        ({"DimSize": "6 7"}, "3 numbers in DimSize"),
-        ({"DimSize": "6 7 8 9"}, "3 numbers in DimSize"),
-        ({"DimSize": "6 7 8.0"}, "whole number as DimSize"),
-        ({"ElementSpacing": "1 nan 4"}, "got nan"),
-        ({"ElementSpacing": "1 0x1 4"}, "got 0x1"),
-        ({"ElementSpacing": "1 1.5"}, "3 numbers in elementspacing"),
-        ({"Offset": "5 6 1e101"}, "at most 1e+100"),
-        ({"Position": "5 -6 8"}, "several that differ"),
-        ({"TransformMatrix": "1 0 0 1"}, "9 numbers"),
-        ({"ElementType": "MET_STRING"}, "ElementType like MET_SHORT"),
-        ({"ElementType": None}, "a line with elementtype"),
-        ({"BinaryData": "Perhaps"}, "True or False"),
-        ({"BinaryDataByteOrderMSB": "True", "ElementByteOrderMSB": "False"}, "one byte order"),
-        ({"ObjectType": "Tube"}, "ObjectType = Image"),
-        ({"HeaderSize": "3"}, "no HeaderSize"),
-        ({"CompressedData": "True", "CompressedDataSize": "1e9"}, "got 1e9"),
-    ],
-)
-def test_metaimages_that_are_not_to_the_letter(meta, refusal, fields, reason):
-    path = meta(**fields)
-    if reason is None:
-        same_as_itk(path)
-    else:
-        assert reason in refusal(path)
-
-
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"dimension": "3e5"}, "whole number as dimension"),
-        ({"dimension": "17"}, "dimension of 1 to 16"),
-        ({"sizes": "6 7 8 2"}, "3 numbers in sizes"),
-        ({"sizes": "6 7 -8"}, "got -8"),
-        ({"type": "block"}, "a type like short"),
-        ({"endian": None}, "endian little or big"),
-        ({"endian": "middle"}, "endian little or big"),
-        ({"encoding": "zrl"}, "encoding raw, gzip"),
-        ({"space": "left-right-superior"}, "a space like"),
-        ({"space dimension": "3"}, "got both"),
-        ({"spacings": "1 1 1"}, "got both"),
-        ({"space directions": "(1,0,0) (0,1,0)"}, "expected 3 space directions"),
-        ({"space directions": "(1,0,0) (0,1,0) none"}, "three directions of space"),
-        ({"space directions": "(1,0,0) (0,1,0) (0,0,1) x"}, "expected 3 space directions"),
-        ({"space directions": "(1,0) (0,1) (0,0)"}, "3 numbers in a vector"),
-        ({"space origin": "(1,2)"}, "3 numbers in a vector"),
-        ({"space origin": "1 2 3"}, "a vector like (1,0,0)"),
-        ({"space units": '"mm"'}, "space units"),
-        ({"kinds": "domain domain"}, "expected 3 kinds"),
-        ({"kinds": "vector domain domain"}, "of kind domain"),
-        ({"Sizes": "9 9 9"}, "each once"),
-        ({"no such field": "1"}, "known fields"),
-        ({"byte skip": "-2"}, "whole number as byte skip"),
-        ({"encoding": "gzip", "byte skip": "-1"}, "with encoding raw alone"),
-    ],
-)
-def test_nrrds_that_are_not_to_the_letter(nrrd, refusal, fields, reason):
-    assert reason in refusal(nrrd(**fields))
-
-
-def test_headers_without_an_end(tmp_path, refusal, nrrd, meta, voxels):
-    """Nothing is judged by its first megabyte only."""
-    path = nrrd(lines=["# " + "x" * (1 << 20), "data file: ../scan.raw"])
-    assert "an empty line after the header" in refusal(path)
-    assert "ElementDataFile at the end of the header" in refusal(meta(Comment="x" * (1 << 20)))
-    np.testing.assert_array_equal(
-        read(nrrd(lines=["# data file: ../scan.raw", "a key:=data file: x"])).voxels, voxels
-    )
-
-
-@pytest.mark.parametrize(
-    ("encoding", "data"),
-    [
-        ("ascii", b"1 " * 300),
-        ("ascii", b"1 " * 335 + b"40000"),
-        ("ascii", b"1 " * 335 + b"1.5"),
-        ("ascii", b"1 " * 335 + b"9" * 5000),
-        ("hex", b"0g" * 672),
-        ("hex", b"00" * 671 + b"0"),
-        ("gzip", gzip.compress(bytes(600))),
-        ("bzip2", bz2.compress(bytes(range(256)) * 3)[:-9]),
-    ],
-)
-def test_voxels_that_are_too_few_or_no_numbers(nrrd, refusal, encoding, data):
-    message = refusal(nrrd(data, encoding=encoding))
-    assert "damaged, cut short" in message or "is cut short" in message

@@ -1,6 +1,5 @@
 """How large a scan says that it is, from its header alone: nothing is read that takes memory."""
 
-import gzip
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -12,7 +11,7 @@ from pydicom.errors import InvalidDicomError
 from .dicom_file import DAMAGED, open_dicom
 from .errors import ScanError
 from .raw_volume import read_header
-from .read import BROKEN_FILE, NIFTI2_BYTES, header_of, remarks_on_headers
+from .read import BROKEN_FILE, NIFTI2_BYTES, header_of, opened, remarks_on_headers
 from .text_header import UNKNOWN_SIZE
 
 _TEXT_HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -71,7 +70,7 @@ def _compressed_voxels(path: Path) -> int:
 
 def _of_nibabel(path: Path) -> DeclaredSize:
     packed = path.name.lower().endswith((".gz", ".mgz"))
-    with gzip.open(path) if packed else path.open("rb") as stream:
+    with opened(path, packed) as stream:
         start = stream.read(NIFTI2_BYTES)
     with remarks_on_headers():  # reading gives them as warnings
         header = header_of(start, path.name)

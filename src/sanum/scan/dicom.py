@@ -11,6 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from ..files import open_regular
 from .checks import check_shape, usable_scan
 from .dicom_file import DAMAGED, open_dicom
 from .dicom_pixels import read_pixels
@@ -103,7 +104,7 @@ def holds_dicom(folder: Path) -> bool:
 def _is_dicom(path: Path) -> bool:
     if path.name.upper() == "DICOMDIR" or not path.is_file():
         return False
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
 
 

@@ -11,6 +11,7 @@ from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from ..files import open_regular
 from .errors import ScanError
 from .names import printable
 
@@ -45,7 +46,7 @@ class _Bounded(io.BufferedReader):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
+        super().__init__(open_regular(path).detach())
         self.size = os.fstat(self.fileno()).st_size
         self.reads = 0
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -24,6 +25,7 @@ from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
+from ..files import open_regular
 from .checks import (
     MOST_BESIDE,
     MOST_DEFLATED,
@@ -170,7 +172,7 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
     """
     packed = ending in (".nii.gz", ".mgz")
     kind = "MGH" if ending in (".mgh", ".mgz") else "NIfTI"
-    with _unreadable(what, f"{kind} file"), gzip.open(path) if packed else path.open("rb") as stream:
+    with _unreadable(what, f"{kind} file"), opened(path, packed) as stream:
         start = stream.read(NIFTI2_BYTES)
         oriented = kind == "NIfTI" or start[28:30] != b"\0\0"  # goodRASFlag, which nibabel overwrites
         with remarks_on_headers() as remarks:
@@ -182,6 +184,30 @@ def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan
         if packed:
             _read_to_checksum(stream, int(voxels.offset) + _claimed_bytes(voxels), what)
     return scan if oriented else scan.warn(UNKNOWN_SIDES)
+
+
+@contextmanager
+def opened(path: Path, packed: bool) -> Iterator[BufferedReader | gzip.GzipFile]:
+    """A regular file, unpacked where it is packed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    packed : bool
+        Whether it is packed by gzip.
+
+    Raises
+    ------
+    OSError
+        As `sanum.files.open_regular`.
+    """
+    with open_regular(path) as file:
+        if packed:
+            with gzip.open(file) as stream:
+                yield stream
+        else:
+            yield file
 
 
 def header_of(start: bytes, name: str) -> Any:
