@@ -115,6 +115,48 @@ def test_in_a_data_loader_that_forks():
     assert not same(outs[0], outs[1])
 
 
+def anomalies(loader):
+    return [np.asarray(a) for batch in loader for a in batch["anomaly"]]
+
+
+def in_workers(make):
+    """Anomalies of two epochs of a loader with two workers, each of which gets one of two images."""
+    transform = Compose([RandFluidAnomalyd(keys=["x"], prob=1.0)]).set_random_state(seed=1)
+    torch.manual_seed(0)
+    loader = make(Dataset([{"x": image(torch.from_numpy)}] * 2, transform), num_workers=2)
+    return anomalies(loader) + anomalies(loader)
+
+
+@pytest.mark.parametrize("make", [torch.utils.data.DataLoader, DataLoader])
+def test_workers_of_any_loader_draw_numbers_of_their_own(make):
+    outs = in_workers(make)
+    assert not any(same(a, b) for n, a in enumerate(outs) for b in outs[:n])
+    assert all(same(a, b) for a, b in zip(outs, in_workers(make), strict=True))
+
+
+def test_a_z_score_keeps_the_anomaly_in_the_brain():
+    rng = np.random.default_rng(0)
+    raw = np.where(BALL, rng.uniform(200, 900, SHAPE), 0)[None]
+    z = np.where(BALL, (raw - raw[0][BALL].mean()) / raw[0][BALL].std(), 0)
+    grown = []
+    for kind in (raw, raw * 1e-9, z):
+        t = RandFluidAnomaly(prob=1.0).set_random_state(seed=3)
+        changed = (t(kind) != kind)[0]
+        assert changed.any()
+        assert not (changed & ~BALL).any()
+        grown.append(t.anomaly)
+    assert same(grown[0], grown[1])
+    assert same(grown[0], grown[2])
+
+
+@pytest.mark.parametrize("mask", [None, BALL])
+def test_nan_names_itself(mask):
+    x = image()
+    x[0, 0, 0, :2] = np.nan
+    with pytest.raises(ValueError, match="holds 2 voxels that are NaN or infinite"):
+        RandFluidAnomaly(prob=1.0)(x, mask)
+
+
 def test_no_anomaly_is_an_empty_map():
     d = RandFluidAnomalyd(keys=["x"], prob=0.0)({"x": image()})
     assert same(d["x"], image())

@@ -105,7 +105,25 @@ def test_a_plane_and_a_tensor():
     assert not torch.equal(out, tensor)
 
 
+def test_a_z_score_keeps_the_anomaly_in_the_brain():
+    rng = np.random.default_rng(0)
+    raw = np.where(BALL, rng.uniform(200, 900, SHAPE), 0)
+    z = np.where(BALL, (raw - raw[BALL].mean()) / raw[BALL].std(), 0)
+    outs = []
+    for voxels in (raw, z):
+        torch.manual_seed(3)
+        s = tio.Subject(t1=scalar(torch.from_numpy(np.float32(voxels)[None])))
+        outs.append(RandomFluidAnomaly()(s).anomaly.data[0].numpy())
+    assert np.array_equal(outs[0], outs[1])
+    assert outs[0].max() == 1
+    assert not outs[0][~BALL].any()
+
+
 def test_errors():
+    s = subject()
+    s.t1.data[0, 0, 0, :2] = torch.nan
+    with pytest.raises(ValueError, match="holds 2 voxels that are NaN or infinite"):
+        RandomFluidAnomaly()(s)
     s = subject()
     s.brain.set_data(torch.zeros_like(s.brain.data))
     with pytest.raises(ValueError, match="domain of the anomaly is empty"):

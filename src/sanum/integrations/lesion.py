@@ -10,6 +10,7 @@ from ..scan.contrast import CT_WINDOW_HU
 from ..synth.anomaly import ShapeParams, draw_shape, grow_in
 from ..synth.look import LookParams, apply_look, draw_look
 from ..types import AnyArray, FloatArray, Mask
+from .domain import check_finite
 
 Effect = Literal["darker", "brighter", "ct"]
 BANK_SHARE = 0.5  # of the anomalies start from a mask of the bank, if there is one (as published)
@@ -110,7 +111,13 @@ def paint_lesion(
         Shifts of the first two are relative to the mean inside `domain`, above the image's minimum.
     spacing_mm : sequence of float
         Edges of a voxel in mm, one per axis.
+
+    Raises
+    ------
+    ValueError
+        An unknown effect; an image with NaN or infinite numbers.
     """
+    check_finite(image)
     if effect not in get_args(Effect):
         raise ValueError(f'unknown effect "{effect}": known are {", ".join(get_args(Effect))}')
     before = np.asarray(image, dtype=np.float32)
@@ -118,7 +125,7 @@ def paint_lesion(
         low, unit, levels = 0.0, CT_WINDOW_HU[1] - CT_WINDOW_HU[0], (0.4, 0.5)
     else:
         low = float(before.min())
-        unit = max(float(before[domain].mean()) - low, 1e-12)
+        unit = (float(before[domain].mean(dtype=np.float64)) - low) or 1.0
         levels = (1.0, 0.9 if effect == "darker" else 1.1)
     scaled = ((before - low) / unit).astype(np.float32)
     painted = apply_look(scaled, p, *levels, params.look, ct=effect == "ct", spacing_mm=spacing_mm)

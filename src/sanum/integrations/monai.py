@@ -1,23 +1,54 @@
 """MONAI (extra `sanum[monai]`): `RandFluidAnomaly`, also for dictionaries, and `RandGeneratedScand`."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from monai.config.type_definitions import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform, Randomizable, RandomizableTransform, Transform
 from monai.utils.enums import TransformBackends
 from monai.utils.type_conversion import convert_to_dst_type, convert_to_numpy
+from torch.utils.data import get_worker_info
 
 from ..types import AnyArray, FloatArray, Mask
+from .domain import foreground
 from .lesion import Effect, LesionParams, draw_lesion, grow_lesion, paint_lesion
 from .scan import ScanOptions, make_scan
 
 
-class RandFluidAnomaly(RandomizableTransform):
+class _OwnNumbers(Randomizable):
+    """Random numbers of its own in each worker of a loader, whoever wrote the loader.
+
+    PyTorch copies a transform into its workers with the numbers that it would draw next. A copy that was not
+    seeded in its worker, as MONAI's loader does, is seeded here: from those numbers and the worker's seed,
+    which is another in each epoch and follows from `torch.manual_seed`.
+    """
+
+    _seeded_in: int | None = None
+
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> Self:
+        """See MONAI's `Randomizable`.
+
+        Parameters
+        ----------
+        seed, state
+            See MONAI's `Randomizable`.
+        """
+        self._seeded_in = _worker_seed()
+        super().set_random_state(seed, state)
+        return self
+
+    def seed_in_worker(self) -> None:
+        """Take numbers of this worker's own, if nobody has seeded it here; call it before drawing."""
+        here = _worker_seed()
+        if here is not None and self._seeded_in != here:
+            mixed = np.random.SeedSequence([int(self.R.randint(2**31 - 1)), here])
+            self.set_random_state(int(mixed.generate_state(1)[0]))
+
+
+class RandFluidAnomaly(_OwnNumbers, RandomizableTransform):
     """Grow an anomaly into an image with an advection-diffusion fluid (UNA, CVPR 2025).
 
     Parameters
@@ -59,6 +90,7 @@ class RandFluidAnomaly(RandomizableTransform):
         data : object
             Not used.
         """
+        self.seed_in_worker()
         super().randomize(None)
         seed = int(self.R.randint(2**31 - 1))  # drawn always: the stream does not depend on what was drawn
         self.params = draw_lesion(seed, bank_size=len(self.bank)) if self._do_transform else None
@@ -71,16 +103,16 @@ class RandFluidAnomaly(RandomizableTransform):
         img : (C, X, Y[, Z]) array, tensor or MetaTensor
             The image.
         mask : ([1,] X, Y[, Z]) array, optional
-            Where the anomaly may be; default where the first channel is above its minimum: give one for whole
-            heads and for CT, or anomalies grow in the skull or in the air.
+            Where the anomaly may be; default all that the background of the first channel does not reach, one
+            value or noise: give one for whole heads and for CT, or anomalies grow in the skull.
         randomize : bool
             Draw a new anomaly; else the last one.
 
         Raises
         ------
         ValueError
-            `mask` does not fit or is empty, as the default is in an image of one value; a mask of the bank
-            that does not fit.
+            `mask` does not fit or is empty, as the default is in an image of one value; NaN or infinite
+            numbers in the image; a mask of the bank that does not fit.
         """
         if randomize:
             self.randomize()
@@ -116,7 +148,7 @@ class RandFluidAnomaly(RandomizableTransform):
         return convert_to_dst_type(painted, img, dtype=img.dtype)[0]
 
 
-class RandFluidAnomalyd(RandomizableTransform, MapTransform):
+class RandFluidAnomalyd(_OwnNumbers, RandomizableTransform, MapTransform):
     """Dictionary form: the same anomaly in all of `keys`, images of one patient on one grid.
 
     Parameters
@@ -128,7 +160,8 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
     effect : Effect or sequence of them
         One for all keys, or one for each.
     mask_key : optional
-        Where the anomaly may be ([1,] X, Y[, Z]); default where the first image is above its minimum.
+        Where the anomaly may be ([1,] X, Y[, Z]); default all that the background of the first image does not
+        reach: give one for whole heads and for CT.
     anomaly_key : str, optional
         Under which P (1, X, Y[, Z]) is put into the dictionary; all 0 where there is none.
     spacing, bank
@@ -159,9 +192,7 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
         self.mask_key, self.anomaly_key = mask_key, anomaly_key
         self.one = RandFluidAnomaly(1.0, spacing=spacing, bank=bank)
 
-    def set_random_state(
-        self, seed: int | None = None, state: np.random.RandomState | None = None
-    ) -> "RandFluidAnomalyd":
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> Self:
         """See MONAI's `Randomizable`.
 
         Parameters
@@ -182,6 +213,7 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
             With the images, and the mask if there is one.
         """
         d = dict(data)
+        self.seed_in_worker()
         self.randomize(None)
         self.one.randomize()
         keys = list(self.key_iterator(d))
@@ -202,7 +234,7 @@ class RandFluidAnomalyd(RandomizableTransform, MapTransform):
         return d
 
 
-class RandGeneratedScand(Randomizable, Transform):
+class RandGeneratedScand(_OwnNumbers, Transform):
     """The whole generator: an anatomy in, a scan of random modality and its truth out.
 
     Puts `image`, `t1w` (the healthy target), `anomaly` (P), `lesion`, `brain` and `labels` into the
@@ -230,6 +262,7 @@ class RandGeneratedScand(Randomizable, Transform):
         data : object
             Not used.
         """
+        self.seed_in_worker()
         self.seed = int(self.R.randint(2**31 - 1))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -253,9 +286,7 @@ class RandGeneratedScand(Randomizable, Transform):
 def _domain(img: Any, mask: Any) -> Mask:
     shape = tuple(img.shape[1:])
     if mask is None:
-        first: npt.NDArray[Any] = convert_to_numpy(img)[0]
-        above: Mask = first > first.min()
-        return above
+        return foreground(convert_to_numpy(img)[0])
     found: Mask = np.asarray(convert_to_numpy(mask)) > 0.5
     found = found[0] if found.ndim == len(shape) + 1 else found
     if found.shape != shape:
@@ -269,6 +300,11 @@ def _spacing(img: Any, given: Sequence[float] | None, axes: int) -> tuple[float,
     if isinstance(img, MetaTensor):
         return tuple(float(s) for s in np.asarray(img.pixdim)[:axes])
     return (1.0,) * axes
+
+
+def _worker_seed() -> int | None:
+    worker = get_worker_info()
+    return None if worker is None else int(worker.seed)
 
 
 def _float_like(img: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...types import AnyArray, FloatArray
+from ..domain import foreground
 from ..lesion import Effect, draw_lesion, grow_lesion, paint_lesion
 
 EffectByImage = Effect | Mapping[str, Effect]
@@ -43,8 +44,7 @@ def with_anomaly(
     images : mapping of str to SubjectImage
         On one grid; at least one.
     mask : SubjectImage, optional
-        Where the anomaly may be: above 0.5 in its first channel; default where the first image is above its
-        minimum.
+        Where the anomaly may be: above 0.5 in its first channel; default the `foreground` of the first image.
     seed : int
         Decides the anomaly.
     effect : Effect or mapping of str to Effect
@@ -53,7 +53,7 @@ def with_anomaly(
     Raises
     ------
     ValueError
-        The mask is empty.
+        The mask is empty; an image holds NaN or infinite numbers.
     RuntimeError
         The images lie on different grids.
     """
@@ -61,8 +61,7 @@ def with_anomaly(
     shapes = {i.shape for i in (mask or first, *images.values())}
     if len(shapes) > 1:
         raise RuntimeError(f"the images and the mask must share a grid, got shapes {sorted(shapes)}")
-    where = (mask or first).voxels[0]
-    domain = where > (0.5 if mask else where.min())
+    domain = mask.voxels[0] > 0.5 if mask else foreground(first.voxels[0])
     flat = domain.shape[-1] == 1  # TorchIO's way to hold a plane
     inside = domain[..., 0] if flat else domain
     params = draw_lesion(seed)

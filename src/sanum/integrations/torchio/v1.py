@@ -22,8 +22,8 @@ class RandomFluidAnomaly(RandomTransform, IntensityTransform):
     effect : "darker", "brighter" or "ct", or a dictionary of them by image name
         As in a T1w; as in T2w or FLAIR; in Hounsfield units.
     mask_name : str, optional
-        Image in the subject where the anomaly may be; default where the first image is above its minimum:
-        give one for whole heads and for CT.
+        Image in the subject where the anomaly may be; default all that the background of the first image
+        does not reach, which has one value or is noise: give one for whole heads and for CT.
     anomaly_name : str, optional
         Name of the label map with P in [0, 1] that is added to the subject.
     **kwargs
@@ -88,7 +88,7 @@ class FluidAnomaly(IntensityTransform):
         Raises
         ------
         ValueError
-            The mask is empty or does not fit.
+            The mask is empty or does not fit; an image holds NaN or infinite numbers.
         RuntimeError
             The images lie on different grids.
         """
