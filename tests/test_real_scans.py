@@ -58,7 +58,7 @@ def test_a_real_scan(shared_data, reconstruct, kind):
     brain, anatomy = np.asarray(result.brain.voxels) > 0, np.asarray(result.anatomy.voxels)
     # the CT template, drawn with its dura, fills 1,916 mL itself
     assert 950 < brain.sum() * grid.grid.voxel_volume_ml < 2000
-    assert not brain[~foreground_mask(np.asarray(grid.voxels))].any()
+    assert not brain[~foreground_mask(grid)].any()
     assert ndimage.label(brain)[1] == 1
     assert 0.85 < np.percentile(anatomy[brain], 85) < 1.15  # white matter near 1
     assert np.percentile(anatomy[brain], 3) < 0.6  # ventricles and sulci

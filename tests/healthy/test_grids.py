@@ -101,17 +101,25 @@ class TestForeground:
         head = self.ball(30)
         voxels = np.where(head & ~self.ball(8), 50.0, -7.0)
         voxels[20, 20, :20] = np.where(head[20, 20, :20], -7.0, voxels[20, 20, :20])  # a channel to the air
-        inside = foreground_mask(voxels)
+        inside = foreground_mask(Scan(voxels, self.grid.affine))
         assert inside[self.ball(24)].all()
         assert 0.999 * head.sum() < inside.sum() < 1.01 * head.sum()  # closing rounds the border
 
     def test_it_reaches_the_edge_of_a_slab(self):
         voxels = self.ball(30)[:, :, 12:28].astype(np.uint8)
-        np.testing.assert_array_equal(foreground_mask(voxels), voxels > 0)
+        np.testing.assert_array_equal(foreground_mask(Scan(voxels, self.grid.affine)), voxels > 0)
 
     def test_a_background_of_noise_draws_nothing(self):
-        assert foreground_mask(np.random.default_rng(0).random((12, 12, 12))).all()
-        assert foreground_mask(np.zeros((12, 12, 12))).all()
+        assert foreground_mask(Scan(np.random.default_rng(0).random((12, 12, 12)), self.grid.affine)).all()
+        assert foreground_mask(Scan(np.zeros((12, 12, 12)), self.grid.affine)).all()
+
+    @pytest.mark.parametrize("value", [0.0, -3.0, 90.0])
+    def test_a_cavity_that_opens_to_the_outside_is_inside(self, value):
+        head = self.ball(36)
+        void = head & (np.linalg.norm(points(self.grid) - (28, 0, 0), axis=-1) < 12)
+        inside = foreground_mask(Scan(np.where(head & ~void, 50.0, value), self.grid.affine))
+        assert inside[void & self.ball(28)].all()
+        assert not inside[~self.ball(37)].any()
 
     def test_the_results_end_there(self):
         head, larger = self.ball(26), self.ball(29).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 
 from sanum.scan import Scan, read
-from sanum.scan.checks import is_hounsfield
+from sanum.scan.hounsfield import shows_head_in_hounsfield
 
 SHAPE = (6, 7, 8)
 
@@ -295,9 +295,35 @@ def test_other_units_under_the_name_of_ct(tmp_path, values, saved):
     assert "are not Hounsfield units: treated as a scan of unknown contrast" in scan.warnings[0]
 
 
-def test_a_scan_without_the_name_is_never_taken_for_ct(tmp_path, saved):
-    assert is_hounsfield(head(-1000, 35, 1200))
-    assert read(saved(tmp_path / "scan.nii.gz", head(-1000, 35, 1200))).contrast is None
+def test_hounsfield_units_are_ct_whatever_the_name(tmp_path, saved):
+    assert read(saved(tmp_path / "ct_infarct.nii.gz", head(-1000, 35, 1200))).contrast == "CT"
+    scan = read(saved(tmp_path / "scan_T1w.nii.gz", head(-1000, 35, 1200)))
+    assert scan.contrast == "CT"
+    assert scan.warnings == ("named T1w but its values are Hounsfield units: treated as CT",)
+
+
+def test_what_is_said_overrules_name_and_values(tmp_path, saved):
+    path = saved(tmp_path / "scan_T2w.nii.gz", head(-1000, 35, 1200))
+    assert (read(path, contrast="PDw").contrast, read(path, contrast="PDw").warnings) == ("PDw", ())
+    path = saved(tmp_path / "scan.nii.gz", head(24, 1060, 2200).clip(0))
+    scan = read(path, contrast="CT")
+    assert scan.contrast == "CT"
+    assert "are not Hounsfield units: taken as CT, as asked for" in scan.warnings[0]
+
+
+@pytest.mark.parametrize("gain", [0.3, 1, 4, 16])
+def test_an_mri_padded_by_1000_is_no_ct(gain):
+    rng = np.random.default_rng(0)
+    distance = np.linalg.norm(np.indices((40, 40, 40)) - 19.5, axis=0)
+    head_mri = np.select([distance < 12, distance < 15, distance < 17], [150, 15, 230], 0) + rng.rayleigh(
+        3, distance.shape
+    )
+    assert not shows_head_in_hounsfield(np.where(distance < 19, gain * head_mri, -1000))
+
+
+@pytest.mark.parametrize("sigma", [300, 600, 1500])
+def test_noise_around_0_is_no_ct(sigma):
+    assert not shows_head_in_hounsfield(np.random.default_rng(0).normal(0, sigma, (40, 40, 40)))
 
 
 # --- real data

@@ -108,6 +108,9 @@ def matched(image: FloatArray, truth: FloatArray, where: Mask, spacing_mm: tuple
 
     wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where].astype(np.float64)
     level = (image - np.percentile(image, 1)).astype(np.float32)
+    level /= max(
+        float(np.percentile(level[where], 90)), float(np.finfo(np.float32).tiny)
+    )  # near 1, as `truth`
     for _ in range(ROUNDS):
         shading = (wanted + 1e-6) / (np.maximum(around(level), 0) + 1e-6)
         middle = float(np.median(shading[where]))

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from ..methods.common.anatomy import Maps
 from ..scan import Scan
 from ..scan.contrast import CT_WINDOW_HU
+from ..scan.intensity import border_value
 from ..space.components import largest_component
 from ..space.grid import Grid, at_spacing, box_of
 from ..space.resample import resample
@@ -15,6 +17,7 @@ from ..types import AnyArray, FloatArray, Mask, Slices
 
 ANOMALY_THRESHOLD = 0.5  # fixed beforehand, not tuned on anything that is reported
 LARGE = 64_000_000  # voxels of a scan: 256 MB as float32
+_HULL_MM, _COARSE_MM = 20.0, 3.0  # of the ball that closes a drawn border, and of the voxels for it
 _MARGIN_MM = 4.0  # around the brain in which results are computed
 
 
@@ -64,7 +67,7 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> ScanMaps:
         voxels[box] = part
         return replace(scan, voxels=voxels, warnings=(), contrast=None)
 
-    foreground = foreground_mask(np.asarray(scan.voxels), box)
+    foreground = foreground_mask(scan, box)
     brain = largest_component((back(maps.brain, 1) > 0.5) & foreground)
     anatomy = np.clip(back(maps.t1w, 3), 0, None) * foreground
     anatomy[anatomy < 1e-3] = 0
@@ -79,25 +82,49 @@ def to_scan_grid(maps: Maps, grid: Grid, scan: Scan) -> ScanMaps:
     )
 
 
-def foreground_mask(voxels: AnyArray, box: Slices | None = None) -> Mask:
-    """Where a scan with an exactly constant background shows something: somebody has drawn this border.
+def foreground_mask(scan: Scan, box: Slices | None = None) -> Mask:
+    """Within what somebody has drawn, where a scan has an exactly constant background.
 
-    Gaps of up to 4 voxels are closed and holes filled. Everywhere if the eight corners differ, or all is one.
+    That is the closed hull of what the scan shows: sulci, holes, and cavities that open to the outside by
+    less than 40 mm, such as masked lesions and resections, are inside. Everywhere if the corners differ,
+    or all is one.
 
     Parameters
     ----------
-    voxels : (X, Y, Z) array
-        Of the scan.
+    scan : Scan
+        Any.
     box : three slices, optional
         The only part that is looked at, and given back.
     """
-    corners = voxels[:: voxels.shape[0] - 1, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1]
+    voxels = np.asarray(scan.voxels)
+    value = border_value(voxels)
     part = voxels if box is None else voxels[box]
-    foreground = part != corners.flat[0]
-    if (corners != corners.flat[0]).any() or not foreground.any():
+    foreground = part != value
+    if value is None or not foreground.any():
         return np.ones(part.shape, bool)
-    closed = ndimage.binary_closing(np.pad(foreground, 2), iterations=2)
-    return np.asarray(ndimage.binary_fill_holes(closed))[2:-2, 2:-2, 2:-2]
+    closed = ndimage.binary_closing(np.pad(foreground, 2), iterations=2)[2:-2, 2:-2, 2:-2]
+    return np.asarray(ndimage.binary_fill_holes(closed | _hull(foreground, scan.grid.spacing_mm)))
+
+
+def _hull(foreground: Mask, spacing_mm: npt.NDArray[np.float64]) -> Mask:
+    """Closing by a ball of `_HULL_MM` on coarse voxels, less their rim, so that it never is the border."""
+    steps = tuple(max(1, int(_COARSE_MM / s)) for s in spacing_mm)
+    reach = [int(np.ceil((_HULL_MM + _COARSE_MM) / (s * n))) for s, n in zip(spacing_mm, steps, strict=True)]
+    coarse = np.pad(_any_of(foreground, steps), [(r, r) for r in reach])
+    size = spacing_mm * steps
+    grown = ndimage.distance_transform_edt(~coarse, sampling=size) <= _HULL_MM
+    closed = ndimage.distance_transform_edt(grown, sampling=size) > _HULL_MM + _COARSE_MM
+    inner = closed[tuple(slice(r, m - r) for r, m in zip(reach, closed.shape, strict=True))]
+    for axis, step in enumerate(steps):
+        inner = inner.repeat(step, axis)
+    return np.asarray(inner[tuple(slice(n) for n in foreground.shape)])
+
+
+def _any_of(mask: Mask, steps: tuple[int, ...]) -> Mask:
+    """Blocks of voxels of which at least one is set."""
+    whole = np.pad(mask, [(0, -n % s) for n, s in zip(mask.shape, steps, strict=True)])
+    split = whole.reshape([m for n, s in zip(whole.shape, steps, strict=True) for m in (n // s, s)])
+    return np.asarray(split.any(axis=(1, 3, 5)))
 
 
 def on_grid(scan: Scan, grid: Grid) -> Scan:

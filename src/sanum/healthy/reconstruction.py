@@ -14,6 +14,9 @@ from .. import __version__
 from ..methods.common.anatomy import Maps, Predictor
 from ..scan import Scan, read
 from ..scan.conform import Conformed, conform
+from ..scan.intensity import with_background_at_zero
+from ..scan.mp2rage import without_noise_in_air
+from ..scan.padding import with_dropped_slices, without_padding
 from ..scan.read import Reading
 from ..space.grid import covering
 from ..space.mirror import find_mirror
@@ -81,7 +84,7 @@ def reconstruct(
     note = on_step or (lambda _: None)
     began = time.monotonic()
     note("read")
-    scan = read(source, **reading)
+    scan = with_dropped_slices(without_noise_in_air(read(source, **reading)))
     if compose != "anatomy" and scan.contrast:
         require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
     note("load the model")
@@ -131,7 +134,8 @@ def predict(scan: Scan, predictor: Predictor, on_step: OnStep) -> tuple[Conforme
         The scan shows no head, or too little of a brain.
     """
     on_step("find the brain")
-    thin = thinned(scan, predictor.box.spacing_mm / 2)
+    seen = without_padding(with_background_at_zero(scan))
+    thin = thinned(seen, predictor.box.spacing_mm / 2)
     centre = find_brain(thin, predictor)
     conformed = conform(thin, centre, predictor.box)
     on_step("mirror")

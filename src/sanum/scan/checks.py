@@ -19,9 +19,6 @@ MOST_DEFLATED = 1032
 MOST_BESIDE = 16 << 20
 """Bytes that may stand before the voxels (NIfTI's extensions) and after them (MGH's footer)."""
 
-HOUNSFIELD_BELOW = -5.0
-"""A CT has voxels below this: fat is near -100 HU and air at -1000; stripped templates reach -25."""
-
 UNKNOWN_SIDES = (
     "the file gives no orientation (no sform, no qform or the like): left and right are not known, and "
     "neither is where the scan lies"
@@ -144,24 +141,6 @@ def check_affine(affine: npt.NDArray[Any] | None, what: str) -> npt.NDArray[np.f
     return affine
 
 
-def is_hounsfield(voxels: npt.NDArray[Any]) -> bool:
-    """Whether finite values (X, Y, Z) can be Hounsfield units.
-
-    They reach below -5, above 20, and at least 1 % of the voxels lie in (0, 100], where brain, blood and
-    fluid are. Holds for raw heads (air at -1000, padding at -3024) and for stripped brains on a background
-    of 0; fails for 8-bit and 0…1 copies, values stored with 1024 added, and z-scores.
-
-    Parameters
-    ----------
-    voxels : (X, Y, Z) array
-        Finite values.
-    """
-    if voxels.min() >= HOUNSFIELD_BELOW or voxels.max() <= 20:
-        return False
-    soft = sum(np.count_nonzero((part > 0) & (part <= 100)) for part in voxels.T)
-    return soft / voxels.size >= 0.01
-
-
 def usable_scan(
     voxels: npt.NDArray[Any],
     affine: npt.NDArray[Any] | None,
@@ -172,7 +151,7 @@ def usable_scan(
     warnings: tuple[str, ...] = (),
     ours: bool = False,
 ) -> Scan:
-    """Build a checked `Scan`: finite, not constant, native dtype, contrast in keeping with the values.
+    """Build a checked `Scan`: finite, not constant, native dtype.
 
     Parameters
     ----------
@@ -212,13 +191,6 @@ def usable_scan(
         warnings = (*warnings, f"{broken} voxels were NaN or infinite and were set to {background:g}")
     if low == high:
         raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image of a head")
-    if contrast == "CT" and not is_hounsfield(voxels):
-        contrast = None
-        warnings = (
-            *warnings,
-            f"named CT but its values ({low:g} … {high:g}) are not Hounsfield units: treated as a scan of "
-            "unknown contrast",
-        )
     return Scan(voxels, affine, contrast=contrast, path=path, warnings=warnings)
 
 

@@ -99,7 +99,7 @@ def scale_intensity(image: FloatArray, *, ct: bool = False) -> FloatArray:
     top = float(np.percentile(sample, 99.9))
     foreground = sample[sample > low + 0.1 * (top - low)]
     high = float(np.percentile(foreground, 99)) if foreground.size else top
-    return _clipped((image - low) / max(high - low, 1e-6))
+    return _clipped((image - low) / max(high - low, float(np.finfo(np.float32).tiny)))
 
 
 def _clipped(image: FloatArray) -> FloatArray:

@@ -9,7 +9,6 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypedDict
@@ -37,6 +36,7 @@ from .checks import (
 )
 from .dicom import read_dicom
 from .errors import ScanError
+from .hounsfield import contrast_by_values
 from .names import EXTENSIONS, contrast_of, printable
 from .raw_volume import read_raw_volume
 from .scan import Scan
@@ -97,17 +97,16 @@ def read(
     -------
     Scan
         (X, Y, Z) voxels as stored on disk: integers in their own dtype where no scaling applies, float32
-        otherwise; world in mm, RAS+. `contrast` is what name or DICOM tags say. Not-finite voxels are set
-        to the background; that, unknown left and right, and a CT that is not in Hounsfield units are in
-        `warnings`.
+        otherwise; world in mm, RAS+. `contrast` is what name or DICOM tags say, or CT where the values are a
+        head's Hounsfield units. Not-finite voxels are set to the background; that, unknown left and right,
+        and a CT that is not in Hounsfield units are in `warnings`.
 
     Raises
     ------
     ScanError
         For every input that cannot be used: one sentence saying what was expected and what came.
     """
-    scan = _read(source, volume)
-    return scan if contrast is None else replace(scan, contrast=contrast)
+    return contrast_by_values(_read(source, volume), contrast)
 
 
 @np.errstate(all="ignore")  # what overflows is found by the checks

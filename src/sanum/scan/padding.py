@@ -1,0 +1,85 @@
+"""Slices that a scanner did not take: constant ones at the ends of a slab, and dropped ones inside."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..space.grid import Grid
+from ..types import AnyArray, Mask
+from .intensity import border_value
+from .scan import Scan
+
+_DEEPER_MM = 10.0  # where the end of what was taken is compared
+_LEAST_CM2, _LEAST_SHARE = 30.0, 0.75  # of the first slice, and beside the deeper one: a brain's tip has 0.5
+_MOST_DROPPED = 0.34  # of the slices along an axis
+
+
+def without_padding(scan: Scan) -> Scan:
+    """The part of a scan between slices of the border's value that were added to a slab.
+
+    The end of a slab is as wide as what lies behind it; the end of a head or of a brain is a tip.
+
+    Parameters
+    ----------
+    scan : Scan
+        The same object comes back where nothing was added.
+    """
+    value = border_value(scan.voxels)
+    if value is None:
+        return scan
+    taken = np.asarray(scan.voxels) != value
+    box = _taken(taken, scan.grid, 0), _taken(taken, scan.grid, 1), _taken(taken, scan.grid, 2)
+    if all(part == slice(0, n) for part, n in zip(box, scan.voxels.shape, strict=True)):
+        return scan
+    return replace(scan, voxels=np.asarray(scan.voxels)[box], affine=scan.grid.part(box).affine)
+
+
+def _taken(shown: Mask, grid: Grid, axis: int) -> slice:
+    """The slices along an axis between those that were added."""
+    spacing = grid.spacing_mm
+    step = max(1, round(_DEEPER_MM / spacing[axis]))
+    area = shown.sum(axis=tuple(a for a in range(3) if a != axis))
+    area_cm2 = area * float(np.prod(np.delete(spacing, axis))) / 100
+    return slice(_added(area_cm2, step), len(area) - _added(area_cm2[::-1], step))
+
+
+def _added(area_cm2: npt.NDArray[np.float64], step: int) -> int:
+    """How many slices were added before the first that shows something."""
+    shown = np.flatnonzero(area_cm2)
+    first = int(shown[0]) if shown.size else 0
+    if first == 0 or first + step >= len(area_cm2):
+        return 0
+    end, deeper = area_cm2[first], area_cm2[first + step]
+    return first if end > _LEAST_CM2 and end > _LEAST_SHARE * deeper else 0
+
+
+def with_dropped_slices(scan: Scan) -> Scan:
+    """The scan with each constant slice between others filled from its neighbours, and a warning.
+
+    Parameters
+    ----------
+    scan : Scan
+        The same object comes back where no slice is constant.
+    """
+    voxels = np.asarray(scan.voxels)
+    for axis in range(3):
+        flat = _constant(voxels, axis)
+        inside = np.flatnonzero(~flat)
+        dropped = [k for k in np.flatnonzero(flat) if inside.size and inside[0] < k < inside[-1]]
+        if not dropped or len(dropped) > _MOST_DROPPED * len(flat):
+            continue
+        lines = np.moveaxis(voxels, axis, 0).astype(np.float32)
+        for k in dropped:
+            below, above = inside[inside < k][-1], inside[inside > k][0]
+            share = np.float32((k - below) / (above - below))
+            lines[k] = (1 - share) * lines[below] + share * lines[above]
+        filled = scan.with_voxels(np.moveaxis(lines, 0, axis))
+        return filled.warn(f"{len(dropped)} slices were empty and were filled from their neighbours")
+    return scan
+
+
+def _constant(voxels: AnyArray, axis: int) -> Mask:
+    """(n,) bool: which slices along an axis have one value."""
+    others = tuple(a for a in range(3) if a != axis)
+    return np.asarray(voxels.min(axis=others) == voxels.max(axis=others))
