@@ -1,6 +1,6 @@
 """Damage small valid scans and see that `sanum.scan.read` gives a `Scan` or one sentence.
 
-`python bench/fuzz.py --inputs 10000` takes about 70 s on one core. Every input has a number, which
+`python bench/fuzz.py --inputs 10000` takes about two minutes on one core. Every input has a number, which
 makes it again: `--from N --inputs 1`. The reading is done by a process of its own, so that a crash or a hang
 of a native library is noticed, counted, and followed by the next input.
 """
@@ -20,6 +20,7 @@ import warnings
 import zlib
 from collections import Counter
 from pathlib import Path
+from traceback import walk_tb
 
 import nibabel as nib
 import numpy as np
@@ -28,7 +29,8 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
 
-from sanum.scan import ScanError, read
+from fuzz_headers import FOLDER, HERE, LABELS, LINK, PIPE, SECRET, Files, made_up
+from sanum.scan import Scan, ScanError, read
 
 SECONDS = 10
 """A small file that takes longer hangs: CPU time, or ten times as much by the clock."""
@@ -42,10 +44,14 @@ COPIES = 8
 DEFLATED = 1032
 """Deflate shrinks at most this many times."""
 
+READING = ("read_voxels", "read_pixels", "_values", "_read_to_checksum", "usable_scan")
+"""Functions that read or judge voxels: what is refused in them had got past the checks of its header."""
+
 PLAIN = ("plain", "explicit", "implicit")
 """Inputs that hold no more voxels than bytes."""
 
-Files = dict[str, bytes]
+PACKED = (b"\x1f\x8b", b"x\x9c", b"BZh", b"DICM")
+"""One of these is in whatever may hold more voxels than bytes."""
 
 _NUMBERS = (-1, 0, 1, 2, 7, 255, 1500, 32767, 65535, 2**31 - 1, -(2**31), 10**12)
 _WORDS = (b"-1", b"0", b"1", b"32767", b"99999999999999999999", b"1e308", b"nan", b"-inf", b"%d%s%n", b"LIST")
@@ -128,13 +134,16 @@ def _dicom(folder: Path, voxels: np.ndarray, syntax: str, compressor: str = "") 
 
 
 def damaged(number: int, valid: dict[str, Files]) -> tuple[str, Files]:
-    """Input `number`: one of `valid`, damaged in one to four ways."""
+    """Input `number`: one of `valid`, damaged in one to four ways, or one with a header that is made up."""
     rng = np.random.default_rng([number, 6])
-    label = sorted(valid)[number % len(valid)]
+    label = [*sorted(valid), *LABELS][number % (len(valid) + len(LABELS))]
+    if label in LABELS:
+        return label, made_up(rng, label)
     files = dict(valid[label])
     for _ in range(rng.integers(1, 5)):
         name = sorted(files)[rng.integers(len(files))]
         raw = files[name]
+        assert isinstance(raw, bytes)
         packed = raw[:2] == b"\x1f\x8b"
         if packed and rng.random() < 0.7:
             try:
@@ -223,32 +232,70 @@ def _line(rng: np.random.Generator, raw: bytes) -> bytes:
 
 
 def outcome(label: str, files: Files) -> str:
-    """What `read` does with an input: "read", "refused", or "FAILED …" and why."""
+    """What `read` does with an input: "read", "reached", "refused", or "FAILED …" and why.
+
+    "reached": refused, but only while its voxels were read.
+    """
     with tempfile.TemporaryDirectory() as temporary:
-        for name, raw in files.items():
-            path = Path(temporary) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(raw)
-        path = next(p for p in sorted(Path(temporary).iterdir()) if ".raw" not in p.suffixes)
+        folder = Path(temporary) / "own"
+        folder.mkdir()
+        for name, content in files.items():
+            _make(folder, folder / name, content)
+        path = next(p for p in sorted(folder.iterdir()) if ".raw" not in p.suffixes)
         limit = SPARE_BYTES + COPIES * sum(map(len, files.values())) * (
-            1 if label.startswith(PLAIN) else DEFLATED
+            1 if label.startswith(PLAIN) or not _may_be_packed(files) else DEFLATED
         )
         resource.setrlimit(resource.RLIMIT_AS, (_memory_in_use() + limit, resource.RLIM_INFINITY))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.alarm(10 * SECONDS)
         try:
-            read(path, volume=1 if "series" in label else None)
-            return "read"
+            scan = read(path, volume=1 if "series" in label else 0 if label in LABELS else None)
+            return "FAILED it read a file outside of its folder" if _is_secret(scan) else "read"
         except ScanError as error:
             if not str(error).isprintable() or str(error).endswith("."):
                 return f"FAILED its message is not one sentence: {error!r}"
-            return f"FAILED needs too much memory: {error.__cause__!r}" if _lacks_memory(error) else "refused"
+            if _lacks_memory(error):
+                return f"FAILED needs too much memory: {error.__cause__!r}"
+            return "reached" if _reached(error) else "refused"
         except Exception as error:  # noqa: BLE001
             return f"FAILED {type(error).__name__}: {error}"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _make(folder: Path, path: Path, content: bytes | str) -> None:
+    """One file of an input, or what stands in its place."""
+    path.parent.mkdir(exist_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content.replace(HERE, bytes(folder)))
+    elif content == PIPE:
+        os.mkfifo(path)
+    elif content == FOLDER:
+        path.mkdir()
+    else:
+        path.symlink_to(content.removeprefix(LINK))
+
+
+def _may_be_packed(files: Files) -> bool:
+    return any(mark in raw for raw in files.values() if isinstance(raw, bytes) for mark in PACKED)
+
+
+def _is_secret(scan: Scan | None) -> bool:
+    """Whether most voxels are those of the file that must not be read."""
+    if scan is None:
+        return False
+    kind = scan.voxels.dtype
+    return bool((scan.voxels == np.frombuffer(bytes([SECRET]) * kind.itemsize, kind)).mean() > 0.5)
+
+
+def _reached(error: BaseException) -> bool:
+    """Whether an error came from the reading of voxels."""
+    frames = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)]
+    return any(name in READING for name in frames) or (
+        error.__cause__ is not None and _reached(error.__cause__)
+    )
 
 
 def _memory_in_use() -> int:
@@ -272,7 +319,8 @@ def read_them(first: int, inputs: int) -> None:
     """The reading process: a line on stdout before and after each input."""
     warnings.simplefilter("error")
     valid = seeds()
-    for label, files in valid.items():  # also loads all code, before memory counts
+    drawn = [(n, made_up(np.random.default_rng(k), n, changes=0)) for n in LABELS[:4] for k in range(8)]
+    for label, files in [*valid.items(), *drawn]:  # also loads all code, before memory counts
         if (result := outcome(label, files)) != "read":
             sys.exit(f"{label} is valid, and yet: {result}")
     for number in range(first, first + inputs):
@@ -323,10 +371,11 @@ def main() -> None:
     began = time.monotonic()
     counts, failures = watch(given.first, given.inputs)
     labels = sorted({key.split()[0] for key in counts})
-    print(f"{'input':24}{'read':>8}{'refused':>9}{'failed':>8}")
+    print(f"{'input':24}{'read':>8}{'reached':>9}{'refused':>9}{'failed':>8}{'accepted':>10}")
     for label in labels:
-        row = [counts[f"{label} {result}"] for result in ("read", "refused", "FAILED")]
-        print(f"{label:24}{row[0]:8}{row[1]:9}{row[2]:8}")
+        row = [counts[f"{label} {result}"] for result in ("read", "reached", "refused", "FAILED")]
+        share = f"{(row[0] + row[1]) / sum(row):.0%}"
+        print(f"{label:24}{row[0]:8}{row[1]:9}{row[2]:9}{row[3]:8}{share:>10}")
     print(f"{counts.total()} inputs, {len(failures)} failures, {time.monotonic() - began:.0f} s")
     print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")
     sys.exit(bool(failures))

@@ -42,6 +42,30 @@ def test_damaged_files(count, first):
     ran = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert ran.returncode == 0, ran.stdout
     assert re.search(rf"^{count} inputs, 0 failures", ran.stdout, re.MULTILINE)
+    for rows in (
+        r"fields\.\w+",
+        r"\S+\.dcm",
+        r"plain-\S+",
+    ):  # or the fuzzing is shallow: see `bench/fuzz_headers.py`
+        table = re.findall(rf"^{rows} +(\d+) +(\d+) +(\d+) +0 ", ran.stdout, re.MULTILINE)
+        read, reached, refused = np.array(table, int).sum(axis=0)
+        assert read + reached >= 0.25 * (read + reached + refused) > 0
+        assert refused > 0
+
+
+def test_headers_that_are_made_up_are_valid_until_they_are_changed():
+    """The fuzzer reads them before it begins; here, that they are many and that most changes matter."""
+    code = (
+        "import sys; sys.path.insert(0, 'bench'); import fuzz_headers, numpy as np\n"
+        "for label in fuzz_headers.LABELS[:4]:\n"
+        "    draw = lambda k, n: str(fuzz_headers.made_up(np.random.default_rng(k), label, changes=n))\n"
+        "    made = [(draw(k, 0), draw(k, 1)) for k in range(50)]\n"
+        "    print(len({a for a, _ in made}), sum(a != b for a, b in made))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    rows = [list(map(int, line.split())) for line in ran.stdout.splitlines()]
+    assert len(rows) == 4, ran.stderr
+    assert all(distinct == 50 and changed > 40 for distinct, changed in rows)
 
 
 def test_a_number_makes_its_input_again():
@@ -55,20 +79,27 @@ def test_a_number_makes_its_input_again():
 
 
 def test_the_fuzzer_sees_failures():
-    """Another exception, too much memory, and a crash."""
+    """Another exception, too much memory, a file that is not to be read, and a crash."""
     code = (
-        "import os, sys; sys.path.insert(0, 'bench'); import fuzz\n"
+        "import os, sys; import numpy as np; sys.path.insert(0, 'bench'); import fuzz\n"
         "def broken(path, **_):\n"
         "    what = path.read_bytes()\n"
         "    if what == b'crash': os.abort()\n"
+        "    if what == b'secret':\n"
+        "        voxels = np.full((2, 2, 2), 0xA5A5, np.uint16)\n"
+        "        return fuzz.Scan(voxels, np.eye(4))\n"
         "    try: bytearray(1 << 30 if what == b'memory' else -1)\n"
         "    except MemoryError as error: raise fuzz.ScanError('broken') from error\n"
         "fuzz.read = broken\n"
-        "for what in (b'other', b'memory', b'crash'):\n"
+        "for what in (b'other', b'memory', b'secret', b'crash'):\n"
         "    print(fuzz.outcome('plain', {'scan.nii': what}), flush=True)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert ran.stdout == "FAILED ValueError: negative count\nFAILED needs too much memory: MemoryError()\n"
+    assert ran.stdout.splitlines() == [
+        "FAILED ValueError: negative count",
+        "FAILED needs too much memory: MemoryError()",
+        "FAILED it read a file outside of its folder",
+    ]
     assert ran.returncode == -signal.SIGABRT
 
 
