@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from sanum.files import sha256, sha256_of, whole_file
+from sanum.files import parse_json, read_small, sha256, sha256_of, whole_file
 
 
 def test_writes_and_replaces(tmp_path):
@@ -86,3 +86,39 @@ def _come_late(path):
     with whole_file(path, overwrite=False) as partial:
         partial.write_text("late")
         path.write_text("another's")
+
+
+class TestReadSmall:
+    def test_a_regular_file_as_it_is(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"12345")
+        (tmp_path / "link").symlink_to("a")
+        assert read_small(tmp_path / "a", 5) == read_small(tmp_path / "link", 5) == b"12345"
+
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: p.symlink_to("/dev/zero")])
+    def test_nothing_else(self, tmp_path, make):
+        make(tmp_path / "a")
+        with pytest.raises(ValueError, match="no regular file"):
+            read_small(tmp_path / "a", 5)
+
+    def test_no_more_than_allowed(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"123456")
+        with pytest.raises(ValueError, match="more than 5 bytes"):
+            read_small(tmp_path / "a", 5)
+
+    def test_no_link_where_it_may_not_be_followed(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"1")
+        (tmp_path / "link").symlink_to("a")
+        with pytest.raises(OSError, match="link"):
+            read_small(tmp_path / "link", 5, follow=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1", "[" * 100_000, '{"a":' * 100_000, "NaN", "-Infinity", "1e999", b"\xff"]
+)
+def test_every_fault_of_json_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_json(text)
+
+
+def test_json_that_is_whole():
+    assert parse_json(b'{"a": [1, 2.5, null, "\xc3\xa4"]}') == {"a": [1, 2.5, None, "ä"]}

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import hashlib
+import json
+import logging
 import os
 import secrets
 import stat
@@ -10,6 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
 
 PARTIAL = ".sanum-"
 """What the name of a file that is not yet whole begins with; a killed process may leave one."""
@@ -181,6 +186,101 @@ def sha256_of(paths: Iterable[Path | None], start: bytes = b"") -> str:
                 while block := stream.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
+
+
+def read_small(path: Path, most: int, *, follow: bool = True) -> bytes:
+    """Contents of a regular file that is no larger than it should be; waits for nobody.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file. Judged is what was opened, so that a pipe that takes its place is not waited for.
+    most : int
+        Bytes that it may have.
+    follow : bool
+        Whether the file may be at the other end of a link.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is a link that may not be followed.
+    ValueError
+        It is no regular file, or larger.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("it is no regular file")
+    with open(descriptor, "rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Value of a JSON text that may hold anything; every fault of it is a `ValueError`.
+
+    Parameters
+    ----------
+    text : str or bytes
+        UTF-8. NaN and infinity, which JSON has not, and deep nesting are faults.
+
+    Examples
+    --------
+    >>> parse_json("[" * 10_000)
+    Traceback (most recent call last):
+    ValueError: it is nested too deeply
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def clear_way(path: Path) -> None:
+    """Remove what stands where a file of ours should be, and warn; a link is never followed.
+
+    Parameters
+    ----------
+    path : Path
+        A link, a pipe and an empty folder are removed. A folder with something in it may be somebody's, so
+        it gets another name. A regular file, and nothing, are left as they are.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            return
+        if not stat.S_ISDIR(mode):
+            path.unlink()
+            what = "link" if stat.S_ISLNK(mode) else "special file"
+            _log.warning("removed %s: a %s stood where sanum keeps a file of its own", _name(path), what)
+            return
+        try:
+            path.rmdir()
+            _log.warning("removed %s: a folder stood where sanum keeps a file of its own", _name(path))
+        except OSError:
+            aside = path.with_name(f"{path.name[:200]}.aside-{secrets.token_hex(4)}")
+            path.rename(aside)
+            _log.warning(
+                "a folder stood where sanum keeps a file of its own: %s is now %s", _name(path), _name(aside)
+            )
+
+
+def _name(path: Path) -> str:
+    """A path on one line of a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(path))
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:20]} is too large")
+    return value
 
 
 def _require_free(path: Path, overwrite: bool) -> None:

@@ -49,7 +49,7 @@ def forbid(monkeypatch):
 
     def forbid(folder):
         def scandir(path="."):
-            if Path(path) == folder:
+            if not isinstance(path, int) and Path(path) == folder:
                 raise PermissionError(13, "Permission denied", str(path))
             return real(path)
 

@@ -94,11 +94,13 @@ def test_a_lock_that_does_not_say_its_container_may_be_of_another(path):
 
 
 CONTAINER = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
-TAKE = (
-    "import runpy, sys\nfrom pathlib import Path\n"
-    f"acquire = runpy.run_path({lock.__file__!r})['acquire']\n"
-    "print(acquire(Path(sys.argv[1]), sys.argv[2]), flush=True); input()"
+LIGHT = (  # the room without its heavy neighbours
+    "import sys, types\nfrom pathlib import Path\n"
+    "room = sys.modules['sanum.cohort'] = types.ModuleType('sanum.cohort')\n"
+    f"room.__path__ = [{os.path.dirname(lock.__file__)!r}]\n"
+    "from sanum.cohort.lock import acquire\n"
 )
+TAKE = f"{LIGHT}print(acquire(Path(sys.argv[1]), sys.argv[2]), flush=True); input()"
 
 
 @pytest.fixture
@@ -141,8 +143,7 @@ def test_a_lock_without_its_maker_s_name_was_made_just_now_or_is_left_behind(pat
 def test_of_many_who_find_a_lock_left_behind_one_gets_it(path):
     path.parent.mkdir()
     code = (
-        "import runpy, sys\nfrom pathlib import Path\n"
-        f"acquire = runpy.run_path({lock.__file__!r})['acquire']\n"
+        f"{LIGHT}"
         "print('ready', flush=True); input()\n"
         "print(acquire(Path(sys.argv[1]), sys.argv[2]), flush=True); input()"
     )

@@ -266,6 +266,40 @@ class TestTogether:
         settle(tmp_path, "x", last="x.json")
         assert left_in(tmp_path) == [".sanum-y.part"]
 
+    @pytest.mark.parametrize("name", [".sanum-x.ready", ".sanum-x.part"])
+    @pytest.mark.parametrize("kind", ["link", "file", "pipe"])
+    def test_what_stands_for_a_hidden_folder_is_not_followed(self, tmp_path, name, kind, caplog):
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "letter").write_text("precious")
+        out = tmp_path / "out"
+        out.mkdir()
+        if kind == "link":
+            (out / name).symlink_to(tmp_path / "mine")
+            said = f"removed {out / name}: a link"
+        elif kind == "file":
+            (out / name).write_text("")
+            said = ""
+        else:
+            os.mkfifo(out / name)
+            said = f"removed {out / name}: a special file"
+        put_together(out, "a", "x.json")
+        assert left_in(out) == ["a", "x.json"]
+        assert left_in(tmp_path / "mine") == ["letter"]
+        assert said in caplog.text
+
+    def test_nothing_but_files_of_the_folder_itself_moves_or_goes(self, tmp_path):
+        out, ready = tmp_path / "out", tmp_path / "out" / ".sanum-x.ready"
+        ready.mkdir(parents=True)
+        (tmp_path / "mine").write_text("precious")
+        (out / "old").write_text("outdated")
+        (ready / "a").write_text("new")
+        (ready / "link").symlink_to(tmp_path / "mine")
+        (ready / "folder").mkdir()
+        (ready / ".outdated").write_text(f"../mine\n{tmp_path / 'mine'}\nold\n..\n")
+        settle(out, "x", last="x.json")
+        assert left_in(out) == ["a"]
+        assert (tmp_path / "mine").read_text() == "precious"
+
 
 HOSTILE = [
     "../up",

@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from ..scan.names import stem_of
+from ..files import clear_way, parse_json, read_small
+from ..scan.names import printable, stem_of
 from .inputs import Item, is_still_wrong
 
 STATE = ".sanum"
 """Folder in the output folder for locks, and for notes of what failed."""
 
 _PART = ".part"
+_MOST_BYTES = 1 << 20
+_log = logging.getLogger(__name__)
 
 
 class Note(TypedDict):
@@ -47,7 +51,11 @@ def remember(item: Item, reason: str, output: Path) -> None:
     }
     part = path.with_suffix(_PART)  # a name that the next run finds, if this one is killed
     part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(note) + "\n", encoding="utf-8")
+    clear_way(path)
+    clear_way(part)
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "w", encoding="utf-8") as stream:
+        stream.write(json.dumps(note) + "\n")
     part.replace(path)
 
 
@@ -61,9 +69,7 @@ def forget(item: Item, output: Path) -> None:
     output : Path
         The output folder.
     """
-    path = _path(item, output)
-    path.unlink(missing_ok=True)
-    path.with_suffix(_PART).unlink(missing_ok=True)
+    _clear(_path(item, output))
 
 
 def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, str]]:
@@ -80,12 +86,40 @@ def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, 
         Folder and stem of all results that are there.
     """
     for path in (output / STATE).glob("*.failed.json"):
-        with suppress(OSError, ValueError, KeyError):  # another run has just done that scan
-            note: Note = json.loads(path.read_text(encoding="utf-8"))
+        with suppress(OSError):  # another run has just done that scan
+            try:
+                note = _read(path)
+            except ValueError as error:
+                _log.warning("removed %s, %s: run its scan again", printable(path), error)
+                clear_way(path)
+                path.unlink(missing_ok=True)
+                continue
             if _stands(note, output, results):
                 yield note["path"], note["reason"], note["results_folder"]
             else:
                 path.unlink()
+
+
+def _read(path: Path) -> Note:
+    """A note; ValueError says what is wrong with one that is damaged."""
+    note = parse_json(read_small(path, _MOST_BYTES))
+    keys = Note.__annotations__
+    if not isinstance(note, dict) or not all(isinstance(note.get(key), kind) for key, kind in keys.items()):
+        raise ValueError("it is no note of a scan that failed")
+    for text in (note["path"], note["reason"], note["results_folder"]):
+        if "\0" in text:
+            raise ValueError("it holds a path that cannot be")
+        text.encode("utf-8", "surrogateescape")  # as it stands in the table
+    if Path(note["results_folder"]).is_absolute():
+        raise ValueError("it is of another output folder")
+    return Note(**{key: note[key] for key in keys})  # type: ignore[typeddict-item,no-any-return]
+
+
+def _clear(path: Path) -> None:
+    """Remove a note, whole or not, and whatever else stands in the two places."""
+    for place in (path, path.with_suffix(_PART)):
+        clear_way(place)
+        place.unlink(missing_ok=True)
 
 
 def _stands(note: Note, output: Path, results: Container[str]) -> bool:

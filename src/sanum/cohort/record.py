@@ -1,15 +1,15 @@
 """The record beside each item's results: what they were made from, and whether that still holds."""
 
 import hashlib
-import json
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from math import isnan
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from ..files import sha256
+from ..files import parse_json, read_small, sha256
 from ..methods.api import Result
 from ..methods.common.saving import file_names
 from ..scan import ScanError
@@ -25,7 +25,27 @@ Loaded = TypeVar("Loaded")
 Record = dict[str, Any]
 """Settings, provenance, input, outputs by name, warnings and numbers of one result, as JSON."""
 
+MOST_BYTES = 1 << 22
+"""No record is larger: it holds names, settings, warnings and numbers."""
+
 _NEEDED = {"input", "outputs", "warnings"}
+_DEEPEST = 12  # of lists and tables in each other
+
+
+class DamagedRecord(ValueError):
+    """A file with a record's name that is none: why, as the end of a sentence.
+
+    Parameters
+    ----------
+    reason : str
+        Begins in small letters.
+    is_foreign : bool
+        Nothing in it looks like a record of sanum: it may be somebody else's file.
+    """
+
+    def __init__(self, reason: str, *, is_foreign: bool = False) -> None:
+        super().__init__(reason)
+        self.is_foreign = is_foreign
 
 
 class InputDescription(TypedDict):
@@ -107,8 +127,8 @@ def make_record(
     return record | numbers
 
 
-def read_record(path: Path) -> Record | None:
-    """A record, or None where there is none.
+def read_record(path: Path, numbers: Collection[str] = ()) -> Record | None:
+    """A record, of which everything that is used later has been looked at, or None where there is none.
 
     One of an earlier version, whose outputs are a list, is given without outputs: its item is done again.
 
@@ -116,17 +136,84 @@ def read_record(path: Path) -> Record | None:
     ----------
     path : Path
         Of the file.
+    numbers : collection of str
+        Fields that are numbers or not known, if they are there.
+
+    Raises
+    ------
+    DamagedRecord
+        A file is there, and it is no record that can be used.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(record, dict) and record.keys() >= _NEEDED and isinstance(record["input"], dict)
-    if not whole or not record["input"].keys() >= {"path", *InputDescription.__annotations__}:
-        return None
-    if not isinstance(record["outputs"], dict):
+        content = read_small(path, MOST_BYTES)
+    except FileNotFoundError:
+        if not path.is_symlink():
+            return None
+        raise DamagedRecord("it is a link to nothing") from None
+    except OSError as error:
+        raise DamagedRecord(f"it cannot be read ({error.strerror})", is_foreign=True) from error
+    except ValueError as error:
+        raise DamagedRecord(str(error), is_foreign=True) from error
+    try:
+        record = parse_json(content)
+    except ValueError as error:
+        is_ours = not content.strip(b"\0 \n") or content.lstrip().startswith(b"{")
+        raise DamagedRecord(f"it is no JSON ({error})", is_foreign=not is_ours) from error
+    if not isinstance(record, dict) or not record.keys() & _NEEDED:
+        raise DamagedRecord("it is something else", is_foreign=True)
+    if isinstance(record.get("outputs"), list):
         record["outputs"] = {}
+    if fault := _fault_of(record, numbers):
+        raise DamagedRecord(fault)
     return dict(record)
+
+
+def _fault_of(record: Record, numbers: Collection[str]) -> str:
+    """What is wrong with a table that may be a record, in words; "" if nothing is."""
+    if missing := sorted(_NEEDED - record.keys()):
+        return f"it has no {missing[0]}"
+    if not _is_plain(record):
+        return "it holds text or numbers that cannot be written"
+    described, outputs, warnings = record["input"], record["outputs"], record["warnings"]
+    if not (
+        isinstance(described, dict)
+        and isinstance(described.get("path"), str)
+        and all(type(described.get(key)) is int for key in ("size", "mtime_ns"))
+        and re.fullmatch("[0-9a-f]{64}", str(described.get("sha256")))
+    ):
+        return "it does not say of which file it is"
+    if not isinstance(outputs, dict) or not all(map(_is_file_name, outputs.values())):
+        return "its outputs are no names of files"
+    if not isinstance(warnings, list) or not all(isinstance(warning, str) for warning in warnings):
+        return "its warnings are no list of sentences"
+    if not isinstance(record.get("job", ""), str):
+        return "its job is no name"
+    odd = [name for name in numbers if not _is_number(record.get(name))]
+    return f"its {odd[0]} is no number" if odd else ""
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether all text in a value of JSON can be written or be a path, and it is not nested too deeply."""
+    if isinstance(value, str):
+        try:
+            return "\0" not in value and value.encode("utf-8", "surrogateescape") is not None
+        except UnicodeEncodeError:
+            return False
+    if isinstance(value, int):
+        return abs(value) < 1 << 63
+    if depth > _DEEPEST:
+        return False
+    if isinstance(value, dict):
+        return all(_is_plain(key) and _is_plain(inner, depth + 1) for key, inner in value.items())
+    return not isinstance(value, list) or all(_is_plain(inner, depth + 1) for inner in value)
+
+
+def _is_file_name(value: Any) -> bool:
+    return isinstance(value, str) and value not in ("", ".", "..") and "/" not in value and len(value) < 256
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def is_of_another(record: Record, path: Path) -> bool:
@@ -189,7 +276,7 @@ def is_finished(record: Record, folder: Path, item: Item, wanted: Mapping[str, s
 
 def _rounded(value: float, decimals: int | None) -> float | None:
     """A number as JSON has it: None where it is not known."""
-    if isnan(value):
+    if not isfinite(value):
         return None
     return value if decimals is None else round(value, decimals)
 

@@ -27,6 +27,7 @@ from .job import Job
 from .memory import MemoryBudget
 from .outcome import CannotWrite, ItemOutcome, RunSettings, ends_the_run, sentence_of
 from .record import (
+    DamagedRecord,
     InputDescription,
     Record,
     is_finished,
@@ -36,6 +37,7 @@ from .record import (
     read_described,
     read_record,
 )
+from .tables import numbers_of
 
 OnItemStep = Callable[[Item, str], None]
 
@@ -176,14 +178,13 @@ class ItemSteps:
             if not self._lock(item):  # before minutes of work, not after
                 return ItemOutcome(item, "busy")
             settle(folder, item.stem, last=record_name(item.stem))
-            record = self._replaceable(item)
-            otherwise = ""
+            record, otherwise = self._replaceable(item)
             if record and not settings.overwrite:
                 otherwise = made_otherwise(record, self.job_settings)
                 if not otherwise and is_finished(record, folder, item, file_names(item.stem, self.specs)):
                     self._mend(item, record)
                     return self._end(item, ItemOutcome(item, "finished", record))
-            overwrite = settings.overwrite or record is not None
+            overwrite = settings.overwrite or record is not None or bool(otherwise)
             require_free(item.stem, folder, self.job.outputs, overwrite=overwrite)
             memory = self.budget.take(item, item.path.name, self.job.resources.item_bytes(item.path))
             loaded, described = read_described(item.path, lambda: self.job.read(item))
@@ -200,16 +201,23 @@ class ItemSteps:
                 "remove the link"
             )
 
-    def _replaceable(self, item: Item) -> Record | None:
-        """The record of results that are there, None without; `ScanError` if they are not this item's."""
+    def _replaceable(self, item: Item) -> tuple[Record | None, str]:
+        """The record of results that are there, None without one, and what is wrong with it if it is damaged.
+
+        `ScanError` if the results are not this item's.
+        """
         there = self.output / item.place / record_name(item.stem)
-        record = read_record(there)
+        try:
+            record = read_record(there, numbers_of(self.job.tables))
+        except DamagedRecord as damaged:
+            if damaged.is_foreign and not self.settings.overwrite:
+                raise ScanError(
+                    f"{printable(there)} exists and is no record of sanum, {damaged}: pass --overwrite to "
+                    "replace it"
+                ) from damaged
+            return None, f"{printable(there.name)} is damaged, {damaged}"
         if self.settings.overwrite:
-            return record
-        if record is None and os.path.lexists(there):
-            raise ScanError(
-                f"{printable(there)} exists and is no record of sanum: pass --overwrite to replace it"
-            )
+            return record, ""
         if record and record.get("job", self.job.name) != self.job.name:
             raise ScanError(
                 f"{printable(there)} tells of results of another job, {printable(record['job'])}: pass "
@@ -221,7 +229,7 @@ class ItemSteps:
                 f"--overwrite to replace them by those of {printable(item.path)}, or choose another output "
                 "folder"
             )
-        return record
+        return record, ""
 
     def _compute(self, taken: _Taken, on_step: OnItemStep | None) -> _Computed | ItemOutcome:
         """Compute the result of an item that is in memory."""

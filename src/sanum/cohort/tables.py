@@ -4,10 +4,11 @@ So they hold whatever any run, restart or shard has done, and none of them can l
 """
 
 import json
+import logging
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from . import lock
 from .failures import STATE, failures
 from .job import Tables
 from .lists import RESULTS_FOLDER
-from .record import Record, read_record
+from .record import DamagedRecord, Record, read_record
 from .tsv import to_cell
 
 FAILED = "failed.tsv"
@@ -27,7 +28,10 @@ FAILED = "failed.tsv"
 
 _FIRST = ("path", "results")
 _FAILED = ("path", "reason", RESULTS_FOLDER)
+_ASKED = ".asked"
 _RECORD = "_record.json"  # methods.common.saving.record_name
+_log = logging.getLogger(__name__)
+
 _PATIENCE_S = 900.0  # of 100,000 scans the tables take a minute on a local disk
 
 
@@ -53,8 +57,9 @@ def write_tables(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
 def update_tables(output: Path, tables: Tables) -> None:
     """Write the tables, unless another run has begun them after this was asked for.
 
-    So many runs that end together do not each read all records, one after the other. The time of a table is
-    that of what it knows.
+    So many runs that end together do not each read all records, one after the other. No clock is asked, as
+    it may go back: who asks leaves a note, and who has written the tables removes the notes that were there
+    when it began.
 
     Parameters
     ----------
@@ -68,23 +73,50 @@ def update_tables(output: Path, tables: Tables) -> None:
     ScanError
         They cannot be written.
     """
-    asked = _clock(output)
-    with alone(output):
-        if not all(_time_of(output / name) >= asked for name in (*tables, FAILED)):
-            _write_all(output, tables)
+    asked = output / STATE / f"{uuid.uuid4().hex}{_ASKED}"
+    try:
+        lock.make_empty(asked)
+    except OSError as error:
+        raise ScanError(f"cannot write to {printable(output)}: {reason_of(error)}") from error
+    try:
+        with alone(output):
+            if asked.exists() or not all((output / name).is_file() for name in (*tables, FAILED)):
+                _write_all(output, tables)
+    finally:
+        asked.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            asked.parent.rmdir()
 
 
 def _write_all(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
-    began = _clock(output)
-    records = sorted(records_below(output), key=lambda found: os.fsencode(found[0]))
+    notes = list((output / STATE).glob(f"*{_ASKED}"))
+    numbers = numbers_of(tables)
+    records = sorted(records_below(output, numbers, _warn), key=lambda found: os.fsencode(found[0]))
     failed = sorted(failures(output, {results for results, _ in records}))
     for name, columns in tables.items():
         rows = ((record["input"]["path"], results, *_cells(record, columns)) for results, record in records)
         _write(output / name, (*_FIRST, *columns), rows)
     _write(output / FAILED, _FAILED, failed)
-    for name in (*tables, FAILED):
-        os.utime(output / name, ns=(began, began))
+    for note in notes:
+        note.unlink(missing_ok=True)
     return failed
+
+
+def numbers_of(tables: Tables) -> set[str]:
+    """Columns of the tables that are numbers.
+
+    Parameters
+    ----------
+    tables : mapping
+        Of the job.
+    """
+    return {name for columns in tables.values() for name, places in columns.items() if places is not None}
+
+
+def _warn(place: Path, error: DamagedRecord) -> None:
+    _log.warning(
+        "%s is left out of the tables, %s: run its scan again, or remove the file", printable(place), error
+    )
 
 
 def _cells(record: Record, columns: Mapping[str, int | None]) -> Iterator[str]:
@@ -99,26 +131,6 @@ def _cell(value: Any, decimals: int | None) -> str:
     if value is None or value == "":
         return "n/a"
     return str(value) if decimals is None else f"{value:.{decimals}f}"
-
-
-def _clock(output: Path) -> int:
-    """Now in ns, by the clock of the file system, which all machines share."""
-    probe = output / f".sanum-{uuid.uuid4().hex}.clock"
-    try:
-        descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY)
-        now = os.fstat(descriptor).st_mtime_ns
-        os.close(descriptor)
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise ScanError(f"cannot write to {printable(output)}: {reason_of(error)}") from error
-    return now
-
-
-def _time_of(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def write_summary(output: Path, name: str, summary: Record) -> None:
@@ -142,18 +154,33 @@ def write_summary(output: Path, name: str, summary: Record) -> None:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def records_below(output: Path) -> Iterator[tuple[str, Record]]:
+def records_below(
+    output: Path,
+    numbers: Collection[str] = (),
+    on_damaged: Callable[[Path, DamagedRecord], None] = lambda *_: None,
+) -> Iterator[tuple[str, Record]]:
     """Where the results of every item are (folder and stem below `output`), and their record.
 
     Parameters
     ----------
     output : Path
         The output folder.
+    numbers : collection of str
+        As in `read_record`.
+    on_damaged : function
+        Called with the path of each file that should be a record and is none, and why.
     """
     for place, folders, names in os.walk(output):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if name.endswith(_RECORD) and (record := read_record(Path(place) / name)):
+            if not name.endswith(_RECORD):
+                continue
+            try:
+                record = read_record(Path(place) / name, numbers)
+            except DamagedRecord as error:
+                on_damaged(Path(place) / name, error)
+                continue
+            if record:
                 results = Path(place, name.removesuffix(_RECORD)).relative_to(output)
                 yield results.as_posix(), record
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
-from ..files import flush, whole_file
+from ..files import clear_way, flush, read_small, whole_file
 from .errors import ScanError
 from .names import printable
 from .scan import Scan
@@ -143,6 +143,8 @@ def together(folder: Path, name: str, *, last: str, outdated: Iterable[str] = ()
 def settle(folder: Path, name: str, *, last: str) -> None:
     """Finish what `together` had begun to put in place, and remove what it had not, before it was killed.
 
+    Nothing but files moves: a link in the place of a hidden folder is removed, and one in it goes with it.
+
     Parameters
     ----------
     folder : Path
@@ -153,23 +155,41 @@ def settle(folder: Path, name: str, *, last: str) -> None:
         As of `together`.
     """
     part, ready = _hidden(folder, name)
+    _require_folder(part)
+    _require_folder(ready)
     if part.is_dir():
         shutil.rmtree(part)
     if not ready.is_dir():
         return
-    waiting = [path for path in ready.iterdir() if path.name not in (last, _OUTDATED)]
-    note, new_last = ready / _OUTDATED, ready / last
-    if waiting or new_last.exists():  # so the new `last`, if there is one, has not moved: this is the old one
+    there = [path for path in ready.iterdir() if path.is_file() and not path.is_symlink()]
+    waiting = [path for path in there if path.name not in (last, _OUTDATED)]
+    new_last = ready / last
+    if waiting or new_last in there:  # so the new `last`, if there is one, has not moved: this is the old one
         (folder / last).unlink(missing_ok=True)
     for path in waiting:
         path.replace(folder / path.name)
-    if note.exists():
-        for outdated in note.read_text(encoding="utf-8").splitlines():
+    for outdated in _outdated_of(ready / _OUTDATED):
+        if not (folder / outdated).is_dir():
             (folder / outdated).unlink(missing_ok=True)
-    if new_last.exists():
+    if new_last in there:
         new_last.replace(folder / last)
-    note.unlink(missing_ok=True)
-    ready.rmdir()
+    shutil.rmtree(ready)
+
+
+def _require_folder(path: Path) -> None:
+    """Remove what stands where a hidden folder should be, and is none: a link is not followed."""
+    if path.is_symlink() or not path.is_dir():
+        clear_way(path)
+        path.unlink(missing_ok=True)
+
+
+def _outdated_of(note: Path) -> list[str]:
+    """Names in the note of `together`; none if it is not there, and no path out of the folder."""
+    try:
+        names = read_small(note, 1 << 20, follow=False).decode("utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [name for name in names if Path(name).name == name]
 
 
 def reason_of(error: OSError) -> str:

@@ -54,7 +54,13 @@ def write_group(root: Path, output: Path, *, on_note: Callable[[str], None] = la
         `root` is no BIDS data set; there are no results; something cannot be written.
     """
     require_data_set(root)
-    found = {subject: results_of(output, subject) for subject in subjects_in(output)}
+    damaged: list[str] = []
+    found = {
+        subject: results_of(
+            output, subject, lambda path, error: damaged.append(f"{printable(path.name)}, {error}")
+        )
+        for subject in subjects_in(output)
+    }
     if not found:
         raise ScanError(f"{printable(output)} holds no results: run sanum bids with participant first")
     write_subjects(output, found)
@@ -68,6 +74,11 @@ def write_group(root: Path, output: Path, *, on_note: Callable[[str], None] = la
     ]
     if participants and not found.keys() & participants.keys():
         notes.append("participants.tsv has no line of any subject here.")
+    if damaged:
+        notes.append(
+            f"Records that are damaged, and whose results are not shown: {len(damaged)} "
+            f"({'; '.join(damaged)}); run sanum bids with participant again."
+        )
     notes = [*_notes(output, [pair for results in found.values() for pair in results], rows), *notes]
     for note in notes:
         on_note(f"note: {note}")

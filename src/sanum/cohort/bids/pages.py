@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,14 +12,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+from PIL import Image
 
 from ... import __version__
+from ...files import parse_json
 from ...report.group import MEASURES, ScanRow, render_subject
 from ...report.thumbnail import thumbnail
 from ...scan import Scan, ScanError, atomic_path, read
 from ...scan.maps import read_map
 from ...scan.names import printable
-from ..record import Record
+from ..record import DamagedRecord, Record
 from ..tables import alone, records_below
 
 _MARK = re.compile(r"<!-- sanum (\{.*\}) -->\n\Z")
@@ -64,7 +67,9 @@ def subjects_in(output: Path) -> list[str]:
     return [name for name in names if results_of(output, name)]
 
 
-def results_of(output: Path, subject: str) -> Found:
+def results_of(
+    output: Path, subject: str, on_damaged: Callable[[Path, DamagedRecord], None] = lambda *_: None
+) -> Found:
     """All results of a subject, sorted.
 
     Parameters
@@ -73,8 +78,11 @@ def results_of(output: Path, subject: str) -> Found:
         The output folder.
     subject : str
         Name of its folder.
+    on_damaged : function
+        As in `records_below`.
     """
-    found = ((f"{subject}/{results}", record) for results, record in records_below(output / subject))
+    records = records_below(output / subject, MEASURES, on_damaged)
+    found = ((f"{subject}/{results}", record) for results, record in records)
     return sorted(found, key=lambda pair: os.fsencode(pair[0]))
 
 
@@ -116,7 +124,7 @@ def rows_of(output: Path, subject: str, found: Found) -> list[ScanRow]:
     found : list
         All its results; see `results_of`.
     """
-    kept = _kept(output / f"{subject}.html", made_from(found))
+    kept = _kept(output / f"{subject}.html", made_from(found), len(found))
     drawn = kept or [_draw(output, *pair) for pair in found]
     return [
         _row(subject, results, record, d.tile, d.warning)
@@ -141,7 +149,7 @@ def _write_subject(output: Path, subject: str, on_note: Callable[[str], None]) -
     path = output / f"{subject}.html"
     while found := results_of(output, subject):
         digest = made_from(found)
-        if _kept(path, digest):
+        if _kept(path, digest, len(found)):
             return False
         drawn = [_draw(output, *pair) for pair in found]
         html = _page(subject, found, drawn, digest)
@@ -170,15 +178,18 @@ def _page(subject: str, found: Found, drawn: list[Drawn], digest: str) -> str:
     return f"{render_subject(subject, rows)}<!-- sanum {mark} -->\n"
 
 
-def _kept(path: Path, digest: str) -> list[Drawn]:
+def _kept(path: Path, digest: str, count: int) -> list[Drawn]:
     """What a page keeps for the cohort's; nothing if it is not there, or made from something else."""
     try:
         mark = _MARK.search(path.read_text(encoding="utf-8"))
-        kept = json.loads(mark[1]) if mark else {}
-        if kept.get("made_from") != digest:
+        kept = parse_json(mark[1]) if mark else {}
+        if kept.get("made_from") != digest or len(kept["tiles"]) != count:
             return []
-        return [Drawn(b"", base64.b64decode(tile), warning) for tile, warning in kept["tiles"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        drawn = [Drawn(b"", base64.b64decode(tile), str(warning)) for tile, warning in kept["tiles"]]
+        for tile in (one.tile for one in drawn if one.tile):
+            Image.open(io.BytesIO(tile)).verify()
+        return drawn
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
 
@@ -188,13 +199,18 @@ def _row(subject: str, results: str, record: Record, picture: bytes, warning: st
     return ScanRow(
         name=Path(results).name,
         subject=subject,
-        page=quote(f"{subject}.html"),
-        report=quote((Path(results).parent / report).as_posix()) if report else "",
-        contrast=record.get("contrast"),
+        page=quote(os.fsencode(f"{subject}.html")),
+        report=quote(os.fsencode((Path(results).parent / report).as_posix())) if report else "",
+        contrast=_contrast(record),
         numbers=numbers,
         picture=picture,
         warnings=(*record["warnings"], *[warning] * bool(warning)),
     )
+
+
+def _contrast(record: Record) -> str | None:
+    contrast = record.get("contrast")
+    return contrast if isinstance(contrast, str) else None
 
 
 def _number(value: float | None) -> float:
@@ -209,13 +225,14 @@ def _draw(output: Path, results: str, record: Record) -> Drawn:
         return Drawn(b"", b"", f"{error}, and is not shown: {mended_by}")
     scan, warning = None, ""
     try:
-        scan = read(Path(record["input"]["path"]), volume=record.get("volume"))
+        volume = record.get("volume")
+        scan = read(Path(record["input"]["path"]), volume=volume if type(volume) is int else None)
     except ScanError:
         warning = _MISSING
     if scan is not None and not scan.grid.same_as(maps["anatomy"].grid):
         scan = None
     wide, tile = (
-        thumbnail(scan=scan, **maps, contrast=record.get("contrast"), planes=planes, height=height)
+        thumbnail(scan=scan, **maps, contrast=_contrast(record), planes=planes, height=height)
         for planes, height in ((3, 200), (1, 132))
     )
     return Drawn(wide, tile, warning)
