@@ -90,7 +90,7 @@ def flush(path: Path, flags: int = os.O_RDONLY) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: str | Path, *, folder: int | None = None) -> BufferedReader:
+def open_regular(path: str | Path, *, folder: int | None = None, follow: bool = True) -> BufferedReader:
     """Open a regular file to read; whatever else stands there is refused at once, and never waited for.
 
     A pipe without a writer would be waited for, and a device may have no end. What counts is the open file,
@@ -102,6 +102,8 @@ def open_regular(path: str | Path, *, folder: int | None = None) -> BufferedRead
         Of the file. Links are followed, unless `folder` is given.
     folder : int, optional
         Descriptor of an open folder, to which `path` is then relative.
+    follow : bool
+        Whether `path` may be a link, where there is no `folder`.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def open_regular(path: str | Path, *, folder: int | None = None) -> BufferedRead
         It cannot be opened, or (EINVAL) it is no regular file.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    descriptor = os.open(path, flags | (0 if folder is None else os.O_NOFOLLOW), dir_fd=folder)
+    descriptor = os.open(path, flags | (0 if follow and folder is None else os.O_NOFOLLOW), dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -194,7 +196,7 @@ def read_small(path: Path, most: int, *, follow: bool = True) -> bytes:
     Parameters
     ----------
     path : Path
-        Of the file. Judged is what was opened, so that a pipe that takes its place is not waited for.
+        Of the file.
     most : int
         Bytes that it may have.
     follow : bool
@@ -207,12 +209,13 @@ def read_small(path: Path, most: int, *, follow: bool = True) -> bytes:
     ValueError
         It is no regular file, or larger.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ValueError("it is no regular file")
-    with open(descriptor, "rb") as stream:
-        content = stream.read(most + 1)
+    try:
+        with open_regular(path, follow=follow) as stream:
+            content = stream.read(most + 1)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise ValueError("it is no regular file") from None
+        raise
     if len(content) > most:
         raise ValueError(f"it has more than {most:,} bytes")
     return content
