@@ -66,7 +66,7 @@ def test_what_is_refused(sanum, people, known, phantom, tmp_path):
     write(type(phantom)(phantom.voxels[2:], phantom.affine), mask)
     told = sanum("evaluate", people, "-o", out).refused()
     assert "1 of the files in" in told
-    assert "sub-2_desc-lesion_mask.nii.gz (48, 60, 50) is not on the grid of sub-2_T1w.nii.gz" in told
+    assert "sub-2_desc-lesion_mask.nii.gz is not on the grid of sub-2_T1w.nii.gz: it has 48" in told
     assert not out.exists()
 
 

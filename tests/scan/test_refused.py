@@ -15,6 +15,44 @@ def test_missing(tmp_path, refusal):
     assert "does not exist" in refusal(tmp_path / "scan.nii.gz")
 
 
+ANNEXED = ".git/annex/objects/x9/25/MD5E-s152998--c8.nii.gz/MD5E-s152998--c8.nii.gz"
+
+
+@pytest.mark.parametrize("target", [f"../{ANNEXED}", f"/elsewhere/{ANNEXED}", ANNEXED.replace("/", "\\")])
+def test_a_link_of_git_annex_without_its_content(tmp_path, target, refusal):
+    (tmp_path / "sub-1_T1w.nii.gz").symlink_to(target)
+    message = refusal(tmp_path / "sub-1_T1w.nii.gz")
+    assert "sub-1_T1w.nii.gz is in git-annex, and its content was not fetched" in message
+    assert "datalad get" in message
+    assert "git annex get" in message
+
+
+@pytest.mark.parametrize("text", ["/annex/objects/MD5E-s152998--c8.nii.gz\n", f"../../{ANNEXED}"])
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.mgz", "scan.nrrd", "scan.mha"])
+def test_a_pointer_of_git_annex(tmp_path, text, name, refusal):
+    """Of an unlocked file, and of a link where the file system has none."""
+    (tmp_path / name).write_text(text)
+    assert f"{name} is in git-annex, and its content was not fetched" in refusal(tmp_path / name)
+
+
+def test_a_pointer_of_git_lfs(tmp_path, refusal):
+    (tmp_path / "scan.nii.gz").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    )
+    assert "is a pointer of git-lfs, whose content was not fetched: run git lfs pull" in refusal(
+        tmp_path / "scan.nii.gz"
+    )
+
+
+def test_other_links_that_lead_nowhere(tmp_path, refusal):
+    (tmp_path / "scan.nii.gz").symlink_to("gone.nii.gz")
+    assert "scan.nii.gz is a link to gone.nii.gz, which does not exist" in refusal(tmp_path / "scan.nii.gz")
+    (tmp_path / "anat").symlink_to(tmp_path / "nowhere")
+    assert "anat is a link to" in refusal(tmp_path / "anat" / "scan.nii.gz")
+    (tmp_path / "round").symlink_to("round")
+    assert refusal(tmp_path / "round")
+
+
 @pytest.mark.parametrize("name", ["photo.png", "scan", "scan.gz", "scan.img"])
 def test_unknown_extension(tmp_path, name, refusal):
     (tmp_path / name).write_bytes(b"whatever")
@@ -108,6 +146,30 @@ def test_a_flipped_bit_in_gzip(tmp_path, voxels, saved, refusal):
 def test_slices_are_refused(tmp_path, shape, saved, refusal):
     values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
     assert "a single slice or less: expected a 3D volume" in refusal(saved(tmp_path / "scan.nii", values))
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [((1, 30, 40, 20), "axis is"), ((3, 30, 40, 20), "axis is"), ((1, 1, 30, 40, 20), "2 axes are")],
+)
+def test_channels_before_the_volume_are_named(tmp_path, shape, first, saved, refusal):
+    values = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+    size = " × ".join(map(str, shape))
+    for message in (
+        refusal(saved(tmp_path / "scan.nii", values)),
+        refusal(nib.Nifti1Image(values, np.eye(4))),
+    ):
+        assert f"is {size} voxels: the first {first} no part of the volume but of channels" in message
+
+
+def test_colours_behind_the_volume_are_volumes(tmp_path, voxels, saved, refusal):
+    path = saved(tmp_path / "scan.nii", np.stack([voxels, voxels + 1, voxels + 2], -1))
+    assert "has 3 volumes where one 3D scan was expected" in refusal(path)
+
+
+def test_slices_that_are_stored_as_volumes_are_named(tmp_path, saved, refusal):
+    values = np.arange(30 * 40 * 20, dtype=np.int32).reshape(30, 40, 1, 20)
+    assert "a single slice many times" in refusal(saved(tmp_path / "scan.nii", values))
 
 
 def test_a_2d_itk_image_is_refused(tmp_path, refusal):

@@ -8,16 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ScanError
+from .forms import Forms
 from .scan import Scan
 
 MOST_VOXELS_AN_AXIS = 1500
 MOST_VOXELS = 10**9
 SPACING_MM = (0.1, 20.0)
+LEAST_DETERMINANT = 1e-3
+"""Of three axes of unit length: below it they do not span a volume."""
+
 MOST_DEFLATED = 1032
 """Deflate shrinks at most this many times; a header that claims more lies."""
 
 MOST_BESIDE = 16 << 20
 """Bytes that may stand before the voxels (NIfTI's extensions) and after them (MGH's footer)."""
+
+MOST_CHANNELS = 8
+"""Axes of at most this length before three longer ones are channels, not slices."""
 
 UNKNOWN_SIDES = (
     "the file gives no orientation (no sform, no qform or the like): left and right are not known, and "
@@ -38,10 +45,12 @@ def check_shape(shape: Sequence[int], what: str) -> None:
     Raises
     ------
     ScanError
-        Fewer than 3 axes, an axis of fewer than 2 voxels or more than 1500, more than 1e9 voxels.
+        Fewer than 3 axes, an axis of fewer than 2 voxels or more than 1500, more than 1e9 voxels; channels
+        before the volume, or slices that are stored as volumes.
     """
     size = " × ".join(str(n) for n in shape)
     volume = [int(n) for n in shape[:3]]
+    _refuse_other_orders([int(n) for n in shape], what)
     if len(volume) < 3 or min(volume) < 2:
         raise ScanError(
             f"{what} is {size} voxels, a single slice or less: expected a 3D volume; give the whole scan"
@@ -50,6 +59,26 @@ def check_shape(shape: Sequence[int], what: str) -> None:
         raise ScanError(
             f"{what} claims {size} voxels: expected at most {MOST_VOXELS_AN_AXIS} along an axis and 1e9 in "
             "all; check its header or resample it"
+        )
+
+
+def _refuse_other_orders(shape: list[int], what: str) -> None:
+    """Refuse a volume whose axes are not the first three: whose the geometry is, is open."""
+    size = " × ".join(str(n) for n in shape)
+    while shape and shape[-1] == 1:
+        shape.pop()
+    first = next((n for n, length in enumerate(shape) if length > MOST_CHANNELS), len(shape))
+    if len(shape) > 3 and first > 0 and len(shape) - first == 3:
+        axes = "axis is" if first == 1 else f"{first} axes are"
+        raise ScanError(
+            f"{what} is {size} voxels: the first {axes} no part of the volume but of channels, as MONAI and "
+            "TorchIO have them; save it as X × Y × Z, with the affine of these three"
+        )
+    inner = [length for length in shape[:3] if length == 1]
+    if len(shape) == 4 and len(inner) == 1 and shape[3] > MOST_CHANNELS:
+        raise ScanError(
+            f"{what} is {size} voxels, a single slice many times: expected a 3D volume; if these are the "
+            "slices of one, save it as X × Y × Z, with the affine of these three"
         )
 
 
@@ -128,7 +157,7 @@ def check_affine(affine: npt.NDArray[Any] | None, what: str) -> npt.NDArray[np.f
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise ScanError(f"{what} has an affine that is not 4 × 4 finite numbers: repair its header")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if (spacing == 0).any() or abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
+    if (spacing == 0).any() or abs(np.linalg.det(affine[:3, :3] / spacing)) < LEAST_DETERMINANT:
         raise ScanError(
             f"{what} has a singular affine, its three axes do not span a volume: repair its header"
         )
@@ -149,6 +178,7 @@ def usable_scan(
     path: Path | None,
     what: str,
     warnings: tuple[str, ...] = (),
+    forms: Forms | None = None,
     ours: bool = False,
 ) -> Scan:
     """Build a checked `Scan`: finite, not constant, native dtype.
@@ -159,7 +189,7 @@ def usable_scan(
         Integers keep their dtype; floating-point values become float32.
     affine : (4, 4) array or None
         Voxel index to world mm, RAS+.
-    contrast, path, warnings
+    contrast, path, warnings, forms
         As in `Scan`.
     what : str
         Name for messages.
@@ -191,7 +221,7 @@ def usable_scan(
         warnings = (*warnings, f"{broken} voxels were NaN or infinite and were set to {background:g}")
     if low == high:
         raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image of a head")
-    return Scan(voxels, affine, contrast=contrast, path=path, warnings=warnings)
+    return Scan(voxels, affine, contrast=contrast, path=path, warnings=warnings, forms=forms)
 
 
 def _plain(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:

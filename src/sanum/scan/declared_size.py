@@ -1,17 +1,22 @@
 """How large a scan says that it is, from its header alone: nothing is read that takes memory."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from pathlib import Path
+from typing import Any, SupportsInt
 
+import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 from pydicom.errors import InvalidDicomError
 
 from .dicom_file import DAMAGED, open_dicom
 from .errors import ScanError
+from .nifti import NIFTI2_BYTES, forms_of, header_of, unpacked
 from .raw_volume import read_header
-from .read import BROKEN_FILE, NIFTI2_BYTES, header_of, opened, remarks_on_headers
+from .read import BROKEN_FILE
 from .text_header import UNKNOWN_SIZE
 
 _TEXT_HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -41,11 +46,19 @@ def declared_size(path: Path) -> DeclaredSize:
     """DeclaredSize of a scan file, or of a DICOM folder.
 
     Of a folder by the size of its files, two bytes a voxel; of compressed files by the rows and columns that
-    some of them claim. Nothing is checked here. A damaged file declares nothing; reading it gives the error.
+    some of them claim. Nothing is checked here. A damaged file, or what is no file, declares nothing; reading
+    it gives the error. All numbers are Python's own: those of a header would overflow.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist.
     """
-    with suppress(ScanError, *BROKEN_FILE):
+    with suppress(ScanError, *BROKEN_FILE), np.errstate(all="ignore"):
         if path.is_dir():
             return DeclaredSize(_voxels_of_folder(path))
+        if not path.is_file():
+            return DeclaredSize()
         if path.name.lower().endswith(_TEXT_HEADERS):
             return _of_text(path)
         return _of_nibabel(path)
@@ -69,18 +82,27 @@ def _compressed_voxels(path: Path) -> int:
 
 
 def _of_nibabel(path: Path) -> DeclaredSize:
-    packed = path.name.lower().endswith((".gz", ".mgz"))
-    with opened(path, packed) as stream:
+    with unpacked(path) as stream:
         start = stream.read(NIFTI2_BYTES)
-    with remarks_on_headers():  # reading gives them as warnings
-        header = header_of(start, path.name)
+    header, _ = header_of(start, path.name)
     scaled = header.get_slope_inter() not in ((1, 0), (None, None))
-    in_memory = 4 if scaled else min(4, header.get_data_dtype().itemsize)
-    return DeclaredSize(prod(header.get_data_shape()[:3]), in_memory, float(np.prod(header.get_zooms()[:3])))
+    in_memory = 4 if scaled else min(4, int(header.get_data_dtype().itemsize))
+    nifti = isinstance(header, nib.Nifti1Header)
+    affine = forms_of(header)[0].affine if nifti else header.get_best_affine()
+    return DeclaredSize(_product(header.get_data_shape()[:3]), in_memory, _determinant(affine[:3, :3]))
 
 
 def _of_text(path: Path) -> DeclaredSize:
     header = read_header(path)
     known = UNKNOWN_SIZE not in header.warnings
-    volume = abs(float(np.linalg.det(header.affine[:3, :3]))) if known else None
-    return DeclaredSize(prod(header.shape[:3]), 4, volume)
+    return DeclaredSize(_product(header.shape[:3]), 4, _determinant(header.affine[:3, :3]) if known else None)
+
+
+def _product(shape: Iterable[SupportsInt]) -> int:
+    return prod(max(int(n), 0) for n in shape)
+
+
+def _determinant(axes: npt.NDArray[Any]) -> float | None:
+    """Volume of a voxel in mm³, None where it is none."""
+    volume = abs(float(np.cross(axes[0], axes[1]) @ axes[2]))
+    return volume if 0 < volume < inf else None

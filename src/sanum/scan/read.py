@@ -1,15 +1,9 @@
 """`read`: one brain scan from a file, a DICOM folder, a nibabel image or a `Scan`."""
 
-import gzip
-import io
-import logging
-import math
 import struct
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -18,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHError
-from nibabel.imageglobals import logger as nibabel_logger
+from nibabel.freesurfer.mghformat import MGHError
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
-from ..files import open_regular
+from .absent import require_content
 from .checks import (
     MOST_BESIDE,
     MOST_DEFLATED,
@@ -38,11 +31,9 @@ from .dicom import read_dicom
 from .errors import ScanError
 from .hounsfield import contrast_by_values
 from .names import EXTENSIONS, contrast_of, printable
+from .nifti import claimed_bytes, find_voxels, forms_of, opened
 from .raw_volume import read_raw_volume
 from .scan import Scan
-
-NIFTI1_BYTES, NIFTI2_BYTES = 348, 540
-"""Lengths of the headers, which are also the first number in them."""
 
 BROKEN_FILE = (
     OSError,
@@ -118,7 +109,10 @@ def _read(source: Any, volume: int | None) -> Scan:
         path = Path(name) if name else None
         what = printable(path.name) if path else "the image"
         with _unreadable(what, "nibabel image"):
-            return _from_nibabel(source.dataobj, source.header, source.affine, path, what, volume)
+            header, voxels = source.header, source.dataobj
+            if type(voxels) is ArrayProxy and isinstance(header, nib.Nifti1Header) and header.is_single:
+                voxels = find_voxels(voxels, int(header.sizeof_hdr), what)
+            return _from_nibabel(voxels, header, source.affine, path, what, volume)
     if not isinstance(source, (str, Path)):
         raise ScanError(
             f"cannot read a scan from {type(source).__name__}: expected a path, a nibabel image or a Scan"
@@ -132,17 +126,24 @@ def _from_scan(scan: Scan, volume: int | None) -> Scan:
     index = pick_volume(scan.voxels.shape, volume, what)
     voxels = scan.voxels if index is None else scan.voxels[..., index]
     return usable_scan(
-        voxels, scan.affine, contrast=scan.contrast, path=scan.path, what=what, warnings=scan.warnings
+        voxels,
+        scan.affine,
+        contrast=scan.contrast,
+        path=scan.path,
+        what=what,
+        warnings=scan.warnings,
+        forms=scan.forms,
     )
 
 
 def _from_path(path: Path, volume: int | None) -> Scan:
     what = printable(path.name or path)
     try:
+        require_content(path)
         is_folder, is_file = path.is_dir(), path.is_file()
         size = path.stat().st_size
-    except FileNotFoundError:
-        raise ScanError(f"{printable(path)} does not exist: expected a scan file or a DICOM folder") from None
+    except ScanError:
+        raise
     except (OSError, ValueError) as error:
         raise ScanError(f"{what} cannot be opened: check its path and permissions") from error
     if is_folder:
@@ -164,69 +165,15 @@ def _from_path(path: Path, volume: int | None) -> Scan:
 
 
 def _from_stream(path: Path, ending: str, what: str, volume: int | None) -> Scan:
-    """Scan of a NIfTI or MGH file, read with our own stream: always closed, gzip checked by its checksum.
-
-    nibabel gets the header alone: without extensions, whose lengths it would not check, and without MGH's
-    footer, for which it would decompress the whole file.
-    """
-    packed = ending in (".nii.gz", ".mgz")
+    """Scan of a NIfTI or MGH file, gzip checked by its checksum."""
     kind = "MGH" if ending in (".mgh", ".mgz") else "NIfTI"
-    with _unreadable(what, f"{kind} file"), opened(path, packed) as stream:
-        start = stream.read(NIFTI2_BYTES)
-        oriented = kind == "NIfTI" or start[28:30] != b"\0\0"  # goodRASFlag, which nibabel overwrites
-        with remarks_on_headers() as remarks:
-            header = header_of(start, path.name)
-        voxels = ArrayProxy(stream, header, mmap=False)
-        scan = _from_nibabel(voxels, header, header.get_best_affine(), path, what, volume)
-        for remark in remarks:
-            scan = scan.warn(f"the header is faulty: {remark}")
-        if packed:
-            _read_to_checksum(stream, int(voxels.offset) + _claimed_bytes(voxels), what)
-    return scan if oriented else scan.warn(UNKNOWN_SIDES)
-
-
-@contextmanager
-def opened(path: Path, packed: bool) -> Iterator[BufferedReader | gzip.GzipFile]:
-    """A regular file, unpacked where it is packed.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    packed : bool
-        Whether it is packed by gzip.
-
-    Raises
-    ------
-    OSError
-        As `sanum.files.open_regular`.
-    """
-    with open_regular(path) as file:
-        if packed:
-            with gzip.open(file) as stream:
-                yield stream
-        else:
-            yield file
-
-
-def header_of(start: bytes, name: str) -> Any:
-    """Nibabel's header of the first NIFTI2_BYTES of a NIfTI or MGH file of that name, unpacked.
-
-    Parameters
-    ----------
-    start : bytes
-        Of the file, unpacked.
-    name : str
-        Of the file; its ending says the format.
-    """
-    header_type: Any
-    if name.lower().endswith((".mgh", ".mgz")):
-        header_type, length = nib.MGHImage.header_class, DATA_OFFSET
-    elif NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
-        header_type, length = nib.Nifti2Header, NIFTI2_BYTES
-    else:
-        header_type, length = nib.Nifti1Header, NIFTI1_BYTES
-    return header_type.from_fileobj(io.BytesIO(start[:length] + bytes(4)))
+    with _unreadable(what, f"{kind} file"), opened(path) as (voxels, header, warnings):
+        scan = _from_nibabel(voxels, header, None, path, what, volume)
+        for warning in warnings:
+            scan = scan.warn(warning)
+        if ending in (".nii.gz", ".mgz"):
+            _read_to_checksum(voxels.file_like, int(voxels.offset) + claimed_bytes(voxels), what)
+    return scan
 
 
 def _from_nibabel(
@@ -237,34 +184,49 @@ def _from_nibabel(
     what: str,
     volume: int | None,
 ) -> Scan:
-    """Check and take what nibabel found; `dataobj` is an array or, still on disk, an `ArrayProxy`."""
+    """Check and take what nibabel found; `dataobj` is an array or, still on disk, an `ArrayProxy`.
+
+    An image in memory has an `affine`, which counts where its header is not of it.
+    """
     shape = tuple(int(n) for n in dataobj.shape)
     check_shape(shape, what)
     check_dtype(header.get_data_dtype(), what)
     index = pick_volume(shape, volume, what)
+    nifti = isinstance(header, nib.Nifti1Header)
     if path is not None and isinstance(dataobj, ArrayProxy) and path.is_file():
         _check_size_on_disk(dataobj, path, what)
-    nifti = isinstance(header, nib.Nifti1Header)
-    oriented = not nifti or any(int(header[code]) for code in ("sform_code", "qform_code"))
+    forms, warnings = None, list[str]()
+    if nifti:
+        forms, usable, warnings = forms_of(header)
+        affine = forms.affine if affine is None or _is_of(affine, header) else affine
+        if forms.sform is None and forms.qform is None:
+            warnings.append(UNKNOWN_SIDES)
+        forms = forms if usable else None
+    elif affine is None:
+        affine = header.get_best_affine()
     return usable_scan(
         _values(dataobj, index),
         affine,
         contrast=contrast_of(path) if path else None,
         path=path,
         what=what,
-        warnings=() if oriented else (UNKNOWN_SIDES,),
+        warnings=tuple(warnings),
+        forms=forms,
         ours=isinstance(dataobj, ArrayProxy),
     )
 
 
-def _claimed_bytes(proxy: ArrayProxy) -> int:
-    count: int = math.prod(int(n) for n in proxy.shape)
-    return count * int(proxy.dtype.itemsize)
+def _is_of(affine: npt.NDArray[Any], header: Any) -> bool:
+    """Whether an image in memory has the affine that nibabel reads in its header."""
+    try:
+        return bool(np.allclose(affine, header.get_best_affine()))
+    except HeaderDataError:
+        return False
 
 
 def _check_size_on_disk(proxy: ArrayProxy, path: Path, what: str) -> None:
     """Compare what the header claims with the file, before an array of that size is made."""
-    offset, claimed, size = int(proxy.offset), _claimed_bytes(proxy), path.stat().st_size
+    offset, claimed, size = int(proxy.offset), claimed_bytes(proxy), path.stat().st_size
     if not 0 <= offset <= MOST_BESIDE:
         raise ScanError(
             f"{what} says that its voxels begin at byte {offset}: expected at most {MOST_BESIDE}; repair its "
@@ -304,25 +266,6 @@ def _values(proxy: Any, index: int | None) -> npt.NDArray[Any]:
             raw = np.frombuffer(stream.read(length), dtype).reshape(shape[:2], order="F")
             voxels[..., k] = raw.astype(np.float64) * slope + intercept if scaled else raw
     return voxels
-
-
-@contextmanager
-def remarks_on_headers() -> Iterator[list[str]]:
-    """Collect what nibabel would log to stderr, in this thread, about a header that it repairs."""
-    remarks: list[str] = []
-    reading = threading.get_ident()
-
-    def keep(record: logging.LogRecord) -> bool:
-        if record.thread != reading:
-            return True
-        remarks.append(record.getMessage())
-        return False
-
-    nibabel_logger.addFilter(keep)
-    try:
-        yield remarks
-    finally:
-        nibabel_logger.removeFilter(keep)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..space.grid import Grid
+from .forms import Forms
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,9 @@ class Scan:
         Where it was read from.
     warnings : tuple of str
         What a user should know about this scan; carried into the results.
+    forms : Forms or None
+        Both transforms of the NIfTI header that it came from, which files on its grid get too. None where
+        there was none, and wherever `affine` is not the one of `forms`: then one transform says all.
     """
 
     voxels: npt.NDArray[Any]
@@ -33,6 +37,7 @@ class Scan:
     contrast: str | None = None
     path: Path | None = None
     warnings: tuple[str, ...] = ()
+    forms: Forms | None = None
 
     def __post_init__(self) -> None:
         grid = Grid(self.voxels.shape, self.affine)
@@ -40,6 +45,8 @@ class Scan:
         view.setflags(write=False)
         object.__setattr__(self, "voxels", view)
         object.__setattr__(self, "affine", grid.affine)
+        if self.forms is not None and not np.array_equal(self.forms.affine, grid.affine):
+            object.__setattr__(self, "forms", None)
 
     def __repr__(self) -> str:
         size = " × ".join(str(n) for n in self.voxels.shape)

@@ -10,10 +10,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.spatialimages import HeaderDataError
 
 from ..files import clear_way, flush, read_small, whole_file
 from .errors import ScanError
+from .forms import put_one_form
 from .names import printable
 from .scan import Scan
 
@@ -27,7 +27,7 @@ _REASONS = {
 }
 _OUTDATED = ".outdated"  # in the hidden folder: names of the files that go, one a line
 SCANNER_COORDINATES = 1
-"""NIfTI code of both transforms: world is the scanner's, as the input had it."""
+"""NIfTI code of both transforms of a scan that came without: world is the scanner's."""
 
 
 def write(
@@ -38,8 +38,8 @@ def write(
     Parameters
     ----------
     scan : Scan
-        What to write. Its affine goes into sform and qform; a sheared one, which no qform can hold, into
-        the sform only.
+        What to write. It gets both transforms and codes of its `forms`; where it has none, its affine goes
+        into sform and qform; a sheared one, which no qform can hold, into the sform only.
     path : str or Path
         Ends in .nii.gz or .nii. Missing folders are made.
     overwrite : bool
@@ -225,9 +225,8 @@ def _image(scan: Scan, dtype: np.dtype, path: Path) -> nib.Nifti1Image:
         voxels = np.rint(voxels) if voxels.dtype.kind == "f" else voxels
     image = nib.Nifti1Image(voxels.astype(dtype, copy=False), scan.affine, dtype=dtype)
     image.header.set_xyzt_units("mm")
-    image.set_sform(scan.affine, SCANNER_COORDINATES)
-    try:
-        image.set_qform(scan.affine, SCANNER_COORDINATES, strip_shears=False)
-    except HeaderDataError:
-        image.set_qform(None, 0)
+    if scan.forms is not None:
+        scan.forms.put_into(image.header)
+    else:
+        put_one_form(image.header, scan.affine, SCANNER_COORDINATES, SCANNER_COORDINATES)
     return image

@@ -46,8 +46,8 @@ def test_what_does_not_match_is_listed_all_of_it(phantom, tmp_path):
         find_cases(tmp_path / "set")
     text = str(raised.value)
     assert text.startswith("4 of the files in")
-    assert "sub-0_desc-lesion_mask.nii.gz (49, 60, 50) is not on the grid of sub-0_T1w.nii.gz" in text
-    assert "sub-1_desc-lesion_mask.nii.gz (50, 60, 50) is not on the grid" in text
+    assert "sub-0_desc-lesion_mask.nii.gz is not on the grid of sub-0_T1w.nii.gz: it has 49 × 60 × 50" in text
+    assert "is not on the grid of sub-1_T1w.nii.gz: its first voxel lies 3 mm away" in text
     assert "sub-3_desc-lesion_mask.nii.gz cannot be read" in text
     assert "sub-2_T1w.nii.gz has 2 files for its lesion" in text
 

@@ -9,7 +9,7 @@ from ....data.split import HELD_OUT_SUBJECTS
 from ....files import sha256_of
 from ....scan import ScanError, read
 from ....scan.bids import find, labels_of
-from ....scan.maps import read_map
+from ....scan.maps import read_map_on
 from ....scan.names import EXTENSIONS, contrast_of
 from ....synth.anatomy import ixi_pairs
 from ....synth.dataset import truth_files
@@ -199,12 +199,14 @@ def _misfits(case: Case) -> list[str]:
     """One sentence for each file that is not on the scan's grid, or cannot be read."""
     if len(case.files) == 1:
         return []  # nothing to belong to
+    problems = []
     try:
-        own, *others = (read(case.scan).grid, *(read_map(f).grid for f in case.files[1:]))
+        grid = read(case.scan).grid
     except ScanError as error:
         return [str(error)]
-    return [
-        f"{file.name} {grid.shape} is not on the grid of {case.scan.name} {own.shape}"
-        for file, grid in zip(case.files[1:], others, strict=True)
-        if not grid.same_as(own)
-    ]
+    for file in case.files[1:]:
+        try:
+            read_map_on(file, grid, scan=case.scan.name)
+        except ScanError as error:
+            problems.append(str(error))
+    return problems

@@ -10,8 +10,8 @@ from ....healthy.result import Reconstruction
 from ....metrics.calibration import coverage, expected_calibration_error
 from ....metrics.errors import Errors, dice, errors, errors_inside, match_intensity
 from ....metrics.overlap import average_precision, count_lesions, dice_curve, soft_dice
-from ....scan import Scan
-from ....scan.maps import read_map
+from ....scan import Scan, read
+from ....scan.maps import read_map_on
 from ....types import AnyArray, FloatArray, Mask
 from ...task import Numbers
 from .cases import Case
@@ -61,12 +61,16 @@ def read_truth(case: Case) -> GroundTruth:
     Parameters
     ----------
     case : Case
-        Its files are read.
+        Its files are read, in the scan's order of voxels.
     """
-    t1w = np.asarray(read_map(case.truth, dtype=np.float32).voxels) if case.truth else None
-    masks = (case.lesion, case.brain)
-    lesion, brain = (np.asarray(read_map(f, dtype=np.float32).voxels) > 0.5 if f else None for f in masks)
-    return GroundTruth(t1w, lesion, brain)
+    if len(case.files) == 1:
+        return GroundTruth(None, None, None)
+    grid, scan = read(case.scan).grid, case.scan.name
+    t1w, lesion, brain = (
+        np.asarray(read_map_on(f, grid, scan=scan, dtype=np.float32).voxels) if f else None
+        for f in (case.truth, case.lesion, case.brain)
+    )
+    return GroundTruth(t1w, *(None if mask is None else mask > 0.5 for mask in (lesion, brain)))
 
 
 def numbers_of(case: Case, truth: GroundTruth, result: Reconstruction) -> Numbers:
