@@ -75,6 +75,12 @@ class PhantomPredictor:
         return Maps(np.minimum(image, 1), anomaly, brain, np.full_like(image, 0.05))
 
 
+@pytest.fixture(scope="session")
+def phantom_predictor_type() -> type[PhantomPredictor]:
+    """For fixtures that last longer than a test."""
+    return PhantomPredictor
+
+
 @pytest.fixture
 def phantom_predictor() -> PhantomPredictor:
     """For tests of the plumbing; the shipped network is tested on ICBM152."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanum.scan import Scan
-from sanum.scan.padding import with_dropped_slices, without_padding
+from sanum.scan.padding import shown_part, with_dropped_slices, without_padding
 from sanum.space.box import Box
 from sanum.space.grid import apply_affine
 
@@ -52,3 +52,20 @@ def test_dropped_slices_are_filled_from_their_neighbours(axis):
 def test_nothing_is_dropped_from_a_brain():
     scan = Scan(BRAIN, GRID.affine)
     assert with_dropped_slices(scan) is scan
+
+
+def test_the_part_that_is_shown():
+    low, high = np.argwhere(BRAIN).min(0), np.argwhere(BRAIN).max(0) + 1
+    part = shown_part(Scan(BRAIN, GRID.affine))
+    np.testing.assert_array_equal(
+        part.voxels, BRAIN[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    )
+    np.testing.assert_allclose(part.affine[:3, 3], apply_affine(GRID.affine, low))
+    noise = Scan(np.random.default_rng(0).random((3, 4, 5)), np.eye(4))
+    assert shown_part(noise) is noise
+
+
+def test_one_voxel_is_shown_with_its_neighbours():
+    voxels = np.zeros((4, 4, 4), np.uint8)
+    voxels[3, 0, 2] = 1
+    assert shown_part(Scan(voxels, np.eye(4))).voxels.shape == (2, 2, 2)

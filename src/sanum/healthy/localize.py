@@ -8,6 +8,7 @@ from ..scan import Scan, ScanError
 from ..scan.conform import Conformed, conform
 from ..scan.contrast import CT_WINDOW_HU
 from ..scan.names import printable
+from ..scan.padding import shown_part
 from ..space.components import largest_component
 from ..space.grid import apply_affine, covering, middle_of
 from ..space.mirror import mirror, reflection
@@ -116,6 +117,7 @@ def head_centres(scan: Scan) -> list[Points]:
     scan : Scan
         Of a head or of a brain, any contrast.
     """
+    scan = shown_part(scan)
     extent = float((scan.grid.spacing_mm * scan.voxels.shape).max())
     coarse = covering(scan.grid, max(4.0, extent / 250))  # a wrong unit in the header must not fill memory
     voxels = np.asarray(scan.voxels, dtype=np.float32)

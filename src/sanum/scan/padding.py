@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from ..space.grid import Grid
 from ..types import AnyArray, Mask
@@ -33,6 +34,31 @@ def without_padding(scan: Scan) -> Scan:
     if all(part == slice(0, n) for part, n in zip(box, scan.voxels.shape, strict=True)):
         return scan
     return replace(scan, voxels=np.asarray(scan.voxels)[box], affine=scan.grid.part(box).affine)
+
+
+def shown_part(scan: Scan) -> Scan:
+    """The smallest part of a scan that holds all that differs from a constant border; else the scan.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of which more background should change nothing.
+    """
+    value = border_value(scan.voxels)
+    if value is None:
+        return scan
+    shown = np.asarray(scan.voxels) != value
+    if not shown.any():
+        return scan
+    x, y, z = ndimage.find_objects(shown.astype(np.uint8))[0]
+    box = (_of_two(x, shown.shape[0]), _of_two(y, shown.shape[1]), _of_two(z, shown.shape[2]))
+    return replace(scan, voxels=np.asarray(scan.voxels)[box], affine=scan.grid.part(box).affine)
+
+
+def _of_two(part: slice, n: int) -> slice:
+    """At least two voxels, which a volume has."""
+    start = min(part.start, n - 2)
+    return slice(start, max(part.stop, start + 2))
 
 
 def _taken(shown: Mask, grid: Grid, axis: int) -> slice:

@@ -1,0 +1,70 @@
+"""Laws of the main job: what means the same scan gives the same result, in the same place of the world."""
+
+from itertools import permutations, product
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from sanum.healthy import reconstruct
+from sanum.scan import Scan
+from sanum.space.resample import resample
+
+ORIENTATIONS = [
+    np.column_stack([axes, signs]) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
+]
+FEW = (5, 17, 30, 46)
+PADDINGS = {
+    "below": ((0, 0), (0, 0), (5, 0)),
+    "all around": ((3, 4), (6, 1), (2, 7)),
+    "one side": ((30, 0), (0, 0), (0, 0)),
+}
+
+
+@pytest.fixture(scope="module")
+def head(phantom):
+    """The phantom with texture, so that shifts show."""
+    waves = np.sin(np.indices(phantom.voxels.shape).sum(0) / 2.0)
+    return phantom.with_voxels((phantom.voxels * (1 + 0.05 * waves)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def expected(head, laws):
+    return laws(head)
+
+
+@pytest.fixture(scope="module")
+def laws(phantom_predictor_type):
+    """The main job with a method that knows the phantom."""
+    return lambda scan: reconstruct(scan, predictor=phantom_predictor_type())
+
+
+def assert_same(result, expected):
+    """In world space, on the grid of `expected`."""
+    for name in ("anatomy", "anomaly", "brain"):
+        ours, theirs = result.images[name], expected.images[name]
+        there = resample(np.asarray(ours.voxels, np.float32), ours.grid, theirs.grid, antialias=False)
+        np.testing.assert_allclose(there, theirs.voxels, atol=2e-3, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [n if n in FEW else pytest.param(n, marks=pytest.mark.full) for n in range(len(ORIENTATIONS))],
+)
+def test_however_it_is_stored(head, expected, laws, number):
+    image = nib.Nifti1Image(np.asarray(head.voxels), head.affine).as_reoriented(ORIENTATIONS[number])
+    assert_same(laws(Scan(np.asarray(image.dataobj), image.affine)), expected)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_more_background(head, expected, laws, padding):
+    before = [n for n, _ in PADDINGS[padding]]
+    affine = head.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ before
+    assert_same(laws(Scan(np.pad(np.asarray(head.voxels), PADDINGS[padding]), affine)), expected)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1e-12, 0), (300, -40000), (0.01, 5)])
+def test_other_numbers(head, expected, laws, gain, offset):
+    voxels = (gain * head.voxels.astype(np.float64) + offset).astype(np.float32)
+    assert_same(laws(head.with_voxels(voxels)), expected)
