@@ -97,10 +97,9 @@ def foreground_mask(scan: Scan, box: Slices | None = None) -> Mask:
         The only part that is looked at, and given back.
     """
     voxels = np.asarray(scan.voxels)
-    value = border_value(voxels)
     part = voxels if box is None else voxels[box]
-    foreground = part != value
-    if value is None or not foreground.any():
+    value = border_value(voxels)
+    if value is None or not (foreground := part != value).any():
         return np.ones(part.shape, bool)
     closed = ndimage.binary_closing(np.pad(foreground, 2), iterations=2)[2:-2, 2:-2, 2:-2]
     return np.asarray(ndimage.binary_fill_holes(closed | _hull(foreground, scan.grid.spacing_mm)))
