@@ -115,7 +115,7 @@ def test_pipes_sockets_and_folders_hold_no_voxels(scan, refusal, monkeypatch):
     os.unlink("other")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("other")
-        assert "that data file cannot be opened" in refusal(path)
+        assert "which cannot be opened" in refusal(path)
     os.unlink("other")
     os.mkdir("other")
     assert "is no regular file" in refusal(path)

@@ -127,15 +127,18 @@ def _data_of(header: TextHeader, path: Path, what: str, stream: BinaryIO) -> Bin
 
 
 def _beside(path: Path, name: str, what: str) -> BinaryIO:
-    names = f"{what} names {shown(name)} for its voxels: that data file"
+    names = f"{what} names {shown(name)} for its voxels"
     try:
         return open_beside(path, name)
     except FileNotFoundError:
-        raise ScanError(f"{names} is missing; put it there, or convert the scan to one file") from None
-    except (OSError, ValueError) as error:
-        kind = {errno.EXDEV: "is not in the header's own folder", errno.EINVAL: "is no regular file"}
-        said = kind.get(error.errno or 0) if isinstance(error, OSError) else None
         raise ScanError(
-            f"{names} {said or 'cannot be opened'}: expected a file beside the header; put it "
-            "there, or convert the scan to one file"
+            f"{names}: that data file is missing; put it there, or convert the scan to one file"
+        ) from None
+    except (OSError, ValueError) as error:
+        kinds = {errno.EXDEV: "is not in the header's own folder", errno.EINVAL: "is no regular file"}
+        number = error.errno if isinstance(error, OSError) else None
+        kind = kinds.get(number or 0, "cannot be opened")
+        raise ScanError(
+            f"{names}, which {kind}: expected a file beside the header; "
+            "put it there, or convert the scan to one file"
         ) from error
