@@ -5,57 +5,43 @@ another content is refused, in any folder. Only a file given by its path may dif
 matches. No slow imports.
 """
 
-import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from ..files import sha256, whole_file
+from ..files import clear_way, read_small, sha256, whole_file
+from .download import OnBlock, download, host_of
+from .table import WeightsEntry, WeightsError, read_table
+
+__all__ = [
+    "ENDING",
+    "PACKAGE",
+    "TABLE",
+    "OnBlock",
+    "WeightsEntry",
+    "WeightsError",
+    "cache",
+    "digest_beside",
+    "fetch",
+    "find",
+    "folders",
+    "known",
+    "resolve",
+    "shipped",
+    "verified",
+    "write_digest",
+]
 
 TABLE = Path(__file__).with_name("table.json")
 """What can be fetched: a list of `{"name", "sha256", "size", "urls"}`, the urls in the order to try them."""
 
 PACKAGE = Path(__file__).parents[1]
 ENDING = ".safetensors"
-TIMEOUT_S = 30.0
-_BLOCK = 1 << 18
-
-OnBlock = Callable[[int, int], object]
-"""Called with the bytes that are there and the bytes that there will be."""
-
-
-class WeightsError(ValueError):
-    """Weights that are missing, damaged, or of another version."""
-
-
-@dataclass(frozen=True)
-class WeightsEntry:
-    """What is known of the weights of one name.
-
-    Parameters
-    ----------
-    name : str
-        Stem of the file.
-    sha256 : str
-        Of the file, 64 hexadecimal digits.
-    size : int
-        Of the file, in bytes.
-    urls : tuple of str
-        Where it can be fetched, in the order to try.
-    """
-
-    name: str
-    sha256: str
-    size: int
-    urls: tuple[str, ...] = ()
 
 
 def known(table: Path = TABLE) -> dict[str, WeightsEntry]:
@@ -71,22 +57,7 @@ def known(table: Path = TABLE) -> dict[str, WeightsEntry]:
     WeightsError
         A table that cannot be read, or has entries of another form.
     """
-    try:
-        rows = [WeightsEntry(**row) for row in json.loads(table.read_text(encoding="utf-8"))]
-        listed = {
-            row.name: WeightsEntry(row.name, row.sha256.lower(), int(row.size), tuple(row.urls))
-            for row in rows
-        }
-        if any(Path(name).name != name or name.startswith(".") for name in listed):
-            raise ValueError("a name is a path")
-        if any(isinstance(row.urls, str) for row in rows):
-            raise ValueError("urls are no list")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{table.name} is no table of weights ({error}): expected a JSON list of name, sha256, size "
-            "and urls"
-        ) from error
-    return listed | {entry.name: entry for entry in shipped()}
+    return read_table(table) | {entry.name: entry for entry in shipped()}
 
 
 def shipped() -> Iterator[WeightsEntry]:
@@ -208,7 +179,11 @@ def digest_beside(path: Path) -> str | None:
     beside = path.with_suffix(".sha256")
     if not beside.is_file():
         return None
-    if not (found := re.match(rb"\s*([0-9a-fA-F]{64})(\s|$)", beside.read_bytes())):
+    try:
+        content = read_small(beside, 1 << 16)
+    except ValueError:
+        content = b""
+    if not (found := re.match(rb"\s*([0-9a-fA-F]{64})(\s|$)", content)):
         remedy = "install sanum again" if path.is_relative_to(PACKAGE) else "write it again, or remove it"
         raise WeightsError(f"{beside} holds no SHA-256 of 64 hexadecimal digits; {remedy}")
     return found[1].decode().lower()
@@ -234,7 +209,7 @@ def fetch(
     """Weights of a name, downloaded where they are not here yet.
 
     One process downloads and others wait for it. What an interrupted download left is gone on with; the file
-    appears under its name only when its SHA-256 is right.
+    appears under its name only when its SHA-256 is right. A download has a limit in bytes and in time.
 
     Parameters
     ----------
@@ -268,7 +243,9 @@ def fetch(
     if _is(path, entry) and (path.with_suffix(".sha256").is_file() or not os.access(folder, os.W_OK)):
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock"):
+    lock = folder / f".{name}.lock"
+    clear_way(lock)
+    with FileLock(lock):
         if here is not None and not _is(path, entry):
             with whole_file(path) as copy:
                 shutil.copyfile(here, copy)
@@ -284,14 +261,19 @@ def _is(path: Path, entry: WeightsEntry) -> bool:
     return path.is_file() and path.stat().st_size == entry.size and sha256(path) == entry.sha256
 
 
+def _has_begun(partial: Path) -> bool:
+    return partial.is_file() and partial.stat().st_size > 0
+
+
 def _from_any_host(entry: WeightsEntry, partial: Path, on_block: OnBlock) -> None:
     """Fill `partial` from the first host that has the right content."""
     reasons = []
+    clear_way(partial)
     for url in entry.urls:
-        tries = 2 if partial.is_file() else 1  # what is there may be the beginning of something else
+        tries = 2 if _has_begun(partial) else 1  # what is there may be the beginning of something else
         for _ in range(tries):
             try:
-                _download(url, partial, entry.size, on_block)
+                download(url, partial, entry.size, on_block)
                 if _is(partial, entry):
                     return
                 reason = "sent something else"
@@ -299,27 +281,10 @@ def _from_any_host(entry: WeightsEntry, partial: Path, on_block: OnBlock) -> Non
                 reason = str(getattr(error, "reason", "") or error) or type(error).__name__
             if partial.is_file() and partial.stat().st_size >= entry.size:
                 partial.unlink()
-        reasons.append(f"{urlsplit(url).netloc or url}: {reason}")
+        reasons.append(f"{host_of(url)}: {reason}")
+    if not _has_begun(partial):
+        partial.unlink(missing_ok=True)
     raise WeightsError(
         f"the weights {entry.name} could not be fetched ({'; '.join(reasons) or 'no host is known'}); "
         f"check the network, or put {entry.name}{ENDING} into a folder and name that in SANUM_WEIGHTS"
     )
-
-
-def _download(url: str, partial: Path, size: int, on_block: OnBlock) -> None:
-    """Go on with `partial`, or begin anew where the host cannot; never more than `size` bytes and a block."""
-    done = partial.stat().st_size if partial.is_file() else 0
-    if done >= size:
-        partial.unlink(missing_ok=True)
-        done = 0
-    request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-    with urlopen(request, timeout=TIMEOUT_S) as answer:
-        goes_on = getattr(answer, "status", None) == 206
-        with partial.open("ab" if goes_on else "wb") as file:
-            while (block := answer.read(_BLOCK)) and file.tell() <= size:
-                file.write(block)
-                on_block(file.tell(), size)
-            file.flush()
-            os.fsync(file.fileno())
-            if file.tell() < size:
-                raise HTTPException(f"ended after {file.tell()} of {size} bytes")
