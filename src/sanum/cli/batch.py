@@ -27,6 +27,7 @@ Options: TypeAlias = "tuple[Space, Compose, Reading]"
 """Space, composition and choices of reading, as `reconstruct` takes them."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_LOST_SHOWN = 3
 _STATES = {"finished": "finished before", "busy": "left to another run that has it"}
 
 
@@ -206,6 +207,7 @@ def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: Ite
                 summary.add(outcome)
                 printer.outcome(outcome)
     finally:
+        printer.lost(summary.lose())
         try:
             summary.write()
         except ScanError as error:
@@ -216,6 +218,10 @@ def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: Ite
     if states["failed"] or not files_are_whole:
         return 2 if summary.single else 1
     return 0 if states["done"] + states["finished"] == len(summary.items) else 1
+
+
+def _ml(value: float | None, decimals: int) -> str:
+    return "n/a" if value is None else f"{value:.{decimals}f} mL"
 
 
 class _Printer:
@@ -243,10 +249,17 @@ class _Printer:
             files = record["outputs"]
             main = files.get("report") or next(reversed(files.values()), "")
             result = printable(self.summary.output / outcome.item.place / main)
-            typer.echo(f"{result}\tanomaly {record['anomaly_ml']:.1f} mL\tbrain {record['brain_ml']:.0f} mL")
+            anomaly, brain = _ml(record.get("anomaly_ml"), 1), _ml(record.get("brain_ml"), 0)
+            typer.echo(f"{result}\tanomaly {anomaly}\tbrain {brain}")
             if outcome.state == "done":
                 for warning in record["warnings"]:
                     complain(f"{printable(name)}: {warning}")
+
+    def lost(self, outcomes: "list[ItemOutcome]") -> None:
+        for outcome in outcomes[:_LOST_SHOWN]:
+            complain(outcome.reason)
+        if more := outcomes[_LOST_SHOWN:]:
+            complain(f"the results of {len(more)} more scans were removed as well")
 
     def all(self, *, see_table: bool) -> None:
         states, n, reached = self.summary.states, len(self.summary.items), len(self.summary.outcomes)

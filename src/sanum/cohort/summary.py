@@ -1,13 +1,19 @@
 """One run as a whole: what became of its items, and the files that say so (`run.json`, the tables)."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..methods.common.saving import record_name
+from ..scan.names import printable
+from . import failures
 from .inputs import Item
 from .job import Resources, Tables
 from .machine import peak_memory
@@ -64,6 +70,36 @@ class RunSummary:
     def states(self) -> Counter[State]:
         """How many items are done, finished, busy and failed."""
         return Counter(outcome.state for outcome in self.outcomes)
+
+    def lose(self) -> list[ItemOutcome]:
+        """Outcomes of items whose results were there and are gone, as failures from now on.
+
+        So a run in which somebody removed the output folder does not end as if all were well.
+        """
+        lost = []
+        for n, outcome in enumerate(self.outcomes):
+            if outcome.state not in ("done", "finished") or self._is_there(outcome.item):
+                continue
+            reason = (
+                f"the results of {printable(outcome.item.path.name)} were removed from "
+                f"{printable(self.output)} during the run: run it again"
+            )
+            self.outcomes[n] = replace(outcome, state="failed", record={}, reason=reason)
+            lost.append(self.outcomes[n])
+        if lost and not self.single:  # the notes of failures went with them
+            for outcome in self.outcomes:
+                if outcome.state == "failed":
+                    with suppress(OSError):
+                        failures.remember(outcome.item, outcome.reason, self.output)
+        return lost
+
+    def _is_there(self, item: Item) -> bool:
+        folder, name = self.output / item.place, record_name(item.stem)
+        if (folder / name).is_file():
+            return True
+        with suppress(OSError):
+            return name in os.listdir(folder)  # which a network's file system asks for anew
+        return False
 
     def write(self) -> None:
         """Write `run.json` and, of several items, the tables; `ScanError` if they cannot be written.
