@@ -268,6 +268,19 @@ def test_other_names_in_a_metaimage(meta, fields):
     assert scan.warnings == ()
 
 
+def test_fields_that_say_nothing_new_may_stand_beside_space_directions(nrrd):
+    """As 3D Slicer and pynrrd write them."""
+    fields = {"thicknesses": "nan nan 4", "spacings": "NaN NaN NaN", "centerings": "cell cell cell"}
+    fields |= {
+        "units": '"mm" "mm" "mm"',
+        "measurement frame": "(1,0,0) (0,1,0) (0,0,1)",
+        "labels": '"x" "y" "z"',
+    }
+    scan = read(nrrd(lines=["modality:=MR"], **fields))
+    np.testing.assert_allclose(scan.affine, AFFINE)
+    assert scan.warnings == ()
+
+
 def test_what_the_header_does_not_say_is_said(nrrd, meta):
     bare = dict.fromkeys(("space", "space_directions", "space_origin"))
     assert read(nrrd(**bare)).warnings == (UNKNOWN_SIDES, UNKNOWN_SIZE)

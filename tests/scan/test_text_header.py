@@ -58,6 +58,8 @@ def test_metaimages_that_are_not_to_the_letter(meta, refusal, fields, reason):
         ({"space": "left-right-superior"}, "a space like"),
         ({"space dimension": "3"}, "got both"),
         ({"spacings": "1 1 1"}, "got both"),
+        ({"axis mins": "nan 2 nan"}, "got both"),
+        ({"units": '"mm" "um" "mm"'}, "space units beside space directions"),
         ({"space directions": "(1,0,0) (0,1,0)"}, "expected 3 space directions"),
         ({"space directions": "(1,0,0) (0,1,0) none"}, "three directions of space"),
         ({"space directions": "(1,0,0) (0,1,0) (0,0,1) x"}, "expected 3 space directions"),

@@ -198,9 +198,8 @@ def _geometry(
         spatial, axes, known = _spacings(fields, kinds, dimensions)
         named, missing = False, () if known else (UNKNOWN_SIZE,)
     else:
-        if any(key in fields for key in ("spacings", "axis mins", "axis maxs")):
-            raise BadHeaderError("expected space directions or spacings, got both")
         spatial, axes = _directions(fields["space directions"], dimensions, width)
+        _require_no_other(fields, spatial)
         missing = ()
     if any(kinds[n] not in _OF_SPACE for n in spatial):
         raise BadHeaderError(f"expected axes of space of kind domain, got kinds {shown(fields['kinds'])}")
@@ -248,6 +247,18 @@ def _directions(text: str, dimensions: int, width: int) -> tuple[tuple[int, ...]
     for place, n in enumerate(spatial):
         axes[: min(width, 3), place] = vectors[n][:3]  # type: ignore[index]
     return spatial, axes
+
+
+def _require_no_other(fields: Mapping[str, str], spatial: Sequence[int]) -> None:
+    """Refuse what says another size of voxels than the directions do."""
+    for key in ("spacings", "axis mins", "axis maxs"):
+        if set(fields.get(key, "").lower().split()) - {"nan"}:
+            raise BadHeaderError(f"expected space directions or {key}, got both")
+    units = _quoted(fields.get("units", ""))
+    if any(mm_in(units[n]) != 1 for n in spatial if n < len(units)):
+        raise BadHeaderError(
+            f"expected space units beside space directions, got units {shown(fields['units'])}"
+        )
 
 
 def _vector(text: str, width: int) -> npt.NDArray[np.float64]:
