@@ -55,5 +55,6 @@ def commands() -> str:
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sanum")
     for shown in command.commands["weights"].commands.values():  # in the list of a group, help is cut short
         text = text.replace(shown.get_short_help_str(), shown.get_short_help_str(limit=200))
+    text = text.replace("\\[", "[")  # escaped for the terminal
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     return "\n".join(f"## {s}" for s in sections)

@@ -10,15 +10,17 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pytest
+import typer
 
 from sanum.cli import main as entry
 from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import read, write
 
-COMMANDS = ("reconstruct", "demo", "train", "info")
+COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "methods", "info")
 
 
 def left_in(folder):
@@ -43,6 +45,39 @@ def test_help_lists_the_commands(sanum):
         assert all(command in ran.out for command in COMMANDS)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_every_word_of_the_options(sanum, monkeypatch, command):
+    """Square brackets too, which Rich takes for markup."""
+    monkeypatch.setenv("COLUMNS", "220")
+    shown = "".join(sanum(command, "-h").out.translate(str.maketrans("", "", "│╭╮╰╯─ \n")).split())
+    for option in typer.main.get_command(entry.app).commands[command].params:
+        if not getattr(option, "hidden", False) and getattr(option, "help", None):
+            assert "".join(option.help.replace("\\[", "[").split()) in shown
+            assert not re.search(r"(?<!\\)\[", option.help)
+
+
+def test_help_says_how_to_install_an_extra(sanum, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "220")
+    assert "pip install 'sanum[cluster]'" in sanum("reconstruct", "--help").out
+    assert "pip install 'sanum[bids]'" in sanum("bids", "--help").out
+
+
+def test_the_options_of_reconstruct_are_in_groups_that_fit_a_terminal(sanum, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = sanum("reconstruct", "--help").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    groups = [line.split("─ ")[1].split(" ─")[0] for line in lines if line.startswith("╭")]
+    assert groups == ["Arguments", "Options", "Results", "The scan", "Computing", "Many scans and machines"]
+    option = next(n for n, line in enumerate(lines) if "--compose" in line)
+    assert len(lines[option].split("WHAT")[1].strip("│ ")) >= 20  # room for the words
+
+
+@pytest.mark.parametrize("word", ["--version", "-V", "-v"])
+def test_version(sanum, word):
+    ran = sanum(word)
+    assert (ran.code, ran.out, ran.err) == (0, f"sanum {version('sanum')}\n", "")
+
+
 @pytest.mark.parametrize(
     ("words", "about"),
     [
@@ -59,6 +94,7 @@ def test_help_lists_the_commands(sanum):
 def test_wrong_use_is_one_sentence_that_names_the_help(sanum, words, about):
     sentence = sanum(*words).refused()
     assert about in sentence
+    assert "Value error" not in sentence
     assert re.search(r"; see sanum( \w+)? --help$", sentence)
 
 
@@ -190,6 +226,7 @@ class TestCohort:
         )
         assert "sanum: sub-001_T1w.nii.gz is empty" in first.err
         assert lines[-1] == f"sanum: 1 of 4 scans failed: see {tmp_path / 'out' / 'failed.tsv'}"
+        assert "[2/4] sub-001_T1w.nii.gz: failed" in lines
         assert second.err.count(": finished before\n") == 3
         run = json.loads((tmp_path / "out" / "run.json").read_text())
         assert [scan["state"] for scan in run["scans"]] == ["finished", "failed", "finished", "finished"]
@@ -276,6 +313,16 @@ class TestCohort:
         (series / "IM0").write_bytes(b"\0" * 128 + b"DICM")
         monkeypatch.chdir(series)
         assert "series 3" in sanum("reconstruct", ".", "-o", tmp_path / "out").refused()
+
+    @pytest.mark.parametrize("text", [b"", b"\n \r\n"])
+    def test_a_night_without_new_scans_is_a_success(self, sanum, tmp_path, monkeypatch, text):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        (tmp_path / "list.tsv").write_text("path\treason\n")
+        for given in ("-", tmp_path / "list.tsv"):
+            ran = sanum("reconstruct", given, "-o", tmp_path / "out")
+            assert (ran.code, ran.out) == (0, "")
+            assert ran.err == "sanum: nothing to do: the list of scans, or standard input, holds no paths\n"
+            assert not (tmp_path / "out").exists()
 
     def test_paths_on_standard_input(self, sanum, four, tmp_path, monkeypatch):
         paths = sorted(four.rglob("*.nii.gz"))[2:]

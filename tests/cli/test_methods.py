@@ -64,3 +64,11 @@ def lacking(monkeypatch):
 def test_a_missing_extra_is_one_sentence(sanum, lacking, words):
     sentence = sanum(*words).refused()
     assert sentence == "toy needs toylib, which is not installed: pip install 'sanum[toys]'"
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_what_is_known_without_the_extra_is_printed_and_the_exit_code_says_so(sanum, lacking, words):
+    ran = sanum("methods", "toy", *words)
+    assert ran.code == 1
+    assert "toy" in ran.out
+    assert ran.err == "sanum: toy needs toylib, which is not installed: pip install 'sanum[toys]'\n"

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from sanum.extras import MissingExtra
 from sanum.learn.devices import open_devices
 from sanum.learn.loop import Callbacks, Run, TrainingStopped, fit
 from sanum.learn.schedule import LoopConfig
 from sanum.methods import anatomy as anatomy_methods
 from sanum.methods import registry
-from sanum.methods.api import Method, MissingExtra
+from sanum.methods.api import Method
 from sanum.methods.catalog import HEADINGS, entry_of, sections_of
 from sanum.weights.file import WeightsError, load_weights, save_weights
 

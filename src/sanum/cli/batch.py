@@ -4,7 +4,7 @@ import importlib.util
 import re
 import signal
 from collections.abc import Generator, Hashable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -28,7 +28,7 @@ Options: TypeAlias = "tuple[Space, Compose, Reading]"
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _LOST_SHOWN = 3
-_STATES = {"finished": "finished before", "busy": "left to another run that has it"}
+_STATES = {"finished": "finished before", "busy": "left to another run that has it", "failed": "failed"}
 
 
 def load_job(
@@ -133,16 +133,21 @@ def on_dask(
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM, which clusters send before they kill, end the run as Ctrl-C does."""
+    """Let SIGTERM, which clusters send before they kill, end the run as Ctrl-C does; both answer at once."""
 
     def interrupt(*_: object) -> None:
+        with suppress(RuntimeError):  # in the middle of another line
+            complain("stopping: the step that is computed now ends first, and what is written is finished")
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # background jobs do not
+    numbers = (signal.SIGTERM, signal.SIGINT) if listens else (signal.SIGTERM,)
+    before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def do_batch(
@@ -150,10 +155,10 @@ def do_batch(
     output: Path,
     settings: "RunSettings",
     by: "ReconstructJob | OnDask",
+    progress: ItemProgress,
     *,
     part: tuple[int, int] = (1, 1),
     single: bool = False,
-    quiet: bool = False,
 ) -> int:
     """Exit code of a batch: outcomes are printed as they come, and the files about all are written.
 
@@ -167,12 +172,12 @@ def do_batch(
         Of the run.
     by : ReconstructJob or OnDask
         Who does it: this process with a loaded job, or workers.
+    progress : ItemProgress
+        That of so many items, entered.
     part : (int, int)
         Which part of how many these items are.
     single : bool
         One scan was given by itself.
-    quiet : bool
-        No progress.
 
     Raises
     ------
@@ -183,18 +188,15 @@ def do_batch(
     from ..healthy.job import TABLES
 
     names = names_of(items)
-    with ItemProgress(len(items), quiet=quiet) as progress:
-        if isinstance(by, OnDask):
-            work = run_on_dask(
-                items, output, load_on_worker, by.how, settings, scheduler=by.scheduler, workers=by.workers
-            )
-            summary = RunSummary(items, part, output, TABLES, single=single)
-        else:
-            work = run(
-                items, output, by, settings, on_step=lambda item, step: progress.step(names[item], step)
-            )
-            summary = RunSummary(items, part, output, TABLES, resources=by.resources, single=single)
-        return _follow(work, summary, progress)
+    if isinstance(by, OnDask):
+        work = run_on_dask(
+            items, output, load_on_worker, by.how, settings, scheduler=by.scheduler, workers=by.workers
+        )
+        summary = RunSummary(items, part, output, TABLES, single=single)
+    else:
+        work = run(items, output, by, settings, on_step=lambda item, step: progress.step(names[item], step))
+        summary = RunSummary(items, part, output, TABLES, resources=by.resources, single=single)
+    return _follow(work, summary, progress)
 
 
 def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: ItemProgress) -> int:
@@ -205,7 +207,8 @@ def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: Ite
         with closing(work):
             for outcome in work:
                 summary.add(outcome)
-                printer.outcome(outcome)
+                with progress.hidden():
+                    printer.outcome(outcome)
     finally:
         printer.lost(summary.lose())
         try:
@@ -213,7 +216,8 @@ def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: Ite
         except ScanError as error:
             complain(str(error))
             files_are_whole = False
-    printer.all(see_table=files_are_whole)
+    with progress.hidden():
+        printer.all(see_table=files_are_whole)
     states = summary.states
     if states["failed"] or not files_are_whole:
         return 2 if summary.single else 1
@@ -238,7 +242,8 @@ class _Printer:
 
         name = self.names[outcome.item]
         seconds = outcome.seconds if outcome.state == "done" else None
-        self.progress.ended(name, _STATES.get(outcome.state), seconds)
+        alone = outcome.state == "failed" and self.progress.count == 1  # the reason is enough
+        self.progress.ended(name, None if alone else _STATES.get(outcome.state), seconds)
         if outcome.reason:
             is_named = name == outcome.item.path.name or outcome.item.problem
             complain(outcome.reason if is_named else f"{printable(name)}: {outcome.reason}")

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import tempfile
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,10 @@ from . import options as shared
 from .batch import OnDask, Options, do_batch, load_job, on_dask, terminated_as_interrupted
 from .messages import complain, steady_stderr
 from .options import in_bytes
+from .progress import ItemProgress, waiting
 
 if TYPE_CHECKING:
-    from ..cohort import Item
+    from ..cohort import Item, RunSettings
     from ..healthy.job import ReconstructJob
 
 EXAMPLE = "Example:  sanum bids data/ derivatives/sanum participant --participant-label 01 02"
@@ -62,7 +64,7 @@ def command(
         Path | None, typer.Option("-w", "--work-dir", help="Folder for temporary files; made if missing.")
     ] = None,
     nprocs: Annotated[
-        int, typer.Option(help="Processes; more than one need Dask (pip install 'sanum[bids]').", min=1)
+        int, typer.Option(help="Processes; more than one need Dask (pip install 'sanum\\[bids]').", min=1)
     ] = 1,
     mem_gb: Annotated[
         float | None,
@@ -80,12 +82,17 @@ def command(
     weights: shared.Weights = None,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False,
 ) -> None:
     """Reconstruct every anatomical scan of BIDS_DIR, or write the page of all results.
 
-    Started again, it does what is not finished. Exit code: 0 all done, 1 some scans failed, 2 wrong use.
+    Started again, it does what is not finished.
+
+    Exit code: 0 all done, 1 some scans failed, 2 wrong use.
     """
-    from ..scan import ScanError
+    with waiting("starting", quiet=quiet):
+        from ..cohort import RunSettings
+        from ..scan import ScanError
 
     try:
         if bids_dir.resolve() == out.resolve():
@@ -99,13 +106,14 @@ def command(
         if not items:
             complain("note: this part has no scans, because there are more parts than scans")
             return
-        by, each_gb = _who(items, nprocs, mem_gb, device, weights)
+        with waiting("loading the network", quiet=quiet):
+            by, each_gb = _who(items, nprocs, mem_gb, device, weights)
         if work is not None:
             work.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(work.absolute())
-        code = _participant(
-            items, part, bids_dir, out, by, memory=in_bytes(each_gb), overwrite=overwrite, quiet=quiet
-        )
+        settings = RunSettings(overwrite=overwrite, memory=in_bytes(each_gb))
+        with ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress:
+            code = _participant(items, part, bids_dir, out, by, settings, progress)
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
@@ -178,24 +186,21 @@ def _participant(
     bids_dir: Path,
     out: Path,
     by: "ReconstructJob | OnDask",
-    *,
-    memory: int | None,
-    overwrite: bool,
-    quiet: bool,
+    settings: "RunSettings",
+    progress: ItemProgress,
 ) -> int:
     """Exit code of the run."""
-    from ..cohort import RunSettings
     from ..cohort.bids.derivative import describe, sidecars
     from ..cohort.bids.pages import write_subjects
     from ..healthy.outputs import OUTPUTS
     from ..scan import ScanError
 
     beside = partial(sidecars, root=bids_dir.absolute(), specs=OUTPUTS)
-    settings = RunSettings(overwrite=overwrite, memory=memory, beside=beside)
+    settings = replace(settings, beside=beside)
     with steady_stderr(), terminated_as_interrupted():
         try:
             describe(bids_dir, out)
-            code = do_batch(items, out, settings, by, part=part, quiet=quiet)
+            code = do_batch(items, out, settings, by, progress, part=part)
             write_subjects(out, {item.place.parts[0] for item in items}, on_note=complain)
         except (ScanError, OSError) as error:  # nothing can be written
             complain(str(error))

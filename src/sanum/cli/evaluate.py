@@ -51,9 +51,11 @@ def command(
 ) -> None:
     """Measure methods on DATA..., file in and results out: cases.csv, tables.md, tables.json, figure.png.
 
-    Started again, it goes on where it was interrupted, and adds methods and data sets to what is there.
+    Started again, it goes on where it was interrupted, and adds methods and
+    data sets to what is there.
 
-    Exit code: 0 all done, 1 some case could not be reconstructed (listed in the tables), 2 wrong use.
+    Exit code: 0 all done, 1 some case could not be reconstructed (listed in
+    the tables), 2 wrong use.
     """
     from ..evaluation import (
         HealthyAnatomy,

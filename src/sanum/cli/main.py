@@ -1,10 +1,12 @@
 """`sanum`: the command line; each command is a file of its own that imports what it needs when it runs."""
 
 import sys
+from typing import Annotated
 
 import typer
 
-from ..methods.api import MissingExtra
+from .. import __version__
+from ..extras import MissingExtra
 from . import bids, demo, evaluate, generate, info, methods, reconstruct, train, weights
 from .messages import complain
 
@@ -16,6 +18,7 @@ app = typer.Typer(
     name="sanum",
     help="One brain scan in; its healthy anatomy, an anomaly and an uncertainty map out. Research use only.",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
 app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
@@ -28,12 +31,31 @@ app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sanum {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", "-v", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """What comes before a command."""
+
+
 def main() -> None:
     """Entry point: exit code 0, 1 (some scan failed) or 2 (wrong use); 130 when interrupted."""
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="sanum", standalone_mode=False)
     except _WrongUse as error:
-        complain(f"{error.format_message().rstrip('.')}; see {_command_path(error)} --help")
+        reason = error.format_message().rstrip(".").replace(": Value error, ", ": ")
+        complain(f"{reason}; see {_command_path(error)} --help")
         sys.exit(2)
     except MissingExtra as error:
         complain(str(error))

@@ -17,7 +17,11 @@ def command(
     name: Annotated[str | None, typer.Argument(help="Of a method, to see all that is known of it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the methods by task, with paper, weights, extra and the first of their results; or show one."""
+    """List the methods by task, with paper, weights, extra and the first of their results; or show one.
+
+    Exit code: 0, 1 if an extra that the method needs is not installed, 2 if
+    there is no such method.
+    """
     from ..methods.catalog import catalog, entry_of
     from ..methods.registry import find
 
@@ -30,25 +34,28 @@ def command(
     except ValueError as error:
         complain(str(error))
         raise typer.Exit(2) from None
+    recipes, lacks = _recipes(entry)
     if as_json:
-        typer.echo(json.dumps({**entry.as_dict(), "recipes": _recipes(entry)}, indent=2))
-        return
-    typer.echo(_in_full(entry))
+        typer.echo(json.dumps({**entry.as_dict(), "recipes": recipes}, indent=2))
+    else:
+        typer.echo(_in_full(entry, recipes))
+    if lacks:
+        complain(lacks)
+        raise typer.Exit(1)
 
 
-def _recipes(entry: "CatalogEntry") -> list[str]:
-    """Names of a method's recipes; none, with a sentence on stderr, where its extra is not installed."""
-    from ..methods.api import MissingExtra
+def _recipes(entry: "CatalogEntry") -> tuple[list[str], str]:
+    """Names of a method's recipes; none, and a sentence, where its extra is not installed."""
+    from ..extras import MissingExtra
     from ..methods.registry import recipes_of
 
     try:
-        return list(recipes_of(entry.method))
+        return list(recipes_of(entry.method)), ""
     except MissingExtra as error:
-        complain(str(error))
-        return []
+        return [], str(error)
 
 
-def _in_full(entry: "CatalogEntry") -> str:
+def _in_full(entry: "CatalogEntry", recipes: list[str]) -> str:
     from ..methods.catalog import row_text, sections_of
 
     method = entry.method
@@ -60,7 +67,7 @@ def _in_full(entry: "CatalogEntry") -> str:
         "paper": method.paper,
         "weights": method.weights or without,
         "extra": f"pip install 'sanum[{method.extra}]'" if method.extra else "none",
-        "recipes": ", ".join(_recipes(entry)) or "none",
+        "recipes": ", ".join(recipes) or "none",
         "readme": str(entry.readme),
         "sections": ", ".join(sections_of(entry.readme.read_text(encoding="utf-8"))),
     }

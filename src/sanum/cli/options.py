@@ -15,23 +15,47 @@ class Composition(StrEnum):
     keep_lesion = "keep-lesion"
 
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if missing.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")]
-Threads = Annotated[int, typer.Option(help="CPU threads; 0: all.", min=0)]
+RESULTS, SCAN = "Results", "The scan"
+COMPUTING, MANY = "Computing", "Many scans and machines"
+"""Groups of options in the help; what is in none comes last."""
+
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="Folder for the results; made if missing.", rich_help_panel=RESULTS),
+]
+Device = Annotated[
+    str,
+    typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=COMPUTING),
+]
+Threads = Annotated[
+    int, typer.Option(metavar="N", help="CPU threads; 0: all.", min=0, rich_help_panel=COMPUTING)
+]
 Weights = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
         help="Other weights than the shipped ones: a file, or a name of sanum weights list.",
+        rich_help_panel=COMPUTING,
     ),
 ]
 Shard = Annotated[
-    str | None, typer.Option(help="Part i/n of the scans, from 1; auto: of a SLURM array's task.")
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Part I of N of the scans, from 1; auto: of a SLURM array's task.",
+        rich_help_panel=MANY,
+    ),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace results that exist; without it, finished scans are kept.")
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace results that exist; without it, finished scans are kept.",
+        rich_help_panel=RESULTS,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for each step, with the time.")]
 
 
 def in_bytes(gb: float | None) -> int | None:

@@ -11,6 +11,7 @@ from . import options as shared
 from .batch import Options, do_batch, load_job, on_dask, terminated_as_interrupted
 from .messages import complain, steady_stderr
 from .options import Composition, in_bytes
+from .progress import ItemProgress, waiting
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
@@ -47,64 +48,116 @@ Scans = Annotated[
         "a list of paths (.tsv), or - for paths on standard input.",
     ),
 ]
+Space = Annotated[
+    SpaceOption,
+    typer.Option(
+        metavar="GRID",
+        help="Grid of the results: input, the scan's own; or 1mm, isotropic.",
+        rich_help_panel=shared.RESULTS,
+    ),
+]
 Compose = Annotated[
     Composition,
     typer.Option(
-        help="The predicted anatomy; of a T1w also its own healthy tissue, only the anomaly replaced; "
-        "or the predicted anatomy with the anomaly put back."
+        metavar="WHAT",
+        help="anatomy: as predicted; keep-healthy: of a T1w its own healthy tissue, only the anomaly "
+        "replaced; keep-lesion: as predicted, with the anomaly put back.",
+        rich_help_panel=shared.RESULTS,
     ),
 ]
-
-Threads = Annotated[int, typer.Option(help="CPU threads; 0: all, on Dask a worker's own cores.", min=0)]
+Report = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write the HTML reports.", rich_help_panel=shared.RESULTS),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="CPU threads; 0: all, on Dask a worker's own cores.",
+        min=0,
+        rich_help_panel=shared.COMPUTING,
+    ),
+]
 Memory = Annotated[
     float | None,
     typer.Option(
-        help="Memory that may be used, in GB (of Dask by each worker): the network then runs in slabs, "
+        metavar="GB",
+        help="Memory that may be used (of Dask by each worker): the network then runs in slabs, "
         "or on the CPU, and larger scans fail. Default: what is free, as a goal.",
         min=0.1,
+        rich_help_panel=shared.COMPUTING,
     ),
 ]
-Volume = Annotated[int | None, typer.Option(help="Which volume of a 4D image, counted from 0.", min=0)]
+Volume = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Which volume of a 4D image, counted from 0.",
+        min=0,
+        rich_help_panel=shared.SCAN,
+    ),
+]
 Kind = Annotated[
     Contrast | None,
     typer.Option(
-        help="What the scan is, if its name, its tags and its values are wrong.", case_sensitive=False
+        metavar="KIND",
+        help="What the scan is, if its name, its tags and its values are wrong: T1w, T2w, FLAIR, PDw or CT.",
+        case_sensitive=False,
+        rich_help_panel=shared.SCAN,
     ),
+]
+By = Annotated[
+    Executor,
+    typer.Option(
+        metavar="WHO",
+        help="here: this process; dask: workers of Dask (pip install 'sanum\\[cluster]').",
+        rich_help_panel=shared.MANY,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of a Dask scheduler; default: --workers of this machine.",
+        rich_help_panel=shared.MANY,
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(metavar="N", help="Dask processes on this machine.", min=1, rich_help_panel=shared.MANY),
 ]
 
 
 def command(
     scans: Scans,
     output: shared.Output,
-    space: Annotated[
-        SpaceOption, typer.Option(help="Grid of the results: the scan's own, or 1 mm isotropic.")
-    ] = SpaceOption.input,
+    space: Space = SpaceOption.input,
     compose: Compose = Composition.anatomy,
+    report: Report = True,
+    overwrite: shared.Overwrite = False,
+    volume: Volume = None,
+    contrast: Kind = None,
     device: shared.Device = "auto",
     threads: Threads = 0,
     mem_gb: Memory = None,
-    volume: Volume = None,
-    contrast: Kind = None,
     weights: shared.Weights = None,
     shard: shared.Shard = None,
-    executor: Annotated[
-        Executor, typer.Option(help="This process, or the workers of Dask (pip install 'sanum[cluster]').")
-    ] = Executor.here,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler; default: --workers of this machine.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Dask processes on this machine.", min=1)] = 2,
-    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the HTML reports.")] = True,
-    overwrite: shared.Overwrite = False,
+    executor: By = Executor.here,
+    scheduler: Scheduler = None,
+    workers: Workers = 2,
     quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False,
 ) -> None:
     """Reconstruct the healthy anatomy behind SCAN..., with an anomaly map and an uncertainty map.
 
-    Started again, it does what is not finished. Exit code: 0 all done, 1 some of several scans failed or
-    were left to another run, 2 wrong use or a single scan that failed.
+    Started again, it does what is not finished.
+
+    Exit code: 0 all done, and so is an empty list; 1 some of several scans
+    failed or were left to another run; 2 wrong use, or a single scan failed.
     """
-    from ..cohort import ClusterError, RunSettings, expand, names_one, part_of, shard_of
-    from ..scan import ScanError
+    with waiting("starting", quiet=quiet):
+        from ..cohort import ClusterError, NothingToDo, RunSettings, expand, names_one, part_of, shard_of
+        from ..scan import ScanError
 
     options: Options = (
         space.value,
@@ -117,11 +170,15 @@ def command(
         part = part_of(shard, len(items), on_note=complain)
         if executor is Executor.here and scheduler is not None:
             raise ValueError("--scheduler goes with --executor dask")
-        by = (
-            load_job(*how)
-            if executor is Executor.here
-            else on_dask(*how, scheduler=scheduler, workers=workers)
-        )
+        with waiting("loading the network", quiet=quiet):
+            by = (
+                load_job(*how)
+                if executor is Executor.here
+                else on_dask(*how, scheduler=scheduler, workers=workers)
+            )
+    except NothingToDo as nothing:
+        complain(str(nothing))
+        return
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error) or "not enough memory to load the network")
         raise typer.Exit(2) from None
@@ -134,9 +191,9 @@ def command(
     )
     with steady_stderr(), terminated_as_interrupted():
         try:
-            code = do_batch(
-                shard_of(items, *part), output, settings, by, part=part, single=single, quiet=quiet
-            )
+            chosen = shard_of(items, *part)
+            with ItemProgress(len(chosen), quiet=quiet, verbose=verbose) as progress:
+                code = do_batch(chosen, output, settings, by, progress, part=part, single=single)
         except ClusterError as error:
             complain(str(error))
             code = 2

@@ -1,7 +1,7 @@
 """Many items of any job: what is to be done, what is finished, doing it, and the tables of all."""
 
 from .cluster import run_on_dask
-from .inputs import Item, expand, names_of, names_one
+from .inputs import Item, NothingToDo, expand, names_of, names_one
 from .job import Job, PlainResources, job_of
 from .outcome import ItemOutcome, RunSettings
 from .runner import run
@@ -15,6 +15,7 @@ __all__ = [
     "Item",
     "ItemOutcome",
     "Job",
+    "NothingToDo",
     "PlainResources",
     "RunSettings",
     "RunSummary",

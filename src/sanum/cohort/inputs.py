@@ -42,6 +42,10 @@ class Item:
         return stem_of(self.path)
 
 
+class NothingToDo(ScanError):
+    """A list of scans without entries, as a job of every night has it when there is nothing new."""
+
+
 def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list[Item]:
     """List every scan once, in an order that is always the same.
 
@@ -59,8 +63,10 @@ def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list
 
     Raises
     ------
+    NothingToDo
+        A ScanError: the lists have no entries.
     ScanError
-        A list cannot be read, or there is nothing to do: no entry, or one folder without scans.
+        A list cannot be read, or one folder was given, without scans.
     """
     named: list[Path] = []
     items: list[Item] = []
@@ -75,7 +81,7 @@ def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list
                 items.append(item)
     unique = list({_absolute(item.path): item for item in [*_placed(named), *items]}.values())
     if not unique:
-        raise ScanError("nothing to do: expected paths in the list or on standard input, and there are none")
+        raise NothingToDo("nothing to do: the list of scans, or standard input, holds no paths")
     if names_one(given, unique) and unique[0].problem:
         raise ScanError(unique[0].problem)
     return _told_apart(unique)

@@ -5,17 +5,20 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from monai.config.type_definitions import KeysCollection
-from monai.data.meta_tensor import MetaTensor
-from monai.transforms.transform import MapTransform, Randomizable, RandomizableTransform, Transform
-from monai.utils.enums import TransformBackends
-from monai.utils.type_conversion import convert_to_dst_type, convert_to_numpy
 from torch.utils.data import get_worker_info
 
+from ..extras import needs_extra
 from ..types import AnyArray, FloatArray, Mask
 from .domain import foreground
 from .lesion import Effect, LesionParams, draw_lesion, grow_lesion, paint_lesion
 from .scan import ScanOptions, make_scan
+
+with needs_extra(__name__, "monai"):
+    from monai.config.type_definitions import KeysCollection
+    from monai.data.meta_tensor import MetaTensor
+    from monai.transforms.transform import MapTransform, Randomizable, RandomizableTransform, Transform
+    from monai.utils.enums import TransformBackends
+    from monai.utils.type_conversion import convert_to_dst_type, convert_to_numpy
 
 
 class _OwnNumbers(Randomizable):

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 
-class MissingExtra(ModuleNotFoundError):
-    """A method needs a library that is not installed; the sentence says which extra brings it."""
-
-
 @dataclass(frozen=True)
 class Method:
     """One line of the registry: strings alone, so that listing the methods imports none of them.

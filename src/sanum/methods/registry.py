@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..extras import MissingExtra, needs_extra
 from ..weights.store import resolve
-from .api import Method, MissingExtra
+from .api import Method
 
 if TYPE_CHECKING:
     from .common.recipe import Recipe
@@ -202,12 +203,5 @@ def part_of(method: Method, part: str) -> ModuleType:
     MissingExtra
         It imports a library that is not installed.
     """
-    try:
+    with needs_extra(method.name, method.extra):
         return import_module(f".{method.module}.{part}", __package__)
-    except ModuleNotFoundError as error:
-        if method.extra is None or (error.name or "").partition(".")[0] == "sanum":
-            raise
-        raise MissingExtra(
-            f"{method.name} needs {error.name}, which is not installed: pip install 'sanum[{method.extra}]'",
-            name=error.name,
-        ) from error
