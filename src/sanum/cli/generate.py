@@ -77,8 +77,7 @@ def command(
 ) -> None:
     """Make COUNT scans of random modality from SOURCE, each with its healthy T1w, anomaly and parameters.
 
-    Started again, it goes on where it was interrupted; any number of workers
-    gives the same files.
+    Started again, it goes on; any number of workers gives the same files.
     """
     _require_known(preset=preset, level=level, as_scanned=as_scanned)
     from ..scan.errors import ScanError
