@@ -18,8 +18,6 @@ from sanum.cli import main as entry
 from sanum.healthy.outputs import file_names, record_name
 from sanum.scan import read, write
 
-COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "methods", "info")
-
 
 def left_in(folder):
     return sorted(p.name for p in folder.iterdir())
@@ -27,40 +25,6 @@ def left_in(folder):
 
 def files_of(stem):
     return sorted([*file_names(stem).values(), record_name(stem), "run.json"])
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_that_starts_with_the_command(sanum, command):
-    ran = sanum(command, "--help")
-    assert (ran.code, ran.err) == (0, "")
-    assert f"sanum {command} " in ran.out.split("Example:")[1]
-
-
-def test_help_lists_the_commands(sanum):
-    for words in (["--help"], []):
-        ran = sanum(*words)
-        assert (ran.code, ran.err) == (0, "")
-        assert all(command in ran.out for command in COMMANDS)
-
-
-@pytest.mark.parametrize(
-    ("words", "about"),
-    [
-        (["scan.nii.gz"], "No such command 'scan.nii.gz'"),
-        (["reconstruct", "-o", "out"], "Missing argument"),
-        (["reconstruct", "scan.nii.gz"], "Missing option '--output'"),
-        (["reconstruct", "scan.nii.gz", "-o", "out", "--fast"], "No such option: --fast"),
-        (["reconstruct", "scan.nii.gz", "-o", "out", "--space", "mni"], "'mni' is not one of 'input', '1mm'"),
-        (["reconstruct", "scan.nii.gz", "-o", "out", "--volume", "one"], "Invalid value for '--volume'"),
-        (["reconstruct", "scan.nii.gz", "-o", "out", "--threads", "-1"], "Invalid value for '--threads'"),
-        (["train", "una-compact"], "Missing option"),
-    ],
-)
-def test_wrong_use_is_one_sentence_that_names_the_help(sanum, words, about):
-    sentence = sanum(*words).refused()
-    assert about in sentence
-    assert "Value error" not in sentence
-    assert re.search(r"; see sanum( \w+)? --help$", sentence)
 
 
 def test_interruption_is_told_and_has_its_code(sanum, monkeypatch):

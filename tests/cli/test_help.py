@@ -1,4 +1,4 @@
-"""What `--help` and `--version` print, and that it can be read."""
+"""What `--help`, `--version` and wrong use print, and that it can be read."""
 
 import re
 from importlib.metadata import version
@@ -9,6 +9,40 @@ import typer
 from sanum.cli import main as entry
 
 COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "methods", "info")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_that_starts_with_the_command(sanum, command):
+    ran = sanum(command, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"sanum {command} " in ran.out.split("Example:")[1]
+
+
+def test_help_lists_the_commands(sanum):
+    for words in (["--help"], []):
+        ran = sanum(*words)
+        assert (ran.code, ran.err) == (0, "")
+        assert all(command in ran.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["scan.nii.gz"], "No such command 'scan.nii.gz'"),
+        (["reconstruct", "-o", "out"], "Missing argument"),
+        (["reconstruct", "scan.nii.gz"], "Missing option '--output'"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--fast"], "No such option: --fast"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--space", "mni"], "'mni' is not one of 'input', '1mm'"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--volume", "one"], "Invalid value for '--volume'"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--threads", "-1"], "Invalid value for '--threads'"),
+        (["train", "una-compact"], "Missing option"),
+    ],
+)
+def test_wrong_use_is_one_sentence_that_names_the_help(sanum, words, about):
+    sentence = sanum(*words).refused()
+    assert about in sentence
+    assert "Value error" not in sentence
+    assert re.search(r"; see sanum( \w+)? --help$", sentence)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
