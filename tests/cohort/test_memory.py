@@ -1,16 +1,21 @@
 """Scans share the memory: who does not fit waits, or is refused before it is read."""
 
+import gzip
 import json
 import threading
 import time
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from sanum.cohort import RunSettings, expand, run
 from sanum.cohort.memory import MemoryBudget
-from sanum.healthy.memory import BASE, need_of
+from sanum.healthy.memory import BASE, NETWORK, need_of
 from sanum.scan import Scan, ScanError, write
+
+from .stand_in import small_scan
 
 
 def scan_of(path, shape, spacing, dtype=np.int16):
@@ -51,6 +56,80 @@ def test_the_next_waits_until_there_is_room(tmp_path):
     thread.join(10)
     assert told[0][0].startswith("not read ahead")
     assert budget.room_beside("b") == budget.total - BASE - need_of(path)
+
+
+SIDE = 256
+TEXT = {
+    ".nrrd": "NRRD0004\ntype: int16\ndimension: 3\nspace: right-anterior-superior\nsizes: {n} {n} {n}\n"
+    "space directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\nendian: little\n"
+    "encoding: raw\n{data}\n",
+    ".mha": "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
+    "CompressedData = False\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\n"
+    "DimSize = {n} {n} {n}\nElementType = MET_SHORT\nElementDataFile = {data}\n",
+}
+
+
+def large_scan(folder, ending):
+    """A scan of 256³ voxels by its header; of voxels there is a hole on the disk, or nothing."""
+    folder.mkdir()
+    path = folder / f"scan{ending}"
+    if ending == "":  # DICOM
+        path.mkdir()
+        for n in range(SIDE):
+            with (path / f"{n}").open("wb") as stream:
+                stream.truncate(SIDE * SIDE * 2)
+        return path
+    if ending.startswith((".nii", ".mg")):
+        header = nib.MGHImage.header_class() if ending.startswith(".mg") else nib.Nifti1Header()
+        header.set_data_shape((SIDE, SIDE, SIDE))
+        header.set_data_dtype(np.int16)
+        raw = header.binaryblock + bytes(300)
+        path.write_bytes(gzip.compress(raw) if ending.endswith("z") else raw)
+        return path
+    detached = ending in (".nhdr", ".mhd")
+    kind = {".nhdr": ".nrrd", ".mhd": ".mha"}.get(ending, ending)
+    data = "scan.raw" if detached else "LOCAL" if kind == ".mha" else ""
+    data = f"data file: {data}\n" if data and kind == ".nrrd" else data
+    path.write_text(TEXT[kind].format(n=SIDE, data=data))
+    with (folder / "scan.raw" if detached else path).open("ab") as stream:
+        stream.truncate(stream.tell() + 2 * SIDE**3)
+    return path
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [".nii", ".nii.gz", ".mgh", ".mgz", ".nrrd", ".nhdr", ".mha", ".mhd", ""],
+    ids=lambda e: e or "DICOM",
+)
+def test_two_large_scans_of_any_format_share_the_memory(tmp_path, ending):
+    """A number of a header in 32 bits overflowed in the sum."""
+    needs = [need_of(large_scan(tmp_path / f"{n}", ending)) for n in range(2)]
+    assert [type(need) for need in needs] == [int, int]
+    nibabel = ending.startswith((".nii", ".mg"))
+    in_box = SIDE**3 if ending == "" else 190 * 220 * 180
+    assert needs == [SIDE**3 * ((2 if nibabel else 4) + 9) + in_box * 27] * 2
+    budget = MemoryBudget(BASE + NETWORK + 3 * needs[0], base=BASE, model=NETWORK, strict=True)
+    for key, need in zip("ab", needs, strict=True):
+        assert budget.take(key, "scan", need) == ()
+    assert budget.room_beside("b") == NETWORK + 2 * needs[0]
+
+
+def test_two_scans_of_every_format_are_one_batch(tmp_path, fast):
+    (tmp_path / "in").mkdir()
+    kinds = {"nii": nib.Nifti1Image, "nii.gz": nib.Nifti2Image, "mgh": nib.MGHImage, "mgz": nib.MGHImage}
+    for n in range(2):
+        scan = small_scan(n)
+        for ending, kind in kinds.items():
+            path = tmp_path / "in" / f"{ending}-{n}.{ending}"
+            nib.save(kind(np.asarray(scan.voxels), scan.affine), path)
+        for ending in ("nrrd", "nhdr", "mha", "mhd"):
+            image = sitk.GetImageFromArray(np.asarray(scan.voxels).T)
+            image.SetSpacing((10.0, 10, 10))
+            sitk.WriteImage(image, str(tmp_path / "in" / f"{ending}-{n}.{ending}"))
+    items = expand([tmp_path / "in"], tmp_path / "out")
+    done = run(items, tmp_path / "out", fast, RunSettings(without=("report",), memory=10**10))
+    assert [(o.item.path.name, o.state, o.reason) for o in done if o.state != "done"] == []
+    assert len(items) == 16
 
 
 def test_whoever_waits_is_let_go_in_the_end(tmp_path):

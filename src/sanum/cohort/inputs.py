@@ -84,7 +84,7 @@ def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list
         raise NothingToDo("nothing to do: the list of scans, or standard input, holds no paths")
     if names_one(given, unique) and unique[0].problem:
         raise ScanError(unique[0].problem)
-    return _told_apart(unique)
+    return told_apart(unique)
 
 
 def names_one(given: Sequence[Path], items: Sequence[Item]) -> bool:
@@ -167,11 +167,7 @@ def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
         if here != folder and holds_dicom(here):
             found.append(Item(here, to.parent))
         found += [Item(here / name, to) for name in sorted(names) if _is_scan(name)]
-    for error in unlisted:
-        there = Path(error.filename)
-        to = place / folder_name(there.relative_to(folder))
-        problem = f"{printable(_absolute(there))} cannot be listed: {error.strerror}; check its permissions"
-        found.append(Item(there, to, problem))
+    found += [not_listed(error, folder, place) for error in unlisted]
     if found:
         return found
     problem = (
@@ -179,6 +175,24 @@ def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
         "(masks, label maps and results are left aside)"
     )
     return [Item(folder, place, problem)]
+
+
+def not_listed(error: OSError, root: Path, place: Path) -> Item:
+    """What stands in the place of scans in a folder that cannot be listed.
+
+    Parameters
+    ----------
+    error : OSError
+        Of listing it; has its name.
+    root : Path
+        The folder that was searched.
+    place : Path
+        Folder of the results of `root`.
+    """
+    there = Path(error.filename)
+    advice = "mend the link" if os.path.islink(there) else "check its permissions"
+    problem = f"{printable(_absolute(there))} cannot be listed: {error.strerror}; {advice}"
+    return Item(there, place / folder_name(there.relative_to(root)), problem)
 
 
 def _is_scan(name: str) -> bool:
@@ -196,21 +210,14 @@ def _placed(paths: list[Path]) -> list[Item]:
     return [Item(path, folder_name(_absolute(path).parent.relative_to(above))) for path in paths]
 
 
-def refuse_collisions(items: Iterable[Item]) -> None:
-    """Raise `ScanError` where two scans' results would have the same names.
+def told_apart(items: Iterable[Item]) -> list[Item]:
+    """All items, with a problem where two scans that exist would have results of the same names.
 
     Parameters
     ----------
     items : iterable of Item
         All of a run.
     """
-    for item in _told_apart(items):
-        if item.problem:
-            raise ScanError(item.problem)
-
-
-def _told_apart(items: Iterable[Item]) -> list[Item]:
-    """All items, with a problem where two scans that exist would have results of the same names."""
     items, same, problem = list(items), defaultdict[Path, list[Item]](list), dict[Item, str]()
     for item in items:
         if not item.problem:

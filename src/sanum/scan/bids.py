@@ -32,13 +32,13 @@ def find(
     desc : str, optional
         Label of their entity `desc`; default any, and none.
     extensions : sequence of str
-        One of which they have.
+        One of which they have, in any case.
     """
     return [
         path
         for folder in folders
         for path in sorted(root.glob(f"{folder}/*"))
-        if path.name.endswith(tuple(extensions))
+        if path.name.lower().endswith(tuple(extensions))
         and not path.name.startswith(".")
         and (suffix is None or _stem(path).rpartition("_")[2] == suffix)
         and (desc is None or labels_of(path).get("desc") == desc)

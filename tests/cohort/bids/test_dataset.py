@@ -1,5 +1,6 @@
 """The BIDS-App: what is selected, what is written, and what the official validator says of it."""
 
+import csv
 import json
 import os
 import shutil
@@ -73,6 +74,55 @@ def test_names_that_are_not_bids_are_counted(data):
     assert note.startswith("note: 4 images in anat are left out, for want of a BIDS name, such as ")
     select(data, participants=["01"], on_note=notes.append)
     assert len(notes) == 1
+
+
+def test_upper_case_endings_are_taken(data):
+    nifti(data / "sub-02/anat/sub-02_T2w.nii.gz", NOISE)
+    (data / "sub-02/anat/sub-02_T2w.nii.gz").rename(data / "sub-02/anat/sub-02_run-3_T2w.NII.GZ")
+    assert "sub-02_run-3_T2w.NII.GZ" in names(select(data))
+
+
+def test_what_is_left_out_is_told(data):
+    notes = []
+    for name in ("inv-1_MP2RAGE", "inplaneT1", "T1map", "desc-brain_mask", "dseg"):
+        nifti(data / f"sub-02/anat/sub-02_{name}.nii.gz", NOISE)
+    for empty in ("sub-03", "sub-04/anat", "sub-05/func"):
+        (data / empty).mkdir(parents=True)
+    assert len(select(data, on_note=notes.append)) == len(SCANS)
+    assert notes == [
+        "note: 2 images in anat are left out (MP2RAGE, inplaneT1): "
+        "expected T1w, T2w, PDw, FLAIR, T2starw, UNIT1",
+        "note: without an anatomical scan, and left out: sub-03, sub-04, sub-05",
+    ]
+    assert names(select(data, participants=["02", "04"], on_note=notes.append)) == ["sub-02_T1w.nii.gz"]
+    assert notes[-1] == "note: without an anatomical scan, and left out: sub-04"
+    with pytest.raises(ScanError, match="no anatomical scan of sub-04"):
+        select(data, participants=["04"])
+
+
+def test_one_bad_subject_does_not_end_the_others(data, tmp_path, bids, forbid):
+    """Two scans of one name, a link to nowhere, a folder that cannot be listed, content not fetched."""
+    nifti(data / "sub-02/anat/sub-02_T1w.nii", NOISE)
+    (data / "sub-03").symlink_to("nowhere")
+    (data / "sub-04/anat").mkdir(parents=True)
+    (data / "sub-05/anat").mkdir(parents=True)
+    annexed = "../../.git/annex/objects/x9/25/MD5E-s1--c8.nii.gz/MD5E-s1--c8.nii.gz"
+    (data / "sub-05/anat/sub-05_T1w.nii.gz").symlink_to(annexed)
+    (data / "sub-05/anat/sub-05_T2w.nii.gz").write_text("/annex/objects/MD5E-s152998--c8.nii.gz\n")
+    forbid(data / "sub-04/anat")
+    code, told, _ = bids(data, tmp_path / "out", "participant", "-q")
+    assert code == 1
+    assert told.count("\n") == 2  # both sessions of sub-01
+    with (tmp_path / "out" / "failed.tsv").open(newline="") as stream:
+        failed = {Path(row["path"]).name: row["reason"] for row in csv.DictReader(stream, delimiter="\t")}
+    assert failed.keys() == {
+        *("sub-02_T1w.nii.gz", "sub-02_T1w.nii", "sub-03", "anat"),
+        *("sub-05_T1w.nii.gz", "sub-05_T2w.nii.gz"),
+    }
+    assert "would give outputs of the same name" in failed["sub-02_T1w.nii"]
+    assert "sub-03 cannot be listed: No such file or directory; mend the link" in failed["sub-03"]
+    assert "cannot be listed: Permission denied; check its permissions" in failed["anat"]
+    assert all("content was not fetched" in failed[f"sub-05_{n}.nii.gz"] for n in ("T1w", "T2w"))
 
 
 def test_memory_takes_processes_away(data, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from sanum.cohort.bids import pages
 from sanum.cohort.bids.group import judged, write_group
 from sanum.cohort.bids.pages import write_subjects
+from sanum.cohort.bids.participants import joined
 from sanum.cohort.failures import STATE
 from sanum.report.group import ScanRow
 from sanum.scan import atomic_path, write
@@ -50,7 +51,9 @@ def group(done, bids):
 def test_the_cohort_s_page_and_table(done, group, require_valid):
     out = done / "derivatives" / "sanum"
     page, rows, said = group()
-    assert said == ""
+    assert said.count("\n") == 2
+    assert "Subjects without a line in participants.tsv: 6 (sub-001, sub-003, sub-004" in said
+    assert "Lines of participants.tsv that match no subject, or several: 1 (sub-099)" in said
     assert [row["participant_id"] for row in rows] == SUBJECTS
     assert [row["age"] for row in rows] == ["n/a", "41.5", *["n/a"] * 5]
     assert float(rows[0]["anomaly_ml"]) == 0
@@ -128,7 +131,33 @@ class TestParticipants:
         assert len(rows) == 7
         assert note in said
         assert note in page
-        assert said.count("\n") == bool(note)
+        assert said.count("\n") == bool(note) + bool(ages)  # the others have no line
+
+    @pytest.mark.parametrize("zeros", ["", ".0"])
+    def test_leading_zeros_that_a_spreadsheet_took_are_put_back(self, done, group, zeros):
+        lines = "".join(f"{n}{zeros}\t{20 + n}\r\n" for n in (*range(1, 8), 2))
+        (done / "participants.tsv").write_bytes(f"\ufeffparticipant_id\tage\r\n{lines}".encode())
+        page, rows, said = group()
+        assert [row["age"] for row in rows] == [str(20 + n) for n in range(1, 8)]
+        for text in (page, said):
+            assert f"lost leading zeros: 7 lines were matched (1{zeros} for sub-001, 2{zeros} for" in text
+            assert f"several lines of sub-2{zeros}: the last counts" in text
+            assert "without a line" not in text
+
+    def test_a_number_that_several_subjects_have_is_nobody_s(self):
+        table = {
+            "sub-1": {"age": "41"},
+            "sub-02": {"age": "7"},
+            "sub-2.0": {"age": "8"},
+            "sub-x": {"age": "9"},
+        }
+        found, notes = joined(table, ["sub-01", "sub-02", "sub-x"], ["sub-001", "sub-02"])
+        assert (found["sub-02"], found["sub-x"]) == ({"age": "7"}, {"age": "9"})
+        assert not found.keys() & {"sub-01", "sub-001"}
+        assert notes == [
+            "Subjects without a line in participants.tsv: 1 (sub-01).",
+            "Lines of participants.tsv that match no subject, or several: 2 (sub-1, sub-2.0).",
+        ]
 
     def test_names_that_we_have_get_a_prefix(self, done, group):
         """In any case: on the page they could not be told apart."""
@@ -174,7 +203,8 @@ def test_a_result_that_cannot_be_read_is_shown_without_its_picture(done, bids, g
         assert re.search("sub-003_acq-T1w.* is not shown: delete it, and run sanum bids", told)
     image.write_bytes(whole)
     page, _, said = group()
-    assert (page.count("data:image/jpeg"), said) == (7, "")
+    assert page.count("data:image/jpeg") == 7
+    assert "shown" not in said
 
 
 def test_a_run_tells_of_what_it_cannot_show(done, bids):
@@ -185,11 +215,23 @@ def test_a_run_tells_of_what_it_cannot_show(done, bids):
     assert (code, said.count("\n"), said.count(" is not shown: ")) == (0, 1, 1)
 
 
+def test_a_page_that_cannot_be_written_does_not_end_the_others(done, bids):
+    out = done / "derivatives" / "sanum"
+    for subject in ("sub-001", "sub-003"):
+        (out / f"{subject}.html").unlink()
+    (out / "sub-001.html").mkdir()
+    code, _, said = bids(done, out, "participant", "-q")
+    assert code == 1
+    assert "sub-001.html is a folder" in said
+    assert (out / "sub-003.html").is_file()
+
+
 def test_pictures_are_drawn_once(done, group, monkeypatch):
     """The cohort's page takes those that the subjects' pages keep."""
     monkeypatch.setattr(pages, "thumbnail", None)
     page, _, said = group()
-    assert (page.count("data:image/jpeg"), said) == (7, "")
+    assert page.count("data:image/jpeg") == 7
+    assert "shown" not in said
 
 
 def test_a_page_is_made_again_when_its_results_are(done, bids):

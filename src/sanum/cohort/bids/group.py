@@ -15,7 +15,7 @@ from ..tables import alone
 from ..tsv import to_cell
 from .dataset import require_data_set
 from .pages import Found, results_of, rows_of, subjects_in, write_subjects
-from .participants import read_participants
+from .participants import joined, read_participants
 
 SMALLEST = {"brain_ml": 5.0, "anomaly_ml": 0.2, "mean_uncertainty": 0.001}
 """Least spread, of the anomaly's in log(1 + mL): what differs by less than 3.5 times this is no outlier.
@@ -64,16 +64,16 @@ def write_group(root: Path, output: Path, *, on_note: Callable[[str], None] = la
     if not found:
         raise ScanError(f"{printable(output)} holds no results: run sanum bids with participant first")
     write_subjects(output, found)
-    participants, notes = read_participants(
+    table, notes = read_participants(
         root / "participants.tsv", ("participant_id", *_COLUMNS, *MEASURES.values(), "scan")
     )
+    participants, unmatched = joined(table, found, _subjects(root)) if table else (table, [])
+    notes += unmatched
     rows = [
         replace(row, more=participants.get(subject, {}))
         for subject, results in found.items()
         for row in rows_of(output, subject, results)
     ]
-    if participants and not found.keys() & participants.keys():
-        notes.append("participants.tsv has no line of any subject here.")
     if damaged:
         notes.append(
             f"Records that are damaged, and whose results are not shown: {len(damaged)} "
@@ -90,6 +90,10 @@ def write_group(root: Path, output: Path, *, on_note: Callable[[str], None] = la
             with atomic_path(path, overwrite=True) as temporary:
                 temporary.write_text(content, encoding="utf-8")
     return list(written)
+
+
+def _subjects(root: Path) -> set[str]:
+    return {path.name for path in root.glob("sub-*") if path.is_dir()}
 
 
 def judged(rows: Iterable[ScanRow]) -> tuple[list[ScanRow], list[str]]:

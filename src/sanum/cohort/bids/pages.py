@@ -106,10 +106,19 @@ def write_subjects(
     Raises
     ------
     ScanError
-        A page cannot be written.
+        A page cannot be written; those of the other subjects are.
     """
-    subjects = subjects_in(output) if subjects is None else sorted(subjects)
-    return [output / f"{s}.html" for s in subjects if _write_subject(output, s, on_note)]
+    written, failed = list[Path](), list[ScanError]()
+    for subject in subjects_in(output) if subjects is None else sorted(subjects):
+        try:
+            if _write_subject(output, subject, on_note):
+                written.append(output / f"{subject}.html")
+        except ScanError as error:
+            failed.append(error)
+    if failed:
+        more = f" (and {len(failed) - 1} more pages)" if len(failed) > 1 else ""
+        raise ScanError(f"{failed[0]}{more}") from failed[0].__cause__
+    return written
 
 
 def rows_of(output: Path, subject: str, found: Found) -> list[ScanRow]:

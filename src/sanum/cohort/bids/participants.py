@@ -2,8 +2,12 @@
 
 import csv
 import io
-from collections.abc import Collection, Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+
+from ...scan.names import printable
 
 KEY = "participant_id"
 
@@ -37,12 +41,74 @@ def read_participants(path: Path, taken: Collection[str]) -> tuple[Participants,
     if renamed := [f"{old} as {new}" for old, new in zip(head, names, strict=True) if new not in (old, KEY)]:
         notes.append(f"Columns of participants.tsv that clash with ours: {', '.join(renamed)}.")
     found: Participants = {}
+    count = Counter[str]()
     for row in rows:
         cells = [*row, *["n/a"] * (len(names) - len(row))]
         columns = dict(zip(names, cells, strict=False))
         del columns[names[place]]
-        found[f"sub-{cells[place].strip().removeprefix('sub-')}"] = columns
+        subject = f"sub-{cells[place].strip().removeprefix('sub-')}"
+        found[subject] = columns
+        count[subject] += 1
+    if twice := [subject for subject, many in count.items() if many > 1]:
+        notes.append(f"participants.tsv has several lines of {_some(twice)}: the last counts.")
     return found, notes
+
+
+def joined(
+    table: Participants, subjects: Collection[str], known: Collection[str]
+) -> tuple[Participants, list[str]]:
+    """Columns by subject, and notes on lines and subjects that do not match.
+
+    Spreadsheets turn the label 01 into 1, or 1.0: such a line is that of the one subject of the same number,
+    where there is one, and only one such line.
+
+    Parameters
+    ----------
+    table : dict
+        As of `read_participants`.
+    subjects : collection of str
+        The subjects with results.
+    known : collection of str
+        All subjects of the data set.
+    """
+    everybody = {*subjects, *known}
+    same, lines = defaultdict[int | None, list[str]](list), defaultdict[int | None, list[str]](list)
+    for subject in everybody:
+        same[_number_of(subject)].append(subject)
+    for line in table.keys() - everybody:
+        lines[_number_of(line)].append(line)
+    restored = {
+        same[number][0]: those[0]
+        for number, those in lines.items()
+        if number is not None and len(those) == len(same[number]) == 1 and same[number][0] not in table
+    }
+    found = {**table, **{subject: table[line] for subject, line in restored.items()}}
+    notes = []
+    if restored:
+        pairs = [f"{restored[s].removeprefix('sub-')} for {s}" for s in sorted(restored)]
+        notes.append(
+            f"participants.tsv has lost leading zeros: {len(pairs)} lines were matched ({_some(pairs)})."
+        )
+    if not found.keys() & set(subjects):
+        return found, [*notes, "participants.tsv has no line of any subject here."]
+    if missing := sorted(set(subjects) - found.keys()):
+        notes.append(f"Subjects without a line in participants.tsv: {len(missing)} ({_some(missing)}).")
+    if nobody := sorted(table.keys() - everybody - set(restored.values())):
+        notes.append(
+            f"Lines of participants.tsv that match no subject, or several: {len(nobody)} ({_some(nobody)})."
+        )
+    return found, notes
+
+
+def _number_of(subject: str) -> int | None:
+    match = re.fullmatch(r"sub-([0-9]{1,18})(\.0+)?", subject)
+    return int(match[1]) if match else None
+
+
+def _some(names: Iterable[str], most: int = 6) -> str:
+    names = [printable(name) for name in names]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _decoded(raw: bytes) -> tuple[str, list[str]]:
