@@ -59,9 +59,9 @@ def test_unknown_extension(tmp_path, name, refusal):
     assert "is not a scan file: expected .nii.gz" in refusal(tmp_path / name)
 
 
-def test_one_dicom_file_asks_for_the_folder(tmp_path, refusal):
+def test_what_only_has_the_name_of_dicom(tmp_path, refusal):
     (tmp_path / "slice.dcm").write_bytes(b"whatever")
-    assert "give the folder of the DICOM series" in refusal(tmp_path / "slice.dcm")
+    assert "slice.dcm is not a scan file: expected" in refusal(tmp_path / "slice.dcm")
 
 
 @pytest.mark.parametrize("source", [None, 3, np.zeros(SHAPE)])

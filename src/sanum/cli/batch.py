@@ -246,7 +246,8 @@ class _Printer:
         self.progress.ended(name, None if alone else _STATES.get(outcome.state), seconds)
         if outcome.reason:
             is_named = name == outcome.item.path.name or outcome.item.problem
-            complain(outcome.reason if is_named else f"{printable(name)}: {outcome.reason}")
+            reason, *details = outcome.reason.splitlines()
+            complain(reason if is_named else f"{printable(name)}: {reason}", details)
         if outcome.otherwise not in self.differences | {""}:
             self.differences.add(outcome.otherwise)
             complain(f"note: results made otherwise ({outcome.otherwise}): done again")

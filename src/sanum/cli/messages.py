@@ -2,19 +2,21 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 
 
-def complain(message: str) -> None:
-    """Print one line on stderr.
+def complain(message: str, details: Sequence[str] = ()) -> None:
+    """Print one line on stderr, and those that explain it.
 
     Parameters
     ----------
     message : str
         A sentence; line ends in it become spaces.
+    details : sequence of str
+        Further lines, each printed as it is.
     """
-    print(f"sanum: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    print(f"sanum: {' '.join(message.split())}", *details, sep="\n", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager

@@ -46,6 +46,22 @@ Shard = Annotated[
         rich_help_panel=MANY,
     ),
 ]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SERIES",
+        help="Which DICOM series, by number, UID or description; a folder is then one scan.",
+        rich_help_panel=SCAN,
+    ),
+]
+SkipDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--skip-damaged",
+        help="Leave damaged files of a DICOM series out, and interpolate the gap.",
+        rich_help_panel=SCAN,
+    ),
+]
 Overwrite = Annotated[
     bool,
     typer.Option(

@@ -44,8 +44,8 @@ Scans = Annotated[
     list[Path],
     typer.Argument(
         metavar="SCAN...",
-        help="NIfTI, MGH/MGZ, NRRD, MHA, or a DICOM folder; a folder of scans (searched), "
-        "a list of paths (.tsv), or - for paths on standard input.",
+        help="NIfTI, MGH/MGZ, NRRD, MHA, or DICOM (folder, file or .zip); a folder of scans "
+        "(searched), a list of paths (.tsv), or - for paths on standard input.",
     ),
 ]
 Space = Annotated[
@@ -137,6 +137,8 @@ def command(
     overwrite: shared.Overwrite = False,
     volume: Volume = None,
     contrast: Kind = None,
+    series: shared.Series = None,
+    skip_damaged: shared.SkipDamaged = False,
     device: shared.Device = "auto",
     threads: Threads = 0,
     mem_gb: Memory = None,
@@ -159,14 +161,17 @@ def command(
         from ..cohort import ClusterError, NothingToDo, RunSettings, expand, names_one, part_of, shard_of
         from ..scan import ScanError
 
+    kind = contrast.value if contrast else None
     options: Options = (
         space.value,
         compose.value,
-        {"volume": volume, "contrast": contrast.value if contrast else None},
+        {"volume": volume, "contrast": kind, "series": series, "skip_damaged": skip_damaged},
     )
     how = (device, threads, weights, mem_gb, options)
     try:
-        items = expand(scans, output, _read_stdin() if Path("-") in scans else b"")
+        items = expand(
+            scans, output, _read_stdin() if Path("-") in scans else b"", one_a_folder=series is not None
+        )
         part = part_of(shard, len(items), on_note=complain)
         if executor is Executor.here and scheduler is not None:
             raise ValueError("--scheduler goes with --executor dask")

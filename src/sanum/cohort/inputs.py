@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..scan.dicom import holds_dicom
+from ..scan.dicom import ARCHIVE, holds_dicom, series_of_file
 from ..scan.errors import ScanError
 from ..scan.names import EXTENSIONS, folder_name, printable, stem_of
 from .lists import Listed, read_lines, read_list
@@ -25,7 +25,7 @@ class Item:
     Parameters
     ----------
     path : Path
-        A file, or the folder of a DICOM series.
+        A file, the folder of a DICOM series, one of its files, or a zip archive of it.
     place : Path
         Folder of its results, relative to the output folder.
     problem : str
@@ -46,7 +46,9 @@ class NothingToDo(ScanError):
     """A list of scans without entries, as a job of every night has it when there is nothing new."""
 
 
-def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list[Item]:
+def expand(
+    given: Sequence[Path], output: Path, read_stdin: bytes = b"", *, one_a_folder: bool = False
+) -> list[Item]:
     """List every scan once, in an order that is always the same.
 
     What is wrong with one of several entries is in its `problem`, so that the others can be done.
@@ -55,11 +57,13 @@ def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list
     ----------
     given : paths
         Scan files; folders, which stand for all scans in them, a folder with DICOM files for its one series;
-        lists (.tsv) of paths; "-" for `read_stdin`.
+        lists (.tsv) of paths; "-" for `read_stdin`. Files of one DICOM series are one scan.
     output : Path
         Not searched for scans.
     read_stdin : bytes
         Paths, one a line, or separated by NUL where there is one.
+    one_a_folder : bool
+        A folder stands for one scan, a DICOM series somewhere in it that the user chose.
 
     Raises
     ------
@@ -73,13 +77,14 @@ def expand(given: Sequence[Path], output: Path, read_stdin: bytes = b"") -> list
     for one in given:
         for path, folder in _listed(one, read_stdin):
             item = _placed_by_list(path, folder)
-            if not item.problem and os.path.isdir(path) and not holds_dicom(path):
+            is_searched = not item.problem and not one_a_folder and os.path.isdir(path)
+            if is_searched and not holds_dicom(path):
                 items += _in_folder(item.path, output, item.place)
             elif folder is None:
                 named.append(item.path)
             else:
                 items.append(item)
-    unique = list({_absolute(item.path): item for item in [*_placed(named), *items]}.values())
+    unique = list({_absolute(item.path): item for item in [*_placed(_one_a_series(named)), *items]}.values())
     if not unique:
         raise NothingToDo("nothing to do: the list of scans, or standard input, holds no paths")
     if names_one(given, unique) and unique[0].problem:
@@ -166,7 +171,7 @@ def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
         to = place / folder_name(here.relative_to(folder))
         if here != folder and holds_dicom(here):
             found.append(Item(here, to.parent))
-        found += [Item(here / name, to) for name in sorted(names) if _is_scan(name)]
+        found += [Item(here / name, to) for name in sorted(names) if _is_scan(here / name)]
     found += [not_listed(error, folder, place) for error in unlisted]
     if found:
         return found
@@ -195,9 +200,23 @@ def not_listed(error: OSError, root: Path, place: Path) -> Item:
     return Item(there, place / folder_name(there.relative_to(root)), problem)
 
 
-def _is_scan(name: str) -> bool:
+def _is_scan(path: Path) -> bool:
+    name = path.name
+    if name.lower().endswith(ARCHIVE):
+        return not name.startswith(".") and holds_dicom(path)
     ending = next((e for e in EXTENSIONS if name.lower().endswith(e)), None)
     return ending is not None and not name.startswith(".") and not name[: -len(ending)].endswith(ASIDE)
+
+
+def _one_a_series(paths: list[Path]) -> list[Path]:
+    """Paths without further files of a DICOM series that one file stands for, as of "series/*.dcm"."""
+    single = {path for path in paths if not path.name.lower().endswith((*EXTENSIONS, ARCHIVE))}
+    in_folder = Counter(_absolute(path).parent for path in single)
+    first: dict[object, Path] = {}
+    for path in paths:
+        several = in_folder[_absolute(path).parent] > 1 and path in single
+        first.setdefault((several and series_of_file(path)) or _absolute(path), path)
+    return list(first.values())
 
 
 def _placed(paths: list[Path]) -> list[Item]:

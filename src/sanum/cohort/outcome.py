@@ -99,7 +99,7 @@ def ends_the_run(error: Exception, output: Path) -> bool:
 
 
 def sentence_of(item: Item, error: Exception, past: str) -> str:
-    """Why an item failed, in one sentence.
+    """Why an item failed, in one sentence; lines below it, such as DICOM series, are for the terminal only.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from ..files import parse_json, read_small, sha256
 from ..methods.api import Result
 from ..methods.common.saving import file_names
 from ..scan import ScanError
+from ..scan.dicom import dicom_files
 from ..scan.names import printable
 from ..scan.raw_volume import data_file
 from .contract import plain_number, require_own_names, settings_as_json
@@ -62,7 +63,7 @@ def read_described(path: Path, read: Callable[[], Loaded]) -> tuple[Loaded, Inpu
     Parameters
     ----------
     path : Path
-        A file, or the folder of a DICOM series.
+        A file, or a DICOM series: its folder, or one of its files.
     read : function
         Reads it.
 
@@ -302,10 +303,7 @@ def _sha256(path: Path) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from sorted(file for file in path.iterdir() if file.is_file())
-        return
-    yield path
+    yield from dicom_files(path)
     if path.suffix.lower() in (".nrrd", ".nhdr", ".mha", ".mhd"):
         with suppress(OSError, ValueError):  # damaged: reading it says so
             if (data := data_file(path)) is not None:

@@ -359,7 +359,7 @@ def remember_outcome(outcome: ItemOutcome, output: Path, settings: RunSettings) 
         if outcome.state != "failed":
             failures.forget(outcome.item, output)
         elif settings.keep_failures:
-            failures.remember(outcome.item, outcome.reason, output)
+            failures.remember(outcome.item, outcome.reason.partition("\n")[0], output)
 
 
 def key_of(item: Item) -> str:

@@ -162,7 +162,7 @@ def _entry(outcome: ItemOutcome, tables: Tables) -> dict[str, Any]:
     return {
         "input": str(outcome.item.path),
         "state": outcome.state,
-        "error": outcome.reason or None,
+        "error": outcome.reason.partition("\n")[0] or None,
         "seconds": round(outcome.seconds, 1),
         "memory": list(outcome.memory),
         "outputs": {name: str(outcome.item.place / file) for name, file in record.get("outputs", {}).items()},

@@ -65,7 +65,7 @@ class ReconstructJob:
             "space": self.space,
             "composition": self.compose,
             "volume": None,
-            **{name: choice for name, choice in self.reading.items() if choice is not None},
+            **{name: choice for name, choice in self.reading.items() if not _is_default(choice)},
         }
 
     @property
@@ -112,3 +112,7 @@ class ReconstructJob:
             "device": result.provenance["device"],
             "contrast": getattr(result, "contrast", None),
         }
+
+
+def _is_default(choice: object) -> bool:
+    return choice is None or choice is False

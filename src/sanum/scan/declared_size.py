@@ -12,8 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.errors import InvalidDicomError
 
+from .dicom import ARCHIVE, holds_dicom
 from .dicom_file import DAMAGED, open_dicom
+from .dicom_series import files_in
+from .dicom_zip import unpacked_bytes
 from .errors import ScanError
+from .names import EXTENSIONS
 from .nifti import NIFTI2_BYTES, forms_of, header_of, unpacked
 from .raw_volume import read_header
 from .read import BROKEN_FILE
@@ -43,11 +47,12 @@ class DeclaredSize:
 
 
 def declared_size(path: Path) -> DeclaredSize:
-    """DeclaredSize of a scan file, or of a DICOM folder.
+    """DeclaredSize of a scan file, or of DICOM: a folder, a file, or a zip archive.
 
-    Of a folder by the size of its files, two bytes a voxel; of compressed files by the rows and columns that
-    some of them claim. Nothing is checked here. A damaged file, or what is no file, declares nothing; reading
-    it gives the error. All numbers are Python's own: those of a header would overflow.
+    Of DICOM by the size of all files of the folder, or the archive's when it is unpacked, two bytes a voxel;
+    of compressed files by the rows and columns that some of them claim. Nothing is checked here. A damaged
+    file, or what is no file, declares nothing; reading it gives the error. All numbers are Python's own:
+    those of a header would overflow.
 
     Parameters
     ----------
@@ -56,17 +61,21 @@ def declared_size(path: Path) -> DeclaredSize:
     """
     with suppress(ScanError, *BROKEN_FILE), np.errstate(all="ignore"):
         if path.is_dir():
-            return DeclaredSize(_voxels_of_folder(path))
+            return DeclaredSize(_voxels_of_files(files_in(path, deep=not holds_dicom(path))))
         if not path.is_file():
             return DeclaredSize()
+        if path.name.lower().endswith(ARCHIVE):
+            return DeclaredSize(unpacked_bytes(path) // 2)
+        if not path.name.lower().endswith(EXTENSIONS):
+            return DeclaredSize(_voxels_of_files(files_in(path.parent, deep=False)))
         if path.name.lower().endswith(_TEXT_HEADERS):
             return _of_text(path)
         return _of_nibabel(path)
     return DeclaredSize()
 
 
-def _voxels_of_folder(folder: Path) -> int:
-    files = sorted(file for file in folder.iterdir() if file.is_file())
+def _voxels_of_files(found: Iterable[Path]) -> int:
+    files = list(found)
     stored = sum(file.stat().st_size for file in files) // 2
     some = files[:: max(1, len(files) // _HEADERS)]
     return max(stored, len(files) * max(map(_compressed_voxels, some), default=0))

@@ -1,277 +1,249 @@
-"""One DICOM series, a folder of single-slice files, as one `Scan`."""
+"""One DICOM series, of a folder, a file or a zip archive, as one `Scan`."""
 
 import warnings as python_warnings
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
-from ..files import open_regular
 from .checks import check_shape, usable_scan
-from .dicom_file import DAMAGED, open_dicom
+from .dicom_contrast import contrast_by_times, contrast_by_words
+from .dicom_file import DamagedFile, is_dicom, text_of
+from .dicom_frames import frames_of, is_multi_frame
 from .dicom_pixels import read_pixels
+from .dicom_series import (
+    Contents,
+    Series,
+    contents_of,
+    damaged_of,
+    files_in,
+    require_whole,
+    series_in,
+    the_series,
+)
+from .dicom_stack import Slice, Stack, in_order, interpolated, slice_of, stack_of
+from .dicom_zip import unpacked, zip_holds_dicom
 from .errors import ScanError
-from .names import EXTENSIONS, contrast_in_words, contrast_of, printable
+from .names import EXTENSIONS, contrast_of, printable
 from .scan import Scan
-from .text_header import LPS_TO_RAS
 
-UNEVEN = 0.05
-"""Slice distances may differ from their median by this share (positions are often rounded to 0.1 mm)."""
-
-TILTED = 0.01
-"""Sideways part of the way from slice to slice above which the volume counts as sheared (gantry tilt)."""
-
-_PREAMBLE = 128  # bytes before a DICOM file's mark
-_GEOMETRY = {
-    "Columns": 1,
-    "Rows": 1,
-    "ImagePositionPatient": 3,
-    "ImageOrientationPatient": 6,
-    "PixelSpacing": 2,
-}
+ARCHIVE = ".zip"
 
 
-@dataclass(frozen=True, eq=False)
-class _Slice:
-    path: Path
-    header: Dataset
-    size: tuple[int, int]  # columns, rows
-    position: npt.NDArray[np.float64]  # centre of the first pixel, LPS mm
-    axes: npt.NDArray[np.float64]  # (2, 3) unit vectors along a row and along a column
-    spacing: npt.NDArray[np.float64]  # (2,) mm along a row and along a column
+def read_dicom(path: Path, *, series: str | None = None, skip_damaged: bool = False) -> Scan:
+    """Read one series.
 
-
-def read_dicom(folder: Path) -> Scan:
-    """Read the one series in `folder`.
-
-    Files are recognized by their content, not by their names. Other files are ignored, and so are localizers
-    when there is another series. Subfolders are not searched. A tilted gantry is kept as a shear
-    in the affine, with a warning.
+    Files are recognized by their content, not by their names; other files are ignored. Subfolders are
+    searched if the folder itself holds no image, or if a series is chosen. Of several series the only volume
+    among localizers, screenshots and the like is read. Slices at uneven distances are interpolated to even
+    ones. A tilted gantry is kept as a shear in the affine. Each of these gives a warning.
 
     Parameters
     ----------
-    folder : Path
-        Holds the series' files.
+    path : Path
+        A folder; one file of a series, whose others lie beside it; a zip archive.
+    series : str, optional
+        Number, UID or description of the series.
+    skip_damaged : bool
+        Leave damaged files out, with a warning, and interpolate the gap.
 
     Returns
     -------
     Scan
         Voxels (columns, rows, slices) with slices along their normal; rescale slope and intercept applied
-        as float32, or the stored integers where there are none; world in mm, RAS+.
+        as float32, or the stored integers where there are none and nothing was interpolated; world in mm,
+        RAS+.
 
     Raises
     ------
     ScanError
-        No image or several series; fewer than 2 slices; missing geometry; slices that repeat, lack or are
-        unevenly spaced, or differ in size or direction; colour or multi-frame images; pixels that are
-        damaged or in a compression that cannot be read.
+        No image, or several series, which further lines of the message list; fewer than 2 slices; slices that
+        repeat, lack, or differ in size or direction; colour images.
+    DamagedFile
+        A damaged file, without `skip_damaged`.
     """
-    what = printable(folder.resolve().name or folder)
+    what = printable(path.resolve().name or path)
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # pydicom's: scanners break the standard in harmless ways
-        series = _one_series(_headers(folder, what), what)
-        slices = _in_order([_slice(path, header, what) for path, header in series], what)
-        size = (*slices[0].size, len(slices))
-        check_shape(size, what)
-        affine, warnings = _affine(slices, what)
-        voxels = read_pixels([one.path for one in slices], size)
-        contrast = _contrast(slices[0].header, folder)
-    return usable_scan(
-        voxels, affine, contrast=contrast, path=folder, what=what, warnings=warnings, ours=True
-    )
+        if path.is_dir():
+            contents = _contents(path, what, deep=series is not None)
+        elif path.name.lower().endswith(ARCHIVE):
+            with unpacked(path) as folder:
+                contents = contents_of(files_in(folder, deep=False))
+                return _scan(path, contents, what, series=series, skip_damaged=skip_damaged)
+        else:
+            contents, what = _beside(path, what, series)
+        return _scan(path, contents, what, series=series, skip_damaged=skip_damaged)
 
 
-def holds_dicom(folder: Path) -> bool:
-    """Whether DICOM files lie in `folder` itself (recognized by their content; DICOMDIR does not count).
+def holds_dicom(path: Path) -> bool:
+    """Whether DICOM files lie in a folder itself or in a zip archive, or a file is one (DICOMDIR is not).
+
+    They are recognized by their content.
 
     Parameters
     ----------
-    folder : Path
-        Its subfolders do not count.
+    path : Path
+        Of a folder, subfolders of which do not count, or of a file.
     """
     try:
-        paths = sorted(folder.iterdir())
-        return any(_is_dicom(path) for path in paths if not path.name.lower().endswith(EXTENSIONS))
+        if path.name.lower().endswith(EXTENSIONS):
+            return path.is_dir() and any(map(is_dicom, _plain(path)))
+        if path.is_dir():
+            return any(map(is_dicom, _plain(path)))
+        return zip_holds_dicom(path) if path.name.lower().endswith(ARCHIVE) else is_dicom(path)
     except OSError:
         return False
 
 
-def _is_dicom(path: Path) -> bool:
-    if path.name.upper() == "DICOMDIR" or not path.is_file():
-        return False
-    with open_regular(path) as stream:
-        return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+def series_of_file(path: Path) -> tuple[Path, str] | None:
+    """Folder and UID of the series that a single-frame DICOM file is of; None for other files.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    """
+    with suppress(OSError, ScanError):
+        found = contents_of(iter([path])).images
+        if found and not is_multi_frame(found[0][1]):
+            return path.resolve().parent, text_of(found[0][1], "SeriesInstanceUID")
+    return None
 
 
-def _headers(folder: Path, what: str) -> list[tuple[Path, Dataset]]:
-    """Every DICOM image of the folder, without its pixels."""
-    found: list[tuple[Path, Dataset]] = []
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise ScanError(f"{what} cannot be listed: check its permissions") from error
-    for path in paths:
-        try:
-            header = open_dicom(path, pixels=False)
-            is_image = "Rows" in header and "Columns" in header
-        except InvalidDicomError:
-            continue
-        except ScanError:
-            raise
-        except DAMAGED as error:
-            raise ScanError(
-                f"{printable(path.name)} in {what} is a damaged DICOM file: copy the series again"
-            ) from error
-        if is_image:
-            found.append((path, header))
-    if not found:
+def dicom_files(path: Path) -> list[Path]:
+    """Files that a DICOM scan is read from, for whoever describes it; `path` alone if it is no DICOM.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, with folders below it if it holds no DICOM itself; one file of a series, for which all DICOM
+        files beside it stand; a zip archive.
+    """
+    if path.is_dir():
+        own = sorted(file for file in path.iterdir() if file.is_file())
+        return own if holds_dicom(path) else [f for f in files_in(path, deep=True) if is_dicom(f)]
+    name = path.name.lower()
+    if name.endswith((*EXTENSIONS, ARCHIVE)) or not holds_dicom(path):
+        return [path]
+    return [file for file in files_in(path.parent, deep=False) if is_dicom(file)]
+
+
+def _plain(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.iterdir()) if not path.name.lower().endswith(EXTENSIONS))
+
+
+def _contents(folder: Path, what: str, *, deep: bool) -> Contents:
+    """What a folder holds; if it has no image itself, what its subfolders hold."""
+    found = contents_of(files_in(folder, deep=deep))
+    if not found.images and not deep:
+        below = contents_of(files_in(folder, deep=True))
+        found = below if below.images else found
+    if not found.images:
+        require_whole([path for path, _ in found.damaged], what)
         raise ScanError(
-            f"{what} holds no DICOM images: expected a folder with the files of one series (subfolders are "
-            "not searched)"
+            f"{what} holds no DICOM images: expected a folder with the files of one series, or with folders "
+            "of such"
         )
     return found
 
 
-def _one_series(headers: list[tuple[Path, Dataset]], what: str) -> list[tuple[Path, Dataset]]:
-    groups: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
-    for path, header in headers:
-        groups[_text(header, "SeriesInstanceUID")].append((path, header))
-    proper = [group for group in groups.values() if not _is_localizer(group[0][1])]
-    chosen = proper or list(groups.values())
-    if len(chosen) > 1:
-        listed = "; ".join(
-            f"{printable(_text(g[0][1], 'SeriesDescription')) or 'without a name'} ({len(g)} files)"
-            for g in chosen
-        )
+def _beside(path: Path, what: str, series: str | None) -> tuple[Contents, str]:
+    """What belongs to the series of one file, and what to call it."""
+    if series is not None:
         raise ScanError(
-            f"{what} holds {len(chosen)} DICOM series where one was expected: {listed}; give a folder with "
-            "one of them"
+            f"{what} says its series itself: leave --series out, or give its folder to choose among several"
         )
-    return chosen[0]
+    own = contents_of(iter([path]))
+    if not own.images:
+        require_whole([path for path, _ in own.damaged], what)
+        raise ScanError(f"{what} holds no DICOM image: expected one file of a series, or its folder")
+    header = own.images[0][1]
+    if is_multi_frame(header):
+        return own, what
+    uid = text_of(header, "SeriesInstanceUID")
+    found = contents_of(files_in(path.parent, deep=False))
+    found.images = [one for one in found.images if text_of(one[1], "SeriesInstanceUID") == uid]
+    return found, f"the series of {what}"
 
 
-def _is_localizer(header: Dataset) -> bool:
-    text = f"{_text(header, 'ImageType')} {_text(header, 'SeriesDescription')}".lower()
-    return any(word in text for word in ("localizer", "localiser", "scout", "topogram", "survey"))
-
-
-def _slice(path: Path, header: Dataset, what: str) -> _Slice:
-    """Check one file and take out its geometry."""
-    name = f"{printable(path.name)} in {what}"
-    if _text(header, "NumberOfFrames") not in ("", "1"):
-        raise ScanError(
-            f"{name} is a multi-frame (enhanced) DICOM image: expected one slice a file; convert it to "
-            "NIfTI, for instance with dcm2niix"
-        )
-    photometric = _text(header, "PhotometricInterpretation")
-    if _text(header, "SamplesPerPixel") not in ("", "1") or photometric not in ("", "MONOCHROME2"):
-        raise ScanError(
-            f"{name} is a colour or inverted image ({printable(photometric)}): expected MONOCHROME2"
-        )
-    values: dict[str, npt.NDArray[np.float64]] = {}
-    for tag, length in _GEOMETRY.items():
-        try:
-            value = np.array(header[tag].value, dtype=np.float64).ravel()
-        except DAMAGED:
-            value = np.empty(0)
-        if value.shape != (length,) or not np.isfinite(value).all():
-            raise ScanError(
-                f"{name} has no usable {tag}: expected {length} number{'s'[: length - 1]}; export the series "
-                "again from the scanner or archive"
-            )
-        values[tag] = value
-    axes = values["ImageOrientationPatient"].reshape(2, 3)
-    if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-2:
-        raise ScanError(
-            f"{name} has an ImageOrientationPatient whose axes are not perpendicular unit vectors"
-        )
-    size = (int(values["Columns"][0]), int(values["Rows"][0]))
-    return _Slice(path, header, size, values["ImagePositionPatient"], axes, values["PixelSpacing"][::-1])
-
-
-def _in_order(slices: list[_Slice], what: str) -> list[_Slice]:
-    """Slices along their normal, once they are known to form one stack."""
-    first = slices[0]
-    if len(slices) < 2:
-        raise ScanError(f"{what} has a single slice: expected the whole series")
-    for other in slices[1:]:
-        if other.size != first.size:
-            raise ScanError(
-                f"{what} has slices of different sizes: expected one stack; give a folder with one"
-            )
-        if np.abs(other.spacing - first.spacing).max() > 1e-3 * first.spacing.max():
-            raise ScanError(f"{what} has slices of different pixel spacing: expected one stack; give one")
-        if np.abs(other.axes - first.axes).max() > 1e-3:
-            raise ScanError(
-                f"{what} has slices in different directions, like a localizer: expected one stack; give a "
-                "folder with one"
-            )
-    normal = np.cross(*first.axes)
-    return sorted(slices, key=lambda s: float(s.position @ normal))
-
-
-def _affine(slices: list[_Slice], what: str) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """Affine (4, 4) of evenly spaced slices in order, and what the user should know of it."""
-    first = slices[0]
-    normal = np.cross(*first.axes)
-    positions = np.array([s.position for s in slices])
-    gaps = np.diff(positions @ normal)
-    median = float(np.median(gaps))
-    repeats = int((gaps < 0.01).sum())
-    if repeats:
-        raise ScanError(
-            f"{what} has {repeats} slices that lie where another one does (copies, echoes or time points): "
-            "give a folder with one volume"
-        )
-    odd = int(np.abs(gaps / median - 1).argmax())
-    if abs(gaps[odd] / median - 1) > UNEVEN:
-        missing = gaps[odd] / median > 1.5
-        raise ScanError(
-            f"{what} has {'missing' if missing else 'unevenly spaced'} slices: {gaps[odd]:.3g} mm between "
-            f"{printable(slices[odd].path.name)} and {printable(slices[odd + 1].path.name)} "
-            f"where {median:.3g} mm "
-            "was expected; export the whole series again"
-        )
-    step = (positions[-1] - positions[0]) / (len(slices) - 1)
-    line = positions[0] + np.arange(len(slices))[:, None] * step
-    if np.linalg.norm(positions - line, axis=1).max() > 0.25 * median:
-        raise ScanError(f"{what} has slices that do not lie on a straight line: expected one even stack")
-    warnings: tuple[str, ...] = ()
-    sideways = float(np.linalg.norm(step - (step @ normal) * normal) / np.linalg.norm(step))
-    if sideways > TILTED:
-        angle = np.degrees(np.arcsin(min(sideways, 1.0)))
-        if angle > 45:
-            raise ScanError(f"{what} has slices tilted by {angle:.0f}° to their stack: expected at most 45°")
-        warnings = (f"the gantry was tilted by {angle:.1f}°: the scan's grid is sheared",)
-    affine = np.eye(4)
-    affine[:3, :3] = np.column_stack([*(first.axes * first.spacing[:, None]), step])
-    affine[:3, 3] = first.position
-    return LPS_TO_RAS @ affine, warnings
-
-
-def _contrast(header: Dataset, folder: Path) -> str | None:
-    """CT by its modality; otherwise what the series' description says, then what the folder's name says."""
-    if _text(header, "Modality") == "CT":
-        return "CT"
-    text = f"{_text(header, 'SeriesDescription')} {_text(header, 'ProtocolName')}"
-    return (
-        contrast_in_words(_text(header, "SeriesDescription"))
-        or contrast_in_words(text)
-        or contrast_of(folder)
+def _scan(path: Path, contents: Contents, what: str, *, series: str | None, skip_damaged: bool) -> Scan:
+    """The scan of the series that is meant, among all that was found."""
+    chosen, word = the_series(series_in(contents), series, what)
+    left_out = damaged_of(chosen, contents)
+    if not skip_damaged:
+        require_whole(left_out, what)
+    slices, unplaced = _slices(chosen, what, skip_damaged=skip_damaged)
+    slices = in_order(slices, what)
+    size = (*slices[0].size, len(slices))
+    check_shape(size, what)
+    stack = stack_of(slices, what)
+    voxels, kept = read_pixels(slices, size, skip_damaged=skip_damaged)
+    undecoded = [one.path for k, one in enumerate(slices) if k not in set(kept)]
+    if undecoded:
+        slices = in_order([slices[k] for k in kept], what)
+        stack = stack_of(slices, what)
+    voxels = _even(voxels, stack, what)
+    contrast, told = _contrast(slices[0], path)
+    warnings = [word, *stack.warnings, told, _left_out([*left_out, *unplaced, *undecoded])]
+    return usable_scan(
+        voxels,
+        stack.affine,
+        contrast=contrast,
+        path=path,
+        what=what,
+        warnings=tuple(w for w in warnings if w is not None),
+        ours=True,
     )
 
 
-def _text(header: Dataset, tag: str) -> str:
-    """Value of a tag as text, "" where it is missing or unreadable."""
-    try:
-        value = header.get(tag)
-    except DAMAGED:
-        return ""
-    if value is None:
-        return ""
-    return " ".join(map(str, value)) if isinstance(value, (list, pydicom.multival.MultiValue)) else str(value)
+def _slices(series: Series, what: str, *, skip_damaged: bool) -> tuple[list[Slice], list[Path]]:
+    """Slices of a series, and the files that do not say where theirs lies."""
+    first, header = series.images[0]
+    if is_multi_frame(header):
+        if len(series.images) > 1:
+            raise ScanError(
+                f"{what} has {len(series.images)} multi-frame files of one series: give one of them"
+            )
+        return frames_of(first, what), []
+    slices: list[Slice] = []
+    unplaced: list[Path] = []
+    for path, header in series.images:
+        try:
+            slices.append(slice_of(path, header, what))
+        except DamagedFile:
+            if not skip_damaged or (not slices and path == series.images[-1][0]):
+                raise
+            unplaced.append(path)
+    return slices, unplaced
+
+
+def _even(voxels: npt.NDArray[Any], stack: Stack, what: str) -> npt.NDArray[Any]:
+    if stack.places is None:
+        return voxels
+    check_shape((*voxels.shape[:2], len(stack.places)), what)
+    return interpolated(voxels, stack.places)
+
+
+def _contrast(first: Slice, path: Path) -> tuple[str | None, str | None]:
+    """Contrast by the tags' words, the name or the sequence's times, and a word where it is these."""
+    if (named := contrast_by_words(first.header) or contrast_of(path)) is not None:
+        return named, None
+    if (by_times := contrast_by_times(first.header)) is None:
+        return None, None
+    contrast, times = by_times
+    return (
+        contrast,
+        f"no name says its contrast: the times of its sequence ({times}) are those of a {contrast}",
+    )
+
+
+def _left_out(paths: list[Path]) -> str | None:
+    if not paths:
+        return None
+    names = ", ".join(printable(path.name) for path in paths[:5])
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    count = "1 damaged file was" if len(paths) == 1 else f"{len(paths)} damaged files were"
+    return f"{count} left out ({names}{more}): slices that lack are interpolated, or missing at the ends"

@@ -1,4 +1,4 @@
-"""The pixels of single-slice DICOM files: decoded, rescaled, stacked."""
+"""The pixels of a DICOM series: decoded, rescaled, stacked."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.uid import RLELossless
 
-from .dicom_file import DAMAGED, codestream_size, open_dicom
+from .dicom_file import DAMAGED, DamagedFile, codestream_size, number_of, open_dicom
+from .dicom_stack import Slice
 from .errors import ScanError
 from .itk import itk_reader, quiet_natives
 from .names import printable
@@ -20,41 +22,83 @@ _UNREADABLE = (
 )
 
 
-def read_pixels(paths: Sequence[Path], size: tuple[int, int, int]) -> npt.NDArray[Any]:
+def read_pixels(
+    slices: Sequence[Slice], size: tuple[int, int, int], *, skip_damaged: bool = False
+) -> tuple[npt.NDArray[Any], list[int]]:
     """Stack the slices of a series.
 
     Parameters
     ----------
-    paths : sequence of Path
-        One file a slice, in order.
+    slices : sequence of Slice
+        In order.
     size : (3,) int
         Columns, rows, slices, as the headers say.
+    skip_damaged : bool
+        Whether slices that cannot be decoded are left out.
 
     Returns
     -------
-    (columns, rows, slices) array
+    voxels : (columns, rows, S) array
         The stored integers where no file has a rescale slope or intercept, float32 with both applied
-        otherwise.
+        otherwise. Padding that is brighter than everything else is as dark as the darkest voxel.
+    kept : list of int
+        Which slices these are.
 
     Raises
     ------
-    ScanError
+    DamagedFile
         Damaged or missing pixels; a compression that neither pydicom nor GDCM reads; another size.
+    ScanError
+        A compression that is not read in multi-frame files.
     """
+    if slices[0].frame is not None:
+        return _frames(slices, size), list(range(len(slices)))
     voxels: npt.NDArray[Any] | None = None
-    for k, path in enumerate(paths):
-        pixels = _pixels(path, (size[1], size[0]))
+    kept: list[int] = []
+    padding: float | None = None
+    for k, one in enumerate(slices):
+        try:
+            pixels, padded = _pixels(one.path, (size[1], size[0]))
+        except DamagedFile:
+            if not skip_damaged or (not kept and k == len(slices) - 1):
+                raise
+            continue
         if voxels is None:
             voxels = np.empty(size, pixels.dtype, order="F")
         elif pixels.dtype != voxels.dtype:  # slices rescaled one by one, or of differing bit depth
             voxels = voxels.astype(np.float32)
-        voxels[:, :, k] = pixels.T
+        voxels[:, :, len(kept)] = pixels.T
+        padding = padded if padding is None else padding
+        kept.append(k)
     assert voxels is not None
-    return voxels
+    voxels = voxels[..., : len(kept)]
+    if padding is not None:
+        _darken(voxels, padding)
+    return voxels, kept
 
 
-def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """Rescaled pixels (rows, columns) of one file."""
+def stored_values(dataset: FileDataset) -> npt.NDArray[Any]:
+    """Pixels without what else is in their unused bits: graphic overlays, or no sign (PS3.5, 8.1.1).
+
+    Parameters
+    ----------
+    dataset : FileDataset
+        With its pixels, not in the JPEG family. Afterwards it says that all bits are used, for pydicom
+        believes that the unused ones are always the upper ones.
+    """
+    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    high = int(dataset.get("HighBit", stored - 1))
+    dataset.BitsStored, dataset.HighBit = allocated, allocated - 1
+    pixels: npt.NDArray[Any] = dataset.pixel_array
+    if pixels.dtype.kind not in "iu" or not 0 < stored < allocated or not stored - 1 <= high < allocated:
+        return pixels
+    above = pixels.dtype.type(allocated - 1 - high)
+    used: npt.NDArray[Any] = (pixels << above) >> pixels.dtype.type(allocated - stored)
+    return used  # of signed integers with their sign
+
+
+def _pixels(path: Path, shape: tuple[int, int]) -> tuple[npt.NDArray[Any], float | None]:
+    """Rescaled pixels (rows, columns) of one file, and the value of its padding."""
     name = printable(path.name)
     try:
         dataset = open_dicom(path, pixels=True)
@@ -65,31 +109,80 @@ def _pixels(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
         slope = float(dataset.get("RescaleSlope") or 1.0)
         intercept = float(dataset.get("RescaleIntercept") or 0.0)
         try:
-            pixels = dataset.pixel_array
+            pixels = dataset.pixel_array if of_jpeg else stored_values(dataset)
         except (RuntimeError, NotImplementedError):
             if (
                 not of_jpeg
             ):  # damaged, for pydicom needs no plugin; GDCM divides by the segments of an RLE frame
                 raise
-            return _pixels_by_gdcm(path, shape, syntax.name)
+            pixels = _pixels_by_gdcm(path, shape, syntax.name)
+            return pixels, _padding(dataset, slope, intercept)
     except ScanError:
         raise
     except DAMAGED as error:
-        raise ScanError(f"{name} has damaged or missing pixels: copy the series again") from error
+        raise DamagedFile(f"{name} has damaged or missing pixels: copy the series again") from error
     if pixels.shape != shape:
-        raise ScanError(f"{name} has pixels {pixels.shape} where its header says {shape}: export it again")
+        raise DamagedFile(f"{name} has pixels {pixels.shape} where its header says {shape}: export it again")
+    padding = _padding(dataset, slope, intercept)
     if (slope, intercept) == (1.0, 0.0):
-        return pixels
-    return (pixels * slope + intercept).astype(np.float32)
+        return pixels, padding
+    return (pixels * slope + intercept).astype(np.float32), padding
+
+
+def _padding(header: FileDataset, slope: float, intercept: float) -> float | None:
+    """The value, rescaled, of what is outside the field of view."""
+    padding = number_of(header, "PixelPaddingValue")
+    if padding is None:
+        return None
+    if padding < 0 and not header.get("PixelRepresentation"):  # a sign that the pixels do not have
+        padding += 2.0 ** int(header.BitsAllocated)
+    return padding * slope + intercept
+
+
+def _darken(voxels: npt.NDArray[Any], padding: float) -> None:
+    """Set padding above all other voxels, such as -2000 without its sign, to the lowest of them."""
+    if voxels.max() != np.float32(padding):
+        return
+    outside = voxels == voxels.max()
+    if not outside.all():
+        voxels[outside] = voxels.min()
+
+
+def _frames(slices: Sequence[Slice], size: tuple[int, int, int]) -> npt.NDArray[Any]:
+    """The frames of one multi-frame file, each with its own rescaling."""
+    path = slices[0].path
+    name = printable(path.name)
+    try:
+        dataset = open_dicom(path, pixels=True)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if syntax.is_encapsulated and syntax != RLELossless:
+            raise ScanError(
+                f"{name} is a multi-frame file compressed as {printable(syntax.name)}: export it "
+                "uncompressed, or convert it to NIfTI, for instance with dcm2niix"
+            )
+        frames = stored_values(dataset)
+        voxels: npt.NDArray[Any] = np.stack([frames[one.frame].T for one in slices], axis=-1)
+    except ScanError:
+        raise
+    except DAMAGED as error:
+        raise ScanError(f"{name} has damaged or missing pixels: copy it again") from error
+    if voxels.shape != size:
+        raise ScanError(f"{name} has pixels {voxels.shape} where its header says {size}: export it again")
+    rescale = [one.rescale or (1.0, 0.0) for one in slices]
+    if set(rescale) == {(1.0, 0.0)}:
+        return voxels
+    slope, intercept = np.array(rescale, np.float64).T
+    scaled: npt.NDArray[np.float32] = (voxels * slope + intercept).astype(np.float32)
+    return scaled
 
 
 def _check_codestream(pixel_data: bytes, shape: tuple[int, int], name: str, syntax: str) -> None:
     """Refuse a packed image of another size than the tags say, before its decoder makes room for it."""
     found = codestream_size(get_frame(pixel_data, 0, number_of_frames=1))
     if found is None:
-        raise ScanError(_UNREADABLE.format(name=name, syntax=printable(syntax)))
+        raise DamagedFile(_UNREADABLE.format(name=name, syntax=printable(syntax)))
     if found != shape:
-        raise ScanError(f"{name} has pixels {found} where its header says {shape}: export it again")
+        raise DamagedFile(f"{name} has pixels {found} where its header says {shape}: export it again")
 
 
 def _pixels_by_gdcm(path: Path, shape: tuple[int, int], syntax: str) -> npt.NDArray[Any]:
@@ -99,5 +192,6 @@ def _pixels_by_gdcm(path: Path, shape: tuple[int, int], syntax: str) -> npt.NDAr
         with quiet_natives():
             pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
     except (RuntimeError, ValueError) as error:
-        raise ScanError(_UNREADABLE.format(name=printable(path.name), syntax=printable(syntax))) from error
+        name = printable(path.name)
+        raise DamagedFile(_UNREADABLE.format(name=name, syntax=printable(syntax))) from error
     return pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels

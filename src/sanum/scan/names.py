@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd")
-"""Endings of the files that `sanum.scan.read` takes; a folder is a DICOM series."""
+"""Endings of the files that `sanum.scan.read` takes; DICOM is known by its content instead."""
+
+_OTHER_ENDINGS = (".dcm", ".dicom", ".ima", ".zip")
 
 LONGEST_STEM = 150
 """Bytes; leaves room below the 255 of most file systems for what the outputs add."""
@@ -179,7 +181,9 @@ def _bare_name(path: str | Path) -> str:
     if path.name in ("", ".."):
         path = path.resolve()
     name = path.name
-    while (ending := next((e for e in EXTENSIONS if name.lower().endswith(e)), None)) is not None:
+    while (
+        ending := next((e for e in (*EXTENSIONS, *_OTHER_ENDINGS) if name.lower().endswith(e)), None)
+    ) is not None:
         name = name[: -len(ending)]
     return _plain(name)
 

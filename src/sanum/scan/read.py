@@ -27,7 +27,7 @@ from .checks import (
     pick_volume,
     usable_scan,
 )
-from .dicom import read_dicom
+from .dicom import ARCHIVE, holds_dicom, read_dicom
 from .errors import ScanError
 from .hounsfield import contrast_by_values
 from .names import EXTENSIONS, contrast_of, printable
@@ -60,29 +60,40 @@ class Reading(TypedDict, total=False):
 
     Parameters
     ----------
-    volume, contrast
+    volume, contrast, series, skip_damaged
         As in `read`.
     """
 
     volume: int | None
     contrast: str | None
+    series: str | int | None
+    skip_damaged: bool
 
 
 def read(
-    source: "str | Path | SpatialImage | Scan", *, volume: int | None = None, contrast: str | None = None
+    source: "str | Path | SpatialImage | Scan",
+    *,
+    volume: int | None = None,
+    contrast: str | None = None,
+    series: str | int | None = None,
+    skip_damaged: bool = False,
 ) -> Scan:
     """Read one 3D scan.
 
     Parameters
     ----------
     source : str, Path, nibabel image or Scan
-        NIfTI (.nii, .nii.gz), MGH (.mgh, .mgz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd), a folder that
-        holds one DICOM series, or what is already in memory.
+        NIfTI (.nii, .nii.gz), MGH (.mgh, .mgz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd); DICOM: a folder,
+        one file of a series, or a zip archive; or what is already in memory.
     volume : int, optional
         Which volume of a 4D file, from 0.
     contrast : str, optional
         What the scan is, in place of what its name, its tags and its values say: a BIDS suffix such as "T1w",
         or "CT" for Hounsfield units.
+    series : str or int, optional
+        Which DICOM series, where there are several: its number, UID or description.
+    skip_damaged : bool
+        Leave damaged files of a DICOM series out, with a warning; the gap is interpolated.
 
     Returns
     -------
@@ -95,16 +106,20 @@ def read(
     Raises
     ------
     ScanError
-        For every input that cannot be used: one sentence saying what was expected and what came.
+        For every input that cannot be used: one sentence saying what was expected and what came. Of several
+        DICOM series, further lines list what there is.
     """
-    return contrast_by_values(_read(source, volume), contrast)
+    scan = _read(source, volume, None if series is None else str(series), skip_damaged)
+    return contrast_by_values(scan, contrast)
 
 
 @np.errstate(all="ignore")  # what overflows is found by the checks
-def _read(source: Any, volume: int | None) -> Scan:
+def _read(source: Any, volume: int | None, series: str | None, skip_damaged: bool) -> Scan:
     if isinstance(source, Scan):
+        _require_no_choice(series, skip_damaged, "a scan in memory")
         return _from_scan(source, volume)
     if isinstance(source, SpatialImage):
+        _require_no_choice(series, skip_damaged, "an image in memory")
         name = source.get_filename()
         path = Path(name) if name else None
         what = printable(path.name) if path else "the image"
@@ -117,7 +132,14 @@ def _read(source: Any, volume: int | None) -> Scan:
         raise ScanError(
             f"cannot read a scan from {type(source).__name__}: expected a path, a nibabel image or a Scan"
         )
-    return _from_path(Path(source), volume)
+    return _from_path(Path(source), volume, series, skip_damaged)
+
+
+def _require_no_choice(series: str | None, skip_damaged: bool, what: str) -> None:
+    """Refuse choices that only DICOM gives."""
+    if series is not None or skip_damaged:
+        option = "--skip-damaged" if series is None else "--series"
+        raise ScanError(f"{option} is for DICOM only, and {what} is none: leave it out")
 
 
 def _from_scan(scan: Scan, volume: int | None) -> Scan:
@@ -136,7 +158,7 @@ def _from_scan(scan: Scan, volume: int | None) -> Scan:
     )
 
 
-def _from_path(path: Path, volume: int | None) -> Scan:
+def _from_path(path: Path, volume: int | None, series: str | None, skip_damaged: bool) -> Scan:
     what = printable(path.name or path)
     try:
         require_content(path)
@@ -146,17 +168,18 @@ def _from_path(path: Path, volume: int | None) -> Scan:
         raise
     except (OSError, ValueError) as error:
         raise ScanError(f"{what} cannot be opened: check its path and permissions") from error
-    if is_folder:
-        scan = read_dicom(path)
+    ending = next((e for e in EXTENSIONS if path.name.lower().endswith(e)), None)
+    zipped = path.name.lower().endswith(ARCHIVE)
+    if is_folder or (is_file and ending is None and size and (zipped or holds_dicom(path))):
+        scan = read_dicom(path, series=series, skip_damaged=skip_damaged)
         pick_volume(scan.voxels.shape, volume, what)
         return scan
-    ending = next((e for e in EXTENSIONS if path.name.lower().endswith(e)), None)
     if not is_file or ending is None:
-        hint = "; give the folder of the DICOM series" if path.suffix.lower() in (".dcm", ".ima") else ""
         raise ScanError(
-            f"{what} is not a scan file: expected {', '.join(EXTENSIONS)} or a folder with a DICOM "
-            f"series{hint}"
+            f"{what} is not a scan file: expected {', '.join(EXTENSIONS)}, a DICOM file, or a folder or zip "
+            "archive with a DICOM series"
         )
+    _require_no_choice(series, skip_damaged, what)
     if size == 0:
         raise ScanError(f"{what} is empty: expected an image; copy or download it again")
     if ending in (".nrrd", ".nhdr", ".mha", ".mhd"):
