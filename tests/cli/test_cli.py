@@ -288,10 +288,13 @@ class TestCohort:
     def test_a_scheduler_of_nobody(self, sanum, four, tmp_path):
         words = ("reconstruct", four, "-o", tmp_path / "out", "--scheduler", "tcp://head:8786")
         assert sanum(*words).refused() == "--scheduler goes with --executor dask"
+        words = ("reconstruct", four, "-o", tmp_path / "out", "--executor", "dask", "--certificate", "c.pem")
+        assert sanum(*words).refused() == "--certificate goes with --scheduler"
 
     def test_a_login_node_needs_no_gpu_and_loads_no_network(self, sanum, four, tmp_path, monkeypatch):
         """With Dask the workers find the device, and count their own cores."""
         pytest.importorskip("distributed")
+        pytest.importorskip("cryptography")
         asked = []
 
         def on_dask(items, output, load, how, settings, **where):

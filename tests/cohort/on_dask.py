@@ -1,6 +1,6 @@
 """A cohort of small scans on Dask, where something goes wrong; prints what became of each scan.
 
-python tests/cohort/on_dask.py FOLDER SCANS CASE [SCHEDULER]
+python tests/cohort/on_dask.py FOLDER SCANS CASE [SCHEDULER [CERTIFICATE]]
 
 lost     a worker is killed in the middle, once
 deadly   the first scan kills every worker that has it, of which there is one at a time
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from stand_in import NO_REPORT, at_once, make_cohort, nothing_job
 
-from sanum.cohort import ClusterError, expand, run, run_on_dask, steps, write_tables
+from sanum.cohort import ClusterError, SchedulerAt, expand, run, run_on_dask, steps, write_tables
 from sanum.healthy import job
 from sanum.healthy.job import TABLES, ReconstructJob
 from sanum.scan import ScanError
@@ -60,7 +60,9 @@ def files(out: Path) -> dict[str, bytes]:
     return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
 
-def main(place: Path, count: int, case: str, scheduler: str | None = None) -> None:
+def main(
+    place: Path, count: int, case: str, scheduler: str | None = None, certificate: str | None = None
+) -> None:
     make_cohort(place / "in", count, 1)
     notes, out, alone = place / "notes", place / "out", place / "alone"
     notes.mkdir()
@@ -74,7 +76,7 @@ def main(place: Path, count: int, case: str, scheduler: str | None = None) -> No
             load,
             (case, notes),
             NO_REPORT,
-            scheduler=scheduler,
+            scheduler=SchedulerAt(scheduler, Path(certificate)) if certificate else scheduler,
             workers=workers,
             patience_s=PATIENCE_S,
         )

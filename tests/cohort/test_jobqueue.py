@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("dask_jobqueue")
+pytest.importorskip("cryptography")
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "cohorts.md"
@@ -22,7 +23,7 @@ import json, sys
 from pathlib import Path
 from on_dask import main
 print(json.dumps(cluster.job_script()))
-main(Path(sys.argv[1]), 8, "plain", cluster.scheduler_address)
+main(Path(sys.argv[1]), 8, "plain", cluster.scheduler_address, Path("~/sanum-dask.pem").expanduser())
 cluster.close()
 """
 
@@ -62,6 +63,7 @@ def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):
         (tmp_path / name).chmod(0o755)
     places = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),  # of the certificate
         "TMPDIR": str(tmp_path),  # of the jobs' scripts and logs
         "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}",
     }
@@ -71,8 +73,8 @@ def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):
     )
     assert ran.returncode == 0, ran.stderr
     address, script, told = ran.stdout.splitlines()
-    assert re.fullmatch(r"tcp://[\d.]+:\d+", address)
-    for words in (*asked, f"dask_worker {address}", "--nthreads 1 ", "--death-timeout 600"):
+    assert re.fullmatch(r"tls://[\d.]+:\d+", address)
+    for words in (*asked, f"dask_worker {address}", "--nthreads 1 ", "--death-timeout 600", "QuietWorker"):
         assert words in json.loads(script)
     told = json.loads(told)
     assert told["error"] is None, "".join(log.read_text() for log in tmp_path.rglob("*.log"))  # of the jobs

@@ -17,7 +17,7 @@ from .progress import ItemProgress
 from .threads import use_threads
 
 if TYPE_CHECKING:
-    from ..cohort import Item, ItemOutcome, RunSettings, RunSummary
+    from ..cohort import Item, ItemOutcome, RunSettings, RunSummary, SchedulerAt
     from ..healthy.compose import Compose
     from ..healthy.job import ReconstructJob
     from ..healthy.reconstruction import Space
@@ -88,14 +88,14 @@ class OnDask:
     ----------
     how : tuple
         Arguments of `load_on_worker`.
-    scheduler : str or None
-        Address; None: processes of this machine.
+    scheduler : str, SchedulerAt or None
+        One that runs already; None: processes of this machine.
     workers : int
         Processes of this machine.
     """
 
     how: tuple[Hashable, ...]
-    scheduler: str | None
+    scheduler: "str | SchedulerAt | None"
     workers: int
 
 
@@ -106,7 +106,7 @@ def on_dask(
     mem_gb: float | None,
     options: Options,
     *,
-    scheduler: str | None = None,
+    scheduler: "str | SchedulerAt | None" = None,
     workers: int = 2,
 ) -> OnDask:
     """Workers of Dask for the main job; ValueError if that cannot be, as far as this machine knows.
@@ -124,11 +124,31 @@ def on_dask(
 
     if not _DEVICE.fullmatch(device):
         raise ValueError(f'device is auto, cpu, cuda, cuda:n or mps, not "{device}"')
-    if importlib.util.find_spec("distributed") is None:
+    if not has_dask():
         raise ValueError("--executor dask needs Dask: pip install 'sanum[cluster]'")
     file = None if weights is None else resolve(weights).absolute()
     beside = 1 if scheduler else workers
     return OnDask((device, threads, file, mem_gb, options, beside), scheduler, workers)
+
+
+def scheduler_at(address: str | None, certificate: Path | None) -> "str | SchedulerAt | None":
+    """A scheduler that runs already, as `run_on_dask` takes it.
+
+    Parameters
+    ----------
+    address : str or None
+        As given by `--scheduler`.
+    certificate : Path or None
+        As given by `--certificate`.
+    """
+    from ..cohort import SchedulerAt
+
+    return SchedulerAt(address, certificate) if address and certificate else address
+
+
+def has_dask() -> bool:
+    """Whether Dask is installed, and what makes its certificates."""
+    return all(importlib.util.find_spec(name) for name in ("distributed", "cryptography"))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`sanum bids`: a BIDS-App."""
 
-import importlib.util
 import os
 import tempfile
 from dataclasses import replace
@@ -13,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from . import options as shared
-from .batch import OnDask, Options, do_batch, load_job, on_dask, terminated_as_interrupted
+from .batch import OnDask, Options, do_batch, has_dask, load_job, on_dask, terminated_as_interrupted
 from .messages import complain, steady_stderr
 from .options import in_bytes
 from .progress import ItemProgress, waiting
@@ -157,7 +156,7 @@ def _who(
     processes = processes_within(items, nprocs, mem_gb)
     if processes < min(nprocs, len(items)):
         complain(f"note: {processes} of {nprocs} processes, so that memory stays below {mem_gb:g} GB")
-    if processes > 1 and importlib.util.find_spec("distributed") is None:
+    if processes > 1 and not has_dask():
         raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
     each_gb = mem_gb and mem_gb / processes
     options: Options = ("input", "anatomy", {})

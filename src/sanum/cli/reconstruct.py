@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options as shared
-from .batch import Options, do_batch, load_job, on_dask, terminated_as_interrupted
+from .batch import Options, do_batch, load_job, on_dask, scheduler_at, terminated_as_interrupted
 from .messages import complain, steady_stderr
 from .options import Composition, in_bytes
 from .progress import ItemProgress, waiting
@@ -122,6 +122,14 @@ Scheduler = Annotated[
         rich_help_panel=shared.MANY,
     ),
 ]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With the certificate and key of that scheduler.",
+        rich_help_panel=shared.MANY,
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option(metavar="N", help="Dask processes on this machine.", min=1, rich_help_panel=shared.MANY),
@@ -146,6 +154,7 @@ def command(
     shard: shared.Shard = None,
     executor: By = Executor.here,
     scheduler: Scheduler = None,
+    certificate: Certificate = None,
     workers: Workers = 2,
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
@@ -175,11 +184,13 @@ def command(
         part = part_of(shard, len(items), on_note=complain)
         if executor is Executor.here and scheduler is not None:
             raise ValueError("--scheduler goes with --executor dask")
+        if certificate is not None and scheduler is None:
+            raise ValueError("--certificate goes with --scheduler")
         with waiting("loading the network", quiet=quiet):
             by = (
                 load_job(*how)
                 if executor is Executor.here
-                else on_dask(*how, scheduler=scheduler, workers=workers)
+                else on_dask(*how, scheduler=scheduler_at(scheduler, certificate), workers=workers)
             )
     except NothingToDo as nothing:
         complain(str(nothing))

@@ -1,6 +1,6 @@
 """Many items of any job: what is to be done, what is finished, doing it, and the tables of all."""
 
-from .cluster import run_on_dask
+from .cluster import SchedulerAt, run_on_dask
 from .inputs import Item, NothingToDo, expand, names_of, names_one
 from .job import Job, PlainResources, job_of
 from .outcome import ItemOutcome, RunSettings
@@ -19,6 +19,7 @@ __all__ = [
     "PlainResources",
     "RunSettings",
     "RunSummary",
+    "SchedulerAt",
     "expand",
     "job_of",
     "names_of",

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pydoc import locate
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from .steps import remember_outcome
 from .worker import ClusterError, Load, do_in_worker, in_short
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, Future, Security, SpecCluster
 
 ANSWERS_S = 10.0
 """A scheduler that is there answers in less."""
@@ -38,6 +38,22 @@ _VERSION = "sanum.__version__"
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class SchedulerAt:
+    """A scheduler that runs already.
+
+    Parameters
+    ----------
+    address : str
+        Such as "tls://head-node:8786".
+    certificate : Path, optional
+        By which it knows its owner; see `private`. Default: what Dask's own settings say.
+    """
+
+    address: str
+    certificate: Path | None = None
+
+
 def run_on_dask(
     items: list[Item],
     output: Path,
@@ -45,7 +61,7 @@ def run_on_dask(
     how: tuple[Hashable, ...],
     settings: RunSettings,
     *,
-    scheduler: str | None = None,
+    scheduler: str | SchedulerAt | None = None,
     workers: int = 2,
     patience_s: float = PATIENCE_S,
 ) -> Generator[ItemOutcome]:
@@ -66,8 +82,9 @@ def run_on_dask(
         Arguments of `load`.
     settings : RunSettings
         Of the run; memory is that of each worker process.
-    scheduler : str, optional
-        Address; without it, processes of this machine.
+    scheduler : str or SchedulerAt, optional
+        Address of one that runs already, with its certificate if it has one. Without it,
+        processes of this machine, which obey this process alone.
     workers : int
         Number of processes of this machine.
     patience_s : float
@@ -76,8 +93,8 @@ def run_on_dask(
     Raises
     ------
     ClusterError
-        No scheduler answers there, or it does no more; it or a worker has another sanum, or none; a worker
-        cannot load the job; no worker came.
+        No scheduler answers there, or it does no more; the certificate is not the scheduler's; it or a worker
+        has another sanum, or none; a worker cannot load the job; no worker came.
     """
     name = uuid.uuid4().hex
     with ExitStack() as stack:
@@ -102,22 +119,51 @@ def run_on_dask(
                     return
 
 
-def _connect(stack: ExitStack, scheduler: str | None, workers: int) -> "tuple[Client, LocalCluster | None]":
-    """Client of a scheduler or, where no address is given, of a cluster of this machine, given too."""
-    from distributed import Client, LocalCluster
+def _connect(
+    stack: ExitStack, scheduler: str | SchedulerAt | None, workers: int
+) -> "tuple[Client, SpecCluster | None]":
+    """Client of a scheduler or, where none is given, of a cluster of this machine, given too."""
+    from distributed import Client
+
+    from .private_dask import private_cluster, read_certificate
 
     if scheduler is None:
-        cluster = LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-        )
-        stack.enter_context(cluster)
+        cluster = stack.enter_context(private_cluster(workers))
         return stack.enter_context(Client(cluster)), cluster
+    there = SchedulerAt(scheduler) if isinstance(scheduler, str) else scheduler
+    address = there.address
     try:
-        client: Client = stack.enter_context(Client(scheduler, timeout=ANSWERS_S))
-    except (OSError, ValueError) as error:
-        raise ClusterError(f"no Dask scheduler answers at {scheduler}: check the address") from error
-    _check(f"scheduler at {scheduler}", client.run_on_scheduler(locate, _VERSION))
+        security = None if there.certificate is None else read_certificate(there.certificate)
+    except ValueError as error:
+        raise ClusterError(str(error)) from error
+    client = stack.enter_context(_client(address, security))
+    if not address.startswith("tls://"):
+        _log.warning(
+            "the Dask scheduler at %s obeys everybody who reaches it: where others share the machine or the "
+            "network, start it with a certificate (see the page about cohorts)",
+            address,
+        )
+    _check(f"scheduler at {address}", client.run_on_scheduler(locate, _VERSION))
     return client, None
+
+
+def _client(address: str, security: "Security | None") -> "Client":
+    from distributed import Client
+
+    if security is not None and not address.startswith("tls://"):
+        raise ClusterError(
+            f"the Dask scheduler at {address} is given with a certificate: expected an address that starts "
+            "with tls://"
+        )
+    try:
+        return Client(address, timeout=ANSWERS_S, security=security)
+    except TypeError as error:  # Dask's words for no certificate at all
+        raise ClusterError(
+            f"the Dask scheduler at {address} asks for a certificate: give its file with --certificate"
+        ) from error
+    except (OSError, ValueError) as error:
+        check = "the address and the certificate" if address.startswith("tls://") else "the address"
+        raise ClusterError(f"no Dask scheduler answers at {address}: check {check}") from error
 
 
 def _as_they_end(
