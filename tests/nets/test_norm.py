@@ -38,3 +38,20 @@ def test_training_and_batches_are_left_to_pytorch():
     assert ours(x).requires_grad
     with torch.no_grad():
         assert torch.equal(ours(torch.cat([x, x])), theirs(torch.cat([x, x])))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_number_of_threads_is_no_matter(dtype):
+    """Of planes so large that PyTorch shares each among its threads."""
+    ours, _ = norms(32, 4)
+    x = torch.randn(1, 32, 3, 48, 40).to(dtype).contiguous(memory_format=torch.channels_last_3d)
+    before, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            with torch.no_grad():
+                found.append(ours(x))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

@@ -1,8 +1,9 @@
-"""Group norm (Wu and He 2018) whose moments are taken plane by plane.
+"""Group norm (Wu and He 2018) whose moments are taken line by line.
 
-A map that is computed in slabs (`slabs.Slabs`) must come out as it does whole, to the last bit: in bfloat16
-one other bit in a moment moves the border of a mask in the end. So the planes' moments are added up the same
-way in both, in float64.
+A map that is computed in slabs (`slabs.Slabs`), or on another number of threads, must come out the same, to
+the last bit: in bfloat16 one other bit in a moment moves the border of a mask in the end. So the moments of
+lines along Z, of which PyTorch gives each to one thread, are added up in one order, in float64. (Those of
+whole planes it shares among threads, and adds up what each had.)
 """
 
 from collections.abc import Iterable
@@ -10,12 +11,12 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-_EPS = 1e-5  # only so that the moments of a plane can be had from what PyTorch gives
+_EPS = 1e-5  # only so that the moments of a line can be had from what PyTorch gives
 _PLANES = 4  # at a time: in float32 they are small, and stay in the cache
 
 
 class GroupNorm(nn.GroupNorm):
-    """As PyTorch's; without gradients on a CPU the moments are those of the planes, added up."""
+    """As PyTorch's; without gradients on a CPU the moments are those of the lines, added up."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, X, Y, Z) → the same.
@@ -55,13 +56,14 @@ def line(
     """
     means, squares = [], []
     for plane in planes:
-        plane = plane.contiguous(memory_format=torch.channels_last_3d)
+        plane = plane.float().contiguous(memory_format=torch.channels_last_3d)
+        lines = plane[0, :, 0].transpose(0, 1)[:, :, None]  # (Y, C, 1, Z)
         _, mean, scale = torch.native_group_norm(
-            plane, weight, bias, 1, plane.shape[1], plane[0, 0].numel(), groups, _EPS
+            lines, weight, bias, len(lines), lines.shape[1], lines.shape[3], groups, _EPS
         )
-        mean, variance = mean[0].double(), scale[0].double().pow(-2) - _EPS
-        means.append(mean)
-        squares.append(variance + mean.square())
+        mean, variance = mean.double(), scale.double().pow(-2) - _EPS
+        means.append(mean.mean(0))
+        squares.append((variance + mean.square()).mean(0))
     mean = torch.stack(means).mean(0)
     variance = (torch.stack(squares).mean(0) - mean.square()).clamp_min(0)
     scale = (variance + eps).rsqrt()

@@ -16,6 +16,7 @@ from scipy import ndimage, optimize
 from ..types import Affine, AnyArray, FloatArray
 from .grid import Grid, apply_affine, at_spacing
 from .resample import resample, sample_affine
+from .sums import steady_sum
 
 
 def reflection(normal: npt.ArrayLike, point: npt.ArrayLike) -> Affine:
@@ -91,12 +92,12 @@ class _Score:
         self.volume = torch.from_numpy(np.ascontiguousarray(local, dtype=np.float32))[None]
         self.grid, self.centre = grid, centre
         self.inverse = np.linalg.inv(grid.affine)
-        self.norm = float((self.volume**2).sum())
+        self.norm = float(steady_sum(self.volume[0] ** 2))
 
     def __call__(self, parameters: npt.ArrayLike) -> float:
         across = _plane(parameters, self.centre)
         moved = sample_affine(self.volume, self.inverse @ across @ self.grid.affine, self.grid.shape)
-        return -float((self.volume * moved).sum()) / max(self.norm, 1e-12)
+        return -float(steady_sum((self.volume * moved)[0])) / max(self.norm, 1e-12)
 
 
 def _plane(parameters: npt.ArrayLike, centre: npt.NDArray[np.float64]) -> Affine:

@@ -13,6 +13,7 @@ intensity mapping by joint histograms, here with an average anatomy in the place
 
 import torch
 
+from ....space.sums import steady_sum
 from ....synth.box import DEFAULT_BOX
 
 BINS = 24
@@ -49,9 +50,9 @@ def first_guess(
         total = votes.new_zeros(BINS).index_add_(0, bins, votes * mean.flatten().repeat(2))
         curve = (total + little * MEAN) / (count + little)
         guess = curve[k] * (1 - f) + curve[k + 1] * f
-        all_of_it = weight.sum().clamp_min(little)
-        middle = (weight * guess[0]).sum() / all_of_it
-        spread = ((weight * (guess[0] - middle) ** 2).sum() / all_of_it).sqrt().clamp_min(0.005)
+        all_of_it = steady_sum(weight).clamp_min(little)
+        middle = steady_sum(weight * guess[0]) / all_of_it
+        spread = (steady_sum(weight * (guess[0] - middle) ** 2) / all_of_it).sqrt().clamp_min(0.005)
         guesses.append((MEAN + SPREAD * (guess - middle) / spread) * (scan > EMPTY))
     return torch.stack(guesses).clamp(0, 1.6)
 

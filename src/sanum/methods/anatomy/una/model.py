@@ -242,7 +242,8 @@ class Una(nn.Module):
             return self._read_heads(fine.float(), coarse.float(), guess)
 
     def _read_heads(self, fine: torch.Tensor, coarse: torch.Tensor, guess: torch.Tensor) -> UnaPrediction:
-        tables, rough = coarse[:, :KNOTS].mean(dim=(2, 3, 4)), coarse[:, KNOTS:]
+        # each mean over one row of memory, so that it has the same bits on any number of threads
+        tables, rough = coarse[:, :KNOTS].flatten(2).contiguous().mean(2), coarse[:, KNOTS:]
         rough = F.interpolate(rough, size=guess.shape[2:], mode="trilinear")
         rest, instead, logits, log_scale = fine[:, :1], fine[:, 1:2], fine[:, 2:4], fine[:, 4:]
         logits = LOGIT_GAIN * (logits + rough)
