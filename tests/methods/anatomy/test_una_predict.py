@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from sanum.methods.anatomy.una.model import Una
@@ -153,3 +154,19 @@ def test_a_pose_once_found_is_kept(coarse, passes, monkeypatch):
     monkeypatch.setattr(coarse, "_pose", lambda *_: next(answers))
     assert coarse(pair_of(ball((62, 80, 60)))).warnings == ()
     assert [p is None for p in passes] == [True, False, False]
+
+
+def test_the_number_of_threads_changes_no_bit(tmp_path):
+    """Of a pass with 32 maps, so large that PyTorch would share each plane's moments among threads."""
+    predictor = untrained(tmp_path, Box(SHAPE, 2.0), (32, 32, 32))
+    pair = np.stack([ball((60, 78, 58))] * 2)
+    before, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            maps = predictor(pair, quick=True)
+            found.append([maps.t1w, maps.anomaly, maps.brain, maps.uncertainty])
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        np.testing.assert_array_equal(others, found[0])
