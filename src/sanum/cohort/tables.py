@@ -21,6 +21,7 @@ from .failures import STATE, failures
 from .job import Tables
 from .lists import RESULTS_FOLDER
 from .record import DamagedRecord, Record, read_record
+from .summaries import earlier_runs
 from .tsv import to_cell
 
 FAILED = "failed.tsv"
@@ -134,7 +135,7 @@ def _cell(value: Any, decimals: int | None) -> str:
 
 
 def write_summary(output: Path, name: str, summary: Record) -> None:
-    """Write the summary of a run, as JSON.
+    """Write the summary of a run, as JSON; under "earlier" what the file said in short of the runs before.
 
     Parameters
     ----------
@@ -151,7 +152,8 @@ def write_summary(output: Path, name: str, summary: Record) -> None:
         It cannot be written.
     """
     with alone(output), atomic_path(output / name, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        whole = {**summary, "earlier": earlier_runs(output / name)}
+        temporary.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
 
 
 def records_below(

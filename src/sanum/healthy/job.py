@@ -22,7 +22,7 @@ TABLES: Mapping[str, Mapping[str, int | None]] = {
 }
 """Tables over all scans: their columns, with the decimals of numbers."""
 
-_TIMES = ("date", "seconds")  # what is written is the same whenever it is made; run.json has the times
+_DAY = len("2026-01-31")  # what is written is the same at any time of a day; run.json has the times
 
 
 class HasPath(Protocol):
@@ -84,7 +84,7 @@ class ReconstructJob:
         return read(item.path, **self.reading)
 
     def compute(self, loaded: Scan, on_step: Callable[[str], None]) -> Reconstruction:
-        """Its reconstruction, whose provenance has no times.
+        """Its reconstruction, whose provenance has the day and no times.
 
         Parameters
         ----------
@@ -96,8 +96,8 @@ class ReconstructJob:
         result = reconstruct(
             loaded, space=self.space, compose=self.compose, predictor=self.predictor, on_step=on_step
         )
-        timeless = {key: value for key, value in result.provenance.items() if key not in _TIMES}
-        return replace(result, provenance=timeless)
+        timeless = {key: value for key, value in result.provenance.items() if key != "seconds"}
+        return replace(result, provenance={**timeless, "date": timeless["date"][:_DAY]})
 
     def facts(self, result: Result) -> Mapping[str, Any]:
         """Weights, device and contrast.

@@ -14,6 +14,7 @@ from PIL import Image
 
 from .figures import to_png
 from .html import UNKNOWN, page, text
+from .sorting import SORT
 
 MEASURES = {
     "brain_ml": "Brain, mL",
@@ -39,6 +40,13 @@ STYLE = """
 .wide img { background: #0d1117; }
 .light { overflow-x: auto; }
 .light img { background: #fff; min-width: 44rem; }
+.many th button { all: unset; cursor: pointer; padding: 2px 0; }
+.many th button:hover { text-decoration: underline; }
+.many th button:focus-visible { outline: 2px solid #1d4f91; outline-offset: 2px; border-radius: 2px; }
+.many th[aria-sort] button::after { content: " \\2195"; color: #55616e; }
+.many th[aria-sort="ascending"] button::after { content: " \\2191"; color: #1b2430; }
+.many th[aria-sort="descending"] button::after { content: " \\2193"; color: #1b2430; }
+@media print { .many th button::after { content: none !important; } }
 """
 
 
@@ -155,10 +163,12 @@ def render_group(
 </section>
 <section>
 <h2>Numbers</h2>
+<p class="kind">A click on the head of a column sorts by it, another the other way round.</p>
 {_table(rows)}
 </section>
 """,
         STYLE,
+        SORT,
     )
 
 

@@ -1,6 +1,7 @@
 """The report: one HTML file that needs nothing else, to be mailed, archived or printed."""
 
 import base64
+import hashlib
 import math
 from html import escape
 
@@ -13,6 +14,7 @@ from .planes import describe_point
 
 DISCLAIMER = "Research use only. Not a medical device."
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""What a browser may load and run: nothing but the page's own pictures and style."""
 UNKNOWN = "not available"
 
 CAPTION = (
@@ -121,7 +123,7 @@ def render(inputs: ReportInputs) -> str:
     return page(inputs.name, f"sanum report{f' · {date}' if date else ''}", body)
 
 
-def page(heading: str, kind: str, body: str, style: str = "") -> str:
+def page(heading: str, kind: str, body: str, style: str = "", script: str = "") -> str:
     """A complete HTML document.
 
     Parameters
@@ -132,12 +134,17 @@ def page(heading: str, kind: str, body: str, style: str = "") -> str:
         HTML.
     style : str
         CSS, beside that of every page.
+    script : str
+        JavaScript of sanum's own, without anything of the data: the only one that the browser then runs.
     """
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    policy = f"{POLICY}; script-src 'sha256-{digest}'" if script else POLICY
+    end = f"<script>{script}</script>\n" if script else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{text(heading)} – sanum report</title>
 <style>{STYLE}{style}</style>
@@ -151,7 +158,7 @@ def page(heading: str, kind: str, body: str, style: str = "") -> str:
 </header>
 {body}<footer>Made by sanum. {DISCLAIMER}</footer>
 </main>
-</body>
+{end}</body>
 </html>
 """
 

@@ -1,6 +1,8 @@
 """The subjects' pages, the cohort's page and its table, as `sanum bids` writes them."""
 
+import base64
 import csv
+import hashlib
 import re
 from urllib.parse import unquote
 
@@ -59,7 +61,10 @@ def test_the_cohort_s_page_and_table(done, group, require_valid):
     assert float(rows[0]["anomaly_ml"]) == 0
     assert "anomaly_ml" in rows[-1]["outlier"]
     assert "default-src 'none'" in page
-    assert not re.search(r"<script|https?://|<link|@import", page)
+    assert not re.search(r"<script[^>]|https?://|<link|@import", page)
+    (script,) = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in page  # no other may run
+    assert "sub-" not in script
     assert page.count("data:image/jpeg") == page.count('loading="lazy"') == 7
     assert re.search("outlier: [^<]*anomaly", page)
     assert "Not judged" not in page
