@@ -1,7 +1,8 @@
-# make demo, make test: each makes .venv if it is missing. CI runs make check and make test-full.
+# make demo, make test: each makes .venv if it is missing, and installs what it needs. CI runs make check and make test-full.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CORE := .venv/.core
 PROCESSES ?= 2
 # each process computes in one thread, or two of them would wait for each other
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
@@ -11,12 +12,17 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) -
 $(READY): pyproject.toml | own
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $(READY)
+	touch $(READY) $(CORE)
+
+$(CORE): pyproject.toml | own
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $(CORE)
 
 own:
 	@$(if $(shell test -L .venv && echo link),$(error .venv is a link: remove it, or what is installed there for another checkout would become this one))
 
-demo: $(READY)  ## the main job on a real scan with a known lesion
+demo: $(CORE)  ## the main job on a real scan with a known lesion
 	$(BIN)/sanum demo -o demo
 
 test: $(READY)  ## the tests but for the heaviest proofs; minutes

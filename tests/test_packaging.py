@@ -130,6 +130,15 @@ def test_the_audit_fails_for_what_it_could_not_look_up(checkout):
     assert run("audit", FAIL="1").returncode != 0
 
 
+@pytest.mark.parametrize(("target", "asked"), [("demo", "."), ("lint", ".[dev]")])
+def test_the_demo_does_not_install_what_developers_need(checkout, target, asked):
+    folder, run = checkout
+    (folder / ".venv" / ".ready").unlink()
+    run(target)  # what comes after has no programs here
+    assert (folder / "asked").read_text().split() == ["-m", "pip", "install", "--quiet", "--editable", asked]
+    assert (folder / ".venv" / ".core").exists()
+
+
 @pytest.mark.parametrize("ready", [True, False])
 def test_an_environment_of_another_checkout_is_left_alone(checkout, tmp_path, ready):
     folder, run = checkout
