@@ -252,7 +252,8 @@ def outcome(label: str, files: Files) -> str:
             scan = read(path, volume=1 if "series" in label else 0 if label in LABELS else None)
             return "FAILED it read a file outside of its folder" if _is_secret(scan) else "read"
         except ScanError as error:
-            if not str(error).isprintable() or str(error).endswith("."):
+            sentence, *listed = str(error).split("\n")  # a folder of several series is followed by their list
+            if not "".join([sentence, *listed]).isprintable() or sentence.endswith("."):
                 return f"FAILED its message is not one sentence: {error!r}"
             if _lacks_memory(error):
                 return f"FAILED needs too much memory: {error.__cause__!r}"

@@ -2,15 +2,12 @@
 
 import gzip
 import io
-import os
 import re
 import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -23,7 +20,6 @@ from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
 from sanum.scan import read
 from sanum.scan.checks import MOST_BESIDE
 from sanum.scan.dicom_file import codestream_size, open_dicom
-from sanum.scan.itk import quiet_natives
 
 ROOT = Path(__file__).parents[2]
 
@@ -330,21 +326,6 @@ def test_size_of_a_codestream():
     assert codestream_size(JPEG2000) == (60000, 60000)
     for other in (b"", JPEG[:9], JPEG[:12], JPEG2000[:20], b"RIFF" * 9, b"\xff\xd8" * 9):
         assert codestream_size(other) is None
-
-
-# --- threads
-
-
-def test_stderr_is_there_after_many_threads_were_quiet(capfd):
-    def quiet(_):
-        with quiet_natives():
-            os.write(2, b"hidden\n")
-            time.sleep(0.002)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(quiet, range(40)))
-    os.write(2, b"shown\n")
-    assert capfd.readouterr().err == "shown\n"
 
 
 # --- names

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.uid import RLELossless
 
+from ..files import open_regular
 from .dicom_file import DAMAGED, DamagedFile, codestream_size, number_of, open_dicom
 from .dicom_stack import Slice
 from .errors import ScanError
-from .itk import itk_reader, quiet_natives
 from .names import printable
+from .native_decoder import DecoderDiedError, decode
 
 _UNREADABLE = (
     "{name} is compressed as {syntax}, which cannot be read or is damaged: export the series uncompressed"
@@ -108,15 +108,12 @@ def _pixels(path: Path, shape: tuple[int, int]) -> tuple[npt.NDArray[Any], float
             _check_codestream(dataset.PixelData, shape, name, syntax.name)
         slope = float(dataset.get("RescaleSlope") or 1.0)
         intercept = float(dataset.get("RescaleIntercept") or 0.0)
-        try:
-            pixels = dataset.pixel_array if of_jpeg else stored_values(dataset)
-        except (RuntimeError, NotImplementedError):
-            if (
-                not of_jpeg
-            ):  # damaged, for pydicom needs no plugin; GDCM divides by the segments of an RLE frame
-                raise
-            pixels = _pixels_by_gdcm(path, shape, syntax.name)
-            return pixels, _padding(dataset, slope, intercept)
+        if of_jpeg:
+            pixels, rescaled = _decoded(path, shape, syntax.name)
+            if rescaled:
+                return pixels, _padding(dataset, slope, intercept)
+        else:  # for which pydicom needs nothing native
+            pixels = stored_values(dataset)
     except ScanError:
         raise
     except DAMAGED as error:
@@ -185,13 +182,14 @@ def _check_codestream(pixel_data: bytes, shape: tuple[int, int], name: str, synt
         raise DamagedFile(f"{name} has pixels {found} where its header says {shape}: export it again")
 
 
-def _pixels_by_gdcm(path: Path, shape: tuple[int, int], syntax: str) -> npt.NDArray[Any]:
-    """Pixels in the JPEG family, which pydicom leaves to plugins and GDCM decodes and rescales."""
-    reader = itk_reader(path, "GDCMImageIO")
+def _decoded(path: Path, shape: tuple[int, int], syntax: str) -> tuple[npt.NDArray[Any], bool]:
+    """Pixels in the JPEG family, and whether they are rescaled, as GDCM does."""
+    name = printable(path.name)
     try:
-        with quiet_natives():
-            pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
-    except (RuntimeError, ValueError) as error:
-        name = printable(path.name)
+        with open_regular(path) as stream:
+            pixels, rescaled = decode(stream.read(), shape)
+    except DecoderDiedError as error:
+        raise DamagedFile(f"{name} {error}: it is damaged; copy or export the series again") from error
+    except RuntimeError as error:
         raise DamagedFile(_UNREADABLE.format(name=name, syntax=printable(syntax))) from error
-    return pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels
+    return pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels, rescaled
