@@ -30,6 +30,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
 
 from fuzz_headers import FOLDER, HERE, LABELS, LINK, PIPE, SECRET, Files, made_up
+from fuzz_tags import with_other_value
 from sanum.scan import Scan, ScanError, read
 
 SECONDS = 10
@@ -144,6 +145,9 @@ def damaged(number: int, valid: dict[str, Files]) -> tuple[str, Files]:
         name = sorted(files)[rng.integers(len(files))]
         raw = files[name]
         assert isinstance(raw, bytes)
+        if label.endswith(".dcm") and rng.random() < 0.8 and (changed := with_other_value(rng, raw)):
+            files[name] = changed
+            continue
         packed = raw[:2] == b"\x1f\x8b"
         if packed and rng.random() < 0.7:
             try:

@@ -42,10 +42,10 @@ def test_damaged_files(count, first):
         r"fields\.\w+",
         r"\S+\.dcm",
         r"plain-\S+",
-    ):  # or the fuzzing is shallow: see `bench/fuzz_headers.py`
+    ):  # or the fuzzing is shallow: see `bench/fuzz_headers.py` and `fuzz_tags.py`
         table = re.findall(rf"^{rows} +(\d+) +(\d+) +(\d+) +0 ", ran.stdout, re.MULTILINE)
         read, reached, refused = np.array(table, int).sum(axis=0)
-        assert read + reached >= 0.25 * (read + reached + refused) > 0
+        assert read + reached >= 0.2 * (read + reached + refused) > 0
         assert refused > 0
 
 
