@@ -1,101 +1,19 @@
 """The weight store against real servers on this machine, one of which is always up to something."""
 
-import contextlib
-import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 
 from sanum.weights import download, store
 from sanum.weights.store import WeightsError, fetch, resolve
 
-CONTENT = np.random.default_rng(0).bytes(3_000_000)
-DIGEST = sha256(CONTENT).hexdigest()
-
-
-class Host(ThreadingHTTPServer):
-    """Serves `content`, at most `most` bytes an answer, a block each `pause` seconds."""
-
-    daemon_threads = True
-
-    def __init__(self, content=CONTENT, most=10**9, pause=0.0, ranges=True, slow_headers=False):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.slow_headers = slow_headers
-        self.content, self.most, self.pause, self.ranges, self.asked = content, most, pause, ranges, []
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}/w"
-
-
-class Answer(BaseHTTPRequestHandler):
-    def do_GET(self):
-        host, asked = self.server, self.headers.get("Range")
-        host.asked.append(asked)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and host.ranges else 0
-        body = host.content[start:]
-        for _ in range(40 * host.slow_headers):
-            self.wfile.write(b"H")
-            time.sleep(0.05)
-        self.send_response(206 if asked and host.ranges else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        try:
-            for at in range(0, min(len(body), host.most), 1 << 16):
-                self.wfile.write(body[at : min(at + (1 << 16), host.most)])
-                time.sleep(host.pause)
-        except OSError:  # the other side was killed
-            pass
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def host():
-    started = []
-
-    def start(**how):
-        started.append(Host(**how))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.shutdown()
-        one.server_close()
-
-
-@pytest.fixture
-def table(tmp_path, monkeypatch):
-    """Write a table of one entry, "w"; the user's cache is a folder of the test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("SANUM_WEIGHTS", raising=False)
-
-    def write(*urls, **other):
-        entry = {"name": "w", "sha256": DIGEST, "size": len(CONTENT), "urls": urls, **other}
-        (tmp_path / "table.json").write_text(json.dumps([entry]))
-        return tmp_path / "table.json"
-
-    return write
-
-
-DEAD = "http://127.0.0.1:9/w"  # nobody listens at the port of discard
-
-
-def whole(path):
-    return path.read_bytes() == CONTENT and not list(path.parent.glob(".*.part"))
-
+from .hosts import CONTENT, DEAD, DIGEST, whole
 
 # --- the network
 
@@ -352,121 +270,3 @@ def test_what_is_nowhere(table, tmp_path):
             resolve(name, table=table())
     with pytest.raises(WeightsError, match="unknown weights x: known are una-compact, w"):
         fetch("x", table=table())
-
-
-@pytest.mark.parametrize(
-    "text", ["[", "[1]", "{}", "[" * 100_000, "\xff", '[{"name": "w"}]', '[{"name": "w", "more": 1}]']
-)
-def test_a_table_that_is_none(tmp_path, text):
-    (tmp_path / "t.json").write_text(text)
-    with pytest.raises(WeightsError, match="is no table of weights"):
-        store.known(tmp_path / "t.json")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"name": "../w"},
-        {"name": ".w"},
-        {"name": 5},
-        {"name": "w\0"},
-        {"size": "much"},
-        {"size": -1},
-        {"size": 1e300},
-        {"size": 10**30},
-        {"size": True},
-        {"sha256": 5},
-        {"sha256": "f" * 63},
-        {"urls": [5]},
-        {"urls": [None]},
-        {"urls": "http://a"},
-        {"urls": {}},
-    ],
-)
-def test_entries_that_are_none(table, other):
-    with pytest.raises(WeightsError, match="is no table of weights"):
-        store.known(table(**other))
-
-
-@pytest.mark.parametrize("count", [300, pytest.param(30_000, marks=pytest.mark.full)])
-def test_any_table_is_read_or_refused(table, count):
-    path, rng, read = table(DEAD), random.Random(count), 0
-    whole = path.read_bytes()
-    for _ in range(count):
-        content = bytearray(whole)
-        for _ in range(rng.randint(1, 3)):
-            content[rng.randrange(len(content))] = rng.choice(b'0123456789abcdef"[]{},:. -\xff\0')
-        path.write_bytes(content)
-        with contextlib.suppress(WeightsError):
-            for entry in store.known(path).values():
-                assert len(entry.sha256) == 64
-                assert entry.size > 0
-                assert isinstance(entry.urls, tuple)
-            read += 1
-    assert 0.1 * count < read < 0.9 * count
-
-
-# --- what somebody else has put there
-
-
-@pytest.mark.parametrize("url", ["http://[::1", "http://", "", "http://a:b/", "\0", "http://\ud800/"])
-def test_an_address_that_is_none_is_told_and_the_next_is_asked(table, host, url):
-    with pytest.raises(WeightsError, match="could not be fetched"):
-        fetch("w", table=table(url))
-    assert whole(fetch("w", table=table(url, host().url)))
-
-
-@pytest.mark.parametrize(
-    ("place", "kind"),
-    [
-        (place, kind)
-        for place in (f".w-{DIGEST[:12]}.part", ".w.lock", "w.sha256")
-        for kind in ("symlink", "link to nothing", "second name", "folder", "pipe")
-        if (place, kind) != ("w.sha256", "folder")
-    ],
-)
-def test_what_is_planted_is_not_written_to(table, host, tmp_path, kind, place):
-    """The target of a link was overwritten by the download."""
-    precious, folder = tmp_path / "precious", tmp_path / "cache" / "sanum" / "weights"
-    precious.write_text("mine")
-    folder.mkdir(parents=True)
-    where = folder / place
-    {
-        "symlink": lambda: where.symlink_to(precious),
-        "link to nothing": lambda: where.symlink_to(tmp_path / "new"),
-        "second name": lambda: os.link(precious, where),
-        "folder": where.mkdir,
-        "pipe": lambda: os.mkfifo(where),
-    }[kind]()
-    assert whole(fetch("w", table=table(host().url)))
-    assert precious.read_text() == "mine"
-    assert not (tmp_path / "new").exists()
-    assert (folder / "w.sha256").read_text().strip() == DIGEST
-
-
-def test_a_link_with_the_final_name_is_replaced(table, host, tmp_path):
-    precious, folder = tmp_path / "precious", tmp_path / "cache" / "sanum" / "weights"
-    precious.write_text("mine")
-    folder.mkdir(parents=True)
-    (folder / "w.safetensors").symlink_to(precious)
-    path = fetch("w", table=table(host().url))
-    assert whole(path)
-    assert not path.is_symlink()
-    assert precious.read_text() == "mine"
-
-
-@pytest.mark.parametrize("where", ["headers", "body"])
-def test_a_host_that_is_too_slow_is_left_for_the_next(table, host, monkeypatch, where):
-    """It sends something now and then, so that no single wait is long."""
-    monkeypatch.setattr(download, "_FIRST_S", 0.3)
-    monkeypatch.setattr(download, "SLOWEST", 1e9)
-    slow = host(pause=0.05) if where == "body" else host(slow_headers=True)
-    with pytest.raises(WeightsError, match="too slow: "):
-        fetch("w", table=table(slow.url))
-    monkeypatch.setattr(download, "_FIRST_S", 60.0)
-    monkeypatch.setattr(download, "SLOWEST", 20_000.0)
-    assert whole(fetch("w", table=table(host().url)))
-
-
-def test_the_table_that_ships_can_be_read():
-    assert "una-compact" in store.known()
