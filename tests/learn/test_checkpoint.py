@@ -93,3 +93,47 @@ def test_only_what_a_kill_left_is_removed(tmp_path):
     assert list((tmp_path / "sheets").iterdir()) == []
     (tmp_path / "sheets").rmdir()
     assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", "checkpoint.pt", "mine.tmp"]
+
+
+STATE = {
+    "format": 2,
+    "step": 3,
+    "recipe": {"widths": (8, 16), "x": 0.5},
+    "model": {"a.weight": torch.arange(120.0), "b": torch.arange(40)},
+}
+
+
+def _same(one, other):
+    tensors = all(torch.equal(one["model"][k], x) for k, x in other["model"].items())
+    return tensors and {**one, "model": 0} == {**other, "model": 0}
+
+
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.full)])
+def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path, step):
+    """PyTorch reads the weights beside a wrong checksum without a word."""
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, STATE)
+    whole, seen, tried = path.read_bytes(), 0, range(0, 8 * path.stat().st_size, step)
+    for bit in tried:
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        try:
+            state = load_checkpoint(path, STATE["recipe"])
+        except ValueError as told:
+            seen += "checkpoint.pt is damaged; remove it" in str(told)
+            continue
+        assert _same(state, STATE), f"bit {bit}"
+    assert seen > 0.3 * len(tried)
+
+
+def test_a_flipped_bit_of_a_weight_is_seen(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, STATE)
+    content = bytearray(path.read_bytes())
+    at = content.index(STATE["model"]["a.weight"].numpy().tobytes())
+    content[at + 202] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["step"] == 3
+    with pytest.raises(ValueError, match="is damaged"):
+        load_checkpoint(path, STATE["recipe"])

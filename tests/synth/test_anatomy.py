@@ -1,4 +1,7 @@
 import json
+import os
+import random
+import shutil
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 
 from sanum.space.grid import apply_affine
 from sanum.synth.anatomy import correct_bias, describe, ixi_pairs, prepare
+from sanum.synth.kept import read_kept
 
 _spec = spec_from_file_location("synth_phantom", Path(__file__).with_name("conftest.py"))
 phantom = module_from_spec(_spec)
@@ -131,3 +135,63 @@ def test_a_real_mask_bank_can_be_read(shared_data, anatomy):
     mask = read_mask_on(masks[0], anatomy)
     assert 0 <= mask.min() <= mask.max() <= 1
     assert mask.any()
+
+
+class TestKept:
+    """A damaged file in the cache: it failed until it was deleted by hand."""
+
+    @pytest.fixture
+    def kept(self, prepared, cache, tmp_path, monkeypatch):
+        [whole] = cache.iterdir()
+        kept = tmp_path / "kept" / whole.name
+        kept.parent.mkdir()
+        shutil.copy(whole, kept)
+        arrays = read_kept(kept)
+        monkeypatch.setattr("sanum.synth.anatomy._measured", lambda *_: arrays)  # takes seconds
+        return kept
+
+    @pytest.mark.parametrize("content", [b"", b"PK", b"\0" * 5000, b"\x80\x04N.", b"\x93NUMPY\x01\0"])
+    def test_one_that_is_damaged_is_made_again(self, kept, prepared, files, content, caplog):
+        kept.write_bytes(content)
+        again = prepare(*files, kept.parent)
+        assert f"{kept.name} is damaged (" in caplog.text
+        assert np.array_equal(again.t1w, prepared.t1w)
+        assert read_kept(kept) is not None
+
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: p.symlink_to("nowhere.npz")])
+    def test_what_is_no_file_is_neither_waited_for_nor_followed(self, kept, prepared, files, make):
+        kept.unlink()
+        make(kept)
+        assert np.array_equal(prepare(*files, kept.parent).labels, prepared.labels)
+        assert kept.is_file()
+        assert not kept.is_symlink()
+        assert not (kept.parent / "nowhere.npz").exists()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda a: {**a, "t1w": a["t1w"][1:]},
+            lambda a: {**a, "t1w": a["t1w"][0]},
+            lambda a: {**a, "labels": a["labels"].astype(float)},
+            lambda a: {**a, "affine": a["affine"] * np.nan},
+            lambda a: {**a, "mirror": a["mirror"][:3]},
+            lambda a: {**a, "more": a["mirror"]},
+            lambda a: {k: v for k, v in a.items() if k != "ramp"},
+        ],
+    )
+    def test_arrays_of_something_else_are_none(self, kept, change):
+        arrays = read_kept(kept)
+        np.savez_compressed(kept, **change(arrays))
+        assert read_kept(kept) is None
+
+    @pytest.mark.parametrize("count", [40, pytest.param(3000, marks=pytest.mark.full)])
+    def test_a_flipped_bit_is_seen_or_changes_nothing(self, kept, count):
+        rng, whole, right, seen = random.Random(count), kept.read_bytes(), read_kept(kept), 0
+        for n in range(count):
+            content = bytearray(whole)
+            content[rng.randrange(len(content)) if n % 2 else -rng.randrange(1, 900)] ^= 1 << rng.randrange(8)
+            kept.write_bytes(content)
+            read = read_kept(kept)
+            seen += read is None
+            assert read is None or all(np.array_equal(read[k], right[k]) for k in right)
+        assert seen > 0.5 * count

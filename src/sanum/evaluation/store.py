@@ -1,15 +1,26 @@
 """What has been measured so far, in two CSV files that are always whole."""
 
 import csv
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from ..scan.write import atomic_path
+from ..files import clear_way, open_regular
+from ..scan import ScanError
+from ..scan.names import printable
+from ..scan.write import atomic_path, reason_of
 from .task import CaseRow, CaseT, Example, MethodT, Task
 
 KEYS = ("data", "case", "method")
+TEXTS = (*KEYS, "subject", "input", "weights", "digest", "failed")
+"""Columns that are no numbers."""
+
+_SEVERAL = "curve"  # columns of this ending hold several numbers
+_PATIENCE_S = 60.0  # another writer has the file for milliseconds
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -26,20 +37,43 @@ class Store:
     ------
     ValueError
         The file has other columns.
+    ScanError
+        It cannot be read.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
         self.path, self.columns = path, columns
-        self.rows: dict[tuple[str, ...], CaseRow] = {}
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                if tuple(reader.fieldnames or ()) != columns:
-                    raise ValueError(
-                        f"{path} has other columns than this sanum writes: choose another folder, or move "
-                        "the file away"
+        self.rows = self._read()
+
+    def _read(self) -> dict[tuple[str, ...], CaseRow]:
+        """Rows of the file that are whole; of the others the log says that they are measured again."""
+        if not self.path.exists():
+            return {}
+        rows: dict[tuple[str, ...], CaseRow] = {}
+        try:
+            with open_regular(self.path) as stream:
+                lines = (
+                    stream.read().decode("utf-8", "replace").replace("\0", "\ufffd").splitlines(keepends=True)
+                )
+            table = csv.reader(lines)
+            if tuple(next(table, ())) != self.columns:
+                raise ValueError(
+                    f"{self.path} has other columns than this sanum writes: choose another folder, or move "
+                    "the file away"
+                )
+            for cells in table:
+                row = dict(zip(self.columns, cells, strict=False))
+                if len(cells) == len(self.columns) and _is_whole(row):
+                    rows[_key(row)] = row
+                else:
+                    _log.warning(
+                        "line %d of %s is damaged: it is measured again", table.line_num, self.path.name
                     )
-                self.rows = {tuple(row[k] for k in KEYS): row for row in reader}
+        except OSError as error:
+            raise ScanError(f"{printable(self.path)} cannot be read: {error.strerror or error}") from error
+        except csv.Error as error:
+            raise ValueError(f"{self.path} is damaged ({error}): move it away") from error
+        return rows
 
     def has(self, row: Mapping[str, str]) -> bool:
         """Whether the numbers of this row are there, of the same weights and the same files.
@@ -64,14 +98,29 @@ class Store:
     def put(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows, or put them in place of those of before, and write the file.
 
+        What another run has written meanwhile stays: the file is read again while no other can write it.
+
         Parameters
         ----------
         rows : iterable of mapping
             Values by column; columns that a row lacks stay empty.
         """
-        for row in rows:
-            line = {k: _text(row.get(k, "")) for k in self.columns}
-            self.rows[_key(line)] = line
+        lines = [{k: _text(row.get(k, "")) for k in self.columns} for row in rows]
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            clear_way(lock)
+            with FileLock(lock, timeout=_PATIENCE_S):
+                self.rows = self._read() | {_key(line): line for line in lines}
+                self._write()
+        except Timeout:
+            raise ScanError(
+                f"cannot write {printable(self.path)}: another run does not end with it"
+            ) from None
+        except OSError as error:
+            raise ScanError(f"cannot write {printable(self.path)}: {reason_of(error)}") from error
+
+    def _write(self) -> None:
         with (
             atomic_path(self.path, overwrite=True) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
@@ -150,6 +199,19 @@ def load_example(path: Path) -> Example:
 
 def _key(row: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(row[k] for k in KEYS)
+
+
+def _is_whole(row: Mapping[str, str]) -> bool:
+    """Whether the numbers of a row are numbers, or not there, and its text is text."""
+    if not all(row[key] for key in KEYS) or "\ufffd" in "".join(row.values()):
+        return False
+    try:
+        for key in row.keys() - set(TEXTS):
+            for number in row[key].split() if key.endswith(_SEVERAL) else [row[key] or "0"]:
+                float(number)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,10 @@
 """The state of a run on disk: whole or not at all, and only of the run that goes on."""
 
+import errno
 import pickle
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,10 @@ FORMAT = 2  # of the state: one entry for each turn. 1, without a number: one op
 FREE = ("workers", "compile", "loop.accumulate", "loop.save_every", "loop.sheet_every", "loop.steps")
 FREE_OF_ANY_OPTIMIZER = ("learning_rate", "clip")  # … and how it is calmed after a bad step
 MISSING = "missing"
-_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, LookupError, TypeError, ValueError)
+_DAMAGE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, LookupError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, OverflowError),
+)
 
 
 def checkpoint_in(folder: Path, *, resume: bool) -> Path:
@@ -56,7 +63,7 @@ def load_checkpoint(
     assumed: Mapping[str, Any] | None = None,
     renamed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """State of a run of `recipe`; unpickles nothing but plain values and tensors.
+    """State of a run of `recipe`; unpickles nothing but plain values and tensors, and those undamaged.
 
     Parameters
     ----------
@@ -75,6 +82,7 @@ def load_checkpoint(
         Damaged, or of another recipe: the difference is named.
     """
     try:
+        _require_whole(path)
         state = _of_today(torch.load(path, map_location="cpu", weights_only=True))
         theirs = {**(assumed or {}), **{(renamed or {}).get(k, k): v for k, v in state["recipe"].items()}}
     except _DAMAGE as error:
@@ -89,6 +97,20 @@ def load_checkpoint(
             f"{path} is of another recipe: {'; '.join(changed)}; give the same, or choose another folder"
         )
     return state
+
+
+def _require_whole(path: Path) -> None:
+    """Compare the contents of the archive with its checksums, at which PyTorch does not look."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("compressed, as PyTorch writes none")
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} has not its checksum")
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a place outside of the file
+            raise ValueError("it names places that it does not have") from error
+        raise
 
 
 def _of_today(state: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..files import sha256_of, whole_file
+from ..files import clear_way, sha256_of, whole_file
 from ..fluid import border_ramp
 from ..scan.bids import ANAT, find
 from ..space.components import largest_component
@@ -27,6 +27,7 @@ from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
 from ..types import AnyArray, FloatArray, Mask
 from .box import DEFAULT_BOX
+from .kept import read_kept
 from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical, read_labels
 from .render import render_t1w
 
@@ -111,27 +112,29 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
     digest = sha256_of((t1w, parcellation), start)
     kept = cache / f"anatomy-{digest[:20]}.npz"
     name = (t1w or parcellation).name.split("_")[0]
-    if not kept.exists():
+    data = read_kept(kept)
+    if data is None:
         if t1w is not None:
             made = _measured(t1w, parcellation, ignore_unknown)
         else:
             made = _rendered(parcellation, ignore_unknown, seed=int(digest[:8], 16))
+        clear_way(kept)
         with whole_file(kept) as partial:
             np.savez_compressed(partial, **made)
-    with np.load(kept) as data:
-        grid = Grid(data["t1w"].shape, data["affine"])
-        return Anatomy(
-            name,
-            grid,
-            data["t1w"].astype(np.float32),
-            data["brain"],
-            data["labels"],
-            data["tissue_means"],
-            data["ramp"].astype(np.float32),
-            data["mirror"],
-            data["to_mni"],
-            *(("dlmuse", "real") if t1w is not None else ("freesurfer", "rendered")),
-        )
+        data = made
+    grid = Grid(data["t1w"].shape, data["affine"])
+    return Anatomy(
+        name,
+        grid,
+        data["t1w"].astype(np.float32),
+        data["brain"],
+        data["labels"],
+        data["tissue_means"],
+        data["ramp"].astype(np.float32),
+        data["mirror"],
+        data["to_mni"],
+        *(("dlmuse", "real") if t1w is not None else ("freesurfer", "rendered")),
+    )
 
 
 def at_spacing(anatomy: Anatomy, spacing_mm: float) -> Anatomy:

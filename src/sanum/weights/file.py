@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..files import sha256, whole_file
+from ..files import parse_json, sha256, whole_file
 from .store import WeightsError
 
 FORMAT = 2
@@ -57,7 +57,7 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise WeightsError(f"weights not found: {path}; check the path, or install sanum again")
     try:
         with safe_open(path, framework="pt") as f:
-            description = json.loads((f.metadata() or {}).get("sanum", "{}"))
+            description = parse_json((f.metadata() or {}).get("sanum", "{}"))
             state = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(

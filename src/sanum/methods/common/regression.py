@@ -13,11 +13,11 @@ from torch import nn
 
 from ...files import sha256
 from ...metrics.errors import match_intensity
-from ...space.box import Box
 from ...space.components import largest_component
 from ...types import FloatArray, Mask
 from ...weights.file import WeightsError, load_weights
 from .anatomy import Maps
+from .building import box_of, build_for, widths_of
 from .memory_plan import MemoryPlan
 
 LEAST_OF_BRAIN = 0.1
@@ -69,15 +69,15 @@ class RegressionPredictor:
                 "choose another file"
             )
         try:
-            self.net = build(description["widths"])
-            self.net.load_state_dict(state)
-            self.box = Box(description["shape"], description["spacing_mm"])
+            widths = widths_of(description)
+            self.net: nn.Module = build_for(state, lambda: build(widths))
+            self.box = box_of(description)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"{weights.name} does not fit the network {method} "
                 f"({str(error).splitlines()[-1].strip()}); make it with this version's sanum train"
             ) from error
-        self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.net.eval().to(memory_format=torch.channels_last_3d)
         self.read, self.weights_name, self.weights_sha256 = read, weights.name, sha256(weights)
         self.memory_plan = MemoryPlan(self.net, (1, *self.box.shape), device, room=room)
 

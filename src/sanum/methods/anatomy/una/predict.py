@@ -9,13 +9,13 @@ from scipy import ndimage
 
 from ....files import sha256
 from ....learn.devices import native_bfloat16
-from ....space.box import Box
 from ....space.grid import apply_affine
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
 from ....types import Affine, FloatArray, Mask
 from ....weights.file import WeightsError, load_weights
 from ...common.anatomy import Maps
+from ...common.building import box_of, build_for, widths_of
 from ...common.memory_plan import MemoryPlan
 from .model import ATLAS_BOX, CHANNELS, SHIPPED_BOX, Una
 
@@ -71,21 +71,18 @@ class UnaPredictor:
             )
         try:
             # older weights do not say their box: there was one only
-            self.box = Box(
-                description.get("shape", SHIPPED_BOX.shape),
-                description.get("spacing_mm", SHIPPED_BOX.spacing_mm),
-            )
+            self.box = box_of(description, SHIPPED_BOX)
             self.mirror = bool(description.get("mirror", True))
             plain = bool(description.get("plain", False))
-            self.net = Una(description["widths"], spacing_mm=self.box.spacing_mm, plain=plain)
-            self.net.load_state_dict(state)
+            widths = widths_of(description)
+            self.net: Una = build_for(state, lambda: Una(widths, spacing_mm=self.box.spacing_mm, plain=plain))
             self.box.require_multiple(self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"{weights.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
                 "make it with this version's sanum train"
             ) from error
-        self.net.eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.net.eval().to(memory_format=torch.channels_last_3d)
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
         self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.box.shape), device, autocast=True, room=room)
 
