@@ -51,6 +51,11 @@ def bad(name, *about):
     return keep
 
 
+@bad("annexed.nii.gz", "content was not fetched", "datalad get", "git annex get")
+def _(path):
+    path.symlink_to(".git/annex/objects/x9/25/MD5E-s9--c8.nii.gz/MD5E-s9--c8.nii.gz")
+
+
 @bad("missing.nii.gz", "does not exist")
 def _(path):
     pass
@@ -136,7 +141,7 @@ def _(path):
     raw_nifti(path, VOXELS, sform_code=1)
 
 
-@bad("quaternion.nii", "cannot be read as a NIfTI file")
+@bad("quaternion.nii", "affine that is not 4 × 4 finite numbers", "repair its header")
 def _(path):
     raw_nifti(path, VOXELS, qform_code=1, quatern_b=7, pixdim=[7, -1, -1, -1, 0, 0, 0, 0])
 

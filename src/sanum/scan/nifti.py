@@ -235,7 +235,8 @@ def _forms_in(header: Any, size: float) -> tuple[Forms, bool, list[str]]:
     sform[:3] = [mm(fields[row]) for row in ("srow_x", "srow_y", "srow_z")]
     bcd = np.array([float(fields[f"quatern_{x}"]) for x in "bcd"])
     square = float(bcd @ bcd)
-    bcd = bcd / math.sqrt(square) if 1 < square <= LARGEST_SQUARE else bcd
+    if 1 - abs(header.quaternion_threshold) < square <= LARGEST_SQUARE:  # the rest is rounding
+        bcd = bcd / math.sqrt(square)
     qform = Quaternion(
         bcd=tuple(bcd.tolist()),
         offset_mm=tuple(mm([fields[f"qoffset_{x}"] for x in "xyz"]).tolist()),
