@@ -24,11 +24,9 @@ from traceback import walk_tb
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import SimpleITK as sitk
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
 
+from fuzz_dicom import dicom_seeds
 from fuzz_headers import FOLDER, HERE, LABELS, LINK, PIPE, SECRET, Files, made_up
 from fuzz_tags import with_other_value
 from sanum.scan import Scan, ScanError, read
@@ -51,7 +49,10 @@ READING = ("read_voxels", "read_pixels", "_values", "_read_to_checksum", "usable
 PLAIN = ("plain", "explicit", "implicit")
 """Inputs that hold no more voxels than bytes."""
 
-PACKED = (b"\x1f\x8b", b"x\x9c", b"BZh", b"DICM")
+SKIPPING = ("implicit.dcm", "bare.dcm", "rle.dcm", "JPEG.dcm", "JPEG2000.dcm")
+"""Inputs whose damaged files are left out, so that the others are read."""
+
+PACKED = (b"\x1f\x8b", b"x\x9c", b"BZh", b"DICM", b"PK\3\4")
 """One of these is in whatever may hold more voxels than bytes."""
 
 _NUMBERS = (-1, 0, 1, 2, 7, 255, 1500, 32767, 65535, 2**31 - 1, -(2**31), 10**12)
@@ -90,48 +91,9 @@ def seeds() -> dict[str, Files]:
             for packed in (False, True):
                 sitk.WriteImage(sitk.GetImageFromArray(voxels.T), str(folder / f"scan{ending}"), packed)
                 keep(f"{'packed' if packed else 'plain'}{ending}")
-        for label, syntax in (("explicit", ExplicitVRLittleEndian), ("implicit", ImplicitVRLittleEndian)):
-            _dicom(folder, voxels, syntax)
-            keep(f"{label}.dcm")
-        _dicom(folder, voxels, RLELossless)
-        keep("rle.dcm")
-        for compressor in ("JPEG", "JPEG2000"):
-            _dicom(folder, np.tile(voxels, (4, 4, 1)), ExplicitVRLittleEndian, compressor)
-            keep(f"{compressor}.dcm")
+        for label in dicom_seeds(folder, voxels):
+            keep(label)
     return found
-
-
-def _dicom(folder: Path, voxels: np.ndarray, syntax: str, compressor: str = "") -> None:
-    """Write three slices into `folder/scan`."""
-    (folder / "scan").mkdir(exist_ok=True)
-    for k in range(3):
-        pixels = np.ascontiguousarray(voxels[:, :, k].T)
-        one = Dataset()
-        one.file_meta = FileMetaDataset()
-        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
-        one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = MRImageStorage
-        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"1.2.{k}"
-        one.SeriesInstanceUID, one.SeriesDescription, one.Modality = "1.2.3", "AX T2", "MR"
-        one.Rows, one.Columns = pixels.shape
-        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
-        one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 1
-        one.PixelSpacing, one.ImagePositionPatient = [1, 1], [0, 0, 3 * k]
-        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        one.PixelData = pixels.tobytes()
-        if syntax == RLELossless:
-            one.compress(RLELossless, generate_instance_uid=False)  # which is random
-        if compressor:
-            writer = sitk.ImageFileWriter()
-            writer.SetImageIO("GDCMImageIO")
-            writer.SetFileName(str(folder / "packed.dcm"))
-            writer.SetUseCompression(True)
-            writer.SetCompressor(compressor)
-            writer.Execute(sitk.GetImageFromArray(pixels[None]))
-            packed = pydicom.dcmread(folder / "packed.dcm")
-            one.PixelData, one["PixelData"].is_undefined_length = packed.PixelData, True
-            one.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
-            (folder / "packed.dcm").unlink()
-        one.save_as(folder / "scan" / f"slice{k}", enforce_file_format=True)
 
 
 def damaged(number: int, valid: dict[str, Files]) -> tuple[str, Files]:
@@ -253,7 +215,8 @@ def outcome(label: str, files: Files) -> str:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.alarm(10 * SECONDS)
         try:
-            scan = read(path, volume=1 if "series" in label else 0 if label in LABELS else None)
+            volume = 1 if "series" in label else 0 if label in LABELS else None
+            scan = read(path, volume=volume, skip_damaged=label in SKIPPING)
             return "FAILED it read a file outside of its folder" if _is_secret(scan) else "read"
         except ScanError as error:
             sentence, *listed = str(error).split("\n")  # a folder of several series is followed by their list
