@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 import sanum
 from sanum.healthy.grids import foreground_mask
@@ -78,3 +79,34 @@ def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(reconstruct):
     assert not_there < 1
     seen = np.argwhere(np.asarray(sick.anomaly_mask.voxels)).mean(0)
     assert (sick.scan.affine @ [*seen, 1])[0] < 0  # the left hemisphere, says its source
+
+
+NO_HEADS = (
+    *(f"torso/image_{n}.nii.gz" for n in (1, 2, 3, 5, 8, 10, 13, 15, 19, 20)),
+    *(f"spine/{name}.nii.gz" for name in ("10_DzZ_T1", "11_DzZ_T2", "12_F02_T2", "example_ct")),
+    "spine/aorta_report__ct_cropped.nii.gz",
+    "spine/spine_report__totalseg.nii.gz",
+    "torso/label_1.nii.gz",
+    "labels/label-01_dseg.nii.gz",
+)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("place", NO_HEADS)
+def test_what_shows_no_head_is_refused(shared_data, predictor, place):
+    with pytest.raises(sanum.ScanError, match=r"no head found|no brain found|looks like a mask"):
+        sanum.reconstruct(shared_data / place, predictor=predictor)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("axis", "degrees"), [("y", 90), ("z", -90), ("x", 180)])
+def test_a_head_on_its_side_gives_what_it_gives_upright(icbm152_2mm, predictor, axis, degrees):
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
+    turn[:3, 3] = (30, 5, -12)
+    lying = sanum.Scan(icbm152_2mm.voxels, turn @ icbm152_2mm.affine, "T1w")
+    upright, found = (sanum.reconstruct(s, predictor=predictor) for s in (icbm152_2mm, lying))
+    a, b = (np.asarray(r.brain.voxels) > 0 for r in (upright, found))
+    assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.995
+    assert np.abs(upright.anatomy.voxels - found.anatomy.voxels)[a & b].mean() < 0.01
+    assert found.warnings[0].startswith("the head does not lie as the header says: its top points")

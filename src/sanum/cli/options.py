@@ -70,6 +70,14 @@ Overwrite = Annotated[
         rich_help_panel=RESULTS,
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Go on where a scan is refused because it shows no head, and say so.",
+        rich_help_panel=SCAN,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for each step, with the time.")]
 

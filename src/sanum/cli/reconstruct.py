@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from .batch import Options, do_batch, load_job, on_dask, scheduler_at, terminate
 from .messages import complain, steady_stderr
 from .options import Composition, in_bytes
 from .progress import ItemProgress, waiting
+
+if TYPE_CHECKING:
+    from ..scan.read import Reading
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
@@ -147,6 +150,7 @@ def command(
     contrast: Kind = None,
     series: shared.Series = None,
     skip_damaged: shared.SkipDamaged = False,
+    force: shared.Force = False,
     device: shared.Device = "auto",
     threads: Threads = 0,
     mem_gb: Memory = None,
@@ -171,11 +175,8 @@ def command(
         from ..scan import ScanError
 
     kind = contrast.value if contrast else None
-    options: Options = (
-        space.value,
-        compose.value,
-        {"volume": volume, "contrast": kind, "series": series, "skip_damaged": skip_damaged},
-    )
+    reading: Reading = {"volume": volume, "contrast": kind, "series": series, "skip_damaged": skip_damaged}
+    options: Options = (space.value, compose.value, reading, force)
     how = (device, threads, weights, mem_gb, options)
     try:
         items = expand(

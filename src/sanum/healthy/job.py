@@ -41,7 +41,7 @@ class ReconstructJob:
     ----------
     predictor : Predictor
         A loaded method.
-    space, compose
+    space, compose, force
         As in `reconstruct`.
     reading : dict
         Choices of `sanum.read`.
@@ -51,6 +51,7 @@ class ReconstructJob:
     space: Space = "input"
     compose: Compose = "anatomy"
     reading: Reading = field(default_factory=Reading)
+    force: bool = False
     name: ClassVar[str] = "reconstruct"
     past: ClassVar[str] = "reconstructed"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -65,6 +66,7 @@ class ReconstructJob:
             "space": self.space,
             "composition": self.compose,
             "volume": None,
+            **({"force": True} if self.force else {}),
             **{name: choice for name, choice in self.reading.items() if not _is_default(choice)},
         }
 
@@ -94,7 +96,12 @@ class ReconstructJob:
             Called with the name of each step.
         """
         result = reconstruct(
-            loaded, space=self.space, compose=self.compose, predictor=self.predictor, on_step=on_step
+            loaded,
+            space=self.space,
+            compose=self.compose,
+            predictor=self.predictor,
+            on_step=on_step,
+            force=self.force,
         )
         timeless = {key: value for key, value in result.provenance.items() if key != "seconds"}
         return replace(result, provenance={**timeless, "date": timeless["date"][:_DAY]})

@@ -1,5 +1,7 @@
 """Where the brain is in a scan, found by the network itself, and whether there is a head at all."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 
@@ -17,11 +19,23 @@ from ..types import Affine, FloatArray, Mask, Points
 
 SMALLEST_BRAIN_ML = 250.0
 LEAST_SYMMETRY = 0.5  # correlation with the mirror image: real heads 0.82 to 1.00 (28 scans), noise to 0.29
+OnRefusal = Callable[[str], None]
 _EMPTY = 0.02  # scaled intensity up to which a voxel shows nothing
 _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
 
 
-def find_brain(scan: Scan, predictor: Predictor) -> Points:
+def refuse(why: str) -> None:
+    """Raise `ScanError`.
+
+    Parameters
+    ----------
+    why : str
+        What is wrong, and what to do.
+    """
+    raise ScanError(f"{why} (or go on with --force, in Python force=True)")
+
+
+def find_brain(scan: Scan, predictor: Predictor, on_refusal: OnRefusal = refuse) -> Points:
     """Centre of the brain, (3,) in world mm: the best of several candidates for the network, refined.
 
     Parameters
@@ -30,11 +44,8 @@ def find_brain(scan: Scan, predictor: Predictor) -> Points:
         Of a head or of a brain, any contrast.
     predictor : Predictor
         A loaded method.
-
-    Raises
-    ------
-    ScanError
-        No part of the scan looks like a brain.
+    on_refusal : function
+        Called with the reason if no part of the scan looks like a brain; raises `ScanError` by default.
     """
     best, most = None, 0.0
     for guess in head_centres(scan):
@@ -46,12 +57,12 @@ def find_brain(scan: Scan, predictor: Predictor) -> Points:
     if best is not None:
         centre, ml = _brain_near(scan, best, predictor)
         best, most = (centre, ml) if ml > 0 else (best, most)
-    require_brain(scan, most)
+    require_brain(scan, most, on_refusal)
     return best if best is not None else scan.grid.centre_mm
 
 
-def require_brain(scan: Scan, ml: float) -> None:
-    """Raise `ScanError` if a volume is too little for a brain, or for the part that a slab shows.
+def require_brain(scan: Scan, ml: float, on_refusal: OnRefusal = refuse) -> None:
+    """Refuse a volume that is too little for a brain, or for the part that a slab shows.
 
     Parameters
     ----------
@@ -59,9 +70,11 @@ def require_brain(scan: Scan, ml: float) -> None:
         For its name.
     ml : float
         Volume that was found, in mL.
+    on_refusal : function
+        Called with the reason.
     """
     if ml < SMALLEST_BRAIN_ML:
-        raise ScanError(
+        on_refusal(
             f"no brain found in {display_name(scan)}: expected a scan of a head, found {ml:.0f} mL that look "
             f"like brain (at least {SMALLEST_BRAIN_ML:.0f} are needed); check that the file shows a head and "
             "that its orientation is right"
@@ -81,8 +94,10 @@ def foreground_ml(mask: Mask, conformed: Conformed) -> float:
     return float((mask & (conformed.image > _EMPTY)).sum()) * conformed.grid.voxel_volume_ml
 
 
-def require_symmetry(scan: Scan, conformed: Conformed, pair: FloatArray, across: Affine) -> None:
-    """Raise `ScanError` if the scan does not resemble its mirror image, as every head does.
+def require_symmetry(
+    scan: Scan, conformed: Conformed, pair: FloatArray, across: Affine, on_refusal: OnRefusal = refuse
+) -> None:
+    """Refuse a scan that does not resemble its mirror image, as every head does.
 
     Parameters
     ----------
@@ -94,6 +109,8 @@ def require_symmetry(scan: Scan, conformed: Conformed, pair: FloatArray, across:
         The scan and its mirror image, of `pair_with_mirror`.
     across : (4, 4) float64
         The reflection in world mm.
+    on_refusal : function
+        Called with the reason.
     """
     both = conformed.covered & (mirror(conformed.covered.astype(np.float32), conformed.grid, across) > 0.99)
     if both.sum() * conformed.grid.voxel_volume_ml < 8:  # a slab of one side
@@ -102,7 +119,7 @@ def require_symmetry(scan: Scan, conformed: Conformed, pair: FloatArray, across:
     spread = float(here.std() * there.std())
     likeness = float(((here - here.mean()) * (there - there.mean())).mean()) / spread if spread > 0 else 0.0
     if likeness < LEAST_SYMMETRY:
-        raise ScanError(
+        on_refusal(
             f"no head found in {display_name(scan)}: its sides correlate by {likeness:.2f} (expected at "
             f"least {LEAST_SYMMETRY} of a head); check that the file shows a head and that its orientation "
             "is right"

@@ -6,9 +6,12 @@ Each step is a function that can be called by itself.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
+
+import numpy as np
 
 from .. import __version__
 from ..methods.common.anatomy import Maps, Predictor
@@ -18,14 +21,25 @@ from ..scan.intensity import with_background_at_zero
 from ..scan.mp2rage import without_noise_in_air
 from ..scan.padding import with_dropped_slices, without_padding
 from ..scan.read import Reading
-from ..space.grid import covering
+from ..space.grid import Grid, covering
 from ..space.mirror import find_mirror
+from ..types import Affine, FloatArray
+from .acceptance import require_head, require_image
 from .compose import COMPOSITIONS, Compose, require_t1w
 from .compose import compose as composed
 from .contrast import guess_contrast
 from .grids import coverage_warnings, on_grid, thinned, to_scan_grid
-from .localize import find_brain, foreground_ml, pair_with_mirror, require_brain, require_symmetry
+from .localize import (
+    OnRefusal,
+    find_brain,
+    foreground_ml,
+    pair_with_mirror,
+    refuse,
+    require_brain,
+    require_symmetry,
+)
 from .network import network
+from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
 from .postprocess import postprocess
 from .result import Reconstruction
 
@@ -43,6 +57,7 @@ def reconstruct(
     predictor: Predictor | None = None,
     compose: Compose = "anatomy",
     on_step: OnStep | None = None,
+    force: bool = False,
     **reading: Unpack[Reading],
 ) -> Reconstruction:
     """Healthy anatomy, anomaly and uncertainty of one scan.
@@ -67,6 +82,8 @@ def reconstruct(
         or the predicted anatomy with the anomaly put back.
     on_step : function, optional
         Called with the name of each step.
+    force : bool
+        Go on where a scan would be refused because it shows no head, with the reason as a warning.
     **reading
         How the source is read: `volume`, `contrast`, as in `sanum.read`.
 
@@ -87,9 +104,12 @@ def reconstruct(
     scan = with_dropped_slices(without_noise_in_air(read(source, **reading)))
     if compose != "anatomy" and scan.contrast:
         require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
+    doubts = list[str]()
+    on_refusal = doubts.append if force else refuse
+    require_image(scan, on_refusal)
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
-    conformed, maps = predict(scan, predictor, note)
+    conformed, maps = predict(scan, predictor, note, on_refusal)
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     there = to_scan_grid(maps, conformed.grid, target)
@@ -97,7 +117,6 @@ def reconstruct(
     if compose != "anatomy":
         require_t1w(scan, contrast, compose)
         note("compose")
-    warnings = (*scan.warnings, *coverage_warnings(scan, predictor.box.spacing_mm), *maps.warnings)
     return Reconstruction(
         scan=target,
         anatomy=composed(compose, target, there.anatomy, there.anomaly, there.brain),
@@ -106,18 +125,17 @@ def reconstruct(
         uncertainty=there.uncertainty,
         brain=there.brain,
         contrast=contrast,
-        warnings=tuple(dict.fromkeys(warnings)),
-        provenance={
-            **_made_by(predictor, seconds=time.monotonic() - began),
-            "input": scan.path.name if scan.path else "(in memory)",
-            "space": space,
-            "composition": compose,
-        },
+        warnings=_warnings(doubts, scan, predictor, maps),
+        provenance=_provenance(predictor, scan, space, compose, seconds=time.monotonic() - began),
     )
 
 
-def predict(scan: Scan, predictor: Predictor, on_step: OnStep) -> tuple[Conformed, Maps]:
+def predict(
+    scan: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal = refuse
+) -> tuple[Conformed, Maps]:
     """The scan on the model grid, and the network's maps of it after `postprocess`.
+
+    A head that lies otherwise than heads do is turned upright and looked at again; so is then the grid.
 
     Parameters
     ----------
@@ -127,29 +145,58 @@ def predict(scan: Scan, predictor: Predictor, on_step: OnStep) -> tuple[Conforme
         A loaded method.
     on_step : function
         Called with the name of each step.
-
-    Raises
-    ------
-    ScanError
-        The scan shows no head, or too little of a brain.
+    on_refusal : function
+        Called with the reason if the scan shows no head, or too little of a brain; raises `ScanError` by
+        default.
     """
-    on_step("find the brain")
     seen = without_padding(with_background_at_zero(scan))
     thin = thinned(seen, predictor.box.spacing_mm / 2)
-    centre = find_brain(thin, predictor)
+    conformed, maps, pair, across = _look(thin, predictor, on_step, on_refusal)
+    turn = turn_upright(maps.posture, conformed.grid.centre_mm)
+    if turn is not None:
+        on_step("turn the head upright")
+        again = _look(turned(thin, turn), predictor, on_step, lambda _: None)
+        if is_better(again[1].posture, maps.posture):
+            conformed, maps, pair, across = again
+            maps = replace(maps, warnings=(lies_otherwise(scan, turn, on_refusal), *maps.warnings))
+        else:
+            maps = replace(maps, warnings=(may_lie_otherwise(turn), *maps.warnings))
+            turn = None
+    require_symmetry(scan, conformed, pair, across, on_refusal)
+    require_brain(scan, ml := foreground_ml(maps.brain > 0, conformed), on_refusal)
+    require_head(scan, maps.posture, ml, on_refusal)
+    if turn is not None:
+        grid = Grid(conformed.grid.shape, np.linalg.inv(turn) @ conformed.grid.affine)
+        conformed = replace(conformed, grid=grid)
+    return conformed, maps
+
+
+def _look(
+    thin: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal
+) -> tuple[Conformed, Maps, FloatArray, Affine]:
+    """What the network makes of a scan as it lies, its pair, and the reflection of that."""
+    on_step("find the brain")
+    centre = find_brain(thin, predictor, on_refusal)
     conformed = conform(thin, centre, predictor.box)
     on_step("mirror")
     across = find_mirror(conformed.image, conformed.grid)
     pair = pair_with_mirror(conformed, across)
-    require_symmetry(scan, conformed, pair, across)
     on_step("reconstruct")
     maps = postprocess(predictor(pair, covered=conformed.covered), conformed)
-    require_brain(scan, foreground_ml(maps.brain > 0, conformed))
-    return conformed, maps
+    return conformed, maps, pair, across
 
 
-def _made_by(predictor: Predictor, *, seconds: float) -> dict[str, str]:
-    """Version, weights, device and time, in the order of the report."""
+def _warnings(doubts: list[str], scan: Scan, predictor: Predictor, maps: Maps) -> tuple[str, ...]:
+    """All that is to be said, each once, the gravest first."""
+    coverage = coverage_warnings(scan, predictor.box.spacing_mm)
+    forced = (f"gone on by force: {why}" for why in doubts)
+    return tuple(dict.fromkeys((*forced, *scan.warnings, *coverage, *maps.warnings)))
+
+
+def _provenance(
+    predictor: Predictor, scan: Scan, space: str, composition: str, *, seconds: float
+) -> dict[str, str]:
+    """Version, weights, device, time, source and choices, in the order of the report."""
     return {
         "version": __version__,
         "weights": predictor.weights_name,
@@ -157,6 +204,9 @@ def _made_by(predictor: Predictor, *, seconds: float) -> dict[str, str]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "device": predictor.device,
         "seconds": f"{seconds:.1f}",
+        "input": scan.path.name if scan.path else "(in memory)",
+        "space": space,
+        "composition": composition,
     }
 
 

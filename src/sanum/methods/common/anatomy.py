@@ -4,10 +4,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ...space.box import Box
-from ...types import FloatArray, Mask
+from ...types import Affine, FloatArray, Mask
 
 if TYPE_CHECKING:
     from .memory_plan import MemoryPlan
+
+
+@dataclass(frozen=True, eq=False)
+class Posture:
+    """How a brain lies in the box, and how sure that is.
+
+    Parameters
+    ----------
+    pose : (4, 4) float64 or None
+        Millimetres from the middle of the box → from the middle of the average brain; None if none was found.
+    fit : float
+        Share of the scan's local contrast that the average brain explains there, in [0, 1].
+    """
+
+    pose: Affine | None
+    fit: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +41,8 @@ class Maps:
         Expected absolute error of `t1w`; NaN if the method does not estimate it.
     warnings : tuple of str
         What the user should know about how they came about.
+    posture : Posture, optional
+        How the brain lies; None from a method that does not look.
     """
 
     t1w: FloatArray
@@ -32,6 +50,7 @@ class Maps:
     brain: FloatArray
     uncertainty: FloatArray
     warnings: tuple[str, ...] = ()
+    posture: Posture | None = None
 
 
 class Predictor(Protocol):

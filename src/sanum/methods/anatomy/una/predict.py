@@ -18,6 +18,7 @@ from ...common.anatomy import Maps
 from ...common.building import box_of, build_for, widths_of
 from ...common.memory_plan import MemoryPlan
 from .model import ATLAS_BOX, CHANNELS, SHIPPED_BOX, Una
+from .posture import posture_of
 
 POSE_ROUNDS = 2  # the second pose is read off an anatomy that knew the first
 POSE_SPACING_MM = 2.0  # whatever the box: the registration's levels and samples are tuned to it
@@ -123,7 +124,11 @@ class UnaPredictor:
             pose, maps = found, self._maps(x, found)
         flipped = self._maps(x.flip(2), None if pose is None else _ACROSS @ pose @ _ACROSS)
         maps = maps / 2 + flipped.flip(1) / 2
-        return replace(Maps(*maps.numpy()), warnings=() if pose is not None else (NO_POSE,))
+        mean = Maps(*maps.numpy())
+        observed = np.ones(pair.shape[1:], bool) if covered is None else covered
+        brain = (mean.brain > 0.5) & observed
+        posture = posture_of(pair[0], brain, self.box, self.net.atlas[0].cpu().numpy(), pose)
+        return replace(mean, warnings=() if pose is not None else (NO_POSE,), posture=posture)
 
     def _pose(
         self,
