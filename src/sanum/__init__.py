@@ -6,9 +6,18 @@
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Threads that wait for each other sleep. By default they spin, which on a busy machine takes the core from
+# the thread that they wait for: a scan took three times the CPU. OpenMP reads this when it is loaded, by
+# PyTorch or Numba.
+_WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+if "torch" not in sys.modules and not _WAITING & os.environ.keys():
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 if TYPE_CHECKING:
     from . import (
