@@ -180,10 +180,14 @@ def phantom_like(voxels_of):
     return voxels_of(x).astype(np.float32), grid.affine
 
 
+def noise_in(x):
+    return np.random.default_rng(0).random(x.shape[:-1])
+
+
 NO_HEADS = {
-    "noise": lambda x: np.random.default_rng(0).random(x.shape[:-1]),
-    "ball": lambda x: np.linalg.norm(x - (10, -20, 15), axis=-1) < 25,
-    "dot": lambda x: np.linalg.norm(x, axis=-1) < 5,
+    "noise": noise_in,
+    "ball": lambda x: (np.linalg.norm(x - (10, -20, 15), axis=-1) < 25) * (1 + 0.1 * noise_in(x)),
+    "dot": lambda x: (np.linalg.norm(x, axis=-1) < 5) * (1 + 0.1 * noise_in(x)),
     "ramp": lambda x: x[..., 0] + 100,
 }
 

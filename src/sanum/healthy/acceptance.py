@@ -17,6 +17,7 @@ ONE_VALUE = 0.8
 # labels) to 1; images 0.01 to 0.35, and 0.57 in 32 levels, 0.76 in 16, 0.89 in 8
 PIECEWISE, PIECEWISE_OF_FEW, MOST_PIECEWISE = 0.65, 2.4, 0.95
 FEWEST_VALUES = 4  # in no more whole numbers, nobody stores an image
+_ADVICE = "check that the file shows a head and that its orientation is right"
 _SAMPLE = 2_000_000  # voxels that are looked at
 
 
@@ -95,17 +96,17 @@ def require_head(scan: Scan, posture: Posture | None, ml: float, on_refusal: OnR
     if ml > LARGEST_BRAIN_ML:
         on_refusal(
             f"no head found in {name}: {ml:.0f} mL look like brain, expected at most {LARGEST_BRAIN_ML:.0f}; "
-            "check what the file shows and its voxel size"
+            "check that the file shows a head and that its voxel size is right"
         )
     if posture is None:
         return
     if posture.pose is None:
         on_refusal(
             f"no head found in {name}: the average brain could not be laid onto what looks like brain in it, "
-            "expected a scan of a head; check what the file shows"
+            f"expected a scan of a head; {_ADVICE}"
         )
     elif posture.fit < LEAST_FIT:
         on_refusal(
             f"no head found in {name}: the average brain explains {posture.fit:.0%} of its contrast, "
-            f"expected at least {LEAST_FIT:.0%} of a head; check what the file shows and its orientation"
+            f"expected at least {LEAST_FIT:.0%} of a head; {_ADVICE}"
         )
