@@ -1,16 +1,17 @@
 """What the numbers of a parcellation mean: those of DLMUSE and those of FreeSurfer."""
 
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from scipy import ndimage
 
+from ..scan.errors import ScanError
+from ..scan.maps import read_map
 from ..types import Affine
 
 Labels = npt.NDArray[np.int16]
@@ -187,9 +188,11 @@ def read_canonical(path: Path) -> tuple[npt.NDArray[Any], Affine]:
         Not a whole image.
     """
     try:
-        image = nib.as_closest_canonical(nib.load(path))
-        return np.asarray(image.dataobj), image.affine
-    except (nib.filebasedimages.ImageFileError, EOFError, OSError, zlib.error) as error:
+        image = read_map(path)
+        turn = io_orientation(image.affine)
+        voxels = np.array(apply_orientation(image.voxels, turn))  # the caller's own, to write to
+        return voxels, image.affine @ inv_ornt_aff(turn, image.grid.shape)
+    except ScanError as error:
         raise ValueError(f"{path} is not an image that can be read whole: {error}") from None
 
 

@@ -35,6 +35,25 @@ def test_the_head_s_volume_is_the_same_for_any_order_of_axes():
     np.testing.assert_array_equal(v, x)
 
 
+def test_truths_in_another_order_of_voxels_are_the_same_truths(bids, tmp_path):
+    """A mask that is stored LAS beside a scan in RAS, as converters leave it."""
+    case = find_cases(bids)[0]
+    plain = read_truth(case)
+    stored = {}
+    for part, order in (("lesion", "LAS"), ("brain", "PIR"), ("truth", "SLP")):
+        image = nib.load(getattr(case, part))
+        turn = nib.orientations.ornt_transform(
+            nib.orientations.io_orientation(image.affine), nib.orientations.axcodes2ornt(order)
+        )
+        stored[part] = tmp_path / f"{part}.nii.gz"
+        nib.save(image.as_reoriented(turn), stored[part])
+    found = read_truth(replace(case, **stored))
+    assert plain.lesion.any()
+    np.testing.assert_array_equal(found.lesion, plain.lesion)
+    np.testing.assert_array_equal(found.brain, plain.brain)
+    np.testing.assert_array_equal(found.t1w, plain.t1w)
+
+
 def test_what_is_longer_than_a_head_stays_whole():
     a = np.ones((10, 10, 10), np.float32)
     x, _ = in_head(Scan(a, np.diag([30.0, 30, 30, 1])), a, a)
