@@ -1,8 +1,11 @@
 """Affine registration of two volumes, by SimpleITK."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+import torch
 
 from ..types import AnyArray, Mask
 from .grid import Grid
@@ -58,22 +61,28 @@ def register_affine(
     start : (4, 4), optional
         A map that is near already: of a part, the only start.
     """
-    a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)
     if region is None:
+        a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)
         middle = sitk.CenteredTransformInitializer(
             a, b, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
         )
         return _descend(a, b, sitk.AffineTransform(middle))[0]
-    mask = _mask(region, fixed_grid)
+
+    def from_start(first: sitk.AffineTransform) -> tuple[npt.NDArray[np.float64], float]:
+        a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)  # ITK writes into what it shares
+        return _descend(a, b, first, _mask(region, fixed_grid))
+
     if start is not None:
-        return _descend(a, b, _to_itk(start), mask)[0]
-    found = []
+        return from_start(_to_itk(start))[0]
+    between = _LPS @ (moving_grid.centre_mm - fixed_grid.centre_mm)
+    starts = []
     for z in _STARTS_MM:
         shifted = sitk.AffineTransform(3)
         shifted.SetCenter((_LPS @ fixed_grid.centre_mm).tolist())
-        shifted.SetTranslation((_LPS @ (moving_grid.centre_mm - fixed_grid.centre_mm) + [0, 0, z]).tolist())
-        found.append(_descend(a, b, shifted, mask))
-    return min(found, key=lambda f: f[1])[0]
+        shifted.SetTranslation((between + np.array([0, 0, z])).tolist())
+        starts.append(shifted)
+    with ThreadPoolExecutor(min(torch.get_num_threads(), len(starts))) as pool:  # each of them on one thread
+        return min(pool.map(from_start, starts), key=lambda found: found[1])[0]
 
 
 def refine_affine(
