@@ -22,6 +22,10 @@ SCANS = {  # what is special → path and what the warnings say
     "CT in Hounsfield units": ("ct/template-older_desc-brain_ct.nii.gz", ()),
     "CT that is not": ("ct/head_desc-8bit_ct.nii.gz", ("are not Hounsfield units",)),
     "DICOM, PDw, 19 slices": ("dicom/pd-axial", (THICK,)),
+    "DICOM, head CT of two slice distances": (
+        "dicom/ct-head",
+        ("are not evenly spaced (4 mm 13 times, 7 mm 13 times", "the gantry was tilted", THICK),
+    ),
     "held-out subject, 2 mm": ("ixi/sub-608/anat/sub-608_T1w.nii.gz", ()),
 }
 
