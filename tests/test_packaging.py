@@ -88,6 +88,7 @@ def test_the_citation_is_of_this_version():
     assert told["version"] == PROJECT["version"] == sanum.__version__
     assert told["keywords"] == PROJECT["keywords"]
     assert isinstance(told["date-released"], date)
+    assert list(PROJECT["urls"].values()) == [reference["url"] for reference in told["references"]]
 
 
 # --- make
