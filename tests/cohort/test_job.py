@@ -58,8 +58,8 @@ def test_a_function_becomes_a_batch(texts, tmp_path):
     assert failed[1] == "two.txt is empty: expected a text"
     assert (out / "letters.tsv").read_text().splitlines() == [
         "path\tresults\tshare_of_e\tlanguage\tletters",
-        f"{texts[0].path}\ttexts/{stem}\t0.500\tEnglish\t{stem}_letters.txt",
-        f"{texts[2].path}\ttexts/{texts[2].stem}\t0.000\tEnglish\t{texts[2].stem}_letters.txt",
+        f"texts/{texts[0].path.name}\ttexts/{stem}\t0.500\tEnglish\t{stem}_letters.txt",
+        f"texts/{texts[2].path.name}\ttexts/{texts[2].stem}\t0.000\tEnglish\t{texts[2].stem}_letters.txt",
     ]
 
 
@@ -106,10 +106,10 @@ def test_images_alone_get_sidecars(texts, tmp_path):
 def test_a_number_that_is_not_known_is_null_and_no_name_is_used_twice(texts):
     described = {"size": 1, "mtime_ns": 1, "sha256": ""}
     result = Letters("one", "", float("nan"), ())
-    assert make_record(toy_job(), result, texts[0].path, described)["share_of_e"] is None
+    assert make_record(toy_job(), result, texts[0], described)["share_of_e"] is None
     clash = replace(toy_job(), settings={"share_of_e": 1})
     with pytest.raises(ValueError, match="share_of_e"):
-        make_record(clash, letters_of(texts[0]), texts[0].path, described)
+        make_record(clash, letters_of(texts[0]), texts[0], described)
 
 
 def test_settings_are_compared_as_they_are_recorded(texts, tmp_path):
@@ -134,9 +134,9 @@ def test_names_of_a_record_are_not_lost(texts):
     with pytest.raises(ValueError, match="setting outputs: every record has"):
         toy_job(outputs=1)
     with pytest.raises(ValueError, match="number warnings: every record has"):
-        make_record(toy_job(), other(result, numbers={"warnings": 1.0}), texts[0].path, described)
+        make_record(toy_job(), other(result, numbers={"warnings": 1.0}), texts[0], described)
     with pytest.raises(ValueError, match="fact input: every record has"):
-        make_record(toy_job(), other(result, provenance={"input": "x"}), texts[0].path, described)
+        make_record(toy_job(), other(result, provenance={"input": "x"}), texts[0], described)
 
 
 def test_numbers_of_numpy_are_numbers(texts, tmp_path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options as shared
-from .messages import complain
+from .messages import complain, harmless
 from .options import Composition
 from .progress import ProgressBar
 from .threads import use_threads
@@ -95,7 +95,7 @@ def command(
     for failure in done.failed:
         complain(failure)
     for path in paths:
-        typer.echo(str(path))
+        typer.echo(harmless(str(path)))
     if done.failed:
         raise typer.Exit(1)
 

@@ -12,11 +12,23 @@ def complain(message: str, details: Sequence[str] = ()) -> None:
     Parameters
     ----------
     message : str
-        A sentence; line ends in it become spaces.
+        A sentence; line ends in it become spaces, and what a terminal would obey "?".
     details : sequence of str
-        Further lines, each printed as it is.
+        Further lines, likewise.
     """
-    print(f"sanum: {' '.join(message.split())}", *details, sep="\n", file=sys.stderr)  # noqa: T201
+    lines = [f"sanum: {' '.join(message.split())}", *details]
+    print(*map(harmless, lines), sep="\n", file=sys.stderr)  # noqa: T201
+
+
+def harmless(line: str) -> str:
+    """A line without what a terminal would obey, such as escape sequences; tabs stay.
+
+    Parameters
+    ----------
+    line : str
+        With names from files, tables or headers.
+    """
+    return "".join(c if c.isprintable() or c == "\t" else "?" for c in line)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .messages import complain
+from .messages import complain, harmless
 
 if TYPE_CHECKING:
     from ..weights.store import OnBlock
@@ -32,9 +32,8 @@ def list_(table: Table = None) -> None:
     except store.WeightsError as error:
         _refuse(error)
     for name, entry in sorted(entries.items()):
-        typer.echo(
-            f"{name}\t{entry.size / 1e6:.1f} MB\t{entry.sha256[:12]}\t{store.find(name) or 'not here'}"
-        )
+        where = store.find(name) or "not here"
+        typer.echo(harmless(f"{name}\t{entry.size / 1e6:.1f} MB\t{entry.sha256[:12]}\t{where}"))
 
 
 @app.command("fetch", epilog="Example:  sanum weights fetch una-compact")
@@ -54,7 +53,7 @@ def fetch(
             path = store.fetch(name, table=table or store.TABLE, folder=to, on_block=_progress(name))
         except (store.WeightsError, OSError) as error:
             _refuse(error)
-        typer.echo(path)
+        typer.echo(harmless(str(path)))
 
 
 @app.command("verify", epilog="Example:  sanum weights verify")
@@ -73,7 +72,7 @@ def verify(
         _refuse(error)
     for name in chosen:
         try:
-            typer.echo(f"{name}\twhole\t{store.resolve(name, table=table)}")
+            typer.echo(harmless(f"{name}\twhole\t{store.resolve(name, table=table)}"))
         except (store.WeightsError, OSError) as error:
             complain(str(error))
             failed = True
@@ -91,6 +90,8 @@ def _progress(name: str) -> "OnBlock":
 
     def print_progress(done: int, size: int) -> None:
         if sys.stderr.isatty():
-            typer.echo(f"\r{name}: {done / 1e6:.1f} of {size / 1e6:.1f} MB", err=True, nl=done >= size)
+            typer.echo(
+                f"\r{harmless(name)}: {done / 1e6:.1f} of {size / 1e6:.1f} MB", err=True, nl=done >= size
+            )
 
     return print_progress

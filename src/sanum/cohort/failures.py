@@ -11,7 +11,8 @@ from typing import TypedDict
 
 from ..files import clear_way, parse_json, read_small
 from ..scan.names import printable, stem_of
-from .inputs import Item, is_still_wrong
+from .inputs import Item, is_still_wrong, shown
+from .privacy import without_folders
 
 STATE = ".sanum"
 """Folder in the output folder for locks, and for notes of what failed."""
@@ -72,8 +73,25 @@ def forget(item: Item, output: Path) -> None:
     _clear(_path(item, output))
 
 
+def noted_paths(output: Path) -> dict[tuple[Path, str | None], list[Path]]:
+    """Paths that failed, by what a row of failed.tsv says: path below its folder, and folder of results.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    """
+    found: dict[tuple[Path, str | None], list[Path]] = {}
+    for file in sorted((output / STATE).glob("*.failed.json"), reverse=True):
+        with suppress(OSError, ValueError):  # done meanwhile; damaged, which the tables say
+            note = _read(file)
+            path, folder = Path(note["path"]), note["results_folder"]
+            found.setdefault((output / shown(path, Path(folder)), folder), []).append(path)
+    return found
+
+
 def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, str]]:
-    """Path, reason and folder of results of what failed.
+    """Path as it is shown, reason without folders above, and folder of results of what failed.
 
     Forgets what was mended otherwise than by doing that path: a scan that is gone, and among `results`
     (folder and stem) from another path; a folder that can be listed, or holds scans, by now.
@@ -95,7 +113,9 @@ def failures(output: Path, results: Container[str]) -> Iterator[tuple[str, str, 
                 path.unlink(missing_ok=True)
                 continue
             if _stands(note, output, results):
-                yield note["path"], note["reason"], note["results_folder"]
+                path_of, folder = Path(note["path"]), note["results_folder"]
+                reason = without_folders(note["reason"], path_of, output)
+                yield shown(path_of, Path(folder)), reason, folder
             else:
                 path.unlink()
 

@@ -41,6 +41,25 @@ class Item:
         """Name that its results start with."""
         return stem_of(self.path)
 
+    @property
+    def shown(self) -> str:
+        """What tables, records and summaries call it: its name, below its place; no folder above is named."""
+        return shown(self.path, self.place)
+
+
+def shown(path: Path, place: Path) -> str:
+    """Name of a scan below the folder of its results.
+
+    Parameters
+    ----------
+    path : Path
+        Of the scan.
+    place : Path
+        Folder of its results, relative to the output folder.
+    """
+    name = path.name if path.name not in ("", "..") else _absolute(path).name
+    return (place / name).as_posix()
+
 
 class NothingToDo(ScanError):
     """A list of scans without entries, as a job of every night has it when there is nothing new."""
@@ -143,7 +162,15 @@ def is_still_wrong(path: Path, problem: str, output: Path) -> bool:
 def _listed(path: Path, read_stdin: bytes) -> list[Listed]:
     if str(path) == "-":
         return read_lines(read_stdin)
-    return read_list(path) if path.suffix.lower() == ".tsv" else [(path, None)]
+    return _found_again(path.parent, read_list(path)) if path.suffix.lower() == ".tsv" else [(path, None)]
+
+
+def _found_again(output: Path, listed: list[Listed]) -> list[Listed]:
+    """A list with the paths that the rows of failed.tsv in an output folder stand for."""
+    from .failures import noted_paths  # which knows items
+
+    noted = noted_paths(output)
+    return [(noted[row].pop() if noted.get(row) else row[0], row[1]) for row in listed]
 
 
 def _placed_by_list(path: Path, folder: str | None) -> Item:

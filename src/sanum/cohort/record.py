@@ -84,7 +84,7 @@ def read_described(path: Path, read: Callable[[], Loaded]) -> tuple[Loaded, Inpu
 
 
 def make_record(
-    job: "Job", result: Result, path: Path, described: InputDescription, without: Collection[str] = ()
+    job: "Job", result: Result, item: Item, described: InputDescription, without: Collection[str] = ()
 ) -> Record:
     """Everything that the tables and a later run need to know; the same for the same input and settings.
 
@@ -94,8 +94,8 @@ def make_record(
         That made the result.
     result : Result
         What is saved. Its numbers are rounded as the tables show them.
-    path : Path
-        Of the input.
+    item : Item
+        What it was made from.
     described : mapping
         From `read_described`.
     without : collection of str
@@ -115,7 +115,7 @@ def make_record(
         "job": job.name,
         **facts,
         **settings_as_json(job.settings),  # of a fact and a setting of one name, the setting counts
-        "input": {"path": os.path.abspath(path), **described},
+        "input": {"path": item.shown, "path_sha256": _sha256_of_path(item.path), **described},
         "outputs": file_names(result.name, specs),
         "warnings": list(result.warnings),
     }
@@ -179,6 +179,7 @@ def _fault_of(record: Record, numbers: Collection[str]) -> str:
     if not (
         isinstance(described, dict)
         and isinstance(described.get("path"), str)
+        and isinstance(described.get("path_sha256", ""), str)
         and all(type(described.get(key)) is int for key in ("size", "mtime_ns"))
         and re.fullmatch("[0-9a-f]{64}", str(described.get("sha256")))
     ):
@@ -233,7 +234,11 @@ def is_of_another(record: Record, path: Path) -> bool:
         The scan is another path's, and cannot be read to compare it.
     """
     before = record["input"]
-    return bool(before["path"] != os.path.abspath(path) and before["sha256"] != _sha256(path))
+    if "path_sha256" in before:
+        is_there = before["path_sha256"] == _sha256_of_path(path)
+    else:  # a record of an earlier version has the path itself
+        is_there = before["path"] == os.path.abspath(path)
+    return not is_there and before["sha256"] != _sha256(path)
 
 
 def made_otherwise(record: Record, settings: Mapping[str, Any]) -> str:
@@ -308,6 +313,11 @@ def _files(path: Path) -> Iterator[Path]:
         with suppress(OSError, ValueError):  # damaged: reading it says so
             if (data := data_file(path)) is not None:
                 yield data
+
+
+def _sha256_of_path(path: Path) -> str:
+    """By which a path is known again, and not told."""
+    return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()
 
 
 def _short(value: Any) -> str:

@@ -225,9 +225,9 @@ class ItemSteps:
             )
         if record and is_of_another(record, item.path):
             raise ScanError(
-                f"{printable(there)} tells of results of {printable(record['input']['path'])}: pass "
-                f"--overwrite to replace them by those of {printable(item.path)}, or choose another output "
-                "folder"
+                f"{printable(there)} tells of results of another scan, {printable(record['input']['path'])}: "
+                f"pass --overwrite to replace them by those of {printable(item.path)}, or choose another "
+                "output folder"
             )
         return record, ""
 
@@ -259,7 +259,7 @@ class ItemSteps:
             self.budget.give(item)
             return ItemOutcome(item, "busy")
         try:
-            record = make_record(self.job, result, item.path, taken.described, without)
+            record = make_record(self.job, result, item, taken.described, without)
             folder, beside = self.output / item.place, self._beside(item, record)
             save_result(
                 result, folder, overwrite=taken.overwrite, without=without, record=record, beside=beside

@@ -18,6 +18,7 @@ from .inputs import Item
 from .job import Resources, Tables
 from .machine import peak_memory
 from .outcome import ItemOutcome, State
+from .privacy import without_folders
 from .tables import update_tables, write_summary
 
 _MODEL = ("weights", "weights_sha256", "device")
@@ -138,7 +139,7 @@ class RunSummary:
         if workers:
             summary["workers"] = workers
         ordered = sorted(self.outcomes, key=lambda outcome: place[outcome.item])
-        return summary | {"scans": [_entry(outcome, self.tables) for outcome in ordered]}
+        return summary | {"scans": [_entry(outcome, self.tables, self.output) for outcome in ordered]}
 
     def _workers(self) -> list[dict[str, Any]]:
         """What each worker process said last, in the order in which they came."""
@@ -156,13 +157,13 @@ def _one_or_all(values: Iterable[Any]) -> Any:
     return different[0] if len(different) == 1 else ", ".join(str(value) for value in different)
 
 
-def _entry(outcome: ItemOutcome, tables: Tables) -> dict[str, Any]:
+def _entry(outcome: ItemOutcome, tables: Tables, output: Path) -> dict[str, Any]:
     """What `run.json` says of an item."""
     record = outcome.record
     return {
-        "input": str(outcome.item.path),
+        "input": outcome.item.shown,
         "state": outcome.state,
-        "error": outcome.reason.partition("\n")[0] or None,
+        "error": without_folders(outcome.reason, outcome.item.path, output) or None,
         "seconds": round(outcome.seconds, 1),
         "memory": list(outcome.memory),
         "outputs": {name: str(outcome.item.place / file) for name, file in record.get("outputs", {}).items()},

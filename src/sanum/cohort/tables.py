@@ -18,6 +18,7 @@ from ..scan.names import printable
 from ..scan.write import reason_of
 from . import lock
 from .failures import STATE, failures
+from .inputs import shown
 from .job import Tables
 from .lists import RESULTS_FOLDER
 from .record import DamagedRecord, Record, read_record
@@ -95,7 +96,7 @@ def _write_all(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
     records = sorted(records_below(output, numbers, _warn), key=lambda found: os.fsencode(found[0]))
     failed = sorted(failures(output, {results for results, _ in records}))
     for name, columns in tables.items():
-        rows = ((record["input"]["path"], results, *_cells(record, columns)) for results, record in records)
+        rows = ((_input(results, record), results, *_cells(record, columns)) for results, record in records)
         _write(output / name, (*_FIRST, *columns), rows)
     _write(output / FAILED, _FAILED, failed)
     for note in notes:
@@ -118,6 +119,11 @@ def _warn(place: Path, error: DamagedRecord) -> None:
     _log.warning(
         "%s is left out of the tables, %s: run its scan again, or remove the file", printable(place), error
     )
+
+
+def _input(results: str, record: Record) -> str:
+    """The input as it is shown; of an earlier version's record without its folder."""
+    return shown(Path(record["input"]["path"]), Path(results).parent)
 
 
 def _cells(record: Record, columns: Mapping[str, int | None]) -> Iterator[str]:

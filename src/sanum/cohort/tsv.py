@@ -3,13 +3,16 @@
 import re
 
 _PLAIN = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_ACTS = ('"', *"=+-@", *"＝＋－＠")  # and as wide as a Chinese character
+_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)", re.ASCII)
 _BACK = {written: plain for plain, written in _PLAIN.items()}
 
 
 def to_cell(text: str) -> str:
     r"""`text` without tabs and line ends: `\t`, `\n`, `\r`, `\\`, and `\xNN` for other bytes.
 
-    So is a quotation mark at its beginning, which would open a quoted cell.
+    So is a quotation mark at its beginning, which would open a quoted cell, and = + - @ there, which a
+    spreadsheet would take for a formula, unless the cell is a number.
 
     Parameters
     ----------
@@ -18,11 +21,13 @@ def to_cell(text: str) -> str:
 
     Examples
     --------
-    >>> print(to_cell("a\tb\udcff"), to_cell('"a" b'))
-    a\tb\xff \x22a" b
+    >>> print(to_cell("a\tb\udcff"), to_cell('"a" b'), to_cell("=1+1"), to_cell("-0.5"))
+    a\tb\xff \x22a" b \x3d1+1 -0.5
     """
     cell = "".join(_PLAIN.get(c) or (c if c.isprintable() else _hexadecimal(c)) for c in text)
-    return _hexadecimal('"') + cell[1:] if cell.startswith('"') else cell
+    if cell.startswith(_ACTS) and not _NUMBER.fullmatch(cell):
+        return _hexadecimal(cell[0]) + cell[1:]
+    return cell
 
 
 def from_cell(cell: str) -> str:

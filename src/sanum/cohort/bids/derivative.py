@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from ... import __version__
 from ...methods.api import OutputSpec
@@ -57,6 +57,20 @@ def require_own(output: Path) -> None:
     path = output / DESCRIPTION
     if os.path.lexists(path) and _own(path) is None:
         raise ScanError(f"{printable(output)} is a data set that sanum did not make: choose another folder")
+
+
+def raw_of(output: Path) -> Path:
+    """The data set that a derivative says it was made from; where it does not say, the output folder itself.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    """
+    with suppress(KeyError, TypeError, AttributeError):
+        link = (_own(output / DESCRIPTION) or {})["DatasetLinks"]["raw"]
+        return output / os.fsdecode(unquote_to_bytes(link))
+    return output
 
 
 def describe(root: Path, output: Path) -> None:

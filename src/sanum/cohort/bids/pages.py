@@ -23,6 +23,7 @@ from ...scan.maps import read_map
 from ...scan.names import printable
 from ..record import DamagedRecord, Record
 from ..tables import alone, records_below
+from .derivative import raw_of
 
 _MARK = re.compile(r"<!-- sanum (\{.*\}) -->\n\Z")
 _DRAWN = {
@@ -70,7 +71,7 @@ def subjects_in(output: Path) -> list[str]:
 def results_of(
     output: Path, subject: str, on_damaged: Callable[[Path, DamagedRecord], None] = lambda *_: None
 ) -> Found:
-    """All results of a subject, sorted.
+    """All results of a subject, sorted; their records name the scans where they are now.
 
     Parameters
     ----------
@@ -82,8 +83,14 @@ def results_of(
         As in `records_below`.
     """
     records = records_below(output / subject, MEASURES, on_damaged)
-    found = ((f"{subject}/{results}", record) for results, record in records)
+    raw = raw_of(output)
+    found = ((f"{subject}/{results}", _located(record, raw)) for results, record in records)
     return sorted(found, key=lambda pair: os.fsencode(pair[0]))
+
+
+def _located(record: Record, raw: Path) -> Record:
+    """A record with the whole path of its input."""
+    return record | {"input": record["input"] | {"path": str(raw / record["input"]["path"])}}
 
 
 def write_subjects(
