@@ -77,7 +77,7 @@ class TestReconstruct:
         assert set(run) >= {"version", "weights_sha256", "device", "seconds", "peak_memory_mb", "scans"}
         assert run["peak_memory_mb"] > 100
         assert [entry["input"] for entry in run["scans"]] == [
-            str(p) for p in (good, flat, tmp_path / "gone.nii", other)
+            path.name for path in (good, flat, tmp_path / "gone.nii", other)
         ]
         assert [bool(entry["error"]) for entry in run["scans"]] == [False, True, True, False]
         assert "is constant" in run["scans"][1]["error"]
@@ -168,7 +168,7 @@ class TestCohort:
         mended = four / "sub-001/anat/sub-001_T1w.nii.gz"
         mended.write_bytes((four / "sub-000/anat/sub-000_T1w.nii.gz").read_bytes())
         sanum("reconstruct", mended, "-o", tmp_path / "out")
-        assert str(mended) in (tmp_path / "out" / "volumes.tsv").read_text()
+        assert "\nsub-001_T1w.nii.gz\tsub-001_acq-T1w\t" in (tmp_path / "out" / "volumes.tsv").read_text()
 
     def test_one_scan_again(self, sanum, four, tmp_path):
         words = ("reconstruct", four / "sub-000/anat/sub-000_T1w.nii.gz", "-o", tmp_path / "out")

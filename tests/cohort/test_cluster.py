@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def started(tmp_path):
     yield start
     for process in processes:
         process.kill()
-        process.communicate()
+        with suppress(subprocess.TimeoutExpired):  # a process of its own may hold its pipe
+            process.communicate(timeout=30)
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def begin(started, tmp_path):
             file,
             **environment,
         )
-        until(lambda: file.exists() and file.read_text().endswith("}"))
+        until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler to write its address")
         return process, json.loads(file.read_text())["address"]
 
     return scheduler
@@ -91,10 +93,10 @@ def worker(started):
     return lambda address, **environment: started(*words, address, **environment)
 
 
-def until(true, seconds=120):
+def until(true, what, seconds=120):
     began = time.monotonic()
     while not true():
-        assert time.monotonic() - began < seconds
+        assert time.monotonic() - began < seconds, f"waited {seconds} s for {what}"
         time.sleep(0.05)
 
 
@@ -146,7 +148,7 @@ def test_a_full_disk_ends_the_run(on_dask):
 def test_workers_are_waited_for_and_that_is_told(on_dask, scheduler, worker):
     _, address = scheduler
     running = on_dask("plain", address)
-    until(lambda: b"waiting for workers" in running.log.read_bytes())
+    until(lambda: b"waiting for workers" in running.log.read_bytes(), "the note on workers")
     worker(address)
     ended = told(running)
     assert (ended["told"], ended["computed"], ended["same"]) == (NAMES, GOOD, True)
@@ -169,9 +171,9 @@ def test_a_scheduler_that_is_lost(on_dask, scheduler, worker, tmp_path, works):
     running = on_dask("endless", address)
     if works:
         worker(address)
-        until((tmp_path / "notes" / "killed").exists)
+        until((tmp_path / "notes" / "killed").exists, "a worker to begin")
     else:
-        until(lambda: b"waiting for workers" in running.log.read_bytes())
+        until(lambda: b"waiting for workers" in running.log.read_bytes(), "the note on workers")
     process.kill()
     ended = told(running)
     assert ended["error"].startswith("the Dask scheduler was lost: start it and run the same again")

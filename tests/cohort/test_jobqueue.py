@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,12 @@ pytest.importorskip("cryptography")
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "cohorts.md"
-SUBMIT = '#!/bin/sh\ncp "$1" "$1.job"\nsetsid sh "$1.job" >"$1.log" 2>&1 &\necho "job $!"\n'
+SUBMIT = """#!/bin/sh
+cp "$1" "$1.job"
+setsid sh "$1.job" >"$1.log" 2>&1 </dev/null &
+echo $! >>"$PIDS"
+echo "job $!"
+"""
 """Copies the script first, as queues do: dask-jobqueue removes its own as soon as this returns."""
 
 CANCEL = '#!/bin/sh\nkill -- "-$1"\n'
@@ -63,14 +70,20 @@ def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):
         (tmp_path / name).chmod(0o755)
     places = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PIDS": str(tmp_path / "pids"),
         "HOME": str(tmp_path),  # of the certificate
         "TMPDIR": str(tmp_path),  # of the jobs' scripts and logs
         "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}",
     }
     words = [sys.executable, "-W", "ignore", "-c", block + WORK, tmp_path]
-    ran = subprocess.run(
-        words, capture_output=True, text=True, env={**os.environ, **places}, cwd=tmp_path, timeout=170
-    )
+    try:
+        ran = subprocess.run(
+            words, capture_output=True, text=True, env={**os.environ, **places}, cwd=tmp_path, timeout=170
+        )
+    finally:  # no job outlives the test, whatever became of it
+        for pid in (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else ():
+            with suppress(ProcessLookupError):
+                os.killpg(int(pid), signal.SIGKILL)
     assert ran.returncode == 0, ran.stderr
     address, script, told = ran.stdout.splitlines()
     assert re.fullmatch(r"tls://[\d.]+:\d+", address)

@@ -24,6 +24,8 @@ BEAT_S = 60.0
 LONGEST_S = 10 * BEAT_S
 """A lock of another machine or container, whose processes cannot be seen, is left behind when it is older."""
 
+_BEAT_ENDS_S = 10.0  # a disk that does not answer for so long must not keep the run from ending
+_TRIES = 1000  # to make a file in a folder that other runs tidy away
 _EMPTY_S = 10.0  # its maker fills it at once, unless it was killed in between
 _MOST_BYTES = 1 << 14
 
@@ -146,7 +148,7 @@ def kept_fresh(held: Callable[[], Iterable[Path]]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(_BEAT_ENDS_S)
 
 
 def make_empty(path: Path) -> None:
@@ -185,12 +187,13 @@ def _make(path: Path, run: str) -> bool:
 
 def _open_new(path: Path) -> int:
     """Descriptor of a new file, in a folder that is made, and no link to one elsewhere."""
-    while True:
+    for _ in range(_TRIES):
         if path.parent.is_symlink():
             clear_way(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # another run has just tidied the empty folder away
             return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    raise FileNotFoundError(errno.ENOENT, "its folder vanishes whenever it is made", str(path))
 
 
 def _read(path: Path) -> Holder | None:

@@ -90,7 +90,7 @@ def results_of(
 
 def _located(record: Record, raw: Path) -> Record:
     """A record with the whole path of its input."""
-    return record | {"input": record["input"] | {"path": str(raw / record["input"]["path"])}}
+    return record | {"input": record["input"] | {"path": os.path.abspath(raw / record["input"]["path"])}}
 
 
 def write_subjects(
