@@ -88,7 +88,8 @@ def main() -> None:
         sanum = [sys.executable, "-m", "sanum", "reconstruct"]
         code, seconds, memory = memory_while([*sanum, str(here / "in"), "-o", str(here / "out"), *how])
         records = sorted((here / "out").rglob("*_record.json"))
-        some = [Path(json.loads(record.read_text())["input"]["path"]) for record in records[: args.single]]
+        shown = [json.loads(record.read_text())["input"]["path"] for record in records[: args.single]]
+        some = [here / "in" / path for path in shown]
         alone, same = [], True
         for record, path in zip(records, some, strict=False):
             began = time.monotonic()
