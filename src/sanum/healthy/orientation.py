@@ -12,7 +12,7 @@ from ..types import Affine, Points
 from .localize import OnRefusal, display_name
 
 Rotation = npt.NDArray[np.float64]
-# of the axis from left to right, and in all: heads of 40 scans to 8° and 29° (mostly nodding)
+# of the axis from left to right, and in all: heads of 40 scans to 14° and 29° (mostly nodding)
 MOST_TILT, MOST_ANGLE = 22.0, 40.0
 _DIRECTIONS = (("left", "right"), ("back", "front"), ("bottom", "top"))
 _RIGHT, _FRONT, _TOP = np.eye(3)
