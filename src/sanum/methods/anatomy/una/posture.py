@@ -23,7 +23,7 @@ BINS = 16  # of the average's local contrast, of equally many voxels
 LOCAL_MM = 10.0  # σ of the mean that local contrast is measured against
 LEAST_VOXELS = 500  # of 4 mm, 32 mL: fewer say nothing
 RIM_MM = 8.0  # of the brain, where its outline is most of the contrast
-# η² of heads 0.25 (CT) to 0.76; of those that lie otherwise, in the pose that was found, to 0.08, and in the
+# η² of heads 0.22 (CT) to 0.76; of those that lie otherwise, in the pose that was found, to 0.08, and in the
 # right one of 24 orientations 0.35 and more; of what is no head, in the best of 24, to 0.07
 GOOD_FIT = 0.25
 BETTER, LEAST_OF_OTHERS = 2.0, 0.2  # so much better an orientation must fit than the pose, and so well
