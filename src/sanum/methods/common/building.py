@@ -53,9 +53,12 @@ def box_of(description: Mapping[str, Any], default: Box | None = None) -> Box:
     spacing_mm = description.get("spacing_mm", default and default.spacing_mm)
     if not isinstance(shape, (list, tuple)) or not all(type(n) is int and n <= LONGEST_SIDE for n in shape):
         raise ValueError(f"its shape is not three whole numbers up to {LONGEST_SIDE}")
-    if type(spacing_mm) not in (int, float) or not FINEST_MM <= spacing_mm <= COARSEST_MM:
+    if type(spacing_mm) not in (int, float):
         raise ValueError(f"its voxels are not of {FINEST_MM} to {COARSEST_MM} mm")
-    return Box(tuple(shape), spacing_mm)
+    box = Box(tuple(shape), spacing_mm)
+    if not FINEST_MM <= box.spacing_mm <= COARSEST_MM:
+        raise ValueError(f"its voxels are not of {FINEST_MM} to {COARSEST_MM} mm")
+    return box
 
 
 def build_for(state: Mapping[str, torch.Tensor], build: Callable[[], nn.Module]) -> Any:
