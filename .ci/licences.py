@@ -11,7 +11,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from packaging.requirements import Requirement
 
 ALLOWED = re.compile(
-    r"MIT|MIT-CMU|X11|ISC|ISCL|0BSD|BSD|Zlib|CC0-1\.0|PSF-2\.0|Python-2\.0|BSL-1\.0|HPND|Unlicense|MPL-2\.0"
+    r"MIT|MIT-0|MIT-CMU|X11|ISC|ISCL|0BSD|BSD|Zlib|CC0-1\.0|PSF-2\.0|Python-2\.0|BSL-1\.0|HPND|Unlicense|MPL-2\.0"
     r"|BSD-[23]-Clause|Apache-2\.0"
 )
 """SPDX names. MPL-2.0 asks for changes to its own files only, which we do not make."""
