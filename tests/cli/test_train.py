@@ -124,7 +124,9 @@ def test_without_fabric_it_is_told_what_to_install(sanum, words, tmp_path, monke
 
 def test_a_data_folder_that_is_missing_or_empty(sanum, tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
-        sentence = sanum("train", "una-compact", "--data", folder, "-o", tmp_path / "run").refused()
+        sentence = sanum(
+            "train", "una-compact", "--data", folder, "-o", tmp_path / "run", "--quiet"
+        ).refused()
         assert sentence.startswith(f"{folder} is no folder to train on: it has no T1w (")
     assert left_in(tmp_path) == []
 

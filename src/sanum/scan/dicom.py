@@ -124,7 +124,9 @@ def dicom_files(path: Path) -> list[Path]:
     """
     if path.is_dir():
         own = sorted(file for file in path.iterdir() if file.is_file())
-        return own if holds_dicom(path) else [f for f in files_in(path, deep=True) if is_dicom(f)]
+        if holds_dicom(path):
+            return own
+        return [file for file in files_in(path, deep=True) if is_dicom(file)] or own
     name = path.name.lower()
     if name.endswith((*EXTENSIONS, ARCHIVE)) or not holds_dicom(path):
         return [path]
