@@ -35,12 +35,23 @@ def loss(net, batch):
 
 
 def train(
-    net, folder, config=CONFIG, *, precision="32", batches=stream, by=loss, on_step=None, draw=None, **run
+    net,
+    folder,
+    config=CONFIG,
+    *,
+    precision="32",
+    batches=stream,
+    by=loss,
+    on_step=None,
+    draw=None,
+    on_interrupt=None,
+    **run,
 ):
     fabric = open_devices("cpu", precision=precision)
     fabric.launch()
     turns = [Turn(by)] if callable(by) else by
-    return fit(fabric, net, turns, batches, config, Run(folder, **run), Callbacks(on_step, draw))
+    callbacks = Callbacks(on_step, draw, on_interrupt)
+    return fit(fabric, net, turns, batches, config, Run(folder, **run), callbacks)
 
 
 def same(a, b):
@@ -100,8 +111,10 @@ def test_a_signal_saves_and_stops(tmp_path, number):
         if progress.step == 3:
             os.kill(os.getpid(), number)
 
+    told = []
     with pytest.raises(TrainingStopped, match="step 4"):  # the step that had begun is finished
-        train(model(), tmp_path, on_step=interrupt)
+        train(model(), tmp_path, on_step=interrupt, on_interrupt=lambda: told.append(number))
+    assert told == [number]
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
     assert signal.getsignal(number) is before
 

@@ -165,6 +165,14 @@ def test_a_single_slice(tmp_path, voxels):
     assert "a single slice" in refusal(save(tmp_path / "series", slices(voxels[:, :, :1])))
 
 
+def test_a_slice_whose_content_was_not_fetched(tmp_path, voxels):
+    folder = save(tmp_path / "series", slices(voxels))
+    last = sorted(folder.iterdir())[-1]
+    last.unlink()
+    last.symlink_to("../.git/annex/objects/x9/25/MD5E-s15--c8d2.dcm/MD5E-s15--c8d2.dcm")
+    assert "is in git-annex, and its content was not fetched" in refusal(folder)
+
+
 def test_duplicates(tmp_path, voxels):
     datasets = slices(voxels)
     assert "1 slices that lie where another one does" in refusal(

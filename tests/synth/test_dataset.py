@@ -205,6 +205,7 @@ def test_preset_and_level(source, tmp_path):
     ("text", "says"),
     [
         ("{", "no JSON"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "expected its JSON"),
         (json.dumps({"sanum_generate": FORMAT + 1}), f"version {FORMAT + 1}"),
         (json.dumps({"sanum_generate": FORMAT}), "damaged"),

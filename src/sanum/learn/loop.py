@@ -87,10 +87,13 @@ class Callbacks:
     draw : function, optional
         Makes the sheet of validation images, (height, width, 3) uint8, from the network, which then has the
         averaged weights.
+    on_interrupt : function, optional
+        At the first signal that asks the training to stop, while its step goes on.
     """
 
     on_step: Callable[[TrainingProgress], None] | None = None
     draw: Draw | None = None
+    on_interrupt: Callable[[], None] | None = None
 
 
 class TrainingStopped(RuntimeError):
@@ -151,7 +154,7 @@ def fit(
     start = state["step"]
     model.train()
     with (
-        Interruption() as interrupted,
+        Interruption(callbacks.on_interrupt if callbacks else None) as interrupted,
         closing(batches(start * loop.batches_per_step)) as source,
         closing(loop.logs) if loop.logs else nullcontext(),
         loop,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from .absent import require_content
 from .checks import check_shape, usable_scan
 from .dicom_contrast import contrast_by_times, contrast_by_words
 from .dicom_file import DamagedFile, is_dicom, text_of
@@ -139,6 +140,9 @@ def _plain(folder: Path) -> Iterator[Path]:
 
 def _contents(folder: Path, what: str, *, deep: bool) -> Contents:
     """What a folder holds; if it has no image itself, what its subfolders hold."""
+    for path in folder.rglob("*") if deep else folder.iterdir():
+        if path.is_symlink() and not path.exists():
+            require_content(path)  # raises: a series that lacks a slice is not read in silence
     found = contents_of(files_in(folder, deep=deep))
     if not found.images and not deep:
         below = contents_of(files_in(folder, deep=True))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import sha256_of
+from ..files import parse_json, sha256_of
 from ..scan.contrast import CT_WINDOW_HU
 from ..scan.scan import Scan
 from ..scan.write import atomic_path, write
@@ -321,7 +321,10 @@ def _require_same(folder: Path, now: dict[str, Any]) -> None:
     path = folder / "settings.json"
     if not path.exists():
         return
-    before = json.loads(path.read_text())
+    try:
+        before = dict(parse_json(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): remove it, or choose another folder") from None
     changed = [k for k in now if before.get(k) != now[k]]
     if changed:
         differences = [f"other {k}" if k in ("heads", "lesions") else f"{k} {before.get(k)}" for k in changed]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from types import EllipsisType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..files import parse_json
 from ..space.box import Box
 from .anatomy import Target
 from .generator import SampleParams
@@ -87,8 +88,8 @@ def from_json(text: str) -> SampleRecord:
         Not a record; one of another version.
     """
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
+        data = parse_json(text)
+    except ValueError as error:
         raise RecordError(f"not a record of sanum generate: no JSON ({error})") from None
     version = data.pop("sanum_generate", None) if isinstance(data, dict) else None
     if version is None:

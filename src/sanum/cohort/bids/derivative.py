@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from ... import __version__
+from ...files import parse_json
 from ...methods.api import OutputSpec
 from ...methods.common.saving import sidecar_of
 from ...scan import ScanError, atomic_path
@@ -147,7 +148,7 @@ def sidecars(item: Item, record: Record, *, root: Path, specs: Mapping[str, Outp
 def _own(path: Path) -> dict[str, Any] | None:
     """A description that sanum wrote; None where there is none."""
     with suppress(OSError, ValueError, KeyError, TypeError, IndexError):
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = parse_json(path.read_text(encoding="utf-8"))
         if description["GeneratedBy"][0]["Name"] == "sanum":
             return dict(description)
     return None

@@ -1,10 +1,10 @@
 """Filter files, as fMRIPrep's: which scans of a BIDS data set are wanted."""
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ...files import parse_json
 from ...scan import ScanError
 from ...scan.bids import ENTITIES, entities_of
 from ...scan.names import printable
@@ -47,7 +47,7 @@ def read_filters(path: Path, *, on_note: Callable[[str], None] = lambda _: None)
         The file is none, names what no scan has, or is of no anatomical scans at all.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ScanError(f"{printable(path)} cannot be read: expected a filter file in JSON") from error
     if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):

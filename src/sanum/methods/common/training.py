@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # of recipes in checkpoints from before there was a choice
 ASSUMED: dict[str, Any] = {"loop.optimizer": "adamw", "loop.betas": (0.9, 0.99)}
+
+
+STOPPING = "stopping: the step that is computed now ends first, and a checkpoint is saved"
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,9 @@ def train(
     if begin is not None:
         start_at(model, begin, start.weights)
     source.require_memory(model, fabric, size)
-    callbacks = Callbacks(reports.on_step, source.draw() if fabric.is_global_zero else None)
+    first = fabric.is_global_zero
+    told = partial(reports.on_note, STOPPING) if first and reports.on_note else None
+    callbacks = Callbacks(reports.on_step, source.draw() if first else None, told)
     batches = _batches(source, recipe, fabric)
     weights = fit(fabric, model, recipe.turns(), batches, recipe.loop, run, callbacks)
     if fabric.is_global_zero:
