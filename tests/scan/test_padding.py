@@ -33,6 +33,15 @@ def test_padding_a_slab_is_undone(axis, ends, value, noisy):
     np.testing.assert_allclose(back.affine, GRID.part(box).affine)
 
 
+@pytest.mark.parametrize("value", [0.0, -1000.0])
+@pytest.mark.parametrize("ends", [(12, 32), (0, 20)])
+def test_padding_at_one_end_alone(ends, value):
+    head = BRAIN + np.random.default_rng(0).rayleigh(3, GRID.shape).astype(np.float32)
+    padded = np.full(GRID.shape, np.float32(value))
+    padded[:, :, slice(*ends)] = head[:, :, slice(*ends)]
+    np.testing.assert_array_equal(without_padding(Scan(padded, GRID.affine)).voxels, head[:, :, slice(*ends)])
+
+
 def test_the_ends_of_a_head_are_no_cuts():
     for voxels in (BRAIN, np.random.default_rng(0).random(GRID.shape)):
         scan = Scan(voxels, GRID.affine)

@@ -149,7 +149,7 @@ def predict(
         Called with the reason if the scan shows no head, or too little of a brain; raises `ScanError` by
         default.
     """
-    seen = without_padding(with_background_at_zero(scan))
+    seen = with_background_at_zero(without_padding(scan))
     thin = thinned(seen, predictor.box.spacing_mm / 2)
     conformed, maps, pair, across = _look(thin, predictor, on_step, on_refusal)
     turn = turn_upright(maps.posture, conformed.grid.centre_mm)

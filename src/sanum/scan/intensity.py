@@ -11,6 +11,7 @@ from scipy import ndimage
 from ..types import AnyArray, FloatArray, Mask
 from .scan import Scan
 
+_LARGE = (1e-15, 1e15)  # largest values that are left as they are
 _SAMPLED = 1_000_000  # voxels that statistics are taken from
 _BELOW = 0.05  # of the foreground below the background: ringing leaves up to 0.01, a z-score in the brain 0.4
 _GAP = 0.5  # from padding to the rest, in spans of the rest: stripped brains to 0.2 (24 scans)
@@ -33,9 +34,17 @@ def with_background_at_zero(scan: Scan) -> Scan:
     """
     if scan.contrast == "CT":
         return scan
-    voxels = np.asarray(scan.voxels)
+    voxels = _of_usual_size(np.asarray(scan.voxels))
     out = _without_marks(_shifted(voxels, _sample(voxels)))
-    return scan if out is voxels else scan.with_voxels(out)
+    return scan if out is scan.voxels else scan.with_voxels(out)
+
+
+def _of_usual_size(voxels: AnyArray) -> AnyArray:
+    """Voxels divided by the largest, if sums over them could overflow or vanish in float32."""
+    largest = max(abs(float(voxels.min())), abs(float(voxels.max())))
+    if _LARGE[0] < largest < _LARGE[1]:
+        return voxels
+    return (voxels.astype(np.float64) / largest).astype(np.float32)
 
 
 def border_value(voxels: AnyArray) -> float | None:

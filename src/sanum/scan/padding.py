@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from ..space.grid import Grid
@@ -17,7 +16,7 @@ _MOST_DROPPED = 0.34  # of the slices along an axis
 
 
 def without_padding(scan: Scan) -> Scan:
-    """The part of a scan between slices of the border's value that were added to a slab.
+    """The part of a scan between constant slices that were added to a slab, at one end or at both.
 
     The end of a slab is as wide as what lies behind it; the end of a head or of a brain is a tip.
 
@@ -26,14 +25,11 @@ def without_padding(scan: Scan) -> Scan:
     scan : Scan
         The same object comes back where nothing was added.
     """
-    value = border_value(scan.voxels)
-    if value is None:
+    voxels = np.asarray(scan.voxels)
+    box = _taken(voxels, scan.grid, 0), _taken(voxels, scan.grid, 1), _taken(voxels, scan.grid, 2)
+    if all(part == slice(0, n) for part, n in zip(box, voxels.shape, strict=True)):
         return scan
-    taken = np.asarray(scan.voxels) != value
-    box = _taken(taken, scan.grid, 0), _taken(taken, scan.grid, 1), _taken(taken, scan.grid, 2)
-    if all(part == slice(0, n) for part, n in zip(box, scan.voxels.shape, strict=True)):
-        return scan
-    return replace(scan, voxels=np.asarray(scan.voxels)[box], affine=scan.grid.part(box).affine)
+    return replace(scan, voxels=voxels[box], affine=scan.grid.part(box).affine)
 
 
 def shown_part(scan: Scan) -> Scan:
@@ -61,22 +57,21 @@ def _of_two(part: slice, n: int) -> slice:
     return slice(start, max(part.stop, start + 2))
 
 
-def _taken(shown: Mask, grid: Grid, axis: int) -> slice:
+def _taken(voxels: AnyArray, grid: Grid, axis: int) -> slice:
     """The slices along an axis between those that were added."""
     spacing = grid.spacing_mm
-    step = max(1, round(_DEEPER_MM / spacing[axis]))
-    area = shown.sum(axis=tuple(a for a in range(3) if a != axis))
-    area_cm2 = area * float(np.prod(np.delete(spacing, axis))) / 100
-    return slice(_added(area_cm2, step), len(area) - _added(area_cm2[::-1], step))
+    lines, step = np.moveaxis(voxels, axis, 0), max(1, round(_DEEPER_MM / spacing[axis]))
+    voxel_cm2 = float(np.prod(np.delete(spacing, axis))) / 100
+    return slice(_added(lines, step, voxel_cm2), len(lines) - _added(lines[::-1], step, voxel_cm2))
 
 
-def _added(area_cm2: npt.NDArray[np.float64], step: int) -> int:
-    """How many slices were added before the first that shows something."""
-    shown = np.flatnonzero(area_cm2)
-    first = int(shown[0]) if shown.size else 0
-    if first == 0 or first + step >= len(area_cm2):
+def _added(lines: AnyArray, step: int, voxel_cm2: float) -> int:
+    """How many slices of one value were added before the first that shows something."""
+    value = lines[0].flat[0]
+    first = next((k for k, line in enumerate(lines) if (line != value).any()), 0)
+    if first == 0 or first + step >= len(lines):
         return 0
-    end, deeper = area_cm2[first], area_cm2[first + step]
+    end, deeper = (float((lines[k] != value).sum()) * voxel_cm2 for k in (first, first + step))
     return first if end > _LEAST_CM2 and end > _LEAST_SHARE * deeper else 0
 
 
