@@ -105,6 +105,11 @@ class TestForeground:
         assert inside[self.ball(24)].all()
         assert 0.999 * head.sum() < inside.sum() < 1.01 * head.sum()  # closing rounds the border
 
+    def test_a_part_of_it_is_that_of_the_whole(self):
+        scan = Scan(np.where(self.ball(30), 50.0, 0.0), np.diag([1.1, 1.0, 0.7, 1.0]))
+        box = slice(3, 31), slice(0, 40), slice(7, 40)
+        np.testing.assert_array_equal(foreground_mask(scan, box), foreground_mask(scan)[box])
+
     def test_it_reaches_the_edge_of_a_slab(self):
         voxels = self.ball(30)[:, :, 12:28].astype(np.uint8)
         np.testing.assert_array_equal(foreground_mask(Scan(voxels, self.grid.affine)), voxels > 0)

@@ -97,16 +97,20 @@ def foreground_mask(scan: Scan, box: Slices | None = None) -> Mask:
         The only part that is looked at, and given back.
     """
     voxels = np.asarray(scan.voxels)
-    part = voxels if box is None else voxels[box]
+    x, y, z = voxels.shape
+    box = box or (slice(0, x), slice(0, y), slice(0, z))
     value = border_value(voxels)
-    if value is None or not (foreground := part != value).any():
-        return np.ones(part.shape, bool)
-    closed = ndimage.binary_closing(np.pad(foreground, 2), iterations=2)[2:-2, 2:-2, 2:-2]
-    return np.asarray(ndimage.binary_fill_holes(closed | _hull(foreground, scan.grid.spacing_mm)))
+    if value is None or not (foreground := voxels != value).any():
+        return np.ones(voxels[box].shape, bool)
+    closed = ndimage.binary_closing(np.pad(foreground[box], 2), iterations=2)[2:-2, 2:-2, 2:-2]
+    return np.asarray(ndimage.binary_fill_holes(closed | _hull(foreground, scan.grid.spacing_mm, box)))
 
 
-def _hull(foreground: Mask, spacing_mm: npt.NDArray[np.float64]) -> Mask:
-    """Closing by a ball of `_HULL_MM` on coarse voxels, less their rim, so that it never is the border."""
+def _hull(foreground: Mask, spacing_mm: npt.NDArray[np.float64], box: tuple[slice, ...]) -> Mask:
+    """Closing by a ball of `_HULL_MM` on coarse voxels, less their rim, so that it never is the border.
+
+    Of the whole foreground, in a box alone.
+    """
     steps = tuple(max(1, int(_COARSE_MM / s)) for s in spacing_mm)
     reach = [int(np.ceil((_HULL_MM + _COARSE_MM) / (s * n))) for s, n in zip(spacing_mm, steps, strict=True)]
     coarse = np.pad(_any_of(foreground, steps), [(r, r) for r in reach])
@@ -114,9 +118,11 @@ def _hull(foreground: Mask, spacing_mm: npt.NDArray[np.float64]) -> Mask:
     grown = ndimage.distance_transform_edt(~coarse, sampling=size) <= _HULL_MM
     closed = ndimage.distance_transform_edt(grown, sampling=size) > _HULL_MM + _COARSE_MM
     inner = closed[tuple(slice(r, m - r) for r, m in zip(reach, closed.shape, strict=True))]
-    for axis, step in enumerate(steps):
-        inner = inner.repeat(step, axis)
-    return np.asarray(inner[tuple(slice(n) for n in foreground.shape)])
+    for axis, (step, part) in enumerate(zip(steps, box, strict=True)):
+        first = part.start // step
+        lines = np.moveaxis(inner, axis, 0)[first : -(-part.stop // step)].repeat(step, 0)
+        inner = np.moveaxis(lines[part.start - first * step :][: part.stop - part.start], 0, axis)
+    return np.asarray(inner)
 
 
 def _any_of(mask: Mask, steps: tuple[int, ...]) -> Mask:

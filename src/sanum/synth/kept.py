@@ -4,6 +4,7 @@ import logging
 import struct
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -23,7 +24,7 @@ _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {  # type and shape, () that o
     "to_mni": ("float64", (4, 4)),
 }
 _DAMAGE = (OSError, ValueError, EOFError, LookupError, RuntimeError, MemoryError, SyntaxError, OverflowError)
-_DAMAGE_OF_ZIP = (BadZipFile, zlib.error, struct.error)
+_DAMAGE_OF_ZIP = (BadZipFile, zlib.error, struct.error, TokenError)  # the last of the header of an array
 _log = logging.getLogger(__name__)
 
 
