@@ -55,7 +55,7 @@ def test_dropped_slices_are_filled_from_their_neighbours(axis):
     voxels[[5, 14, 15]] = 0
     scan = with_dropped_slices(Scan(np.moveaxis(voxels, 0, axis), GRID.affine))
     np.testing.assert_allclose(scan.voxels, smooth, rtol=1e-5)
-    assert scan.warnings == ("3 slices were empty and were filled from their neighbours",)
+    assert scan.warnings == ("3 slices were empty and filled from the neighbours",)
 
 
 def test_nothing_is_dropped_from_a_brain():

@@ -96,7 +96,8 @@ def with_dropped_slices(scan: Scan) -> Scan:
             share = np.float32((k - below) / (above - below))
             lines[k] = (1 - share) * lines[below] + share * lines[above]
         filled = scan.with_voxels(np.moveaxis(lines, 0, axis))
-        return filled.warn(f"{len(dropped)} slices were empty and were filled from their neighbours")
+        some = "1 slice was" if len(dropped) == 1 else f"{len(dropped)} slices were"
+        return filled.warn(f"{some} empty and filled from the neighbours")
     return scan
 
 
