@@ -1,6 +1,9 @@
 """Affine registration of two volumes, by SimpleITK."""
 
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +35,34 @@ def to_sitk(voxels: AnyArray, grid: Grid) -> sitk.Image:
     return image
 
 
+class _Users:
+    """How many calls need ITK's filters on one thread now, and how many threads those had before."""
+
+    def __init__(self) -> None:
+        self.lock, self.count, self.threads = threading.Lock(), 0, 0
+
+
+_users = _Users()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let ITK's filters add up in one order: each takes its number of threads from the process."""
+    with _users.lock:
+        if _users.count == 0:
+            _users.threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        _users.count += 1
+    try:
+        yield
+    finally:
+        with _users.lock:
+            _users.count -= 1
+            if _users.count == 0:
+                sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(_users.threads)
+
+
+@_one_thread()
 def register_affine(
     fixed: AnyArray,
     fixed_grid: Grid,
@@ -85,6 +116,7 @@ def register_affine(
         return min(pool.map(from_start, starts), key=lambda found: found[1])[0]
 
 
+@_one_thread()
 def refine_affine(
     fixed: AnyArray,
     fixed_grid: Grid,
