@@ -108,7 +108,7 @@ def _same(one, other):
     return tensors and {**one, "model": 0} == {**other, "model": 0}
 
 
-@pytest.mark.parametrize("step", [37])
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.full)])
 def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path, step):
     """PyTorch reads the weights beside a wrong checksum without a word."""
     path = tmp_path / "checkpoint.pt"
@@ -135,5 +135,16 @@ def test_a_flipped_bit_of_a_weight_is_seen(tmp_path):
     content[at + 202] ^= 1
     path.write_bytes(content)
     assert torch.load(path, weights_only=True)["step"] == 3
+    with pytest.raises(ValueError, match="is damaged"):
+        load_checkpoint(path, STATE["recipe"])
+
+
+def test_an_older_checkpoint_has_the_checksums_of_its_archive_alone(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save(STATE, path)
+    assert _same(load_checkpoint(path, STATE["recipe"]), STATE)
+    content = bytearray(path.read_bytes())
+    content[content.index(STATE["model"]["a.weight"].numpy().tobytes()) + 202] ^= 1
+    path.write_bytes(content)
     with pytest.raises(ValueError, match="is damaged"):
         load_checkpoint(path, STATE["recipe"])

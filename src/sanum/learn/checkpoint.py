@@ -1,6 +1,7 @@
 """The state of a run on disk: whole or not at all, and only of the run that goes on."""
 
 import errno
+import hashlib
 import pickle
 import struct
 import zipfile
@@ -18,6 +19,7 @@ FORMAT = 2  # of the state: one entry for each turn. 1, without a number: one op
 FREE = ("workers", "compile", "loop.accumulate", "loop.save_every", "loop.sheet_every", "loop.steps")
 FREE_OF_ANY_OPTIMIZER = ("learning_rate", "clip")  # … and how it is calmed after a bad step
 MISSING = "missing"
+_SEAL = b"sanum sha256 "  # behind the archive, where PyTorch and unzip let anything stand
 _DAMAGE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, LookupError, TypeError, ValueError),
     *(zipfile.BadZipFile, zlib.error, struct.error, OverflowError),
@@ -54,6 +56,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """
     with whole_file(path) as partial:
         torch.save(state, partial)
+        digest = _digest(partial, partial.stat().st_size)
+        with partial.open("ab") as stream:
+            stream.write(_SEAL + digest)
 
 
 def load_checkpoint(
@@ -100,7 +105,18 @@ def load_checkpoint(
 
 
 def _require_whole(path: Path) -> None:
-    """Compare the contents of the archive with its checksums, at which PyTorch does not look."""
+    """Compare all bytes with their SHA-256, which stands behind them; else the archive with its checksums.
+
+    The latter is all that older checkpoints have. PyTorch looks at neither.
+    """
+    size, length = path.stat().st_size, len(_SEAL) + hashlib.sha256().digest_size
+    with path.open("rb") as stream:
+        stream.seek(max(size - length, 0))
+        seal = stream.read()
+    if seal.startswith(_SEAL):
+        if seal != _SEAL + _digest(path, size - length):
+            raise ValueError("it has not its SHA-256")
+        return
     try:
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
@@ -111,6 +127,16 @@ def _require_whole(path: Path) -> None:
         if error.errno == errno.EINVAL:  # a place outside of the file
             raise ValueError("it names places that it does not have") from error
         raise
+
+
+def _digest(path: Path, size: int) -> bytes:
+    """SHA-256 of the first `size` bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while size and (part := stream.read(min(size, 1 << 20))):
+            digest.update(part)
+            size -= len(part)
+    return digest.digest()
 
 
 def _of_today(state: dict[str, Any]) -> dict[str, Any]:
