@@ -7,15 +7,13 @@ from ..types import FloatArray
 
 _FLUID, _GREY, _WHITE = (0.05, 0.5), (0.65, 0.82), (0.93, 1.15)  # intensity in a T1w, white matter 1
 _LEAST_VOXELS = 200  # of a tissue, for its quantiles to mean something
-_T1W_GREY = (
-    0.5,
-    0.9,
-)  # grey over white: T1w 0.55 to 0.83 (20 scans), T2w 1.28 to 1.58 (11), FLAIR 0.65 to 1.22 (13)
-_T1W_APART = (
-    2.15  # distance of grey and white in their mean interquartile range: T1w 1.4 to 3.5, FLAIR to 1.9
-)
-_T2W_GREY, _FLAIR_GREY = 1.22, 1.04
-_BRIGHT_FLUID, _DARK_FLUID = 1.2, 0.85  # 90th percentile over white: T2w from 1.3, FLAIR to 0.8
+# Of 18 T1w, 10 T2w and 11 FLAIR of real people. Grey over white: T1w 0.55 to 0.83, T2w 1.28 to 1.58, FLAIR
+# 0.65 to 1.22.
+_T1W_GREY, _T2W_GREY, _FLAIR_GREY = (0.5, 0.9), 1.22, 1.04
+# Distance of grey and white in their mean interquartile range: T1w 1.0 to 3.4, FLAIR to 1.94.
+_T1W_APART = 2.15
+# 90th percentile of fluid over white: T2w 1.8 to 3.1, FLAIR 0.4 to 1.35.
+_BRIGHT_FLUID, _DARK_FLUID = 1.2, 0.85
 
 
 def guess_contrast(image: FloatArray, maps: Maps) -> str | None:

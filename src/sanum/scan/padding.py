@@ -11,7 +11,8 @@ from .intensity import border_value
 from .scan import Scan
 
 _DEEPER_MM = 10.0  # where the end of what was taken is compared
-_LEAST_CM2, _LEAST_SHARE = 30.0, 0.75  # of the first slice, and beside the deeper one: a brain's tip has 0.5
+# of the first slice, and beside the deeper one: the tips of 43 real scans have up to 0.48
+_LEAST_CM2, _LEAST_SHARE = 30.0, 0.75
 _MOST_DROPPED = 0.34  # of the slices along an axis
 
 
