@@ -147,10 +147,7 @@ def sizes_of(text: str, count: int, what: str) -> tuple[int, ...]:
     what : str
         The field, for the message.
     """
-    words = text.split()
-    if len(words) != count:
-        raise BadHeaderError(f"expected {count} numbers in {what}, got {shown(text)}")
-    return tuple(whole(word, what) for word in words)
+    return tuple(whole(word, what) for word in _words(text, count, what))
 
 
 def reals(text: str, count: int, what: str) -> npt.NDArray[np.float64]:
@@ -165,10 +162,14 @@ def reals(text: str, count: int, what: str) -> npt.NDArray[np.float64]:
     what : str
         The field, for the message.
     """
+    return np.array([real(word, what) for word in _words(text, count, what)], np.float64)
+
+
+def _words(text: str, count: int, what: str) -> list[str]:
     words = text.split()
     if len(words) != count:
         raise BadHeaderError(f"expected {count} numbers in {what}, got {shown(text)}")
-    return np.array([real(word, what) for word in words], np.float64)
+    return words
 
 
 def mm_in(unit: str) -> float:
