@@ -61,15 +61,21 @@ def box_of(description: Mapping[str, Any], default: Box | None = None) -> Box:
     return box
 
 
-def build_for(state: Mapping[str, torch.Tensor], build: Callable[[], nn.Module]) -> Any:
-    """The network of `build` with these weights; built without memory first, to see whether they fit.
+def build_for(
+    state: Mapping[str, torch.Tensor], widths: tuple[int, ...], build: Callable[[], nn.Module]
+) -> Any:
+    """The network of `build` with these weights, if they are of it.
 
-    A header may ask for a network of gigabytes, of which the file holds nothing.
+    A header may ask for a network of gigabytes, of which the file holds nothing. So where the file has fewer
+    numbers than a convolution of the widest level, the network is built without memory first (for which
+    PyTorch loads a second's worth of modules), to see whether they fit.
 
     Parameters
     ----------
     state : mapping of tensor
         Weights by name.
+    widths : tuple of int
+        Feature maps of its levels.
     build : function
         Makes the network.
 
@@ -78,10 +84,13 @@ def build_for(state: Mapping[str, torch.Tensor], build: Callable[[], nn.Module])
     ValueError
         The weights are not of this network: the first difference.
     """
-    with torch.device("meta"):
-        planned = build().state_dict()
-    if difference := misfit(state, planned):
-        raise ValueError(difference)
+    if sum(x.numel() for x in state.values()) < 27 * max(widths) ** 2:
+        with torch.device("meta"):
+            planned = build().state_dict()
+        if difference := misfit(state, planned):
+            raise ValueError(difference)
     net = build()
+    if difference := misfit(state, net.state_dict()):
+        raise ValueError(difference)
     net.load_state_dict(dict(state))
     return net

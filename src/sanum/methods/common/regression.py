@@ -70,7 +70,7 @@ class RegressionPredictor:
             )
         try:
             widths = widths_of(description)
-            self.net: nn.Module = build_for(state, lambda: build(widths))
+            self.net: nn.Module = build_for(state, widths, lambda: build(widths))
             self.box = box_of(description)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(

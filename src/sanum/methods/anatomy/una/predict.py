@@ -76,7 +76,9 @@ class UnaPredictor:
             self.mirror = bool(description.get("mirror", True))
             plain = bool(description.get("plain", False))
             widths = widths_of(description)
-            self.net: Una = build_for(state, lambda: Una(widths, spacing_mm=self.box.spacing_mm, plain=plain))
+            self.net: Una = build_for(
+                state, widths, lambda: Una(widths, spacing_mm=self.box.spacing_mm, plain=plain)
+            )
             self.box.require_multiple(self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
