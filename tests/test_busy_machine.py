@@ -60,13 +60,14 @@ def test_the_python_call_takes_the_cpu_of_the_command(busy, tmp_path):
 @pytest.mark.parametrize(
     ("said", "before", "found"),
     [
-        ({}, "", "passive"),
-        ({"OMP_WAIT_POLICY": "active"}, "", "active"),
-        ({"GOMP_SPINCOUNT": "100"}, "", "None"),
-        ({}, "sys.modules['torch'] = sys; ", "None"),  # it has read its variables
+        ({}, "", "passive 5000"),
+        ({"OMP_WAIT_POLICY": "active"}, "", "active None"),
+        ({"GOMP_SPINCOUNT": "100"}, "", "None 100"),
+        ({}, "sys.modules['torch'] = sys; ", "None None"),  # it has read its variables
     ],
 )
-def test_threads_wait_asleep_unless_somebody_said_otherwise(said, before, found):
-    code = f"import os, sys; {before}import sanum; print(os.environ.get('OMP_WAIT_POLICY'))"
+def test_threads_spin_briefly_unless_somebody_said_otherwise(said, before, found):
+    names = "'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'"
+    code = f"import os, sys; {before}import sanum; print(*map(os.environ.get, [{names}]))"
     ran = subprocess.run([sys.executable, "-c", code], env={**FREE, **said}, capture_output=True, text=True)
     assert ran.stdout.strip() == found, ran.stderr
