@@ -1,9 +1,11 @@
 """The wheel, which a user installs, does the main job with what is in it alone; the sdist has the rest."""
 
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,21 @@ def test_the_weights_are_inside(wheel):
         } <= set(z.namelist())
         assert not [n for n in z.namelist() if n.startswith(("tests", "bench", "runs"))]
     assert wheel.stat().st_size < 30e6
+
+
+def test_the_page_of_the_package_has_no_link_that_only_works_in_a_checkout(wheel):
+    with zipfile.ZipFile(wheel) as z:
+        (name,) = [n for n in z.namelist() if n.endswith(".dist-info/METADATA")]
+        told = message_from_bytes(z.read(name))
+    assert told["Description-Content-Type"] == "text/markdown"
+    page = told.get_payload(decode=True).decode()
+    assert not re.findall(r"\]\((?!https?:)[^)]*\)|^\[[^\]]+\]:.*|(?:src|href)=", page, re.MULTILINE)
+    assert "![" not in page
+    assert page.startswith("# sanum\n")
+    assert "the model card (src/sanum/methods/anatomy/una/MODEL_CARD.md in the source);" in page
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.compile(r"^```(?:.|\n)*?^```$|^[|#].*$", re.MULTILINE)
+    assert blocks.findall(page) == blocks.findall(readme)  # code, tables and headings are as they were
 
 
 @pytest.mark.full
