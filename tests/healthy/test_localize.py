@@ -47,6 +47,23 @@ class TestFinding:
     def test_the_brain_is_found_from_any_guess(self, phantom, phantom_predictor):
         assert np.linalg.norm(find_brain(phantom, phantom_predictor) - CENTRE_MM) < 3
 
+    def test_it_takes_four_quick_passes_at_most(self, phantom, phantom_predictor):
+        class Doubtful:
+            """Finds a part of a brain wherever it looks, so that no guess is good enough to be the last."""
+
+            box, passes = phantom_predictor.box, 0
+
+            def __call__(self, pair, *, quick):
+                assert quick
+                self.passes += 1
+                maps = phantom_predictor(pair)
+                x = np.arange(pair.shape[1])[:, None, None] / pair.shape[1]
+                return Maps(maps.t1w, maps.anomaly, maps.brain * (x < 0.6), maps.uncertainty)
+
+        doubtful = Doubtful()
+        find_brain(phantom, doubtful)
+        assert doubtful.passes == 4
+
     def test_no_brain(self, phantom, phantom_predictor):
         grid = phantom.grid
         ball = (np.linalg.norm(points(grid) - CENTRE_MM, axis=-1) < 30).astype(np.float32)

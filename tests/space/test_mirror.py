@@ -3,7 +3,7 @@ import pytest
 
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
-from sanum.space.mirror import find_mirror, mirror, reflection
+from sanum.space.mirror import MOST_LOOKS, _Score, find_mirror, mirror, reflection
 
 
 def rigid(yaw, roll, shift):
@@ -69,6 +69,19 @@ def test_find_mirror_of_an_inverted_contrast(head):
     middle = apply_affine(np.linalg.inv(to_head), [0, 0, 0])
     found = find_mirror(np.where(x > 0.1, 1.3 - x, 0), grid)
     assert np.linalg.norm(apply_affine(found, middle) - middle) / 2 < 1
+
+
+def test_no_volume_makes_it_look_at_more_planes_than_it_says(head, monkeypatch):
+    looks = []
+    look = _Score.__call__
+    monkeypatch.setattr(_Score, "__call__", lambda self, p: looks.append(0) or look(self, p))
+    grid = Box((30, 36, 30), 5.0).grid()
+    x = head(grid, rigid(14, -11, 9))
+    noise = np.random.default_rng(0).random(grid.shape, np.float32)
+    for volume in (x, x * (np.indices(grid.shape)[2] > 17), noise):
+        looks.clear()
+        find_mirror(volume, grid)
+        assert 27 < len(looks) <= MOST_LOOKS == 247
 
 
 def test_an_empty_volume_gives_a_reflection():

@@ -1,3 +1,4 @@
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -6,9 +7,17 @@ import SimpleITK as sitk
 import torch
 from scipy import ndimage
 
+from sanum.space import register
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
-from sanum.space.register import refine_affine, register_affine, to_sitk
+from sanum.space.register import (
+    MOST_REFINING_STEPS,
+    MOST_STEPS,
+    STARTS_MM,
+    refine_affine,
+    register_affine,
+    to_sitk,
+)
 
 
 @contextmanager
@@ -86,6 +95,91 @@ def test_same_volume_same_place(head):
     grid = Box((40, 48, 42), 4.0).grid()
     x = head(grid, np.eye(4), lesion=False)
     np.testing.assert_allclose(register_affine(x, grid, x, grid), np.eye(4), atol=0.02)
+
+
+class TestTheWorkHasABound:
+    """Steps and samples are counted, not seconds."""
+
+    grid = Box((60, 66, 60), 3.0).grid()
+    part = np.zeros((60, 66, 60), bool)
+    part[:, :, 24:40] = True
+
+    @pytest.fixture
+    def searches(self, monkeypatch):
+        """Of each search: for each step its level, and how many voxels it sampled."""
+        found = []
+
+        class Counted(sitk.ImageRegistrationMethod):
+            def Execute(self, fixed, moving):
+                steps = []
+                self.AddCommand(
+                    sitk.sitkIterationEvent,
+                    lambda: steps.append((self.GetCurrentLevel(), self.GetMetricNumberOfValidPoints())),
+                )
+                out = super().Execute(fixed, moving)
+                found.append(steps)
+                return out
+
+        monkeypatch.setattr(sitk, "ImageRegistrationMethod", Counted)
+        return found
+
+    @staticmethod
+    def steps_of_levels(search):
+        return Counter(level for level, _ in search)
+
+    @pytest.fixture(params=["head", "noise"])
+    def pair(self, head, request):
+        """Fixed and moving: a head that is turned, or what will never fit."""
+        if request.param == "noise":
+            rng = np.random.default_rng(0)
+            return [ndimage.gaussian_filter(rng.random(self.grid.shape), 2).astype(np.float32) for _ in "ab"]
+        known = np.eye(4)
+        known[:3, 3] = [8, -10, 12]
+        return [head(self.grid, known, lesion=False), head(self.grid, np.eye(4), lesion=False)]
+
+    def test_of_a_whole(self, pair, searches):
+        fixed, moving = pair
+        register_affine(fixed, self.grid, moving, self.grid)
+        (search,) = searches
+        steps = self.steps_of_levels(search)
+        assert set(steps) == {0, 1}
+        assert max(steps.values()) <= MOST_STEPS == 400
+        # a fifth of an eighth of the voxels, and REGULAR sampling rounds
+        assert max(samples for _, samples in search) <= 1.1 * 0.2 / 8 * fixed.size
+
+    def test_of_a_part(self, pair, searches):
+        fixed, moving = pair
+        register_affine(fixed * self.part, self.grid, moving, self.grid, region=self.part)
+        assert len(searches) == len(STARTS_MM) + 1 == 8
+        assert all(set(self.steps_of_levels(search)) == {0} for search in searches)
+        assert max(map(len, searches)) <= MOST_STEPS
+        samples = [max(samples for _, samples in search) for search in searches]
+        assert max(samples[:-1]) <= 1.3 * 0.2 / 64 * self.part.sum()  # a slab's border shifts by half a voxel
+        assert samples[-1] <= 1.3 * 0.2 / 8 * self.part.sum()
+
+    def test_of_a_part_whose_place_is_known(self, pair, searches):
+        fixed, moving = pair
+        register_affine(fixed * self.part, self.grid, moving, self.grid, region=self.part, start=np.eye(4))
+        (search,) = searches
+        assert max(self.steps_of_levels(search).values()) <= MOST_STEPS
+
+    def test_of_refining(self, pair, searches):
+        fixed, moving = pair
+        refine_affine(fixed, self.grid, moving, self.grid, np.eye(4), region=self.part)
+        (search,) = searches
+        steps = self.steps_of_levels(search)
+        assert set(steps) == {0, 1}
+        assert max(steps.values()) <= MOST_REFINING_STEPS == 200
+        assert max(samples for _, samples in search) <= 1.1 * 0.3 * self.part.sum()
+
+    def test_the_numbers_are_what_ends_it(self, pair, searches, monkeypatch):
+        fixed, moving = pair
+        monkeypatch.setattr(register, "MOST_STEPS", 7)
+        monkeypatch.setattr(register, "MOST_REFINING_STEPS", 5)
+        register_affine(fixed, self.grid, moving, self.grid)
+        register_affine(fixed * self.part, self.grid, moving, self.grid, region=self.part)
+        refine_affine(fixed, self.grid, moving, self.grid, np.eye(4), region=self.part)
+        assert [len(search) for search in searches] == [14, *[7] * 8, 10]
 
 
 def test_sitk_image_has_its_voxels_at_the_same_place():

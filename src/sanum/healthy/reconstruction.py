@@ -136,6 +136,8 @@ def predict(
     """The scan on the model grid, and the network's maps of it after `postprocess`.
 
     A head that lies otherwise than heads do is turned upright and looked at again; so is then the grid.
+    So there are two looks at most. Each has at most four quick passes, to find the brain, one search for the
+    mirror plane, and one whole prediction.
 
     Parameters
     ----------

@@ -76,6 +76,17 @@ def test_a_brain_that_lies_otherwise_is_found(atlas, n):
     assert found.fit > 0.5
 
 
+def test_the_number_of_fits_has_a_bound(atlas, monkeypatch):
+    fits = []
+    fit = AtlasFit.__call__
+    monkeypatch.setattr(AtlasFit, "__call__", lambda self, pose: fits.append(0) or fit(self, pose))
+    scan, brain = brain_at(CUBE.grid())
+    posture_of(scan, brain, CUBE, atlas, np.eye(4))
+    assert len(fits) == 1
+    posture_of(np.random.default_rng(0).normal(0, 1, brain.shape), brain, CUBE, atlas, np.eye(4))
+    assert len(fits) == 1 + 26
+
+
 def test_a_pose_that_fits_is_kept(atlas):
     scan, brain = brain_at(CUBE.grid())
     pose = np.eye(4)

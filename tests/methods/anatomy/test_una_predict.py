@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from scipy import ndimage
 
@@ -141,6 +142,24 @@ def test_the_flipped_pair_gives_the_flipped_maps(coarse, passes, monkeypatch):
     monkeypatch.setattr(coarse, "_pose", lambda *_: across @ POSE @ across)
     mirrored = coarse(np.ascontiguousarray(pair[:, ::-1]))
     np.testing.assert_allclose(maps.t1w[::-1], mirrored.t1w, atol=1e-3)
+
+
+def test_a_part_of_a_brain_takes_no_more_passes_and_searches_than_it_says(coarse, passes, monkeypatch):
+    seen = ball((62, 80, 60))
+    covered = np.zeros(SHAPE, bool)
+    covered[:, :, 36:58] = True
+    searches = []
+    execute = sitk.ImageRegistrationMethod.Execute
+    monkeypatch.setattr(
+        sitk.ImageRegistrationMethod, "Execute", lambda *args: searches.append(0) or execute(*args)
+    )
+    found = torch.from_numpy(np.stack([pair_of(x)[0] for x in maps_of(seen * covered)]))
+    # as if it were trained
+    monkeypatch.setattr(coarse, "_maps", lambda _, pose: passes.append(pose) or found)
+    maps = coarse(pair_of(seen * covered), covered=pair_of(covered.astype(np.float32))[0] > 0.5)
+    assert maps.warnings == ()
+    assert len(searches) == (8 + 1) + (1 + 1)
+    assert len(passes) == 4
 
 
 def test_without_a_pose_the_average_serves_and_the_user_is_told(coarse, passes, monkeypatch):

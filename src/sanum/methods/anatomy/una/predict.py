@@ -104,6 +104,10 @@ class UnaPredictor:
     ) -> Maps:
         """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
 
+        The network has at most `POSE_ROUNDS` + 2 passes. Each round has a search by correlation and one by
+        mutual information, at 2 mm; of a part of a brain, the first round has eight by correlation. The
+        bounds of each search are in `sanum.space.register`.
+
         Parameters
         ----------
         pair : (2, X, Y, Z) float32
