@@ -5,6 +5,8 @@ from itertools import permutations, product
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from sanum.healthy import reconstruct
 from sanum.scan import Scan
@@ -14,11 +16,7 @@ ORIENTATIONS = [
     np.column_stack([axes, signs]) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
 ]
 FEW = (5, 17, 30, 46)
-PADDINGS = {
-    "below": ((0, 0), (0, 0), (5, 0)),
-    "all around": ((3, 4), (6, 1), (2, 7)),
-    "one side": ((30, 0), (0, 0), (0, 0)),
-}
+SLICES = st.tuples(*[st.integers(0, 12)] * 3)
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +54,23 @@ def test_however_it_is_stored(head, expected, laws, number):
     assert_same(laws(Scan(np.asarray(image.dataobj), image.affine)), expected)
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-def test_more_background(head, expected, laws, padding):
-    before = [n for n, _ in PADDINGS[padding]]
+FEW_EXAMPLES = settings(max_examples=4, deadline=None)  # seconds each
+
+
+@FEW_EXAMPLES
+@given(before=SLICES, after=SLICES)
+@example(before=(30, 0, 0), after=(0, 0, 0))
+def test_more_background(head, expected, laws, before, after):
     affine = head.affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ before
-    assert_same(laws(Scan(np.pad(np.asarray(head.voxels), PADDINGS[padding]), affine)), expected)
+    padded = np.pad(np.asarray(head.voxels), list(zip(before, after, strict=True)))
+    assert_same(laws(Scan(padded, affine)), expected)
 
 
-@pytest.mark.parametrize(("gain", "offset"), [(1e-12, 0), (300, -40000), (0.01, 5)])
+@FEW_EXAMPLES
+@given(gain=st.floats(-12, 12).map(lambda power: 10**power), offset=st.floats(-100, 100))
+@example(gain=1e-12, offset=0)
+@example(gain=300, offset=-133)
 def test_other_numbers(head, expected, laws, gain, offset):
-    voxels = (gain * head.voxels.astype(np.float64) + offset).astype(np.float32)
+    voxels = (gain * (head.voxels.astype(np.float64) + offset)).astype(np.float32)
     assert_same(laws(head.with_voxels(voxels)), expected)
