@@ -5,7 +5,7 @@ python bench/cohort.py --count 200 [--broken 10] [--weights FILE] [--scan FILE] 
 Copies of one scan (default: ICBM152 at 3 mm) with noise of their own through `sanum reconstruct` with the
 weights that ship. Beside it, in the same run, some of them one at a time: each by a command of
 its own, and one after the other in one process that has all loaded. Prints JSON; exit code 1 if the batch is
-less than 1.3 times as fast as single commands, has other files, or grows by more than 5 %.
+less than 1.3 times as fast as single commands, has other images or records, or grows by more than 5 %.
 """
 
 import argparse
@@ -57,6 +57,11 @@ def memory_while(words: list[str]) -> tuple[int, float, list[float]]:
     return code, time.monotonic() - began, memory
 
 
+def told(record: Path) -> dict[str, object]:
+    """A record but for the path, which is below the folder that was given."""
+    return {key: value for key, value in json.loads(record.read_text()).items() if key != "input"}
+
+
 def warm(paths: list[Path], out: Path, threads: int, weights: Path | None) -> float:
     """Seconds a scan, one after the other in this process, after a first one."""
     use_threads(threads)
@@ -95,8 +100,9 @@ def main() -> None:
             began = time.monotonic()
             subprocess.run([*sanum, path, "-o", str(here / "one"), *how], check=True, capture_output=True)
             alone.append(time.monotonic() - began)
-            for made in record.parent.glob("*.*"):
+            for made in record.parent.glob("*.nii.gz"):
                 same &= made.read_bytes() == (here / "one" / made.name).read_bytes()
+            same &= told(record) == told(here / "one" / record.name)
         tenth = max(len(memory) // 10, 1)
         early, late = (statistics.median(part) for part in (memory[tenth : 2 * tenth + 1], memory[-tenth:]))
         together, loaded = seconds / len(records), warm(some, here / "warm", args.threads, args.weights)
@@ -110,7 +116,7 @@ def main() -> None:
             "seconds a scan, one after the other in one process": round(loaded, 2),
             "times as fast as a command each": round(statistics.median(alone) / together, 2),
             "times as fast as one after the other": round(loaded / together, 2),
-            "files as of one by one": same,
+            "images and records as of one by one": same,
             "memory MB, second tenth": round(early),
             "memory MB, last tenth": round(late),
             "growth": round(late / early - 1, 4),

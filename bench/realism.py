@@ -18,15 +18,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sanum.data.split import split_masks, split_subjects
-from sanum.healthy.localize import find_brain, pair_with_mirror
-from sanum.healthy.postprocess import postprocess
+from sanum.healthy.reconstruction import predict
 from sanum.methods import registry
 from sanum.methods.common.anatomy import Predictor
 from sanum.scan import read
-from sanum.scan.conform import conform
-from sanum.space.mirror import find_mirror
 from sanum.synth.anatomy import prepare
-from sanum.synth.box import DEFAULT_BOX
 from sanum.synth.generator import apply_sample, draw_sample
 
 SIDE = 8
@@ -50,12 +46,7 @@ Image = tuple[str, np.ndarray, np.ndarray]
 def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image]:
     """Subject, image on the model grid, brain, of each patient's scan of this contrast."""
     for path in sorted((data / "patients").rglob(f"*_{suffix}.nii.gz")):
-        scan = read(path)
-        conformed = conform(scan, find_brain(scan, predictor), DEFAULT_BOX)
-        across = find_mirror(conformed.image, conformed.grid)
-        maps = postprocess(
-            predictor(pair_with_mirror(conformed, across), covered=conformed.covered), conformed
-        )
+        conformed, maps = predict(read(path), predictor, on_step=lambda _: None)
         yield path.name.split("_")[0], conformed.image, maps.brain > 0
 
 
