@@ -46,6 +46,21 @@ def depth_to_space(x: torch.Tensor) -> torch.Tensor:
     return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c8 // 8, 2 * nx, 2 * ny, 2 * nz)
 
 
+def shifted(x: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """Each map (B, C, …) plus a number of its own.
+
+    Parameters
+    ----------
+    x : (B, C, X, Y, Z) tensor
+        Feature maps.
+    by : (B, C) tensor
+        What is added.
+    """
+    if has_torch_function_unary(x):
+        return handle_torch_function(shifted, (x,), x, by)
+    return x + by[:, :, None, None, None].to(x.dtype)
+
+
 def activate(x: torch.Tensor) -> torch.Tensor:
     """Leaky ReLU, slope 0.1: with a plain one, at a high rate, whole levels died (recipe of una-compact).
 
@@ -83,6 +98,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = normed(nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False))
         self.second = normed(nn.Conv3d(channels_out, channels_out, 3, padding=1, bias=False))
+        self.width = channels_in
         same = channels_in == channels_out
         self.skip = nn.Identity() if same else normed(nn.Conv3d(channels_in, channels_out, 1, bias=False))
 
@@ -140,13 +156,17 @@ class CompactUNet(nn.Module):
         self.last = normed(nn.Conv3d(widths[0] + 8 * channels_in, 2 * widths[0], 3, padding=1, bias=False))
         self.fine = nn.Conv3d(2 * widths[0], 8 * channels_fine, 1)  # 8 voxels each: not through widths[0]
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, told: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class.
 
         Parameters
         ----------
         x : (B, channels_in, X, Y, Z) tensor
             Scaled images; each side a multiple of 2^len(widths).
+        told : (B, sum of widths) tensor, optional
+            Added to the maps that each level of the encoder begins with: what is known of the image.
         """
         if any(n % self.multiple for n in x.shape[2:]):
             raise ValueError(
@@ -155,8 +175,9 @@ class CompactUNet(nn.Module):
         folded = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
         h = activate(self.stem(folded))
         skips = []
+        notes = None if told is None else told.split([block.width for block in self.encode], dim=1)
         for level, block in enumerate(self.encode):
-            h = block(h)
+            h = block(h if notes is None else shifted(h, notes[level]))
             if level < len(self.down):
                 skips.append(h)
                 h = self.down[level](h)

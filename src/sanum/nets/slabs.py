@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .compact_unet import depth_to_space, space_to_depth
+from .compact_unet import depth_to_space, shifted, space_to_depth
 from .norm import line, on_line
 
 Read = Callable[[int, int], torch.Tensor]
@@ -129,7 +129,7 @@ class Slabs:
 
 
 def in_slabs(
-    net: nn.Module, x: torch.Tensor, planes: int, device: torch.device | str
+    net: nn.Module, x: torch.Tensor, planes: int, device: torch.device | str, *more: torch.Tensor | None
 ) -> tuple[torch.Tensor, ...]:
     """What `net` makes of `x` (1, C, X, Y, Z), slab by slab on `device`; the results are there whole.
 
@@ -143,8 +143,10 @@ def in_slabs(
         Planes of a slab, along X.
     device : torch.device or str
         Where slabs are computed, and where the results are put.
+    *more : tensor or None
+        What else the network takes, whole.
     """
-    return tuple(made.whole().to(device) for made in net(Slabs.of(x, planes, device)))
+    return tuple(made.whole().to(device) for made in net(Slabs.of(x, planes, device), *more))
 
 
 def _conv3d(
@@ -231,6 +233,7 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     F.interpolate: _interpolate,
     F.max_pool3d: _max_pool3d,
     torch.cat: _cat,
+    shifted: lambda x, by: x.map(lambda part: shifted(part, by)),
     space_to_depth: lambda x: _coarser(x, space_to_depth, 8 * x.shape[1]),
     depth_to_space: lambda x: _finer(x, depth_to_space, x.shape[1] // 8),
 }

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .compact_unet import shifted
 from .norm import GroupNorm
 
 GROUPS = 8  # of group norm, as published for UNA's network; one where there are fewer than 16 channels
@@ -65,7 +66,7 @@ class UNet(nn.Module):
         super().__init__()
         if not 0 <= coarse_level < len(widths) - 1:
             raise ValueError(f"coarse_level must be one of the {len(widths) - 1} decoder levels")
-        self.multiple, self.coarse_level = 2 ** (len(widths) - 1), coarse_level
+        self.multiple, self.coarse_level, self.widths = 2 ** (len(widths) - 1), coarse_level, list(widths)
         self.encode = nn.ModuleList(
             two_convolutions(a, max(a, b // 2), b) for a, b in pairwise((channels_in, *widths))
         )
@@ -73,21 +74,27 @@ class UNet(nn.Module):
         self.coarse = nn.Conv3d(widths[coarse_level], channels_coarse, 3, padding=1)
         self.fine = nn.Conv3d(widths[0], channels_fine, 1)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, told: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class.
 
         Parameters
         ----------
         x : (B, channels_in, X, Y, Z) tensor
             Scaled images; each side a multiple of 2^(len(widths) − 1).
+        told : (B, sum of widths) tensor, optional
+            Added to the maps of each level of the encoder: what is known of the image.
         """
         if any(n % self.multiple for n in x.shape[2:]):
             raise ValueError(
                 f"the image's shape must be a multiple of {self.multiple}, got {tuple(x.shape[2:])}"
             )
-        skips = [self.encode[0](x)]
-        for block in list(self.encode)[1:]:
-            skips.append(block(F.max_pool3d(skips[-1], 2)))
+        notes = None if told is None else told.split(self.widths, dim=1)
+        skips: list[torch.Tensor] = []
+        for level, block in enumerate(self.encode):
+            h = block(F.max_pool3d(skips[-1], 2) if skips else x)
+            skips.append(h if notes is None else shifted(h, notes[level]))
         h = skips.pop()
         for level in reversed(range(len(self.decode))):
             h = F.interpolate(h, scale_factor=2, mode="nearest")

@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from ..files import clear_way, sha256_of, whole_file
 from ..fluid import border_ramp
+from ..fluid.flow import distance_within
 from ..scan.bids import ANAT, find
 from ..space.components import largest_component
 from ..space.grid import Grid, covering, middle_of
@@ -32,6 +33,7 @@ from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical,
 from .render import render_t1w
 
 CACHE_VERSION = 6
+FAR_MM = 40.0  # distances beyond do not matter
 CLOSE_MM = 4.0  # gaps between labels up to twice this wide belong to the brain
 Target = Literal["real", "rendered"]
 ATLAS_GRID = DEFAULT_BOX.grid((0, -18, 14))  # the brain of MNI space, in its middle
@@ -80,6 +82,29 @@ class Anatomy:
     def groups(self) -> npt.NDArray[np.uint8]:
         """Number of the group of nuclei of each voxel (`labels.GROUPS`), else 0."""
         return SCHEMES[self.scheme].group_of(self.labels)
+
+    @cached_property
+    def ventricles(self) -> Mask:
+        """Lateral and third ventricles (X, Y, Z)."""
+        return np.isin(self.labels, list(SCHEMES[self.scheme].ventricles)) & self.brain
+
+    @cached_property
+    def from_ventricles_mm(self) -> npt.NDArray[np.float16]:
+        """Distance to the ventricles (X, Y, Z), at most `FAR_MM`; half floats, for there are many heads."""
+        far = distance_within(~self.ventricles, tuple(self.grid.spacing_mm), FAR_MM, edge=False)
+        return np.asarray(far, np.float16)
+
+    @cached_property
+    def depth_mm(self) -> npt.NDArray[np.float16]:
+        """Distance to the brain's border (X, Y, Z), 0 outside, at most `FAR_MM`."""
+        return np.asarray(distance_within(self.brain, tuple(self.grid.spacing_mm), FAR_MM), np.float16)
+
+    @cached_property
+    def white_matter(self) -> Mask:
+        """White matter (X, Y, Z): by the T1w, half-way to the grey, outside of the deep nuclei."""
+        _, grey, white = self.tissue_means
+        out: Mask = self.brain & (self.groups == 0) & (self.t1w > (grey + white) / 2)
+        return out
 
     @cached_property
     def centre_mm(self) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from ..fluid.shapes import soften
 from ..space.grid import apply_affine
 from ..types import AnyArray, FloatArray, Mask
 from .anatomy import Anatomy, read_mask_on
+from .spots import SpotsParams, spots_in
 
 SMALLEST_MEAN = 1e-6  # of P over its grid: below, the shape is drawn again, as published (UNA)
 LESION_FRACTION = 0.2  # of max P: below is no lesion, as published (UNA)
@@ -47,6 +48,12 @@ class ShapeParams:
         Of noise and flow.
     tissue : Tissue
         Where it grows.
+    spots : SpotsParams, optional
+        It starts from spots of the white matter, in place of a mask or noise.
+    parts : int
+        Connected parts of the noise that it starts from; 0: one to three.
+    pushes : bool
+        The tissue around it gives way.
     """
 
     mask: str | None
@@ -58,6 +65,9 @@ class ShapeParams:
     diffusion_length: float
     seed: int
     tissue: Tissue = "brain"
+    spots: SpotsParams | None = None
+    parts: int = 0
+    pushes: bool = False
 
 
 def draw_shape(rng: np.random.Generator, bank: Sequence[Path], *, tissue: Tissue = "brain") -> ShapeParams:
@@ -110,10 +120,10 @@ def territory(anatomy: Anatomy, tissue: Tissue) -> Mask:
         right = (where - apply_affine(across, where))[..., 0] > 0  # RAS: x grows to the patient's right
         side: Mask = anatomy.brain & (right if tissue == "right" else ~right)
         return side
+    if tissue == "white":
+        return anatomy.white_matter
     fluid, grey, white = anatomy.tissue_means
-    low, high = (grey + white) / 2, np.inf
-    if tissue == "cortex":
-        low, high = (fluid + grey) / 2, low
+    low, high = (fluid + grey) / 2, (grey + white) / 2
     out: Mask = anatomy.brain & (anatomy.groups == 0) & (anatomy.t1w > low) & (anatomy.t1w <= high)
     return out
 
@@ -150,7 +160,7 @@ def grow(anatomy: Anatomy, params: ShapeParams, *, within: Mask | None = None) -
 
 
 def start_of(anatomy: Anatomy, params: ShapeParams) -> FloatArray | None:
-    """Mask of the bank (X, Y, Z) that the anomaly starts from; None: noise.
+    """Mask of the bank, or spots (X, Y, Z), that the anomaly starts from; None: noise.
 
     Parameters
     ----------
@@ -159,6 +169,8 @@ def start_of(anatomy: Anatomy, params: ShapeParams) -> FloatArray | None:
     params : ShapeParams
         With the file of the mask.
     """
+    if params.spots is not None:
+        return spots_in(anatomy, params.spots)
     return read_mask_on(Path(params.mask), anatomy, flip=params.flip) if params.mask is not None else None
 
 
@@ -268,17 +280,17 @@ def starts_in(
             n = params.periods_per_200mm
             periods = tuple(n * k * s / 200 for k, s in zip(inside.shape, spacing, strict=True))
             p0 = noise_shape(inside, rng=rng, percentile=params.percentile, periods=periods)
-            p0 = _some_parts(p0, rng)
+            p0 = _some_parts(p0, rng, params.parts)
         yield LesionStart(np.clip(p0, 0, 1), inside, box, rng)
 
 
-def _some_parts(p0: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """One to three of the connected parts of a noise shape: lesions do not fill the brain evenly."""
+def _some_parts(p0: FloatArray, rng: np.random.Generator, parts_wanted: int) -> FloatArray:
+    """Some of the connected parts of a noise shape, by default one to three: lesions do not fill the brain."""
     parts, n = ndimage.label(p0 > LESION_FRACTION)
     if n <= 1:
         return p0
     sizes = np.bincount(parts.ravel())[1:]
-    chosen = rng.choice(n, size=min(n, int(rng.integers(1, 4))), replace=False, p=sizes / sizes.sum()) + 1
+    chosen = rng.choice(n, size=min(n, parts_wanted or int(rng.integers(1, 4))), replace=False, p=sizes / sizes.sum()) + 1
     near = ndimage.grey_dilation(np.where(np.isin(parts, chosen), parts, 0), size=3)
     out: FloatArray = p0 * (near > 0)
     return out

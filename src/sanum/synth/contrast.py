@@ -6,18 +6,19 @@ the head its own function. The T1w's texture is kept, scaled by the slope; anoth
 a width for each tissue.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..scan.contrast import Contrast
 from ..types import FloatArray
 from .box import DEFAULT_BOX
 from .kernels import recolour
 
-Preset = Literal["t1w", "free", "dwi", "t2w", "flair", "pd", "ct"]
+Preset = Literal["t1w", "free", "dwi", "t2w", "flair", "pd", "ct", "t1ce", "adc"]
 PRESETS: dict[Preset, float] = {
     "t1w": 0.50,
     "free": 0.13,
@@ -27,6 +28,31 @@ PRESETS: dict[Preset, float] = {
     "pd": 0.03,
     "ct": 0.07,
 }
+RARER: dict[Preset, float] = {"t1ce": 0.06, "adc": 0.03}
+"""Drawn in the world alone (world.py), beside `PRESETS`."""
+CALLED: dict[Preset, Contrast] = {
+    "t1w": "T1w",
+    "t1ce": "T1wCE",
+    "t2w": "T2w",
+    "flair": "FLAIR",
+    "pd": "PD",
+    "dwi": "DWI",
+    "adc": "ADC",
+    "ct": "CT",
+    "free": "unknown",
+}
+"""What a network is told."""
+DARKER: dict[Preset, bool] = {
+    "t1w": True,
+    "t1ce": True,
+    "ct": True,
+    "t2w": False,
+    "flair": False,
+    "pd": False,
+    "dwi": False,
+    "adc": True,
+}
+"""Whether anomalies are darker than white matter, as a rule (acute ones for DWI and ADC)."""
 
 # ranges of (fluid, grey, white) on a 0–1 scale; CT is HU / 80
 _RANGES: dict[Preset, tuple[tuple[float, float], ...]] = {
@@ -36,9 +62,15 @@ _RANGES: dict[Preset, tuple[tuple[float, float], ...]] = {
     "flair": ((0.03, 0.3), (0.5, 0.8), (0.38, 0.68)),
     "pd": ((0.6, 1.0), (0.7, 0.95), (0.5, 0.75)),
     "ct": ((0.05, 0.18), (0.40, 0.52), (0.31, 0.42)),
+    "adc": ((0.9, 1.2), (0.28, 0.36), (0.24, 0.33)),
 }
+# of a FLAIR, as a share of white matter: cortex (0.65 to 1.22 over real ones), mesial temporal lobe
+_FLAIR_CORTEX, _FLAIR_MESIAL = (0.92, 1.32), (0.0, 0.18)
 # groups of nuclei (labels.GROUPS) alike enough to share an offset now and then; 0 is the cortex
 _ALIKE = ((1, 2), (2, 3), (3, 0), (4, 5), (6, 0), (8, 0))
+# share of the pallidum's iron in each group: putamen, caudate, thalamus; red nucleus, nigra and dentate in part
+_IRON = (0.0, 0.2, 0.7, 0.45, 1.0, 0.35, 0.0, 0.25, 0.0)
+_IRON_SHOWS: dict[Preset, float] = {"t2w": 1.0, "flair": 0.6, "dwi": 0.8, "pd": 0.5}
 HEAD_KNOTS = np.array([0.0, 0.12, 0.35, 0.75, 1.2, 2.0])
 
 
@@ -91,7 +123,9 @@ def draw_preset(rng: np.random.Generator) -> Preset:
     return names[int(rng.choice(len(names), p=list(PRESETS.values())))]
 
 
-def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayLike) -> ContrastParams:
+def draw_contrast(
+    rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayLike, *, world: bool = False
+) -> ContrastParams:
     """Parameters of one modality.
 
     Parameters
@@ -102,8 +136,11 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         Name of the modality.
     t1_means : (3,) float
         The T1w's own means of fluid, grey and white matter.
+    world : bool
+        Cortex and mesial temporal lobe of a FLAIR as they are in people.
     """
-    if preset == "t1w":
+    t1w_like = preset in ("t1w", "t1ce")
+    if t1w_like:
         means = np.asarray(t1_means, dtype=float)
         tissue = means + rng.normal(0, [0.05, 0.03, 0.0])
         if rng.random() < 0.2:  # spin echo: grey matter nearer to white, fluid to grey
@@ -127,9 +164,9 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         iron = rng.uniform(0, 0.2)  # most in the pallidum, less in putamen, thalamus and caudate
         groups[4] -= iron
         groups[1:4] -= iron * rng.uniform(0, [0.8, 1.0, 0.6])
-    slope = float(rng.uniform(0.5, 1.0) if preset == "t1w" else rng.uniform(-0.3, 0.6))
+    slope = float(rng.uniform(0.5, 1.0) if t1w_like else rng.uniform(-0.3, 0.6))
     # a real T1w is darker still below the mean of its fluid; an image made from it may be flatter there
-    below = slope * (float(rng.uniform(0.3, 1.0)) if preset == "t1w" else 0.3)
+    below = slope * (float(rng.uniform(0.3, 1.0)) if t1w_like else 0.3)
     smoothness, seed = float(rng.uniform(0.3, 1.0)), int(rng.integers(2**31))
     own = np.random.default_rng([seed, 1])  # what was added later, so that the draws above stay as they were
     if preset == "t1w" and own.random() < 0.3:
@@ -139,6 +176,9 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         for one, other in _ALIKE:
             if own.random() < 0.3:
                 groups[one] = groups[other]
+    if world and preset == "flair":
+        tissue[1] = tissue[2] * own.uniform(*_FLAIR_CORTEX)
+        groups[8] += tissue[2] * own.uniform(*_FLAIR_MESIAL)
     return ContrastParams(
         preset=preset,
         tissue=tuple(map(float, tissue)),  # type: ignore[arg-type]
@@ -150,6 +190,22 @@ def draw_contrast(rng: np.random.Generator, preset: Preset, t1_means: npt.ArrayL
         smoothness_mm=2 * smoothness,
         seed=seed,
     )
+
+
+def with_iron(params: ContrastParams, iron: float) -> ContrastParams:
+    """Parameters whose nuclei are darker by iron, where the modality shows it.
+
+    Parameters
+    ----------
+    params : ContrastParams
+        Of `draw_contrast`.
+    iron : float
+        What the pallidum loses in a T2w, in units of the white matter.
+    """
+    shown = iron * _IRON_SHOWS.get(params.preset, 0.0) * params.tissue[2]
+    if not shown:
+        return params
+    return replace(params, groups=tuple(g - shown * s for g, s in zip(params.groups, _IRON, strict=True)))
 
 
 def own_contrast(t1_means: npt.ArrayLike) -> ContrastParams:
@@ -216,10 +272,26 @@ def apply_contrast(
         HEAD_KNOTS,
         np.array(params.head),
         params.widths[3],
-        params.preset == "t1w",
+        params.preset in ("t1w", "t1ce"),
         image,
     )
     return image
+
+
+def white_share(t1w: FloatArray, t1_means: npt.ArrayLike) -> FloatArray:
+    """Share of white matter (X, Y, Z) by the T1w: 0 half-way to the grey, 1 at the white.
+
+    Parameters
+    ----------
+    t1w : (X, Y, Z) float32
+        White matter at 1.
+    t1_means : (3,) float
+        The T1w's means of fluid, grey and white matter.
+    """
+    _, grey, white = (float(m) for m in np.asarray(t1_means))
+    half = (grey + white) / 2
+    out: FloatArray = np.clip((t1w - half) / max(white - half, 0.02), 0, 1).astype(np.float32)
+    return out
 
 
 def curves(

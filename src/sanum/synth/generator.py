@@ -14,10 +14,12 @@ from ..scan.conform import scale_intensity
 from ..space.grid import Grid
 from ..space.mirror import mirror
 from ..types import FloatArray, Mask
-from .anatomy import ATLAS_GRID, Anatomy
+from .ageing import caps_profile, with_wide_sulci
+from .anatomy import ATLAS_GRID, FAR_MM, Anatomy
 from .anomaly import LESION_FRACTION, NothingInside, ShapeParams, draw_shape, grow
 from .box import DEFAULT_BOX, DEFAULT_GRID
 from .contrast import (
+    DARKER,
     ContrastParams,
     Preset,
     apply_contrast,
@@ -25,6 +27,8 @@ from .contrast import (
     draw_preset,
     own_contrast,
     typical_flair,
+    white_share,
+    with_iron,
 )
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
 from .geometry import (
@@ -37,9 +41,11 @@ from .geometry import (
     pose_map,
     to_subject,
 )
-from .kernels import pose
+from .kernels import UNMOVED, pose
 from .labels import SCHEMES, Labels
 from .look import LookParams, apply_look, draw_look
+from .shading import shade, vessels
+from .world import WorldParams, displacement, draw_anomalies, draw_world
 
 Skull = Literal["on", "off", "partly"]
 
@@ -68,6 +74,8 @@ class SampleParams:
         Of each anomaly.
     misaligned : AlignmentError
         Error of the registration to the atlas.
+    world : WorldParams
+        What is beyond the published draws.
     """
 
     contrast: ContrastParams
@@ -79,6 +87,7 @@ class SampleParams:
     shapes: tuple[ShapeParams, ...]
     looks: tuple[LookParams, ...]
     misaligned: AlignmentError
+    world: WorldParams = WorldParams()
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,7 @@ def draw_sample(
     level: Level | None = None,
     healthy: float = 0.15,
     published_geometry: bool = False,
+    world: bool = False,
     spacing_mm: float = DEFAULT_BOX.spacing_mm,
 ) -> SampleParams:
     """Parameters of a sample.
@@ -168,14 +178,16 @@ def draw_sample(
         Share of samples without an anomaly.
     published_geometry : bool
         As of `draw_geometry`.
+    world : bool
+        Also what is beyond the published draws: see `world.py`.
     spacing_mm : float
         Voxels of the finest acquisition, in mm.
     """
     preset = preset or draw_preset(rng)
     level = level or ("mild", "medium", "severe")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
     count = 0 if rng.random() < healthy else int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
-    return SampleParams(
-        contrast=draw_contrast(rng, preset, anatomy.tissue_means),
+    drawn = SampleParams(
+        contrast=draw_contrast(rng, preset, anatomy.tissue_means, world=world),
         geometry=draw_geometry(rng, published=published_geometry),
         corruption=draw_corruption(rng, level, spacing_mm),
         skull=("on", "off", "partly")[int(rng.choice(3, p=[0.6, 0.3, 0.1]))],
@@ -185,6 +197,10 @@ def draw_sample(
         looks=tuple(draw_look(rng) for _ in range(count)),
         misaligned=draw_alignment_error(rng),
     )
+    if not world:
+        return drawn
+    shapes, looks = draw_anomalies(rng, bank, count)
+    return replace(drawn, shapes=shapes, looks=looks, world=draw_world(rng, preset, shapes))
 
 
 def apply_sample(
@@ -221,17 +237,44 @@ def apply_sample(
     visible = _visible(soft, params, spacing)
     in_view = field_of_view(box.shape, params.corruption, spacing)
 
+    world = params.world
+    rim = None
+    if world.ageing.caps > 0:
+        inside = np.isin(labels, list(scheme.ventricles))
+        rim = caps_profile(distance_within(~inside, (spacing,) * 3, FAR_MM / 4, edge=False), world.ageing)
+        rim *= white_share(t1w, anatomy.tissue_means) * soft
+    pose_of_box = to_atlas(anatomy, params.geometry)
+    middle_to_mni = pose_of_box.copy()
+    middle_to_mni[:3, 3] += ATLAS_GRID.centre_mm
+
     def healthy(contrast: ContrastParams) -> FloatArray:
-        return apply_contrast(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
+        aged = with_iron(contrast, world.ageing.iron)
+        image = apply_contrast(t1w, soft, groups, anatomy.tissue_means, aged, spacing)
+        if rim is not None:
+            image += np.float32(contrast.tissue[2] * (-0.3 if is_darker(contrast) else 1.0)) * rim
+        if world.shading.vessels and contrast.preset == "t1ce":
+            image += np.float32(contrast.tissue[2]) * vessels(soft, world.shading, spacing)
+        return image
 
     def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> FloatArray:
         image, (_, grey, white) = healthy(contrast), contrast.tissue
         for p, look in zip(anomalies, looks, strict=True):
-            image = apply_look(image, p, white, grey, look, ct=contrast.preset == "ct", spacing_mm=spacing)
+            image = apply_look(
+                image,
+                p,
+                white,
+                grey,
+                look,
+                ct=contrast.preset == "ct",
+                darker=DARKER.get(contrast.preset) if world != WorldParams() else None,
+                enhanced=contrast.preset == "t1ce",
+                spacing_mm=spacing,
+            )
         return image
 
     def acquired(image: FloatArray, view: ViewParams) -> FloatArray:
-        shot = apply_corruption(image * visible, view.corruption, spacing) * in_view
+        shaded = shade(image, world.shading, middle_to_mni, box, in_view)
+        shot = apply_corruption(shaded * visible, view.corruption, spacing) * in_view
         return np.clip(shot, 0, 1) if view.contrast.preset == "ct" else scale_intensity(shot)
 
     own = ViewParams(params.contrast, params.corruption)
@@ -250,7 +293,7 @@ def apply_sample(
         brain=brain,
         mirrored=mirror(lesion.astype(np.float32), box, across) > 0.5,
         labels=(scheme.swapped(labels) if params.geometry.flip else labels) * in_view,
-        to_atlas=alignment(params.misaligned) @ to_atlas(anatomy, params.geometry),
+        to_atlas=alignment(params.misaligned) @ pose_of_box,
         views=np.stack(others) if others else np.empty((0, *box.shape), np.float32),
         sick=np.stack([sick(c, looks) * brain for c in contrasts]) if with_sick else None,
     )
@@ -275,19 +318,22 @@ def targets_with_anomaly(
 def _posed(anatomy: Anatomy, params: SampleParams, box: Grid) -> tuple[FloatArray, Labels]:
     """T1w, brain and each anomaly (C, X, Y, Z), and the labels, in the box."""
     grown = [_grown(anatomy, s) for s in params.shapes]
-    volumes = np.stack([anatomy.t1w, anatomy.brain.astype(np.float32), *grown], axis=-1)
+    t1w = with_wide_sulci(anatomy, params.world.ageing.sulci)
+    volumes = np.stack([t1w, anatomy.brain.astype(np.float32), *grown], axis=-1)
+    pushing = [p for p, s in zip(grown, params.shapes, strict=True) if s.pushes]
+    moved = displacement(anatomy, params.world, pushing[-1] if pushing else None)
     matrix, knots = pose_map(params.geometry, box, anatomy.grid, anatomy.centre_mm)
     out = np.empty((volumes.shape[-1], *box.shape), np.float32)
     labels = np.empty(box.shape, np.int16)
-    pose(volumes, anatomy.labels, matrix, knots, out, labels)
+    pose(volumes, anatomy.labels, matrix, knots, UNMOVED if moved is None else moved, out, labels)
     return out, labels
 
 
 def _grown(anatomy: Anatomy, shape: ShapeParams) -> FloatArray:
     try:
         return grow(anatomy, shape)
-    except NothingInside:  # a mask that misses this head gives way to noise
-        return grow(anatomy, replace(shape, mask=None))
+    except NothingInside:  # a mask that misses this head, or spots that miss its white matter: noise instead
+        return grow(anatomy, replace(shape, mask=None, spots=None))
 
 
 class Placed(Protocol):
@@ -318,6 +364,17 @@ def to_atlas(anatomy: Placed, geometry: GeometryParams) -> npt.NDArray[np.float6
     out[:3, 3] -= ATLAS_GRID.centre_mm
     # the atlas is symmetric: a head drawn left-right flipped fits it without a reflection
     return np.diag([-1.0, 1, 1, 1]) @ out if geometry.flip else out
+
+
+def is_darker(contrast: ContrastParams) -> bool:
+    """Whether anomalies are darker in it, as a rule.
+
+    Parameters
+    ----------
+    contrast : ContrastParams
+        Of any modality; of a free one the sign rule decides.
+    """
+    return DARKER.get(contrast.preset, contrast.tissue[2] > contrast.tissue[1])
 
 
 def _visible(soft: FloatArray, params: SampleParams, spacing_mm: float) -> FloatArray:

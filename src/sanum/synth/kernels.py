@@ -6,6 +6,9 @@ import numpy as np
 from numba import njit, prange
 
 from ..fluid.kernels.threads import kernel
+from .drift import read_vector
+
+UNMOVED = np.zeros((1, 1, 1, 3), np.float32)
 
 
 @njit(inline="always")
@@ -28,11 +31,14 @@ def _weight(volumes: Any, a: Any, b: Any, c: Any, n: Any) -> Any:
 
 
 @kernel
-def pose(volumes: Any, labels: Any, matrix: Any, knots: Any, out: Any, out_labels: Any) -> None:
+def pose(
+    volumes: Any, labels: Any, matrix: Any, knots: Any, moved: Any, out: Any, out_labels: Any
+) -> None:
     """Read `volumes` (X, Y, Z, C), linearly, and `labels` (X, Y, Z), the nearest, into the boxes `out`.
 
     Voxel (i, j, k) of `out` (C, I, J, K) and `out_labels` (I, J, K) lies at `matrix` (3, 4)·(i, j, k, 1)
-    + u, u the trilinear interpolation over the box of `knots` (N, N, N, 3), in voxels. 0 outside.
+    + u, u the trilinear interpolation over the box of `knots` (N, N, N, 3), in voxels, and from there by
+    `moved` (X, Y, Z, 3), read linearly. 0 outside.
 
     Parameters
     ----------
@@ -44,6 +50,8 @@ def pose(volumes: Any, labels: Any, matrix: Any, knots: Any, out: Any, out_label
         From voxels of the box to voxels of the volumes.
     knots : (N, N, N, 3) float32
         Displacement at the knots of the warp, in voxels.
+    moved : (X, Y, Z, 3) float32
+        Displacement of the subject's own tissue, in voxels; of one voxel if there is none.
     out : (C, I, J, K) float32
         Filled.
     out_labels : (I, J, K) int16
@@ -79,6 +87,11 @@ def pose(volumes: Any, labels: Any, matrix: Any, knots: Any, out: Any, out_label
                 x += (one - u) * line[r, 0] + u * line[r + 1, 0]
                 y += (one - u) * line[r, 1] + u * line[r + 1, 1]
                 z += (one - u) * line[r, 2] + u * line[r + 1, 2]
+                if moved.shape[0] > 1:
+                    u1 = read_vector(moved, x, y, z, 0)
+                    u2 = read_vector(moved, x, y, z, 1)
+                    u3 = read_vector(moved, x, y, z, 2)
+                    x, y, z = x + u1, y + u2, z + u3
                 if x <= -1 or y <= -1 or z <= -1 or x >= nx or y >= ny or z >= nz:
                     for n in range(count):
                         out[n, i, j, k] = 0

@@ -39,6 +39,8 @@ class Scheme:
         Labels of each of `GROUPS`.
     white, fluid, cortex : frozenset of int
         Labels of the brain's other tissue.
+    ventricles : frozenset of int
+        Labels of the lateral and third ventricles, which widen with age.
     other : frozenset of int
         Labels of the brain that are none of these.
     outside : frozenset of int
@@ -51,6 +53,7 @@ class Scheme:
     groups: tuple[tuple[int, ...], ...]
     white: frozenset[int]
     fluid: frozenset[int]
+    ventricles: frozenset[int]
     cortex: frozenset[int]
     other: frozenset[int]
     outside: frozenset[int]
@@ -111,6 +114,7 @@ DLMUSE = Scheme(
     ),
     white=frozenset(range(81, 89)),
     fluid=frozenset((4, 11, 49, 50, 51, 52)),
+    ventricles=frozenset((4, 49, 50, 51, 52)),
     cortex=frozenset(_DLMUSE_CORTEX),
     other=frozenset((1, 46, 69, 75, 76, *range(89, 96))),  # 46, 69: not in its table, but in its maps
     outside=frozenset(),
@@ -144,6 +148,7 @@ FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the 
     ),
     white=frozenset((2, 41, 77, 78, 79, 25, 57, 85, *range(251, 256))),
     fluid=frozenset((4, 5, 14, 15, 43, 44, 72)),
+    ventricles=frozenset((4, 5, 14, 31, 43, 44, 63, 72)),  # with the plexus in them
     cortex=frozenset((3, 42, *(h + n for h in (1000, 2000) for n in _CORTEX))),
     other=frozenset((30, 62, 31, 63, 136, 163, 137, 164, 80)),  # vessels, choroid plexus
     outside=frozenset((24, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)),

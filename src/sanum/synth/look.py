@@ -34,6 +34,12 @@ class LookParams:
     kind : "textured" or "voxelwise"
         A correlated texture (ours), or the paper's independent N(±μw/2, (μw/2)²) in each voxel, for which
         only `against_rule` and `seed` matter.
+    faint : float
+        Factor of the shift in a T1w, where many lesions hardly show.
+    replaced : float
+        Share of the tissue behind whose place the anomaly takes: at 1 only white matter, shifted, is left.
+    rim : float
+        Brightness of an enhancing rim, in units of μw; only after contrast agent.
     """
 
     shift: float
@@ -42,6 +48,9 @@ class LookParams:
     smoothness_mm: float
     seed: int
     kind: Kind = "textured"
+    faint: float = 1.0
+    replaced: float = 0.0
+    rim: float = 0.0
 
 
 def draw_look(rng: np.random.Generator, *, kind: Kind = "textured") -> LookParams:
@@ -72,6 +81,8 @@ def apply_look(
     params: LookParams,
     *,
     ct: bool = False,
+    darker: bool | None = None,
+    enhanced: bool = False,
     spacing_mm: npt.ArrayLike = DEFAULT_BOX.spacing_mm,
 ) -> FloatArray:
     """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; CT hypodense, by the rule.
@@ -86,6 +97,10 @@ def apply_look(
         Of `draw_look`.
     ct : bool
         The image is HU / 80: the shift is one of the Hounsfield units of ischaemia or of blood.
+    darker : bool, optional
+        What the modality's rule is; None: the sign rule of the paper.
+    enhanced : bool
+        After contrast agent.
     spacing_mm : float or one per axis
         Edges of a voxel in mm.
     """
@@ -93,7 +108,7 @@ def apply_look(
     if not box:
         return image
     cut = box[0]
-    shift = shift_of(white, grey, params, ct=ct)
+    shift = shift_of(white, grey, params, ct=ct, darker=darker)
     noise = np.random.default_rng(params.seed).standard_normal(p[cut].shape, dtype=np.float32)
     if params.kind == "voxelwise":
         noise *= abs(shift)
@@ -102,11 +117,15 @@ def apply_look(
         noise *= params.texture * abs(shift) / max(float(noise.std()), 1e-6)
     out = image.copy()
     changed = out[cut] + (np.float32(shift) + noise) * p[cut]
+    if params.replaced:
+        changed += np.float32(params.replaced) * p[cut] * (np.float32(white) - out[cut])
+    if params.rim and enhanced:
+        changed += np.float32(params.rim * white) * (4 * p[cut] * (1 - p[cut])) ** 2
     out[cut] = np.maximum(changed, np.minimum(out[cut], 0))
     return out
 
 
-def shift_of(white: float, grey: float, params: LookParams, *, ct: bool) -> float:
+def shift_of(white: float, grey: float, params: LookParams, *, ct: bool, darker: bool | None = None) -> float:
     """Mean of ΔI, on the image's scale, by the sign rule.
 
     Parameters
@@ -117,11 +136,15 @@ def shift_of(white: float, grey: float, params: LookParams, *, ct: bool) -> floa
         Of `draw_look`.
     ct : bool
         The image is HU / 80.
+    darker : bool, optional
+        As of `apply_look`.
     """
-    darker = ((white > grey) or ct) != params.against_rule
+    rule = (white > grey or ct) if darker is None else darker
+    darker = rule != params.against_rule
     if ct:
         least, more = HYPODENSE_HU if darker else HYPERDENSE_HU
         size = (least + more * params.shift) / (CT_WINDOW_HU[1] - CT_WINDOW_HU[0])
     else:
         size = (0.5 if params.kind == "voxelwise" else params.shift) * max(white, 0.25)
+        size *= params.faint if rule else 1.0
     return -size if darker else size

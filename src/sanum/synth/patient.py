@@ -33,7 +33,7 @@ from .geometry import (
     mirror_in_model,
     pose_map,
 )
-from .kernels import pose
+from .kernels import UNMOVED, pose
 from .labels import read_canonical
 
 LEAST_WHITE = 100  # voxels of sure white matter that its intensity is read from
@@ -220,7 +220,7 @@ def apply_patient(patient: Patient, params: PatientParams, *, box: Grid) -> Samp
     matrix, knots = pose_map(params.geometry, box, patient.grid, patient.centre_mm)
     out = np.empty((4, *box.shape), np.float32)
     labels = np.empty(box.shape, np.int16)
-    pose(volumes, np.zeros(patient.grid.shape, np.int16), matrix, knots, out, labels)
+    pose(volumes, np.zeros(patient.grid.shape, np.int16), matrix, knots, UNMOVED, out, labels)
     image, t1w, soft, sick = out
     in_view = field_of_view(box.shape, params.corruption, spacing)
     top = max(float(np.percentile(patient.images[params.suffix][patient.brain], 99)), 1e-6)

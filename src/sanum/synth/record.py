@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from types import EllipsisType
+from types import EllipsisType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..files import parse_json
@@ -10,7 +10,7 @@ from ..space.box import Box
 from .anatomy import Target
 from .generator import SampleParams
 
-FORMAT = 2
+FORMAT = 3
 
 
 class RecordError(ValueError):
@@ -110,6 +110,8 @@ def _decode(kind: Any, value: Any) -> Any:
         if set(value) != {f.name for f in fields(kind)}:
             raise KeyError(f"other fields than {kind.__name__} has")
         return kind(**{name: _decode(hints[name], x) for name, x in value.items()})
+    if get_origin(kind) is UnionType:  # one thing, or None
+        return None if value is None else _decode(get_args(kind)[0], value)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         if isinstance(kinds[-1], EllipsisType):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .anatomy import Anatomy
-from .contrast import PRESETS, Preset, draw_contrast
+from .contrast import PRESETS, RARER, Preset, draw_contrast
 from .corrupt import Level, draw_corruption
 from .generator import SampleParams, ViewParams, draw_sample
 
@@ -39,6 +39,10 @@ class SamplingConfig:
         Corruption of all samples; default mild, medium or severe, drawn.
     views : tuple of str
         Levels of corruption of further scans of the same head, one for each.
+    world : bool
+        Heads and scans as the world has them (world.py), beyond the published draws.
+    told : float
+        Share of samples whose contrast the network is told; it is not told what is drawn freely.
     sick : bool
         Each sample also has the T1w and the FLAIR with the anomaly.
     """
@@ -54,9 +58,11 @@ class SamplingConfig:
     level: Level | None = None
     views: tuple[Level, ...] = ()
     sick: bool = False
+    world: bool = False
+    told: float = 0.7
 
     def __post_init__(self) -> None:
-        for name in ("real", "patients", "healthy"):
+        for name in ("real", "patients", "healthy", "told"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"sampling.{name} is a share between 0 and 1, got {getattr(self, name)}")
 
@@ -83,6 +89,7 @@ class SamplingConfig:
             preset=self._preset(rng),
             level=self.level,
             healthy=self.healthy,
+            world=self.world,
             spacing_mm=spacing_mm,
         )
         if not self.fluid:
@@ -105,7 +112,7 @@ class SamplingConfig:
         """
         return tuple(
             ViewParams(
-                draw_contrast(rng, self._preset(rng), anatomy.tissue_means),
+                draw_contrast(rng, self._preset(rng), anatomy.tissue_means, world=self.world),
                 draw_corruption(rng, level, spacing_mm),
             )
             for level in self.views
@@ -114,6 +121,7 @@ class SamplingConfig:
     def _preset(self, rng: np.random.Generator) -> Preset:
         if rng.random() < self.real:
             return "t1w"
-        names = [p for p in self.presets or PRESETS if p != "t1w"]
-        shares = np.array([PRESETS[p] for p in names])
+        known = PRESETS | RARER if self.world else PRESETS
+        names = [p for p in self.presets or known if p != "t1w"]
+        shares = np.array([known[p] for p in names])
         return names[int(rng.choice(len(names), p=shares / shares.sum()))] if names else "t1w"

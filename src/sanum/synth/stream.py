@@ -15,19 +15,23 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from ..scan.contrast import CONTRASTS, Contrast
 from ..space.grid import Grid
 from ..types import FloatArray
 from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
 from .box import DEFAULT_GRID
+from .contrast import CALLED
 from .generator import SampleParams, ViewParams, apply_sample
 from .patient import Patient, PatientParams, apply_patient, draw_patient
 from .sampling import SamplingConfig
 from .workers import pool, prefetch
+from .world import WorldParams
 
 SampleTensors = dict[str, torch.Tensor]
 """Tensors of one sample, or of a batch of samples, by name."""
 BLOCK = 16  # samples kept for their second use
+_TOLD_OF_PATIENTS: dict[str, Contrast] = {"T1w": "T1w", "T2w": "T2w", "FLAIR": "FLAIR", "PDw": "PD"}
 TRUTH = ("t1w", "p", "lesion", "mirrored", "brain")
 PREFETCHED = 6  # samples that other processes make ahead of use
 
@@ -39,6 +43,7 @@ class _Drawn:
     head: int
     params: SampleParams
     pose_known: bool
+    contrast: Contrast
     views: tuple[ViewParams, ...]
     patient: tuple[Patient, PatientParams] | None
 
@@ -66,7 +71,7 @@ class Stream(IterableDataset[SampleTensors]):
     """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
-    which is NaN where the pose is not known; float32. If `sampling` says so, also views (V, X, Y, Z), other
+    which is NaN where the pose is not known, contrast (), a place in `scan.contrast.CONTRASTS`; float32. If `sampling` says so, also views (V, X, Y, Z), other
     scans of the same head, and sick (2, X, Y, Z), the T1w and the FLAIR with the anomaly.
 
     Parameters
@@ -196,12 +201,13 @@ class Stream(IterableDataset[SampleTensors]):
             sample = apply_patient(*drawn.patient, box=self.box)
         truth = {n: np.asarray(getattr(sample, n), np.float32)[None] for n in TRUTH}
         image = sample.image if self.sampling.mirror else np.repeat(sample.image[:1], 2, axis=0)
+        contrast = np.array(CONTRASTS.index(drawn.contrast), np.float32)
         pose = sample.to_atlas if drawn.pose_known else np.full((4, 4), np.nan)
         real = np.array(drawn.patient is not None, np.float32)
         more = {"views": sample.views} if drawn.views else {}
         if sample.sick is not None:
             more["sick"] = sample.sick
-        return more | {"image": image, "to_atlas": pose.astype(np.float32), "real": real, **truth}
+        return more | {"image": image, "contrast": contrast, "to_atlas": pose.astype(np.float32), "real": real, **truth}
 
     def _drawn(self, number: int) -> _Drawn:
         rng = np.random.default_rng([self.seed, number])
@@ -214,7 +220,11 @@ class Stream(IterableDataset[SampleTensors]):
         if self.patients and params.contrast.preset == "t1w" and rng.random() < self.sampling.patients:
             one = self.patients[int(rng.integers(len(self.patients)))]
             patient = one, draw_patient(rng, one, spacing_mm=spacing)
-        return _Drawn(head, params, known, views, patient)
+        one_told = np.random.default_rng([self.seed, number, 1]).random() < self.sampling.told
+        contrast = CALLED[params.contrast.preset] if one_told else "unknown"
+        if one_told and patient is not None:
+            contrast = _TOLD_OF_PATIENTS.get(patient[1].suffix, "unknown")
+        return _Drawn(head, params, known, contrast, views, patient)
 
     def batches(self, size: int, *, device: str = "auto") -> Generator[SampleTensors, None, None]:
         """Batches of samples start, start+1, …, each used once, made on a device.
@@ -233,7 +243,8 @@ class Stream(IterableDataset[SampleTensors]):
         heads = None if device == "cpu" else OnDevice(self.anatomies, device)
         for first in count(self.start, size):
             drawn = [self._drawn(n) for n in range(first, first + size)]
-            if heads is None or any(d.patient for d in drawn):
+            plain = WorldParams()  # what is beyond is made on the CPU
+            if heads is None or any(d.patient or d.params.world != plain for d in drawn):
                 items = [_tensors(self.sample(n)) for n in range(first, first + size)]
                 yield {name: torch.stack([i[name] for i in items]).to(device) for name in items[0]}
                 continue
@@ -247,6 +258,8 @@ class Stream(IterableDataset[SampleTensors]):
             batch.pop("labels")
             if not self.sampling.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]
+            codes = [float(CONTRASTS.index(d.contrast)) for d in drawn]
+            batch["contrast"] = torch.tensor(codes, device=device)
             batch["to_atlas"][[not d.pose_known for d in drawn]] = torch.nan
             yield batch
 

@@ -223,16 +223,20 @@ class InSlabs(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor, *more: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """Return what `net` does.
 
         Parameters
         ----------
         x : (B, C, X, Y, Z) tensor
             Input; B is 1 in slabs.
+        *more : tensor or None
+            What else it takes.
         """
         made: tuple[torch.Tensor, ...] = (
-            self.net(x) if self.planes is None else in_slabs(self.net, x, self.planes, x.device)
+            self.net(x, *more)
+            if self.planes is None
+            else in_slabs(self.net, x, self.planes, x.device, *more)
         )
         return made
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from ....nets.compact_unet import CompactUNet
 from ....nets.unet import UNet
+from ....scan.contrast import CONTRASTS
 from ....space.box import Box
 from .guess import first_guess
 
@@ -159,6 +160,8 @@ class Una(nn.Module):
         Of the voxels that the network sees.
     plain : bool
         A U-Net of full resolution, as published, in the place of ours.
+    told : bool
+        It is told the contrast of the scan, or that this is unknown.
     """
 
     average: torch.Tensor
@@ -171,11 +174,15 @@ class Una(nn.Module):
         atlas: torch.Tensor | None = None,
         spacing_mm: float = SHIPPED_BOX.spacing_mm,
         plain: bool = False,
+        told: bool = False,
     ) -> None:
         super().__init__()
         self.widths, self.spacing_mm = tuple(widths), spacing_mm
         kind, quarter = (UNet, 2) if plain else (CompactUNet, 1)  # the level of a quarter of the resolution
         self.net = kind(CHANNELS, 5, KNOTS + 2, widths, coarse_level=min(quarter, len(self.widths) - 2))
+        self.told = nn.Embedding(len(CONTRASTS), sum(self.widths)) if told else None
+        if self.told is not None:
+            nn.init.zeros_(self.told.weight)
         average = torch.ones(2, *AVERAGE_BOX.shape) if average is None else average
         self.register_buffer("average", F.interpolate(average[None], AVERAGE_BOX.shape, mode="trilinear"))
         self.register_buffer(
@@ -222,7 +229,9 @@ class Una(nn.Module):
         more = [n - w for n, w in zip(shape, whole, strict=True)]  # a box of another extent: cut, or 0 around
         return F.pad(average, [p for m in reversed(more) for p in (m // 2, m - m // 2)])
 
-    def forward(self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None) -> UnaPrediction:
+    def forward(
+        self, pair: torch.Tensor, to_atlas: torch.Tensor | None = None, contrast: torch.Tensor | None = None
+    ) -> UnaPrediction:
         """Healthy T1w, anomaly, brain and uncertainty of each pair.
 
         Parameters
@@ -231,15 +240,25 @@ class Una(nn.Module):
             The scan and its mirror image, in [0, 1.5].
         to_atlas : (B, 4, 4), optional
             As in `prior`.
+        contrast : (B,), optional
+            Places in `scan.contrast.CONTRASTS`; None: all unknown.
         """
         # nothing to learn here, and bfloat16 would move the atlas by parts of a voxel
         with torch.no_grad(), torch.autocast(pair.device.type, enabled=False):
             prior = self.prior(to_atlas, len(pair), pair.shape[2:])
             guess = first_guess(pair, prior, self.spacing_mm)
             inputs = features(pair, guess, prior, self.spacing_mm)
-        fine, coarse = self.net(inputs)
+        fine, coarse = self.net(inputs, self._note(contrast, pair))
         with torch.autocast(pair.device.type, enabled=False):
             return self._read_heads(fine.float(), coarse.float(), guess)
+
+    def _note(self, contrast: torch.Tensor | None, pair: torch.Tensor) -> torch.Tensor | None:
+        if self.told is None:
+            return None
+        if contrast is None:
+            contrast = torch.full((len(pair),), CONTRASTS.index("unknown"), device=pair.device)
+        note: torch.Tensor = self.told(contrast.long())
+        return note
 
     def _read_heads(self, fine: torch.Tensor, coarse: torch.Tensor, guess: torch.Tensor) -> UnaPrediction:
         # each mean over one row of memory, so that it has the same bits on any number of threads

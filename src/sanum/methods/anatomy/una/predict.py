@@ -75,9 +75,10 @@ class UnaPredictor:
             self.box = box_of(description, SHIPPED_BOX)
             self.mirror = bool(description.get("mirror", True))
             plain = bool(description.get("plain", False))
+            told = bool(description.get("told", False))
             widths = widths_of(description)
             self.net: Una = build_for(
-                state, widths, lambda: Una(widths, spacing_mm=self.box.spacing_mm, plain=plain)
+                state, widths, lambda: Una(widths, spacing_mm=self.box.spacing_mm, plain=plain, told=told)
             )
             self.box.require_multiple(self.net.net.multiple)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:

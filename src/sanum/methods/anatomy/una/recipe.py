@@ -68,12 +68,15 @@ class UnaRecipe(AnatomyRecipe):
         Of the terms of the objective.
     plain : bool
         The published kind of network, see `Una`.
+    told : bool
+        The network is told the contrast of the scan, or that this is unknown.
     """
 
     method: ClassVar[str] = "una"
 
     weights: Weights = field(default_factory=Weights)
     plain: bool = False
+    told: bool = False
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
         """Make the network, with the averages of `anatomies`.
@@ -84,7 +87,8 @@ class UnaRecipe(AnatomyRecipe):
             Of the training.
         """
         average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
-        return Una(self.widths, average, torch.from_numpy(atlas(anatomies)), self.box.spacing_mm, self.plain)
+        aligned = torch.from_numpy(atlas(anatomies))
+        return Una(self.widths, average, aligned, self.box.spacing_mm, self.plain, self.told)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The objective of UNA with our terms, see `loss`.
@@ -96,7 +100,7 @@ class UnaRecipe(AnatomyRecipe):
         batch : dict of Tensor
             Of `synth.stream.Stream`.
         """
-        return objective(model(batch["image"], batch["to_atlas"]), batch, self.weights)
+        return objective(model(batch["image"], batch["to_atlas"], batch["contrast"]), batch, self.weights)
 
     def show(self, model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         """Scan, truth, anatomy, anomaly and where it is.
@@ -108,7 +112,7 @@ class UnaRecipe(AnatomyRecipe):
         batch : dict of Tensor
             Of `synth.stream.Stream`.
         """
-        output = model(batch["image"], batch["to_atlas"])
+        output = model(batch["image"], batch["to_atlas"], batch["contrast"])
         return {
             "scan": batch["image"][:, :1],
             "healthy T1w": batch["t1w"],
@@ -125,12 +129,17 @@ class UnaRecipe(AnatomyRecipe):
             **super().describe(),
             "shape": tuple(max(pair) for pair in zip(self.box.shape, head, strict=True)),
             "plain": self.plain,
+            "told": self.told,
             "mirror": self.sampling.mirror,
         }
 
 
 COMPACT = UnaRecipe(
-    "una-compact", weights=Weights(lambda_p=3.0, lambda_c=0.05, anomaly=1.0), **vars(budget.COMPACT)
+    "una-compact",
+    weights=Weights(lambda_p=3.0, lambda_c=0.05, anomaly=1.0),
+    sampling=SamplingConfig(real=0.35, healthy=0.2, world=True),
+    told=True,
+    **vars(budget.COMPACT),
 )
 # published: 64 maps that double on each of 5 levels, 160³ at 1 mm, batch 4; a rate of 1e-4 for 300,000 steps,
 # then 1e-5 for 100,000; half synthetic, half real; about 14 days on one A100. Not run here
