@@ -76,7 +76,7 @@ def test_sign_of_the_shift(white, grey, ct, sign):
     p[4:8, 4:8, 4:8] = 1
     for against in (False, True):
         look = replace(LOOK, against_rule=against)
-        change = apply_look(image, p, white, grey, look, ct=ct) - image
+        change = apply_look(image, p, white, grey, look, preset="ct" if ct else "free") - image
         size = 0.5 * white
         if ct:  # in HU / 80
             size = (30 if against else 16) / 80
@@ -112,7 +112,7 @@ def test_voxelwise_is_the_papers_formula():
 def test_air_stays_air():
     image = np.full((8, 8, 8), -12.5, np.float32)  # −1000 HU / 80
     image[4:] = 0.1
-    out = apply_look(image, np.ones_like(image), 0.4, 0.45, replace(LOOK, shift=0.9), ct=True)
+    out = apply_look(image, np.ones_like(image), 0.4, 0.45, replace(LOOK, shift=0.9), preset="ct")
     assert out.min() >= -12.5
     assert (out[4:] == 0).all()
 

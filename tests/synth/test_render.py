@@ -88,7 +88,7 @@ def test_coarser_voxels(anatomy):
 
 def test_a_data_set_of_labels_says_so_and_replays(head, anatomy, tmp_path):
     source = Source(head, None, tmp_path / "cache")
-    settings = GenerateSettings(seed=3, box=Box((40, 48, 40), 4.0), published_geometry=True)
+    settings = GenerateSettings(seed=3, box=Box((40, 48, 40), 4.0), draws="published")
     assert generate(source, tmp_path / "a", settings, count=1) == 1
     record = next((tmp_path / "a").glob("sub-*/anat/*.json"))
     told = from_json(record.read_text())

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from ..synth.contrast import Preset
     from ..synth.corrupt import Level
     from ..synth.dataset import GenerateSettings
-    from ..synth.generator import Skull
+    from ..synth.params import Draws, Skull
     from ..synth.source import Source
 
 EXAMPLE = (
     "Example:  sanum generate ../shared/data/ixi --lesions ../shared/data/lesions -o made -n 100 --seed 1"
 )
-PRESETS = ("t1w", "t2w", "flair", "pd", "dwi", "ct", "free")
+PRESETS = ("t1w", "t1ce", "t2w", "flair", "pd", "dwi", "adc", "ct", "free")
+DRAWS = ("usual", "published", "world")
 FIELD_OF_VIEW_MM = (160, 192, 160)
 SKULLS: dict[str, "Skull"] = {"whole": "on", "stripped": "off"}
 LEVELS = ("none", "mild", "medium", "severe")
@@ -46,9 +47,13 @@ def command(
     size: Annotated[
         int | None, typer.Option(help="Voxels along each axis; default: 160×192×160 mm.", min=16, max=512)
     ] = None,
-    published_geometry: Annotated[
-        bool, typer.Option("--published-geometry", help="Poses as in the paper: ±15°, shear and scale 0.2.")
-    ] = False,
+    draws: Annotated[
+        str,
+        typer.Option(
+            help="usual; published: poses as in the paper (±15°, shear and scale 0.2); world: old heads, "
+            "shading, mass effect, lesions of the white matter and tumours too."
+        ),
+    ] = "usual",
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
     ] = False,
@@ -79,7 +84,7 @@ def command(
 
     Started again, it goes on; any number of workers gives the same files.
     """
-    _require_known(preset=preset, level=level, as_scanned=as_scanned)
+    _require_known(preset=preset, level=level, draws=draws, as_scanned=as_scanned)
     from ..scan.errors import ScanError
     from ..synth.dataset import GenerateSettings
     from ..synth.dataset import replay as again
@@ -98,7 +103,7 @@ def command(
             cast("Preset | None", preset),
             cast("Level | None", level),
             _box(size, spacing),
-            published_geometry,
+            cast("Draws", draws),
             healthy=healthy if healthy is not None else 0.0 if test_set else 0.15,
             in_turn=test_set,
             as_scanned=SKULLS[as_scanned] if as_scanned else None,
@@ -112,7 +117,8 @@ def command(
 
 def _require_known(**words: str | None) -> None:
     """Leave with exit code 2 at a word that is not known."""
-    for name, known in (("preset", PRESETS), ("level", LEVELS), ("as_scanned", tuple(SKULLS))):
+    all_known = {"preset": PRESETS, "level": LEVELS, "draws": DRAWS, "as_scanned": tuple(SKULLS)}
+    for name, known in all_known.items():
         value = words[name]
         if value is not None and value not in known:
             complain(f'unknown {name.replace("_", "-")} "{value}": known are {", ".join(known)}')

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..scan.contrast import CT_WINDOW_HU
 from ..synth.anomaly import ShapeParams, draw_shape, grow_in
+from ..synth.contrast import Preset
 from ..synth.look import LookParams, apply_look, draw_look
 from ..types import AnyArray, FloatArray, Mask
 from .domain import check_finite
@@ -128,5 +129,6 @@ def paint_lesion(
         unit = (float(before[domain].mean(dtype=np.float64)) - low) or 1.0
         levels = (1.0, 0.9 if effect == "darker" else 1.1)
     scaled = ((before - low) / unit).astype(np.float32)
-    painted = apply_look(scaled, p, *levels, params.look, ct=effect == "ct", spacing_mm=spacing_mm)
+    preset: Preset = "ct" if effect == "ct" else "free"
+    painted = apply_look(scaled, p, *levels, params.look, preset=preset, spacing_mm=spacing_mm)
     return np.where(p > 0, painted * unit + low, before).astype(np.float32)

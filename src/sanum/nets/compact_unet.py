@@ -156,9 +156,7 @@ class CompactUNet(nn.Module):
         self.last = normed(nn.Conv3d(widths[0] + 8 * channels_in, 2 * widths[0], 3, padding=1, bias=False))
         self.fine = nn.Conv3d(2 * widths[0], 8 * channels_fine, 1)  # 8 voxels each: not through widths[0]
 
-    def forward(
-        self, x: torch.Tensor, told: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, told: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class.
 
         Parameters

@@ -74,9 +74,7 @@ class UNet(nn.Module):
         self.coarse = nn.Conv3d(widths[coarse_level], channels_coarse, 3, padding=1)
         self.fine = nn.Conv3d(widths[0], channels_fine, 1)
 
-    def forward(
-        self, x: torch.Tensor, told: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, told: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class.
 
         Parameters

@@ -285,12 +285,17 @@ def starts_in(
 
 
 def _some_parts(p0: FloatArray, rng: np.random.Generator, parts_wanted: int) -> FloatArray:
-    """Some of the connected parts of a noise shape, by default one to three: lesions do not fill the brain."""
+    """Some of the connected parts of a noise shape, one to three by default: lesions do not fill a brain."""
     parts, n = ndimage.label(p0 > LESION_FRACTION)
     if n <= 1:
         return p0
     sizes = np.bincount(parts.ravel())[1:]
-    chosen = rng.choice(n, size=min(n, parts_wanted or int(rng.integers(1, 4))), replace=False, p=sizes / sizes.sum()) + 1
+    chosen = (
+        rng.choice(
+            n, size=min(n, parts_wanted or int(rng.integers(1, 4))), replace=False, p=sizes / sizes.sum()
+        )
+        + 1
+    )
     near = ndimage.grey_dilation(np.where(np.isin(parts, chosen), parts, 0), size=3)
     out: FloatArray = p0 * (near > 0)
     return out

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from .anatomy import Anatomy
 from .contrast import own_contrast
-from .generator import SampleParams, Skull
 from .geometry import identity_geometry
+from .params import SampleParams, Skull
 
 
 def as_scanned(params: SampleParams, anatomy: Anatomy, skull: Skull) -> SampleParams:

@@ -35,10 +35,12 @@ from .corrupt import (
     wave,
     with_ghosts,
 )
-from .generator import SampleParams, ViewParams, targets_with_anomaly, to_atlas
+from .generator import targets_with_anomaly
 from .geometry import alignment, mirror_in_model, pose_map
+from .head import to_atlas
 from .labels import SCHEMES
 from .look import LookParams, shift_of
+from .params import SampleParams, ViewParams
 
 Device = torch.device | str
 
@@ -132,9 +134,9 @@ class OnDevice:
 
         def sick(contrast: ContrastParams, looks: Sequence[LookParams] = params.looks) -> torch.Tensor:
             image = _recoloured(t1w, soft, groups, anatomy.tissue_means, contrast, spacing)
-            (_, grey, white), ct = contrast.tissue, contrast.preset == "ct"
+            _, grey, white = contrast.tissue
             for p, look in zip(anomalies, looks, strict=True):
-                image = _with_look(image, p, shift_of(white, grey, look, ct=ct), look, spacing)
+                image = _with_look(image, p, shift_of(white, grey, look, contrast.preset), look, spacing)
             return image
 
         def acquired(view: ViewParams) -> torch.Tensor:

@@ -68,7 +68,7 @@ _RANGES: dict[Preset, tuple[tuple[float, float], ...]] = {
 _FLAIR_CORTEX, _FLAIR_MESIAL = (0.92, 1.32), (0.0, 0.18)
 # groups of nuclei (labels.GROUPS) alike enough to share an offset now and then; 0 is the cortex
 _ALIKE = ((1, 2), (2, 3), (3, 0), (4, 5), (6, 0), (8, 0))
-# share of the pallidum's iron in each group: putamen, caudate, thalamus; red nucleus, nigra and dentate in part
+# share of the pallidum's iron in each group; the red nucleus, nigra and dentate are parts of theirs
 _IRON = (0.0, 0.2, 0.7, 0.45, 1.0, 0.35, 0.0, 0.25, 0.0)
 _IRON_SHOWS: dict[Preset, float] = {"t2w": 1.0, "flair": 0.6, "dwi": 0.8, "pd": 0.5}
 HEAD_KNOTS = np.array([0.0, 0.12, 0.35, 0.75, 1.2, 2.0])
@@ -276,6 +276,17 @@ def apply_contrast(
         image,
     )
     return image
+
+
+def is_darker(contrast: ContrastParams) -> bool:
+    """Whether anomalies are darker than white matter, as a rule; of a free modality the sign rule decides.
+
+    Parameters
+    ----------
+    contrast : ContrastParams
+        Of any modality.
+    """
+    return DARKER.get(contrast.preset, contrast.tissue[2] > contrast.tissue[1])
 
 
 def white_share(t1w: FloatArray, t1_means: npt.ArrayLike) -> FloatArray:

@@ -25,7 +25,8 @@ from .as_scanned import as_scanned
 from .box import DEFAULT_BOX
 from .contrast import Preset
 from .corrupt import Level
-from .generator import Sample, SampleParams, Skull, apply_sample, draw_sample
+from .generator import Sample, apply_sample, draw_sample
+from .params import Draws, SampleParams, Skull
 from .record import FORMAT, RecordError, SampleRecord, from_json, to_json
 from .source import Source
 from .workers import pool, submit
@@ -62,8 +63,8 @@ class GenerateSettings:
         Level of corruption; default drawn.
     box : Box
         Of the samples.
-    published_geometry : bool
-        As of `draw_geometry`.
+    draws : Draws
+        As of `draw_sample`.
     healthy : float
         Share without an anomaly.
     in_turn : bool
@@ -76,7 +77,7 @@ class GenerateSettings:
     preset: Preset | None = None
     level: Level | None = None
     box: Box = DEFAULT_BOX
-    published_geometry: bool = False
+    draws: Draws = "usual"
     healthy: float = 0.15
     in_turn: bool = False
     as_scanned: Skull | None = None
@@ -159,7 +160,7 @@ def make_one(source: Source, folder: Path, settings: GenerateSettings, index: in
         preset=settings.preset,
         level=settings.level,
         healthy=settings.healthy,
-        published_geometry=settings.published_geometry,
+        draws=settings.draws,
         spacing_mm=settings.box.spacing_mm,
     )
     if settings.as_scanned:

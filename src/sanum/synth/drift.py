@@ -26,6 +26,13 @@ def read_vector(field: Any, x: Any, y: Any, z: Any, axis: Any) -> Any:
     return (one - fx) * low + fx * high
 
 
+@njit(inline="always")
+def moved_on(field: Any, x: Any, y: Any, z: Any) -> Any:
+    """A place in voxels, moved by what a field (X, Y, Z, 3) says there."""
+    u, v, w = read_vector(field, x, y, z, 0), read_vector(field, x, y, z, 1), read_vector(field, x, y, z, 2)
+    return x + u, y + v, z + w
+
+
 @kernel
 def drift(velocity: Any, steps: Any, length: Any, out: Any) -> None:
     """Fill `out` (X, Y, Z, 3) with where each voxel is after the walk, less where it was, in voxels.

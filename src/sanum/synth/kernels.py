@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 from ..fluid.kernels.threads import kernel
-from .drift import read_vector
+from .drift import moved_on
 
 UNMOVED = np.zeros((1, 1, 1, 3), np.float32)
 
@@ -31,14 +31,12 @@ def _weight(volumes: Any, a: Any, b: Any, c: Any, n: Any) -> Any:
 
 
 @kernel
-def pose(
-    volumes: Any, labels: Any, matrix: Any, knots: Any, moved: Any, out: Any, out_labels: Any
-) -> None:
+def pose(volumes: Any, labels: Any, matrix: Any, knots: Any, moved: Any, out: Any, mapped: Any) -> None:
     """Read `volumes` (X, Y, Z, C), linearly, and `labels` (X, Y, Z), the nearest, into the boxes `out`.
 
-    Voxel (i, j, k) of `out` (C, I, J, K) and `out_labels` (I, J, K) lies at `matrix` (3, 4)·(i, j, k, 1)
+    Voxel (i, j, k) of `out` (C, I, J, K) and `mapped` (I, J, K) lies at `matrix` (3, 4)·(i, j, k, 1)
     + u, u the trilinear interpolation over the box of `knots` (N, N, N, 3), in voxels, and from there by
-    `moved` (X, Y, Z, 3), read linearly. 0 outside.
+    `moved` (X, Y, Z, 3), read linearly (one voxel: not at all). 0 outside.
 
     Parameters
     ----------
@@ -51,10 +49,10 @@ def pose(
     knots : (N, N, N, 3) float32
         Displacement at the knots of the warp, in voxels.
     moved : (X, Y, Z, 3) float32
-        Displacement of the subject's own tissue, in voxels; of one voxel if there is none.
+        Displacement of the subject's own tissue, in voxels.
     out : (C, I, J, K) float32
         Filled.
-    out_labels : (I, J, K) int16
+    mapped : (I, J, K) int16
         Filled.
     """
     count, ni, nj, nk = out.shape
@@ -88,14 +86,11 @@ def pose(
                 y += (one - u) * line[r, 1] + u * line[r + 1, 1]
                 z += (one - u) * line[r, 2] + u * line[r + 1, 2]
                 if moved.shape[0] > 1:
-                    u1 = read_vector(moved, x, y, z, 0)
-                    u2 = read_vector(moved, x, y, z, 1)
-                    u3 = read_vector(moved, x, y, z, 2)
-                    x, y, z = x + u1, y + u2, z + u3
+                    x, y, z = moved_on(moved, x, y, z)
                 if x <= -1 or y <= -1 or z <= -1 or x >= nx or y >= ny or z >= nz:
                     for n in range(count):
                         out[n, i, j, k] = 0
-                    out_labels[i, j, k] = 0
+                    mapped[i, j, k] = 0
                     continue
                 a, b, c = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
                 fx, fy, fz = np.float32(x - a), np.float32(y - b), np.float32(z - c)
@@ -116,7 +111,7 @@ def pose(
                     out[n, i, j, k] = low + fx * (high - low)
                 a, b, c = int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), int(np.floor(z + 0.5))
                 inside = 0 <= a < nx and 0 <= b < ny and 0 <= c < nz
-                out_labels[i, j, k] = labels[a, b, c] if inside else 0
+                mapped[i, j, k] = labels[a, b, c] if inside else 0
 
 
 @kernel

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..scan.contrast import CT_WINDOW_HU
 from ..types import FloatArray
 from .box import DEFAULT_BOX
+from .contrast import DARKER, Preset
 
 Kind = Literal["textured", "voxelwise"]
 HYPODENSE_HU, HYPERDENSE_HU = (4.0, 24.0), (10.0, 40.0)  # ischaemia, blood: least, and more by the shift
@@ -80,12 +81,10 @@ def apply_look(
     grey: float,
     params: LookParams,
     *,
-    ct: bool = False,
-    darker: bool | None = None,
-    enhanced: bool = False,
+    preset: Preset = "free",
     spacing_mm: npt.ArrayLike = DEFAULT_BOX.spacing_mm,
 ) -> FloatArray:
-    """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; CT hypodense, by the rule.
+    """I = I0 + ΔI·P (UNA): darker where white > grey, else brighter; by what the modality is.
 
     Parameters
     ----------
@@ -95,12 +94,9 @@ def apply_look(
         Mean intensities of the image, same scale.
     params : LookParams
         Of `draw_look`.
-    ct : bool
-        The image is HU / 80: the shift is one of the Hounsfield units of ischaemia or of blood.
-    darker : bool, optional
-        What the modality's rule is; None: the sign rule of the paper.
-    enhanced : bool
-        After contrast agent.
+    preset : Preset
+        The modality. "free": the sign rule decides; of others it is known (`contrast.DARKER`). A "ct" is
+        HU / 80, and the shift one of the Hounsfield units of ischaemia or of blood.
     spacing_mm : float or one per axis
         Edges of a voxel in mm.
     """
@@ -108,7 +104,7 @@ def apply_look(
     if not box:
         return image
     cut = box[0]
-    shift = shift_of(white, grey, params, ct=ct, darker=darker)
+    shift = shift_of(white, grey, params, preset)
     noise = np.random.default_rng(params.seed).standard_normal(p[cut].shape, dtype=np.float32)
     if params.kind == "voxelwise":
         noise *= abs(shift)
@@ -119,13 +115,13 @@ def apply_look(
     changed = out[cut] + (np.float32(shift) + noise) * p[cut]
     if params.replaced:
         changed += np.float32(params.replaced) * p[cut] * (np.float32(white) - out[cut])
-    if params.rim and enhanced:
+    if params.rim and preset == "t1ce":
         changed += np.float32(params.rim * white) * (4 * p[cut] * (1 - p[cut])) ** 2
     out[cut] = np.maximum(changed, np.minimum(out[cut], 0))
     return out
 
 
-def shift_of(white: float, grey: float, params: LookParams, *, ct: bool, darker: bool | None = None) -> float:
+def shift_of(white: float, grey: float, params: LookParams, preset: Preset) -> float:
     """Mean of ΔI, on the image's scale, by the sign rule.
 
     Parameters
@@ -134,14 +130,12 @@ def shift_of(white: float, grey: float, params: LookParams, *, ct: bool, darker:
         Mean intensities of the image.
     params : LookParams
         Of `draw_look`.
-    ct : bool
-        The image is HU / 80.
-    darker : bool, optional
+    preset : Preset
         As of `apply_look`.
     """
-    rule = (white > grey or ct) if darker is None else darker
+    rule = DARKER.get(preset, white > grey)
     darker = rule != params.against_rule
-    if ct:
+    if preset == "ct":
         least, more = HYPODENSE_HU if darker else HYPERDENSE_HU
         size = (least + more * params.shift) / (CT_WINDOW_HU[1] - CT_WINDOW_HU[0])
     else:

@@ -23,7 +23,7 @@ from ..space.resample import resample
 from ..types import FloatArray, Mask
 from .anatomy import correct_bias, mni_brain
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
-from .generator import Sample, to_atlas
+from .generator import Sample
 from .geometry import (
     AlignmentError,
     GeometryParams,
@@ -33,6 +33,7 @@ from .geometry import (
     mirror_in_model,
     pose_map,
 )
+from .head import to_atlas
 from .kernels import UNMOVED, pose
 from .labels import read_canonical
 

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ..files import parse_json
 from ..space.box import Box
 from .anatomy import Target
-from .generator import SampleParams
+from .params import SampleParams
 
 FORMAT = 3
 

@@ -9,7 +9,8 @@ import numpy as np
 from .anatomy import Anatomy
 from .contrast import PRESETS, RARER, Preset, draw_contrast
 from .corrupt import Level, draw_corruption
-from .generator import SampleParams, ViewParams, draw_sample
+from .generator import draw_sample
+from .params import Draws, SampleParams, ViewParams
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class SamplingConfig:
         Corruption of all samples; default mild, medium or severe, drawn.
     views : tuple of str
         Levels of corruption of further scans of the same head, one for each.
-    world : bool
-        Heads and scans as the world has them (world.py), beyond the published draws.
+    draws : Draws
+        As of `draw_sample`.
     told : float
         Share of samples whose contrast the network is told; it is not told what is drawn freely.
     sick : bool
@@ -58,7 +59,7 @@ class SamplingConfig:
     level: Level | None = None
     views: tuple[Level, ...] = ()
     sick: bool = False
-    world: bool = False
+    draws: Draws = "usual"
     told: float = 0.7
 
     def __post_init__(self) -> None:
@@ -89,7 +90,7 @@ class SamplingConfig:
             preset=self._preset(rng),
             level=self.level,
             healthy=self.healthy,
-            world=self.world,
+            draws=self.draws,
             spacing_mm=spacing_mm,
         )
         if not self.fluid:
@@ -110,9 +111,10 @@ class SamplingConfig:
         spacing_mm : float
             Voxels of the finest acquisition, in mm.
         """
+        world = self.draws == "world"
         return tuple(
             ViewParams(
-                draw_contrast(rng, self._preset(rng), anatomy.tissue_means, world=self.world),
+                draw_contrast(rng, self._preset(rng), anatomy.tissue_means, world=world),
                 draw_corruption(rng, level, spacing_mm),
             )
             for level in self.views
@@ -121,7 +123,7 @@ class SamplingConfig:
     def _preset(self, rng: np.random.Generator) -> Preset:
         if rng.random() < self.real:
             return "t1w"
-        known = PRESETS | RARER if self.world else PRESETS
+        known = PRESETS | RARER if self.draws == "world" else PRESETS
         names = [p for p in self.presets or known if p != "t1w"]
         shares = np.array([known[p] for p in names])
         return names[int(rng.choice(len(names), p=shares / shares.sum()))] if names else "t1w"

@@ -1,4 +1,4 @@
-"""What else makes healthy tissue bright or dark: many coils, the ends of a stack, echo-planar fields, vessels.
+"""What else makes healthy tissue bright or dark: coils, the ends of a stack, echo-planar fields, vessels.
 
 None of it is an anomaly. Coils: the sum of the squares of sensitivities that fall with the distance (Roemer
 et al. 1990, Magn Reson Med 16:192). Ends: inflow, cross-talk and the slab's profile change the first and last
@@ -55,7 +55,9 @@ class ShadingParams:
     seed: int = 0
 
 
-def draw_shading(rng: np.random.Generator, *, echo_planar: bool, enhanced: bool, x_ray: bool) -> ShadingParams:
+def draw_shading(
+    rng: np.random.Generator, *, echo_planar: bool, enhanced: bool, x_ray: bool
+) -> ShadingParams:
     """Shading of one scan; a CT has none.
 
     Parameters
@@ -72,7 +74,11 @@ def draw_shading(rng: np.random.Generator, *, echo_planar: bool, enhanced: bool,
     coils, ends, piled = rng.random(3)
     strength, n = float(rng.uniform(0.05, 0.3)), int(rng.integers(4, 13))
     logs, mm = rng.normal(0, 0.3, 2), float(rng.uniform(3, 12))
-    added, spread, vessels = rng.uniform(-0.2, 0.8, 4), float(rng.uniform(7, 14)), float(rng.uniform(0.2, 1.2))
+    added, spread, vessels = (
+        rng.uniform(-0.2, 0.8, 4),
+        float(rng.uniform(7, 14)),
+        float(rng.uniform(0.2, 1.2)),
+    )
     seed = int(rng.integers(2**31))
     some = coils < 0.3 and not x_ray
     first, last = (float(v) for v in logs * (ends < 0.3 and not x_ray))
@@ -146,13 +152,15 @@ def _piled(box: Grid, params: ShadingParams, to_atlas: Affine) -> FloatArray:
     axes = [o + s * np.arange(n) for o, s, n in zip(origin, spacing, box.shape, strict=True)]
     out = np.ones(box.shape, np.float32)
     for centre, share in zip(centres, params.piled, strict=True):
-        bells = [np.exp(-((x - c) ** 2) / (2 * params.piled_mm**2)) for x, c in zip(axes, centre, strict=True)]
+        bells = [
+            np.exp(-((x - c) ** 2) / (2 * params.piled_mm**2)) for x, c in zip(axes, centre, strict=True)
+        ]
         out += share * np.einsum("i,j,k->ijk", *bells).astype(np.float32)
     return out
 
 
 def vessels(brain: FloatArray, params: ShadingParams, spacing_mm: float) -> FloatArray:
-    """Brightness (X, Y, Z) of enhanced vessels and dura, in units of the white matter: patches at the surface.
+    """Brightness (X, Y, Z) of enhanced vessels and dura: patches at the surface (white matter is 1).
 
     Parameters
     ----------
@@ -172,4 +180,3 @@ def vessels(brain: FloatArray, params: ShadingParams, spacing_mm: float) -> Floa
     at_the_border = 4 * soft * (1 - soft)
     out: FloatArray = params.vessels * at_the_border * np.clip(noise + 0.3, 0, 1.2)
     return out
-

@@ -89,9 +89,7 @@ def spots_in(anatomy: Anatomy, params: SpotsParams) -> FloatArray:
     for _ in range(params.count):
         weight = under if rng.random() < params.juxtacortical and under.any() else around
         place = np.array(np.unravel_index(_choose(rng, white, weight), out.shape), float)
-        radius = float(
-            np.clip(params.radius_mm * np.exp(rng.normal(0, 0.45)), SMALLEST_MM, LARGEST_MM)
-        )
+        radius = float(np.clip(params.radius_mm * np.exp(rng.normal(0, 0.45)), SMALLEST_MM, LARGEST_MM))
         radii = np.clip(radius * np.exp(rng.normal(0, 0.25, 3)), SMALLEST_MM, LARGEST_MM)
         axes = np.linalg.qr(rng.standard_normal((3, 3)))[0]
         _paint(out, place, axes, radii, spacing)

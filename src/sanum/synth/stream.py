@@ -22,7 +22,8 @@ from .anatomy import Anatomy, at_spacing
 from .batch import OnDevice
 from .box import DEFAULT_GRID
 from .contrast import CALLED
-from .generator import SampleParams, ViewParams, apply_sample
+from .generator import apply_sample
+from .params import SampleParams, ViewParams
 from .patient import Patient, PatientParams, apply_patient, draw_patient
 from .sampling import SamplingConfig
 from .workers import pool, prefetch
@@ -71,8 +72,9 @@ class Stream(IterableDataset[SampleTensors]):
     """Samples start, start+1, … of run `seed`, shared out among loader workers without repeats.
 
     Each item: image (2, X, Y, Z), t1w, p, lesion, mirrored, brain (1, X, Y, Z), real (), to_atlas (4, 4),
-    which is NaN where the pose is not known, contrast (), a place in `scan.contrast.CONTRASTS`; float32. If `sampling` says so, also views (V, X, Y, Z), other
-    scans of the same head, and sick (2, X, Y, Z), the T1w and the FLAIR with the anomaly.
+    which is NaN where the pose is not known, contrast (), a place in `scan.contrast.CONTRASTS`; float32.
+    If `sampling` says so, also views (V, X, Y, Z), other scans of the same head, and sick (2, X, Y, Z), the
+    T1w and the FLAIR with the anomaly.
 
     Parameters
     ----------
@@ -207,7 +209,13 @@ class Stream(IterableDataset[SampleTensors]):
         more = {"views": sample.views} if drawn.views else {}
         if sample.sick is not None:
             more["sick"] = sample.sick
-        return more | {"image": image, "contrast": contrast, "to_atlas": pose.astype(np.float32), "real": real, **truth}
+        return more | {
+            "image": image,
+            "contrast": contrast,
+            "to_atlas": pose.astype(np.float32),
+            "real": real,
+            **truth,
+        }
 
     def _drawn(self, number: int) -> _Drawn:
         rng = np.random.default_rng([self.seed, number])

@@ -1,7 +1,7 @@
 """Heads and scans as the world has them: old, shaded, with lesions of many kinds; draw, then apply.
 
-Beside the published draws (Table B.1, half masks and half noise): ageing, shading, mass effect, and three more kinds of
-anomalies, spots of the white matter, tumours and small acute foci.
+Beside the published draws (Table B.1, half masks and half noise): ageing, shading, mass effect, and three
+more kinds of anomalies, spots of the white matter, tumours and small acute foci.
 """
 
 from collections.abc import Sequence
@@ -114,7 +114,12 @@ def _foci(rng: np.random.Generator) -> ShapeParams:
     shape = _spots(rng)
     assert shape.spots is not None
     few = replace(
-        shape.spots, count=int(rng.integers(1, 5)), reach_mm=60.0, juxtacortical=0.5, symmetric=0.0, confluent_mm=0.0
+        shape.spots,
+        count=int(rng.integers(1, 5)),
+        reach_mm=60.0,
+        juxtacortical=0.5,
+        symmetric=0.0,
+        confluent_mm=0.0,
     )
     return replace(shape, spots=few, tissue="brain")
 
@@ -158,9 +163,14 @@ def _tumour(rng: np.random.Generator) -> tuple[list[ShapeParams], list[LookParam
     )
     shapes, looks = [core], [inside]
     if rng.random() < 0.6:
-        shapes.insert(0, replace(core, percentile=max(88.0, core.percentile - float(rng.uniform(2, 6))), tissue="brain"))
+        shapes.insert(
+            0, replace(core, percentile=max(88.0, core.percentile - float(rng.uniform(2, 6))), tissue="brain")
+        )
         around = replace(
-            draw_look(rng), shift=float(rng.uniform(0.15, 0.6)), against_rule=False, texture=float(rng.uniform(0, 0.2)),
+            draw_look(rng),
+            shift=float(rng.uniform(0.15, 0.6)),
+            against_rule=False,
+            texture=float(rng.uniform(0, 0.2)),
             faint=float(rng.uniform(0.3, 1.0)),
         )
         looks.insert(0, around)
@@ -212,5 +222,7 @@ def away_from(anatomy: Anatomy, anomaly: FloatArray, push_mm: float) -> FloatArr
     r = np.sqrt(sum(x * x for x in away)).astype(np.float32)
     most = min(push_mm, 0.3 * radius)
     size = most / radius * np.exp(1 - r / radius) * np.clip(anatomy.depth_mm / SKULL_MM, 0, 1)
-    out: FloatArray = np.stack([-size * x / s for x, s in zip(away, spacing, strict=True)], axis=-1).astype(np.float32)
+    out: FloatArray = np.stack([-size * x / s for x, s in zip(away, spacing, strict=True)], axis=-1).astype(
+        np.float32
+    )
     return out

@@ -162,3 +162,17 @@ def test_features_show_where_the_sides_differ():
     difference = features(x, x, torch.ones(1, 2, 16, 16, 16))[0, 5]
     assert difference[4, 5, 6].item() == pytest.approx(0.8)
     assert (difference != 0).sum() == 1
+
+
+def test_a_network_that_is_told_nothing_new_gives_what_it_gave():
+    torch.manual_seed(0)
+    net = Una((8, 16), told=True)
+    assert net.told is not None
+    state = {k: v for k, v in net.state_dict().items() if k != "told.weight"}
+    untold = una()
+    untold.load_state_dict(state)
+    with torch.no_grad():
+        assert torch.equal(net(pair(), contrast=torch.tensor([2])).t1w, untold(pair()).t1w)
+        net.told.weight[2] = torch.randn(24)
+        assert not torch.equal(net(pair(), contrast=torch.tensor([2])).t1w, untold(pair()).t1w)
+        assert torch.equal(net(pair()).t1w, untold(pair()).t1w)  # unknown by default

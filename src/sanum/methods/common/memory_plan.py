@@ -234,9 +234,7 @@ class InSlabs(nn.Module):
             What else it takes.
         """
         made: tuple[torch.Tensor, ...] = (
-            self.net(x, *more)
-            if self.planes is None
-            else in_slabs(self.net, x, self.planes, x.device, *more)
+            self.net(x, *more) if self.planes is None else in_slabs(self.net, x, self.planes, x.device, *more)
         )
         return made
 

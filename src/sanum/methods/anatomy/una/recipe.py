@@ -137,7 +137,7 @@ class UnaRecipe(AnatomyRecipe):
 COMPACT = UnaRecipe(
     "una-compact",
     weights=Weights(lambda_p=3.0, lambda_c=0.05, anomaly=1.0),
-    sampling=SamplingConfig(real=0.35, healthy=0.2, world=True),
+    sampling=SamplingConfig(real=0.35, healthy=0.2, draws="world"),
     told=True,
     **vars(budget.COMPACT),
 )
