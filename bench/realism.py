@@ -9,6 +9,7 @@ folder; prints a Markdown table.
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from scipy import ndimage, stats
@@ -24,6 +25,7 @@ from sanum.methods.common.anatomy import Predictor
 from sanum.scan import read
 from sanum.synth.anatomy import prepare
 from sanum.synth.generator import apply_sample, draw_sample
+from sanum.synth.params import Draws
 
 SIDE = 8
 FEATURES = (
@@ -50,14 +52,15 @@ def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image
         yield path.name.split("_")[0], conformed.image, maps.brain > 0
 
 
-def made_images(data: Path, cache: Path, preset: str, per_subject: int) -> Iterator[Image]:
+def made_images(data: Path, cache: Path, preset: str, per_subject: int, draws: Draws) -> Iterator[Image]:
     """The same of the generator."""
     bank = split_masks(data)[1]
     for number, pair in enumerate(split_subjects(data)[1]):
         anatomy = prepare(*pair, cache)
         for n in range(per_subject):
             rng = np.random.default_rng([number, n])
-            sample = apply_sample(anatomy, draw_sample(rng, anatomy, bank, preset=preset))  # type: ignore[arg-type]
+            params = draw_sample(rng, anatomy, bank, preset=preset, draws=draws)  # type: ignore[arg-type]
+            sample = apply_sample(anatomy, params)
             yield anatomy.name, sample.image[0], sample.brain
 
 
@@ -129,20 +132,24 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"))
     parser.add_argument("--per-subject", type=int, default=4)
     parser.add_argument("--patches", type=int, default=150)
+    parser.add_argument("--draws", choices=get_args(Draws), nargs="+", default=["usual", "world"])
     options = parser.parse_args()
     predictor = registry.load()
-    print("| preset | real scans (subjects) | AUC, mean (folds) | most telling features |\n|---|---|---|---|")
+    print(
+        "| preset | draws | real scans (subjects) | AUC, mean (folds) | most telling features |\n|---|---|---|---|---|"
+    )
     for preset, suffix in (("t1w", "T1w"), ("t2w", "T2w"), ("flair", "FLAIR")):
         scans = list(real_images(options.data, suffix, predictor))
         real = table(iter(scans), options.patches)
-        made = table(made_images(options.data, options.cache, preset, options.per_subject), options.patches)
-        areas, features = judged(real, made)
-        folds = ", ".join(f"{a:.2f}" for a in areas)
-        print(
-            f"| {preset} | {len(scans)} ({len(set(real[1]))}) | {np.mean(areas):.2f} ({folds}) "
-            f"| {', '.join(features)} |",
-            flush=True,
-        )
+        for draws in options.draws:
+            images = made_images(options.data, options.cache, preset, options.per_subject, draws)
+            areas, features = judged(real, table(images, options.patches))
+            folds = ", ".join(f"{a:.2f}" for a in areas)
+            print(
+                f"| {preset} | {draws} | {len(scans)} ({len(set(real[1]))}) | {np.mean(areas):.2f} ({folds}) "
+                f"| {', '.join(features)} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -149,6 +149,11 @@ def test_ends_coils_and_piled_signal_change_what_they_should(anatomy):
     assert piled[tuple(place[0])] > 1.4
     assert piled[tuple(place[1])] == pytest.approx(1, abs=0.01)
     assert np.array_equal(shade(image, ShadingParams(), np.eye(4), grid, view), image)
+    point = np.zeros(grid.shape, np.float32)
+    point[20, 20, 20] = 1
+    soft = shade(point, ShadingParams(soft_mm=4.0), np.eye(4), grid, view)
+    assert soft.sum() == pytest.approx(1, rel=1e-3)
+    assert soft[21, 20, 20] == pytest.approx(soft[20, 20, 20] * np.exp(-0.5), rel=0.02)
 
 
 def test_vessels_are_bright_at_the_brains_surface(anatomy):

@@ -24,6 +24,10 @@ EXAMPLE = (
 )
 PRESETS = ("t1w", "t1ce", "t2w", "flair", "pd", "dwi", "adc", "ct", "free")
 DRAWS = ("usual", "published", "world")
+DRAWN = (
+    "usual; published: poses as in the paper (±15°, shear and scale 0.2); world: old heads, shading, mass "
+    "effect, lesions of the white matter and tumours too."
+)
 FIELD_OF_VIEW_MM = (160, 192, 160)
 SKULLS: dict[str, "Skull"] = {"whole": "on", "stripped": "off"}
 LEVELS = ("none", "mild", "medium", "severe")
@@ -47,13 +51,7 @@ def command(
     size: Annotated[
         int | None, typer.Option(help="Voxels along each axis; default: 160×192×160 mm.", min=16, max=512)
     ] = None,
-    draws: Annotated[
-        str,
-        typer.Option(
-            help="usual; published: poses as in the paper (±15°, shear and scale 0.2); world: old heads, "
-            "shading, mass effect, lesions of the white matter and tumours too."
-        ),
-    ] = "usual",
+    draws: Annotated[str, typer.Option(help=DRAWN)] = "usual",
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
     ] = False,

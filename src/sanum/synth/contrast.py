@@ -137,7 +137,7 @@ def draw_contrast(
     t1_means : (3,) float
         The T1w's own means of fluid, grey and white matter.
     world : bool
-        Cortex and mesial temporal lobe of a FLAIR as they are in people.
+        Cortex and mesial temporal lobe of a FLAIR, and fat of any modality, as they are in people.
     """
     t1w_like = preset in ("t1w", "t1ce")
     if t1w_like:
@@ -176,6 +176,8 @@ def draw_contrast(
         for one, other in _ALIKE:
             if own.random() < 0.3:
                 groups[one] = groups[other]
+    if world and preset != "ct" and own.random() < 0.3:  # fat, near the coils and not suppressed
+        head = head * np.interp(HEAD_KNOTS, [0.6, 1.3], [1.0, own.uniform(1.0, 3.0)])
     if world and preset == "flair":
         tissue[1] = tissue[2] * own.uniform(*_FLAIR_CORTEX)
         groups[8] += tissue[2] * own.uniform(*_FLAIR_MESIAL)

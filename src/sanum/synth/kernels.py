@@ -40,10 +40,8 @@ def pose(volumes: Any, labels: Any, matrix: Any, knots: Any, moved: Any, out: An
 
     Parameters
     ----------
-    volumes : (X, Y, Z, C) float32
-        Read linearly.
-    labels : (X, Y, Z) int16
-        Read from the nearest voxel.
+    volumes, labels : (X, Y, Z, C) float32, (X, Y, Z) int16
+        See above.
     matrix : (3, 4) float64
         From voxels of the box to voxels of the volumes.
     knots : (N, N, N, 3) float32

@@ -23,7 +23,7 @@ _COARSE = 14  # cells of the coils' field along each axis
 
 @dataclass(frozen=True)
 class ShadingParams:
-    """Brightness that is no anatomy; all neutral by default.
+    """Brightness and softness that are no anatomy; all neutral by default.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ class ShadingParams:
         σ of these.
     vessels : float
         Brightness of vessels and dura, in units of the white matter.
+    soft_mm : float
+        σ of a blur: many scans are softer than their voxels.
     seed : int
         Of coils and vessels.
     """
@@ -52,13 +54,14 @@ class ShadingParams:
     piled: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     piled_mm: float = 10.0
     vessels: float = 0.0
+    soft_mm: float = 0.0
     seed: int = 0
 
 
 def draw_shading(
     rng: np.random.Generator, *, echo_planar: bool, enhanced: bool, x_ray: bool
 ) -> ShadingParams:
-    """Shading of one scan; a CT has none.
+    """Shading of one scan; a CT has none, but for a blur.
 
     Parameters
     ----------
@@ -80,6 +83,7 @@ def draw_shading(
         float(rng.uniform(0.2, 1.2)),
     )
     seed = int(rng.integers(2**31))
+    soft = max(0.0, float(rng.uniform(-0.8, 1.6)))
     some = coils < 0.3 and not x_ray
     first, last = (float(v) for v in logs * (ends < 0.3 and not x_ray))
     a, b, c, d = (float(v) for v in np.maximum(added, 0) * (echo_planar and piled < 0.8))
@@ -91,12 +95,13 @@ def draw_shading(
         piled=(a, b, c, d),
         piled_mm=spread,
         vessels=vessels if enhanced else 0.0,
+        soft_mm=soft,
         seed=seed,
     )
 
 
 def shade(image: FloatArray, params: ShadingParams, to_atlas: Affine, box: Grid, in_view: Mask) -> FloatArray:
-    """Image (X, Y, Z) times its shading.
+    """Image (X, Y, Z) times its shading, and as soft as it is drawn.
 
     Parameters
     ----------
@@ -111,6 +116,8 @@ def shade(image: FloatArray, params: ShadingParams, to_atlas: Affine, box: Grid,
     in_view : (X, Y, Z) bool
         What the scan covers: its ends are those of the slices.
     """
+    if params.soft_mm:
+        image = ndimage.gaussian_filter(image, params.soft_mm / np.asarray(box.spacing_mm), truncate=2.5)
     if params.coils:
         image = image * _coils(image.shape, params)
     if any(params.ends):
