@@ -136,7 +136,8 @@ def main() -> None:
     options = parser.parse_args()
     predictor = registry.load()
     print(
-        "| preset | draws | real scans (subjects) | AUC, mean (folds) | most telling features |\n|---|---|---|---|---|"
+        "| preset | draws | real scans (subjects) | AUC, mean (folds) | most telling features |\n"
+        "|---|---|---|---|---|"
     )
     for preset, suffix in (("t1w", "T1w"), ("t2w", "T2w"), ("flair", "FLAIR")):
         scans = list(real_images(options.data, suffix, predictor))

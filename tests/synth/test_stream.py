@@ -28,9 +28,9 @@ def test_an_item_is_a_function_of_seed_and_number(anatomy):
     one = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, lost=0).item(11)
     again = Stream(TrainingSet([anatomy]), box=SMALL, seed=3, start=7, lost=0).item(11)
     other = Stream(TrainingSet([anatomy]), box=SMALL, seed=4).item(11)
-    assert set(one) == {"image", "to_atlas", "real", "t1w", "p", "lesion", "mirrored", "brain"}
+    assert set(one) == {"image", "to_atlas", "real", "contrast", "t1w", "p", "lesion", "mirrored", "brain"}
     for name, x in one.items():
-        assert x.shape[:1] == {"image": (2,), "to_atlas": (4,), "real": ()}.get(name, (1,))
+        assert x.shape[:1] == {"image": (2,), "to_atlas": (4,), "real": (), "contrast": ()}.get(name, (1,))
         assert x.dtype == torch.float32
         assert torch.equal(x, again[name])
     assert not torch.equal(one["image"], other["image"])
@@ -137,7 +137,7 @@ def test_batches_are_the_items(anatomy, monkeypatch, device):
     batch = next(stream.batches(3, device=device))
     items = [stream.item(n) for n in (4, 5, 6)]
     assert set(batch) == set(items[0])
-    for name in ("t1w", "p", "brain", "to_atlas"):
+    for name in ("t1w", "p", "brain", "to_atlas", "contrast"):
         wanted = torch.stack([i[name] for i in items])
         assert batch[name].shape == wanted.shape
         both = wanted.isnan() == batch[name].isnan()

@@ -267,7 +267,7 @@ class Stream(IterableDataset[SampleTensors]):
             if not self.sampling.mirror:
                 batch["image"][:, 1] = batch["image"][:, 0]
             codes = [float(CONTRASTS.index(d.contrast)) for d in drawn]
-            batch["contrast"] = torch.tensor(codes, device=device)
+            batch["contrast"] = torch.tensor(codes, device=batch["image"].device)
             batch["to_atlas"][[not d.pose_known for d in drawn]] = torch.nan
             yield batch
 

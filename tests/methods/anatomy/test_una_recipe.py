@@ -10,7 +10,13 @@ def batch(shape=(16, 16, 16)):
     g = torch.Generator().manual_seed(0)
     maps = {k: torch.rand(2, 1, *shape, generator=g) for k in ("t1w", "p", "lesion", "mirrored", "brain")}
     image = torch.rand(2, 2, *shape, generator=g)
-    return {"image": image, "to_atlas": torch.eye(4).repeat(2, 1, 1), "real": torch.zeros(2), **maps}
+    return {
+        "image": image,
+        "to_atlas": torch.eye(4).repeat(2, 1, 1),
+        "real": torch.zeros(2),
+        "contrast": torch.zeros(2),
+        **maps,
+    }
 
 
 def test_recipes_are_found_by_name():

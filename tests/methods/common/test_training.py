@@ -205,7 +205,14 @@ def test_the_need_that_is_told_is_what_a_step_takes():
         }
         pair = torch.rand(1, 2, n, n, n, generator=g)
         return recipe.loss(
-            net, {"image": pair, "to_atlas": torch.eye(4)[None], "real": torch.zeros(1), **maps}
+            net,
+            {
+                "image": pair,
+                "to_atlas": torch.eye(4)[None],
+                "real": torch.zeros(1),
+                "contrast": torch.zeros(1),
+                **maps,
+            },
         )[0]
 
     def peak(name):
