@@ -8,6 +8,7 @@ import pytest
 
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, write
+from sanum.scan.contrast import Contrast
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
 from sanum.synth.box import DEFAULT_BOX
@@ -68,7 +69,14 @@ class PhantomPredictor:
     memory_plan = None
     box = DEFAULT_BOX
 
-    def __call__(self, pair: np.ndarray, *, covered: np.ndarray | None = None, quick: bool = False) -> Maps:
+    def __call__(
+        self,
+        pair: np.ndarray,
+        *,
+        covered: np.ndarray | None = None,
+        quick: bool = False,
+        contrast: Contrast = "unknown",
+    ) -> Maps:
         image = pair[0]
         brain = np.clip((image - 0.1) / 0.1, 0, 1)
         anomaly = np.clip((image - 1.1) / 0.2, 0, 1)

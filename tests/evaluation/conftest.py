@@ -23,7 +23,7 @@ class Counting:
     def __init__(self, weights="0"):
         self.weights_sha256, self.passes = weights * 64, 0
 
-    def __call__(self, pair, *, covered=None, quick=False):
+    def __call__(self, pair, *, covered=None, quick=False, contrast="unknown"):
         self.passes += not quick
         image = pair[0]
         brain, anomaly = np.clip((image - 0.1) / 0.1, 0, 1), np.clip((image - 1.1) / 0.2, 0, 1)

@@ -82,7 +82,7 @@ def test_without_an_anomaly_the_scan_stays(parts):
 
 def test_only_a_t1w_can_be_kept():
     scan, steps = scan_of(TRUTH), []
-    for contrast in ("T1w", "T1w-like (guessed)"):
+    for contrast in ("T1w", "T1wCE"):
         require_t1w(scan, contrast, "keep-healthy")
     for contrast in ("FLAIR", "CT", None):
         with pytest.raises(ScanError, match="needs a T1w"):

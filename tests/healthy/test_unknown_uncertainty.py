@@ -12,7 +12,7 @@ class NoUncertainty:
     weights_name, weights_sha256, device = "none", "0" * 64, "cpu"
     box = Box((80, 96, 80), 2.0)
 
-    def __call__(self, pair, *, covered=None, quick=False):
+    def __call__(self, pair, *, covered=None, quick=False, contrast="unknown"):
         image = pair[0]
         brain = np.clip((image - 0.1) / 0.1, 0, 1)
         return Maps(np.minimum(image, 1), 0 * image, brain, np.full_like(image, np.nan))

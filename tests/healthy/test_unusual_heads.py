@@ -29,8 +29,8 @@ class Says:
     def __init__(self, predictor, posture):
         self.predictor, self.posture, self.box = predictor, posture, predictor.box
 
-    def __call__(self, pair, *, covered=None, quick=False):
-        maps = self.predictor(pair, covered=covered, quick=quick)
+    def __call__(self, pair, *, covered=None, quick=False, contrast="unknown"):
+        maps = self.predictor(pair, covered=covered, quick=quick, contrast=contrast)
         return replace(maps, posture=self.posture(maps) if callable(self.posture) else self.posture)
 
 

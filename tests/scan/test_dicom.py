@@ -245,7 +245,7 @@ def test_real_series(shared_data, tmp_path):
     folder = shared_data / "dicom" / "pd-axial"
     scan = read(folder)
     assert scan.voxels.shape == (256, 256, 19)
-    assert scan.contrast == "PDw"
+    assert scan.contrast == "PD"
     assert scan.warnings == ()
     np.testing.assert_allclose(scan.grid.spacing_mm, [0.859375, 0.859375, 6.9966], atol=1e-3)
     assert nib.aff2axcodes(scan.affine) == ("L", "P", "S")

@@ -4,7 +4,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from sanum.scan import read
-from sanum.scan.dicom_contrast import contrast_by_times, contrast_by_words
+from sanum.scan.dicom_contrast import b_value_of, contrast_by_times, contrast_by_words
 
 from .slices import VOXELS, save, slices
 
@@ -36,7 +36,7 @@ SPOILED = {"SequenceVariant": ["SK", "SP", "MP"], "MRAcquisitionType": "3D"}
         ("T2w", header(100, 4000, None, "SE")),
         ("T2w", header(100, 4000)),
         ("T2w", header(408, 3200, None, ["SE"])),  # 3D, of variable flip angle
-        ("PDw", header(22, 2300, None, "SE")),
+        ("PD", header(22, 2300, None, "SE")),
         ("FLAIR", header(120, 9000, 2500, ["SE", "IR"])),
         ("FLAIR", header(388, 5000, 1800, ["SE", "IR"])),
         ("FLAIR", header(120, 9000, 2500)),
@@ -87,9 +87,62 @@ def test_words_count_more_than_times(tmp_path):
     assert (named.contrast, named.warnings) == ("T1w", ())
     told = read(save(tmp_path / "b", slices(VOXELS, SeriesDescription="HEAD", **times)))
     assert told.contrast == "T2w"
+    assert {named.contrast_by, told.contrast_by} == {"DICOM header"}
     assert told.warnings == (
         "no name says its contrast: the times of its sequence (TE 100 ms, TR 4000 ms) are those of a T2w",
     )
+
+
+@pytest.mark.parametrize(
+    ("expected", "one"),
+    [
+        ("DWI", header(90, 5000, None, ["SE", "EP"], DiffusionBValue=1000.0)),
+        (None, header(90, 5000, None, ["SE", "EP"], DiffusionBValue=300.0)),
+        ("DWI", header(90, 5000, SeriesDescription="ep2d_diff_3scan_trace", DiffusionBValue=1000.0)),
+        (None, header(90, 5000, SeriesDescription="ep2d_diff_3scan_trace", DiffusionBValue=0.0)),
+        ("DWI", header(90, 5000, ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "TRACEW", "ND"])),
+        ("ADC", header(90, 5000, ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"])),
+        ("ADC", header(90, 5000, SeriesDescription="ep2d_diff ADC", DiffusionBValue=0.0)),
+        (None, header(90, 5000, SeriesDescription="ep2d_diff", ImageType=["DERIVED", "PRIMARY", "FA"])),
+        (None, header(20, 30, SeriesDescription="T1 map", ImageType=["DERIVED", "PRIMARY", "T1 MAP"])),
+        ("T1wCE", header(12, 550, SeriesDescription="AX T1", ContrastBolusAgent="Gadovist")),
+        ("T1w", header(12, 550, SeriesDescription="AX T1", ContrastBolusAgent="NONE")),
+        ("T1w", header(12, 550, SeriesDescription="AX T1 PRE", ContrastBolusAgent="Gadovist")),
+        ("T2w", header(100, 4000, SeriesDescription="AX T2", ContrastBolusAgent="Gadovist")),
+        ("CT", header("", "", Modality="CT", ContrastBolusAgent="iodine")),
+    ],
+)
+def test_diffusion_and_agents(expected, one):
+    assert contrast_by_words(one) == expected
+
+
+def test_an_agent_where_only_the_times_say_that_it_is_a_t1w():
+    assert contrast_by_times(header(12, 550, None, "SE", ContrastBolusAgent="Dotarem"))[0] == "T1wCE"
+    assert contrast_by_times(header(100, 4000, None, "SE", ContrastBolusAgent="Dotarem"))[0] == "T2w"
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "element", "vr", "value"),
+    [
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", "1000"),
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "UN", b"1000"),
+        (0x0043, "GEMS_PARM_01", 0x39, "IS", ["1000001000", "8", "0", "0"]),
+        (0x2001, "Philips Imaging DD 001", 0x03, "FL", 1000.0),
+    ],
+)
+def test_b_values_that_only_the_scanner_s_maker_understands(tmp_path, group, creator, element, vr, value):
+    series = slices(VOXELS, SeriesDescription="HEAD")
+    for one in series:
+        one.private_block(group, creator, create=True).add_new(element, vr, value)
+    scan = read(save(tmp_path / "a", series))
+    assert (scan.contrast, scan.contrast_by) == ("DWI", "DICOM header")
+
+
+def test_private_values_that_are_no_numbers_are_no_b_values():
+    one = header(90, 5000)
+    one.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "UN", b"\xff\xfe")
+    one.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x39, "LO", "nan")
+    assert b_value_of(one) is None
 
 
 def test_new_scanners_say_it():

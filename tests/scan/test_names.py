@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanum.scan.names import contrast_in_words, contrast_of, folder_name, output_name, printable, stem_of
+from sanum.scan.names import folder_name, output_name, printable, stem_of
 
 
 @pytest.mark.parametrize(
@@ -86,41 +86,6 @@ def test_folders_are_mirrored_and_stay_inside(parts):
     assert not {"..", "/", "\\"} & set(mirrored.parts)
     assert all(part.isprintable() and len(part.encode()) <= 150 for part in mirrored.parts)
     assert folder_name(Path("sub-1/ses-2/a b")) == Path("sub-1/ses-2/a b")
-
-
-@pytest.mark.parametrize(
-    ("path", "contrast"),
-    [
-        ("sub-1_T1w.nii.gz", "T1w"),
-        ("sub-1_acq-hi_flair.nii", "FLAIR"),
-        ("head_desc-8bit_ct.nii.gz", "CT"),
-        ("CT.nii.gz", "CT"),
-        ("BraTS20_001_t2.nii.gz", "T2w"),
-        ("sub-1_dir-AP_dwi.nii.gz", "dwi"),
-        ("sub-1_dseg.nii.gz", None),
-        ("scan.nii.gz", None),
-        ("fact.nii.gz", None),
-    ],
-)
-def test_contrast(path, contrast):
-    assert contrast_of(path) == contrast
-
-
-@pytest.mark.parametrize(
-    ("text", "contrast"),
-    [
-        ("FSE PD AXIAL OBL", "PDw"),
-        ("t1_mprage_sag_p2_iso", "T1w"),
-        ("AX T2 FLAIR", "FLAIR"),
-        ("SAG T1 FLAIR", "T1w"),
-        ("ep2d_diff_3scan_trace ADC", "dwi"),
-        ("PD/T2 TSE", None),
-        ("HEAD", None),
-        ("", None),
-    ],
-)
-def test_contrast_in_words(text, contrast):
-    assert contrast_in_words(text) == contrast
 
 
 def test_shown_paths_cannot_drive_a_terminal():

@@ -304,11 +304,48 @@ def test_hounsfield_units_are_ct_whatever_the_name(tmp_path, saved):
 
 def test_what_is_said_overrules_name_and_values(tmp_path, saved):
     path = saved(tmp_path / "scan_T2w.nii.gz", head(-1000, 35, 1200))
-    assert (read(path, contrast="PDw").contrast, read(path, contrast="PDw").warnings) == ("PDw", ())
+    scan = read(path, contrast="PDw")
+    assert (scan.contrast, scan.contrast_by) == ("PD", "user")
+    assert scan.warnings == ("its values are Hounsfield units: taken as PD, as asked for",)
+    assert read(scan).warnings == scan.warnings  # in a batch it is looked at twice
     path = saved(tmp_path / "scan.nii.gz", head(24, 1060, 2200).clip(0))
     scan = read(path, contrast="CT")
     assert scan.contrast == "CT"
     assert "are not Hounsfield units: taken as CT, as asked for" in scan.warnings[0]
+
+
+def test_what_is_said_against_name_and_header_is_used_with_a_warning(tmp_path, saved, voxels):
+    path = saved(tmp_path / "scan_T2w.nii.gz", voxels)
+    assert read(path, contrast="FLAIR").warnings == ("its name says T2w: taken as FLAIR, as asked for",)
+    assert read(path, contrast="t2").warnings == ()
+    path.with_name("scan_T2w.json").write_text('{"SeriesDescription": "AX T2"}')
+    assert read(path, contrast="FLAIR").contrast == "FLAIR"
+    bare = saved(tmp_path / "scan.nii.gz", voxels)
+    bare.with_name("scan.json").write_text('{"SeriesDescription": "AX T2"}')
+    told = "the JSON file beside it is of a T2w: taken as PD, as asked for"
+    assert read(bare, contrast="PD").warnings == (told,)
+
+
+def test_told_not_to_know(tmp_path, saved, voxels):
+    scan = read(saved(tmp_path / "scan_T2w.nii.gz", voxels), contrast="unknown")
+    assert (scan.contrast, scan.contrast_by, scan.warnings) == (None, "user", ())
+    scan = read(saved(tmp_path / "ct.nii.gz", head(-1000, 35, 1200)), contrast="unknown")
+    assert scan.contrast is None
+    assert "taken as a scan of unknown contrast, as asked for" in scan.warnings[0]
+
+
+def test_no_contrast_that_there_is(tmp_path, saved, voxels):
+    with pytest.raises(ValueError, match=r'contrast is T1w, .* unknown, not "T3w"'):
+        read(saved(tmp_path / "scan.nii", voxels), contrast="T3w")
+
+
+def test_who_decided(tmp_path, saved, voxels):
+    assert read(saved(tmp_path / "a_T2w.nii", voxels)).contrast_by == "file name"
+    assert read(saved(tmp_path / "a.nii", voxels)).contrast_by == "nobody"
+    assert read(saved(tmp_path / "b.nii", head(-1000, 35, 1200))).contrast_by == "values"
+    belied = read(saved(tmp_path / "b_ct.nii", head(0, 90, 255).clip(0, 255)))
+    assert (belied.contrast, belied.contrast_by) == (None, "values")
+    assert not belied.decided.is_open  # it is a CT, whatever it looks like
 
 
 @pytest.mark.parametrize("gain", [0.3, 1, 4, 16])

@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from .batch import Options, do_batch, load_job, on_dask, scheduler_at, terminate
 from .messages import complain, steady_stderr
 from .options import Composition, in_bytes
 from .progress import ItemProgress, waiting
-
-if TYPE_CHECKING:
-    from ..scan.read import Reading
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
@@ -26,14 +23,15 @@ class SpaceOption(StrEnum):
     one_mm = "1mm"
 
 
-class Contrast(StrEnum):
-    """What a scan is: a BIDS suffix."""
+def _contrast(word: str) -> str:
+    """The contrast that a word means, or a refusal that lists the words."""
+    from ..scan.contrast import CONTRASTS
+    from ..scan.contrast_words import contrast_named
 
-    t1w = "T1w"
-    t2w = "T2w"
-    flair = "FLAIR"
-    pdw = "PDw"
-    ct = "CT"
+    named = contrast_named(word)
+    if named not in CONTRASTS:
+        raise typer.BadParameter(f"expected {', '.join(CONTRASTS)}, got {word!r}")
+    return named
 
 
 class Executor(StrEnum):
@@ -101,11 +99,12 @@ Volume = Annotated[
     ),
 ]
 Kind = Annotated[
-    Contrast | None,
+    str | None,
     typer.Option(
         metavar="KIND",
-        help="What the scan is, if its name, its tags and its values are wrong: T1w, T2w, FLAIR, PDw or CT.",
-        case_sensitive=False,
+        help="What the scan is, whatever its name, header and values say: T1w, T1wCE (with contrast "
+        "agent), T2w, FLAIR, PD, DWI, ADC or CT; unknown: take it for nothing.",
+        parser=_contrast,
         rich_help_panel=shared.SCAN,
     ),
 ]
@@ -173,9 +172,9 @@ def command(
     with waiting("starting", quiet=quiet):
         from ..cohort import ClusterError, NothingToDo, RunSettings, expand, names_one, part_of, shard_of
         from ..scan import ScanError
+        from ..scan.read import Reading
 
-    kind = contrast.value if contrast else None
-    reading: Reading = {"volume": volume, "contrast": kind, "series": series, "skip_damaged": skip_damaged}
+    reading = Reading(volume=volume, contrast=contrast, series=series, skip_damaged=skip_damaged)
     options: Options = (space.value, compose.value, reading, force)
     how = (device, threads, weights, mem_gb, options)
     try:

@@ -73,14 +73,14 @@ def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
     scan : Scan
         For its name.
     contrast : str or None
-        As read, or guessed.
+        As read, or guessed; also that of a T1w with a contrast agent.
     compose : str
         The requested composition.
     """
     if not (contrast or "").startswith("T1w"):
         raise ScanError(
             f"{compose} needs a T1w, but {display_name(scan)} is {contrast or 'of unknown contrast'}: "
-            "leave the composition out, or name the file …_T1w if it is one"
+            "leave the composition out, or say --contrast T1w if it is one"
         )
 
 

@@ -18,7 +18,13 @@ from .result import Reconstruction
 
 TABLES: Mapping[str, Mapping[str, int | None]] = {
     "volumes.tsv": {"brain_ml": 1, "anomaly_ml": 2},
-    "qc.tsv": {"contrast": None, "mean_uncertainty": 4, "warnings": None, "report": None},
+    "qc.tsv": {
+        "contrast": None,
+        "contrast_by": None,
+        "mean_uncertainty": 4,
+        "warnings": None,
+        "report": None,
+    },
 }
 """Tables over all scans: their columns, with the decimals of numbers."""
 
@@ -107,7 +113,7 @@ class ReconstructJob:
         return replace(result, provenance={**timeless, "date": timeless["date"][:_DAY]})
 
     def facts(self, result: Result) -> Mapping[str, Any]:
-        """Weights, device and contrast.
+        """Weights, device, contrast and who said what that is.
 
         Parameters
         ----------
@@ -118,6 +124,7 @@ class ReconstructJob:
             "weights": result.provenance["weights"],
             "device": result.provenance["device"],
             "contrast": getattr(result, "contrast", None),
+            "contrast_by": getattr(result, "contrast_by", None),
         }
 
 

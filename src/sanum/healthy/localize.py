@@ -166,7 +166,7 @@ def _brain_near(scan: Scan, guess: Points, predictor: Predictor) -> tuple[Points
     if not conformed.image.any():
         return guess, 0.0
     pair = pair_with_mirror(conformed, reflection((1, 0, 0), guess))
-    brain = largest_component(predictor(pair, quick=True).brain > 0.5)
+    brain = largest_component(predictor(pair, quick=True, contrast=scan.decided.told).brain > 0.5)
     ml = foreground_ml(brain, conformed)
     return (middle_of(brain, conformed.grid.affine) if ml > 0 else guess), ml
 

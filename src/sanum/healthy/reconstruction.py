@@ -17,6 +17,7 @@ from .. import __version__
 from ..methods.common.anatomy import Maps, Predictor
 from ..scan import Scan, read
 from ..scan.conform import Conformed, conform
+from ..scan.contrast import Decided
 from ..scan.intensity import with_background_at_zero
 from ..scan.mp2rage import without_noise_in_air
 from ..scan.padding import with_dropped_slices, without_padding
@@ -109,13 +110,12 @@ def reconstruct(
     require_image(scan, on_refusal)
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
-    conformed, maps = predict(scan, predictor, note, on_refusal)
+    conformed, maps, decided = predict(scan, predictor, note, on_refusal)
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     there = to_scan_grid(maps, conformed.grid, target)
-    contrast = scan.contrast or guess_contrast(conformed.image, maps)
     if compose != "anatomy":
-        require_t1w(scan, contrast, compose)
+        require_t1w(scan, decided.contrast, compose)
         note("compose")
     return Reconstruction(
         scan=target,
@@ -124,7 +124,8 @@ def reconstruct(
         anomaly_mask=there.anomaly_mask,
         uncertainty=there.uncertainty,
         brain=there.brain,
-        contrast=contrast,
+        contrast=decided.contrast,
+        contrast_by=decided.by,
         warnings=_warnings(doubts, scan, predictor, maps),
         provenance=_provenance(predictor, scan, space, compose, seconds=time.monotonic() - began),
     )
@@ -132,8 +133,8 @@ def reconstruct(
 
 def predict(
     scan: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal = refuse
-) -> tuple[Conformed, Maps]:
-    """The scan on the model grid, and the network's maps of it after `postprocess`.
+) -> tuple[Conformed, Maps, Decided]:
+    """The scan on the model grid, the network's maps of it after `postprocess`, and the contrast it was told.
 
     A head that lies otherwise than heads do is turned upright and looked at again; so is then the grid.
     So there are two looks at most. Each has at most four quick passes, to find the brain, one search for the
@@ -153,13 +154,13 @@ def predict(
     """
     seen = with_background_at_zero(without_padding(scan))
     thin = thinned(seen, predictor.box.spacing_mm / 2)
-    conformed, maps, pair, across = _look(thin, predictor, on_step, on_refusal)
+    conformed, maps, pair, across, decided = _look(thin, predictor, on_step, on_refusal)
     turn = turn_upright(maps.posture, conformed.grid.centre_mm)
     if turn is not None:
         on_step("turn the head upright")
         again = _look(turned(thin, turn), predictor, on_step, lambda _: None)
         if is_better(again[1].posture, maps.posture):
-            conformed, maps, pair, across = again
+            conformed, maps, pair, across, decided = again
             maps = replace(maps, warnings=(lies_otherwise(scan, turn, on_refusal), *maps.warnings))
         else:
             maps = replace(maps, warnings=(may_lie_otherwise(turn), *maps.warnings))
@@ -170,22 +171,27 @@ def predict(
     if turn is not None:
         grid = Grid(conformed.grid.shape, np.linalg.inv(turn) @ conformed.grid.affine)
         conformed = replace(conformed, grid=grid)
-    return conformed, maps
+    return conformed, maps, decided
 
 
 def _look(
     thin: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal
-) -> tuple[Conformed, Maps, FloatArray, Affine]:
-    """What the network makes of a scan as it lies, its pair, and the reflection of that."""
+) -> tuple[Conformed, Maps, FloatArray, Affine, Decided]:
+    """What the network makes of a scan as it lies, its pair, the reflection of that, and the contrast."""
     on_step("find the brain")
     centre = find_brain(thin, predictor, on_refusal)
     conformed = conform(thin, centre, predictor.box)
     on_step("mirror")
     across = find_mirror(conformed.image, conformed.grid)
     pair = pair_with_mirror(conformed, across)
+    decided = thin.decided
+    if decided.is_open:
+        on_step("guess the contrast")
+        guess = guess_contrast(conformed.image, predictor(pair, quick=True), predictor.box.spacing_mm)
+        decided = Decided(guess, "appearance")
     on_step("reconstruct")
-    maps = postprocess(predictor(pair, covered=conformed.covered), conformed)
-    return conformed, maps, pair, across
+    maps = predictor(pair, covered=conformed.covered, contrast=decided.told)
+    return conformed, postprocess(maps, conformed), pair, across, decided
 
 
 def _warnings(doubts: list[str], scan: Scan, predictor: Predictor, maps: Maps) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from ..methods.common.saving import save_result
 from ..report.inputs import ReportInputs
 from ..report.numbers import KeyNumbers, key_numbers
 from ..scan import Scan
+from ..scan.contrast import Decided, DecidedBy
 from ..scan.names import stem_of
 from .compose import TITLES
 from .outputs import OUTPUTS
@@ -35,11 +36,13 @@ class Reconstruction:
     uncertainty : Scan
         Expected absolute error of `anatomy` (Laplace scale), in its units; 0 outside of the brain.
     contrast : str or None
-        As read, or "… (guessed)".
+        What the network was told: as read, or guessed.
     warnings : tuple of str
         What a user should know, in the order in which it came up.
     provenance : dict
         Version, weights, device, seconds, date.
+    contrast_by : str
+        Who said what the contrast is: one of `sanum.scan.contrast.DecidedBy`.
     """
 
     scan: Scan
@@ -51,6 +54,7 @@ class Reconstruction:
     contrast: str | None
     warnings: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)
+    contrast_by: DecidedBy = "nobody"
 
     @property
     def name(self) -> str:
@@ -83,6 +87,11 @@ class Reconstruction:
     @cached_property
     def _key_numbers(self) -> KeyNumbers:
         return key_numbers(self.anomaly_mask, self.brain, self.uncertainty)
+
+    @property
+    def decided(self) -> Decided:
+        """The contrast and who said so."""
+        return Decided(self.contrast, self.contrast_by)
 
     @property
     def title(self) -> str:

@@ -33,7 +33,7 @@ def card(inputs: ReportInputs, numbers: Mapping[str, float]) -> str:
     point = largest_component_centre_mm(inputs.anomaly_mask)
     point = brain_centre_mm(inputs.brain) if point is None else point
     data = base64.b64encode(to_png(montage(inputs, point))).decode("ascii")
-    facts = [f"Contrast: {inputs.contrast or 'not known'}", *(_fact(*item) for item in numbers.items())]
+    facts = [f"Contrast: {inputs.decided}", *(_fact(*item) for item in numbers.items())]
     alt = f"Planes through the {inputs.title[0].lower()}{inputs.title[1:]} of {inputs.name}"
     warnings = "".join(
         f'<div style="{_WARNING}">{text(" ".join(warning.split()))}</div>\n'

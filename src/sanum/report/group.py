@@ -63,7 +63,7 @@ class ScanRow:
     page, report : str
         Links to the subject's page, and to the scan's report, from the page; report may be empty.
     contrast : str or None
-        As read, or "… (guessed)".
+        As read, or guessed.
     numbers : dict of str to float
         By the names of `MEASURES`; nan: not known.
     picture : bytes
@@ -189,8 +189,7 @@ def distributions(rows: Sequence[ScanRow]) -> Figure:
             here = [row for row in rows if (row.contrast or "not known") == contrast]
             _points(ax, place, here, name)
         ax.set_title(label, fontsize=10, color="#1b2430", loc="left")
-        names = [contrast.replace(" (guessed)", "\n(guessed)") for contrast in contrasts]
-        ax.set_xticks(range(len(contrasts)), names, fontsize=8.5, parse_math=False)
+        ax.set_xticks(range(len(contrasts)), contrasts, fontsize=8.5, parse_math=False)
         ax.set_xlim(-0.6, len(contrasts) - 0.4)
         ax.margins(y=0.12)
         if name == "anomaly_ml":

@@ -16,6 +16,9 @@ DISCLAIMER = "Research use only. Not a medical device."
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load and run: nothing but the page's own pictures and style."""
 UNKNOWN = "not available"
+_UNKNOWN_CONTRAST = (
+    "neither its name nor its header nor its looks say it; if you know, say it with --contrast"
+)
 
 CAPTION = (
     "From left to right: the input; {title}; the anomaly probability over the "
@@ -217,7 +220,7 @@ def _key_figures(inputs: ReportInputs, numbers: KeyNumbers) -> str:
             f"{numbers.mean_uncertainty:.3f}" if math.isfinite(numbers.mean_uncertainty) else UNKNOWN,
             "expected absolute error of the T1w; white matter = 1",
         ),
-        ("Contrast", inputs.contrast or "not known", ""),
+        ("Contrast", str(inputs.decided), _UNKNOWN_CONTRAST if inputs.decided.is_open else ""),
         ("Voxel spacing", f"{spacing} mm", ""),
         ("Voxels", shape, ""),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..scan.contrast import Decided, DecidedBy
 from ..scan.scan import Scan
 
 PREDICTED = "Healthy anatomy (predicted)"
@@ -41,6 +42,10 @@ class Reportable(Protocol):
         """Contrast of the input."""
 
     @property
+    def contrast_by(self) -> DecidedBy:
+        """Who said so."""
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader should know."""
 
@@ -74,8 +79,8 @@ class ReportInputs:
     brain : Scan
         Brain yes or no; a voxel counts where the value is above 0.5.
     contrast : str or None
-        Contrast as it should be shown, e.g. "FLAIR" or "T1w (guessed)". Its first word "CT" selects the
-        brain window. None: not known.
+        Contrast as it should be shown, e.g. "FLAIR". Its first word "CT" selects the brain window. None: not
+        known.
     warnings : tuple of str
         Shown in a box above everything else, together with `scan.warnings`.
     provenance : mapping of str to str
@@ -83,6 +88,8 @@ class ReportInputs:
         seconds, input, input_sha256. Other keys are shown as they are.
     title : str
         What the column of `anatomy` is called: what it shows, if that is not just what was predicted.
+    contrast_by : str
+        Who said what the contrast is, as of `sanum.scan.contrast.Decided`.
     """
 
     name: str
@@ -96,6 +103,7 @@ class ReportInputs:
     warnings: tuple[str, ...]
     provenance: Mapping[str, str]
     title: str = PREDICTED
+    contrast_by: DecidedBy = "nobody"
 
     @classmethod
     def of(cls, result: Reportable) -> "ReportInputs":
@@ -118,7 +126,13 @@ class ReportInputs:
             warnings=result.warnings,
             provenance=result.provenance,
             title=result.title,
+            contrast_by=result.contrast_by,
         )
+
+    @property
+    def decided(self) -> Decided:
+        """The contrast and who said so."""
+        return Decided(self.contrast, self.contrast_by)
 
     def __post_init__(self) -> None:
         require_one_grid(

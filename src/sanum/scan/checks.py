@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .contrast import Decided
 from .errors import ScanError
 from .forms import Forms
 from .scan import Scan
@@ -174,7 +175,7 @@ def usable_scan(
     voxels: npt.NDArray[Any],
     affine: npt.NDArray[Any] | None,
     *,
-    contrast: str | None,
+    contrast: Decided,
     path: Path | None,
     what: str,
     warnings: tuple[str, ...] = (),
@@ -189,7 +190,9 @@ def usable_scan(
         Integers keep their dtype; floating-point values become float32.
     affine : (4, 4) array or None
         Voxel index to world mm, RAS+.
-    contrast, path, warnings, forms
+    contrast : Decided
+        What it is, and who said so.
+    path, warnings, forms
         As in `Scan`.
     what : str
         Name for messages.
@@ -221,7 +224,8 @@ def usable_scan(
         warnings = (*warnings, f"{broken} voxels were NaN or infinite and were set to {background:g}")
     if low == high:
         raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image of a head")
-    return Scan(voxels, affine, contrast=contrast, path=path, warnings=warnings, forms=forms)
+    scan = Scan(voxels, affine, path=path, warnings=warnings, forms=forms)
+    return scan.with_contrast(contrast)
 
 
 def _plain(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from .absent import require_content
 from .checks import check_shape, usable_scan
+from .contrast import Decided
+from .contrast_words import contrast_of
 from .dicom_contrast import contrast_by_times, contrast_by_words
 from .dicom_file import DamagedFile, is_dicom, text_of
 from .dicom_frames import frames_of, is_multi_frame
@@ -27,7 +29,7 @@ from .dicom_series import (
 from .dicom_stack import Slice, Stack, in_order, interpolated, slice_of, stack_of
 from .dicom_zip import unpacked, zip_holds_dicom
 from .errors import ScanError
-from .names import EXTENSIONS, contrast_of, printable
+from .names import EXTENSIONS, printable
 from .scan import Scan
 
 ARCHIVE = ".zip"
@@ -233,15 +235,17 @@ def _even(voxels: npt.NDArray[Any], stack: Stack, what: str) -> npt.NDArray[Any]
     return interpolated(voxels, stack.places)
 
 
-def _contrast(first: Slice, path: Path) -> tuple[str | None, str | None]:
+def _contrast(first: Slice, path: Path) -> tuple[Decided, str | None]:
     """Contrast by the tags' words, the name or the sequence's times, and a word where it is these."""
-    if (named := contrast_by_words(first.header) or contrast_of(path)) is not None:
-        return named, None
+    if (stated := contrast_by_words(first.header)) is not None:
+        return Decided(stated, "DICOM header"), None
+    if (named := contrast_of(path)) is not None:
+        return Decided(named, "file name"), None
     if (by_times := contrast_by_times(first.header)) is None:
-        return None, None
+        return Decided(), None
     contrast, times = by_times
     return (
-        contrast,
+        Decided(contrast, "DICOM header"),
         f"no name says its contrast: the times of its sequence ({times}) are those of a {contrast}",
     )
 

@@ -10,6 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_preamble
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -124,7 +125,7 @@ def begins_as_dicom(start: bytes) -> bool:
     return int.from_bytes(start[4:8], "little") <= _LONGEST_FIRST_VALUE
 
 
-def open_dicom(path: Path, *, pixels: bool, tags: Sequence[str] | None = None) -> FileDataset:
+def open_dicom(path: Path, *, pixels: bool, tags: Sequence[str | int] | None = None) -> FileDataset:
     """Read a file's tags, with or without those of its pixels.
 
     Parameters
@@ -133,7 +134,7 @@ def open_dicom(path: Path, *, pixels: bool, tags: Sequence[str] | None = None) -
         One file of a series.
     pixels : bool
         Whether to read the pixels too.
-    tags : sequence of str, optional
+    tags : sequence of str or int, optional
         Keywords of the only tags to keep.
 
     Raises
@@ -156,9 +157,8 @@ def open_dicom(path: Path, *, pixels: bool, tags: Sequence[str] | None = None) -
                 f"{printable(path.name)} is a deflated DICOM file: export the series uncompressed"
             )
         stream.seek(0)
-        found = pydicom.dcmread(
-            stream, stop_before_pixels=not pixels, force=True, specific_tags=None if tags is None else [*tags]
-        )
+        wanted = None if tags is None else [Tag(tag) for tag in tags]
+        found = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True, specific_tags=wanted)
     if "TransferSyntaxUID" not in found.file_meta:  # as in files without preamble
         implicit, little = found.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian

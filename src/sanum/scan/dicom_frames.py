@@ -25,6 +25,7 @@ _TIMES = {  # as single-frame files have them: the first of these paths that is 
     ),
     "RepetitionTime": (("MRTimingAndRelatedParametersSequence", "RepetitionTime"),),
     "InversionTime": (("MRModifierSequence", "InversionTimes"),),
+    "DiffusionBValue": (("MRDiffusionSequence", "DiffusionBValue"),),
 }
 
 

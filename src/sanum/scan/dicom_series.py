@@ -11,7 +11,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 
-from .dicom_contrast import contrast_by_times, contrast_by_words
+from .dicom_contrast import CONTRAST_TAGS, contrast_by_times, contrast_by_words
 from .dicom_file import DAMAGED, DamagedFile, has_mark, is_dicom, kinds_of, open_dicom, text_of
 from .dicom_frames import is_multi_frame
 from .errors import ScanError
@@ -21,9 +21,8 @@ MOST_FILES = 50_000
 """Files of one folder, with those below it."""
 
 _TAGS = (
-    *("ImageType", "SOPClassUID", "Modality", "SeriesDescription", "ProtocolName", "SeriesInstanceUID"),
-    *("SeriesNumber", "ScanningSequence", "SequenceVariant", "MRAcquisitionType", "RepetitionTime"),
-    *("EchoTime", "InversionTime", "FlipAngle", "AngioFlag", "AcquisitionContrast", "SpecificCharacterSet"),
+    *CONTRAST_TAGS,
+    *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SpecificCharacterSet"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "BitsAllocated"),
     *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
 )

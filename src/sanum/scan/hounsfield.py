@@ -1,11 +1,11 @@
 """Whether values are Hounsfield units: a CT is told by them, whatever its name."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .contrast import Decided
 from .scan import Scan
 
 HOUNSFIELD_BELOW = -5.0
@@ -25,23 +25,44 @@ def contrast_by_values(scan: Scan, asked: str | None = None) -> Scan:
     scan : Scan
         With the contrast that its name or its tags say.
     asked : str, optional
-        What the user says that it is, which overrules all else.
+        What the user says that it is, which overrules all else; "unknown" for nothing.
     """
+    if asked is None and scan.contrast_by == "user":  # read before
+        return scan
     low, high = scan.voxels.min(), scan.voxels.max()
-    named = asked or scan.contrast
-    if named == "CT" and not is_hounsfield(scan.voxels):
-        told = f"named CT but its values ({low:g} … {high:g}) are not Hounsfield units"
-        if asked:
-            return _as(scan, asked).warn(f"{told}: taken as CT, as asked for")
-        return _as(scan, None).warn(f"{told}: treated as a scan of unknown contrast")
-    if asked or scan.contrast == "CT" or not shows_head_in_hounsfield(scan.voxels):
-        return _as(scan, named)
-    out = _as(scan, "CT")
+    belied = f"its values ({low:g} … {high:g}) are not Hounsfield units"
+    if asked is not None:
+        said = scan.with_contrast(Decided(None if asked == "unknown" else asked, "user"))
+        if asked == "CT" and not is_hounsfield(scan.voxels):
+            return said.warn(f"named CT but {belied}: taken as CT, as asked for")
+        if against := _against(contrast_by_values(scan).decided, asked):
+            return said.warn(f"{against}: taken as {_of(asked)}, as asked for")
+        return said
+    if scan.contrast == "CT" and not is_hounsfield(scan.voxels):
+        told = f"named CT but {belied}: treated as a scan of unknown contrast"
+        return scan.with_contrast(Decided(None, "values")).warn(told)
+    if scan.contrast == "CT" or not shows_head_in_hounsfield(scan.voxels):
+        return scan
+    out, named = scan.with_contrast(Decided("CT", "values")), scan.contrast
     return out.warn(f"named {named} but its values are Hounsfield units: treated as CT") if named else out
 
 
-def _as(scan: Scan, contrast: str | None) -> Scan:
-    return scan if scan.contrast == contrast else replace(scan, contrast=contrast)
+def _against(found: Decided, asked: str) -> str | None:
+    """What contradicts a user, in words; who says nothing, or less, does not."""
+    if found.contrast in (None, asked) or {found.contrast, asked} == {"T1w", "T1wCE"}:
+        return None
+    if asked == "unknown" and found.contrast != "CT":
+        return None
+    return {
+        "file name": f"its name says {found.contrast}",
+        "sidecar": f"the JSON file beside it is of a {found.contrast}",
+        "DICOM header": f"its DICOM header is of a {found.contrast}",
+        "values": "its values are Hounsfield units",
+    }.get(found.by, f"it is given as {found.contrast}")
+
+
+def _of(contrast: str) -> str:
+    return "a scan of unknown contrast" if contrast == "unknown" else contrast
 
 
 def shows_head_in_hounsfield(voxels: npt.NDArray[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""File names: which contrast an input names, and what its outputs are called (BIDS where possible)."""
+"""File names: what an input's name says, and what its outputs are called (BIDS where possible)."""
 
 import hashlib
 import re
@@ -20,10 +20,6 @@ ENTITIES = (
 """Of BIDS names, by their short keys and in the order that they have in names."""
 
 _BIDS = re.compile(r"sub-[A-Za-z0-9+]+(_[a-z]+-[A-Za-z0-9+]+)*(_[A-Za-z0-9]+)?")
-_SUFFIXES = {
-    **{s.lower(): s for s in ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "CT", "UNIT1", "dwi", "bold", "pet")},
-    **{"t1": "T1w", "t2": "T2w", "t2star": "T2starw", "mprage": "T1w"},
-}
 _HOSTILE = frozenset('/\\:*?"<>|')
 
 
@@ -52,7 +48,7 @@ def stem_of(path: str | Path) -> str:
     >>> stem_of("in/scan.nii.gz"), stem_of("in/series 3/")
     ('scan', 'series 3')
     """
-    name = _bare_name(path)
+    name = bare_name(path)
     entities, suffix = _bids_parts(name)
     if entities:
         entities.pop("desc", None)
@@ -77,50 +73,7 @@ def entities_of(path: str | Path) -> tuple[dict[str, str], str | None]:
     >>> entities_of("in/sub-1_run-2_T2w.nii.gz")
     ({'sub': '1', 'run': '2'}, 'T2w')
     """
-    return _bids_parts(_bare_name(path))
-
-
-def contrast_of(path: str | Path) -> str | None:
-    """Contrast that a file name ends in, as a BIDS suffix, or None.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file or a folder; only its name counts.
-
-    Examples
-    --------
-    >>> contrast_of("sub-1_T2w.nii.gz"), contrast_of("head_ct.nii"), contrast_of("scan.nii.gz")
-    ('T2w', 'CT', None)
-    """
-    return _SUFFIXES.get(re.split(r"[_\-. ]", _bare_name(path))[-1].lower())
-
-
-def contrast_in_words(text: str) -> str | None:
-    """Contrast that free text (a DICOM series description) speaks of, or None where it is unclear.
-
-    Parameters
-    ----------
-    text : str
-        Any words.
-
-    Examples
-    --------
-    >>> contrast_in_words("FSE PD AXIAL OBL"), contrast_in_words("t2_tirm_tra_dark-fluid")
-    ('PDw', 'FLAIR')
-    """
-    words = set(re.split(r"[^a-z0-9*]+", text.lower()))
-    hits_of = {
-        "dwi": words & {"dwi", "dti", "diff", "diffusion", "adc", "trace"},
-        "T2starw": words & {"t2*", "t2star", "t2starw", "swi", "swan", "hemo"},
-        "T1w": words & {"t1", "t1w", "mprage", "mpr", "spgr", "fspgr", "bravo"},
-        "T2w": words & {"t2", "t2w"},
-        "PDw": words & {"pd", "pdw", "proton"},
-    }
-    found = [contrast for contrast, hits in hits_of.items() if hits]
-    if words & {"flair", "fluid", "darkfluid"} and set(found) <= {"T2w"}:
-        return "FLAIR"
-    return found[0] if len(found) == 1 else None
+    return _bids_parts(bare_name(path))
 
 
 def output_name(path_or_stem: str | Path, desc: str | None, suffix: str, extension: str = ".nii.gz") -> str:
@@ -175,8 +128,14 @@ def printable(path: str | Path) -> str:
     return "".join(c if c.isprintable() else "?" for c in str(path))
 
 
-def _bare_name(path: str | Path) -> str:
-    """Last component without image extensions and hostile characters, never empty."""
+def bare_name(path: str | Path) -> str:
+    """Last component of a path without image extensions and hostile characters, never empty.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file or a folder.
+    """
     path = Path(path)
     if path.name in ("", ".."):
         path = path.resolve()

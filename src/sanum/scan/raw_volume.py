@@ -11,9 +11,11 @@ from typing import BinaryIO
 
 from ..files import open_beside, open_regular
 from .checks import check_shape, pick_volume, usable_scan
+from .contrast import Decided
+from .contrast_words import contrast_of
 from .errors import ScanError
 from .metaimage import parse_metaimage
-from .names import contrast_of, printable
+from .names import printable
 from .nrrd import parse_nrrd
 from .packed_voxels import check_size, read_voxels
 from .scan import Scan
@@ -66,7 +68,7 @@ def read_raw_volume(path: Path, *, volume: int | None = None) -> Scan:
     return usable_scan(
         voxels,
         header.affine,
-        contrast=contrast_of(path),
+        contrast=Decided(contrast_of(path), "file name"),
         path=path,
         what=what,
         warnings=header.warnings,

@@ -27,13 +27,16 @@ from .checks import (
     pick_volume,
     usable_scan,
 )
+from .contrast import CONTRASTS, Decided
+from .contrast_words import contrast_named
 from .dicom import ARCHIVE, holds_dicom, read_dicom
 from .errors import ScanError
 from .hounsfield import contrast_by_values
-from .names import EXTENSIONS, contrast_of, printable
+from .names import EXTENSIONS, printable
 from .nifti import claimed_bytes, find_voxels, forms_of, opened
 from .raw_volume import read_raw_volume
 from .scan import Scan
+from .sidecar import contrast_beside
 
 BROKEN_FILE = (
     OSError,
@@ -88,8 +91,9 @@ def read(
     volume : int, optional
         Which volume of a 4D file, from 0.
     contrast : str, optional
-        What the scan is, in place of what its name, its tags and its values say: a BIDS suffix such as "T1w",
-        or "CT" for Hounsfield units.
+        What the scan is, in place of what its name, its tags and its values say: "T1w", "T1wCE", "T2w",
+        "FLAIR", "PD", "DWI", "ADC", "CT" for Hounsfield units, or another name of these; "unknown" to be told
+        of nothing.
     series : str or int, optional
         Which DICOM series, where there are several: its number, UID or description.
     skip_damaged : bool
@@ -99,18 +103,24 @@ def read(
     -------
     Scan
         (X, Y, Z) voxels as stored on disk: integers in their own dtype where no scaling applies, float32
-        otherwise; world in mm, RAS+. `contrast` is what name or DICOM tags say, or CT where the values are a
-        head's Hounsfield units. Not-finite voxels are set to the background; that, unknown left and right,
-        and a CT that is not in Hounsfield units are in `warnings`.
+        otherwise; world in mm, RAS+. `contrast` is what name, DICOM tags or the JSON file beside a NIfTI file
+        say, or CT where the values are a head's Hounsfield units; `contrast_by` is who. Not-finite voxels are
+        set to the background; that, unknown left and right, and a CT that is not in Hounsfield units are in
+        `warnings`.
 
     Raises
     ------
     ScanError
         For every input that cannot be used: one sentence saying what was expected and what came. Of several
         DICOM series, further lines list what there is.
+    ValueError
+        `contrast` is no contrast.
     """
+    asked = None if contrast is None else contrast_named(contrast)
+    if contrast is not None and asked is None:
+        raise ValueError(f'contrast is {", ".join(CONTRASTS)}, not "{printable(contrast)}"')
     scan = _read(source, volume, None if series is None else str(series), skip_damaged)
-    return contrast_by_values(scan, contrast)
+    return contrast_by_values(scan, asked)
 
 
 @np.errstate(all="ignore")  # what overflows is found by the checks
@@ -150,7 +160,7 @@ def _from_scan(scan: Scan, volume: int | None) -> Scan:
     return usable_scan(
         voxels,
         scan.affine,
-        contrast=scan.contrast,
+        contrast=scan.decided,
         path=scan.path,
         what=what,
         warnings=scan.warnings,
@@ -218,9 +228,11 @@ def _from_nibabel(
     nifti = isinstance(header, nib.Nifti1Header)
     if path is not None and isinstance(dataobj, ArrayProxy) and path.is_file():
         _check_size_on_disk(dataobj, path, what)
-    forms, warnings = None, list[str]()
+    forms, (contrast, said) = None, contrast_beside(path) if path else (Decided(), ())
+    warnings = list(said)
     if nifti:
-        forms, usable, warnings = forms_of(header)
+        forms, usable, faults = forms_of(header)
+        warnings += faults
         affine = forms.affine if affine is None or _is_of(affine, header) else affine
         if forms.sform is None and forms.qform is None:
             warnings.append(UNKNOWN_SIDES)
@@ -230,7 +242,7 @@ def _from_nibabel(
     return usable_scan(
         _values(dataobj, index),
         affine,
-        contrast=contrast_of(path) if path else None,
+        contrast=contrast,
         path=path,
         what=what,
         warnings=tuple(warnings),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..space.grid import Grid
+from .contrast import Decided, DecidedBy
 from .forms import Forms
 
 
@@ -22,7 +23,8 @@ class Scan:
     affine : (4, 4) float64
         Voxel index to world millimetres (RAS+, as in NIfTI).
     contrast : str or None
-        BIDS suffix if known: "T1w", "T2w", "FLAIR", "PDw", "CT", …
+        What it is, if known: one of `sanum.scan.contrast.CONTRASTS`, or the BIDS suffix of another kind of
+        scan, such as "T2starw".
     path : Path or None
         Where it was read from.
     warnings : tuple of str
@@ -30,6 +32,8 @@ class Scan:
     forms : Forms or None
         Both transforms of the NIfTI header that it came from, which files on its grid get too. None where
         there was none, and wherever `affine` is not the one of `forms`: then one transform says all.
+    contrast_by : str
+        Who said what the contrast is; "nobody" also where the scan came with it, from memory.
     """
 
     voxels: npt.NDArray[Any]
@@ -38,6 +42,7 @@ class Scan:
     path: Path | None = None
     warnings: tuple[str, ...] = ()
     forms: Forms | None = None
+    contrast_by: DecidedBy = "nobody"
 
     def __post_init__(self) -> None:
         grid = Grid(self.voxels.shape, self.affine)
@@ -47,6 +52,7 @@ class Scan:
         object.__setattr__(self, "affine", grid.affine)
         if self.forms is not None and not np.array_equal(self.forms.affine, grid.affine):
             object.__setattr__(self, "forms", None)
+        object.__setattr__(self, "contrast_by", self.decided.by)
 
     def __repr__(self) -> str:
         size = " × ".join(str(n) for n in self.voxels.shape)
@@ -59,6 +65,21 @@ class Scan:
     def grid(self) -> Grid:
         """Shape and affine."""
         return Grid(self.voxels.shape, self.affine)
+
+    @property
+    def decided(self) -> Decided:
+        """The contrast and who said so."""
+        return Decided(self.contrast, self.contrast_by)
+
+    def with_contrast(self, decided: Decided) -> "Scan":
+        """The same scan with what somebody said of its contrast.
+
+        Parameters
+        ----------
+        decided : Decided
+            The contrast, and who said so.
+        """
+        return replace(self, contrast=decided.contrast, contrast_by=decided.by)
 
     def with_voxels(self, voxels: npt.NDArray[Any]) -> "Scan":
         """The same geometry with other values.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ...scan.contrast import Contrast
 from ...space.box import Box
 from ...types import Affine, FloatArray, Mask
 
@@ -72,7 +73,14 @@ class Predictor(Protocol):
     def memory_plan(self) -> "MemoryPlan | None":
         """See the class."""
 
-    def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
+    def __call__(
+        self,
+        pair: FloatArray,
+        *,
+        covered: Mask | None = None,
+        quick: bool = False,
+        contrast: Contrast = "unknown",
+    ) -> Maps:
         """Maps of one scan.
 
         Parameters
@@ -83,5 +91,7 @@ class Predictor(Protocol):
             Where the scan was taken; default everywhere.
         quick : bool
             A first look, good enough to find the brain.
+        contrast : str
+            What the scan is; a method that takes any contrast for itself does not look at it.
         """
         ...

@@ -13,6 +13,7 @@ from torch import nn
 
 from ...files import sha256
 from ...metrics.errors import match_intensity
+from ...scan.contrast import Contrast
 from ...space.components import largest_component
 from ...types import FloatArray, Mask
 from ...weights.file import WeightsError, load_weights
@@ -87,7 +88,14 @@ class RegressionPredictor:
         return self.memory_plan.placement.device
 
     @torch.inference_mode()
-    def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
+    def __call__(
+        self,
+        pair: FloatArray,
+        *,
+        covered: Mask | None = None,
+        quick: bool = False,
+        contrast: Contrast = "unknown",
+    ) -> Maps:
         """Predict from the scan of `pair` (2, X, Y, Z); its mirror image is not looked at.
 
         Parameters
@@ -98,6 +106,8 @@ class RegressionPredictor:
             Not looked at.
         quick : bool
             One pass, without the flip.
+        contrast : str
+            Not looked at.
         """
         scan = torch.from_numpy(np.ascontiguousarray(pair[:1], dtype=np.float32))[None]
         t1w, anomaly = self._maps(scan)

@@ -9,8 +9,9 @@ from ....data.split import HELD_OUT_SUBJECTS
 from ....files import sha256_of
 from ....scan import ScanError, read
 from ....scan.bids import find, labels_of
+from ....scan.contrast_words import contrast_of
 from ....scan.maps import read_map_on
-from ....scan.names import EXTENSIONS, contrast_of
+from ....scan.names import EXTENSIONS
 from ....synth.anatomy import ixi_pairs
 from ....synth.dataset import truth_files
 from ....synth.record import from_json

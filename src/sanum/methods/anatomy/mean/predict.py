@@ -5,6 +5,7 @@ from pathlib import Path
 import torch.nn.functional as F
 
 from ....files import sha256
+from ....scan.contrast import Contrast
 from ....space.box import Box
 from ....types import FloatArray, Mask
 from ....weights.file import load_weights
@@ -51,14 +52,21 @@ class MeanPredictor:
         self.device, self.weights_name, self.weights_sha256 = device, file.name, sha256(file)
         self.average = load_weights(file)[0]["average"]
 
-    def __call__(self, pair: FloatArray, *, covered: Mask | None = None, quick: bool = False) -> Maps:
+    def __call__(
+        self,
+        pair: FloatArray,
+        *,
+        covered: Mask | None = None,
+        quick: bool = False,
+        contrast: Contrast = "unknown",
+    ) -> Maps:
         """Maps of the mean, on a box of the model's extent.
 
         Parameters
         ----------
         pair : (2, X, Y, Z) float32
             Its shape is that of the maps; its first image is what `anomaly` is the difference of.
-        covered, quick : (X, Y, Z) bool, bool
+        covered, quick, contrast : (X, Y, Z) bool, bool, str
             Change nothing.
         """
         mean, share = F.interpolate(self.average, size=pair.shape[1:], mode="trilinear")[0].numpy()

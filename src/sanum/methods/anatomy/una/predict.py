@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from ....files import sha256
 from ....learn.devices import native_bfloat16
+from ....scan.contrast import Contrast
 from ....space.grid import apply_affine
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
@@ -102,6 +103,7 @@ class UnaPredictor:
         *,
         covered: Mask | None = None,
         quick: bool = False,
+        contrast: Contrast = "unknown",
     ) -> Maps:
         """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
 
@@ -117,10 +119,12 @@ class UnaPredictor:
             Where the scan was taken; default everywhere.
         quick : bool
             One pass, in which the pose is not known.
+        contrast : str
+            What the scan is.
         """
         channels = pair if self.mirror else pair[[0, 0]]  # as in training
         x = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))[None]
-        maps = self._maps(x, None)
+        maps = self._maps(x, None, contrast)
         if quick:
             return Maps(*maps.numpy())
         pose = None
@@ -128,8 +132,8 @@ class UnaPredictor:
             found = self._pose(maps.numpy(), pair[0], covered, pose)
             if found is None:
                 break
-            pose, maps = found, self._maps(x, found)
-        flipped = self._maps(x.flip(2), None if pose is None else _ACROSS @ pose @ _ACROSS)
+            pose, maps = found, self._maps(x, found, contrast)
+        flipped = self._maps(x.flip(2), None if pose is None else _ACROSS @ pose @ _ACROSS, contrast)
         maps = maps / 2 + flipped.flip(1) / 2
         mean = Maps(*maps.numpy())
         observed = np.ones(pair.shape[1:], bool) if covered is None else covered
@@ -175,8 +179,11 @@ class UnaPredictor:
         moved = np.linalg.norm(apply_affine(refined, _CORNERS) - apply_affine(found, _CORNERS), axis=1)
         return refined if like_a_brain(refined) and moved.mean() < FARTHEST_MM else found
 
-    def _maps(self, x: torch.Tensor, pose: Affine | None) -> torch.Tensor:
-        """(4, X, Y, Z), in the memory of the CPU: T1w, probabilities of anomaly and brain, Laplace scale."""
+    def _maps(self, x: torch.Tensor, pose: Affine | None, contrast: Contrast) -> torch.Tensor:
+        """(4, X, Y, Z), in the memory of the CPU: T1w, probabilities of anomaly and brain, Laplace scale.
+
+        The network takes any contrast for itself: `contrast` changes nothing yet.
+        """
         to_atlas = None if pose is None else torch.from_numpy(pose.astype(np.float32))[None]
 
         def run(device: str) -> torch.Tensor:
