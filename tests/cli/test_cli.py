@@ -54,6 +54,17 @@ class TestReconstruct:
         assert (ran.code, ran.err) == (0, "")
         assert ran.out.count("\n") == 1
 
+    def test_a_contrast_in_any_spelling_is_in_the_record(self, sanum, phantom_file, tmp_path):
+        ran = sanum("reconstruct", phantom_file, "-o", tmp_path, "--contrast", "t1-gd", "--no-report", "-q")
+        assert ran.code == 0
+        record = json.loads((tmp_path / record_name("scan")).read_text())
+        assert (record["contrast"], record["contrast_by"]) == ("T1wCE", "user")
+
+    def test_a_word_that_is_no_contrast(self, sanum, phantom_file, tmp_path):
+        ran = sanum("reconstruct", phantom_file, "-o", tmp_path, "--contrast", "T3w")
+        assert ran.code == 2
+        assert "T1w, T1wCE, T2w, FLAIR, PD, DWI, ADC, CT, unknown, got" in " ".join(ran.err.split())
+
     def test_many_with_broken_ones(self, sanum, phantom, tmp_path):
         good = write(phantom, tmp_path / "in" / "sub-1_T1w.nii.gz")
         flat = write(phantom.with_voxels(0 * phantom.voxels), tmp_path / "in" / "sub-2_T1w.nii.gz")

@@ -20,4 +20,7 @@ def test_a_choice_that_is_not_made_is_not_recorded(phantom_predictor):
 
 
 def test_what_is_said_stands_in_the_result(phantom_file, phantom_predictor, rough_mirror):
-    assert reconstruct(phantom_file, predictor=phantom_predictor, contrast="PDw").contrast == "PD"
+    result = reconstruct(phantom_file, predictor=phantom_predictor, contrast="PDw")
+    assert str(result.decided) == "PD, as you said"
+    facts = ReconstructJob(phantom_predictor).facts(result)
+    assert (facts["contrast"], facts["contrast_by"]) == ("PD", "user")
