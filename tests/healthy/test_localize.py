@@ -53,7 +53,7 @@ class TestFinding:
 
             box, passes = phantom_predictor.box, 0
 
-            def __call__(self, pair, *, quick):
+            def __call__(self, pair, *, quick, contrast="unknown"):
                 assert quick
                 self.passes += 1
                 maps = phantom_predictor(pair)

@@ -115,7 +115,7 @@ def passes(coarse, monkeypatch):
     """Poses of every pass of `coarse`."""
     poses = []
     whole = coarse._maps
-    monkeypatch.setattr(coarse, "_maps", lambda x, pose: poses.append(pose) or whole(x, pose))
+    monkeypatch.setattr(coarse, "_maps", lambda x, pose, told: poses.append(pose) or whole(x, pose, told))
     return poses
 
 
@@ -124,6 +124,19 @@ def pair_of(scan):
     x, y, z = (n // 2 for n in SHAPE)
     scan = scan.reshape(x, 2, y, 2, z, 2).mean((1, 3, 5))
     return np.stack([scan, scan[::-1]])
+
+
+def test_what_it_is_told_counts_where_the_weights_know_it(coarse):
+    pair = pair_of(ball((62, 80, 60)))
+    before = coarse(pair, quick=True).t1w
+    np.testing.assert_array_equal(coarse(pair, quick=True, contrast="T2w").t1w, before)
+    net = Una((8, 8, 8), spacing_mm=4.0, told=True)
+    net.load_state_dict(coarse.net.state_dict(), strict=False)
+    torch.nn.init.normal_(net.told.weight, generator=torch.Generator().manual_seed(0))
+    coarse.net = coarse.memory_plan.net = net.eval()
+    unknown, t2w = (coarse(pair, quick=True, contrast=c).t1w for c in ("unknown", "T2w"))
+    np.testing.assert_array_equal(unknown, coarse(pair, quick=True).t1w)
+    assert np.abs(unknown - t2w).max() > 1e-4
 
 
 def test_quick_is_one_pass(coarse, passes):
@@ -155,7 +168,7 @@ def test_a_part_of_a_brain_takes_no_more_passes_and_searches_than_it_says(coarse
     )
     found = torch.from_numpy(np.stack([pair_of(x)[0] for x in maps_of(seen * covered)]))
     # as if it were trained
-    monkeypatch.setattr(coarse, "_maps", lambda _, pose: passes.append(pose) or found)
+    monkeypatch.setattr(coarse, "_maps", lambda _, pose, told: passes.append(pose) or found)
     maps = coarse(pair_of(seen * covered), covered=pair_of(covered.astype(np.float32))[0] > 0.5)
     assert maps.warnings == ()
     assert len(searches) == (8 + 1) + (1 + 1)

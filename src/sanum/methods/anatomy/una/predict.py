@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ....files import sha256
 from ....learn.devices import native_bfloat16
-from ....scan.contrast import Contrast
+from ....scan.contrast import CONTRASTS, Contrast
 from ....space.grid import apply_affine
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
@@ -182,13 +182,15 @@ class UnaPredictor:
     def _maps(self, x: torch.Tensor, pose: Affine | None, contrast: Contrast) -> torch.Tensor:
         """(4, X, Y, Z), in the memory of the CPU: T1w, probabilities of anomaly and brain, Laplace scale.
 
-        The network takes any contrast for itself: `contrast` changes nothing yet.
+        Weights from before networks were told the contrast give the same for every `contrast`.
         """
         to_atlas = None if pose is None else torch.from_numpy(pose.astype(np.float32))[None]
+        said = torch.tensor([CONTRASTS.index(contrast)])
 
         def run(device: str) -> torch.Tensor:
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=native_bfloat16(device)):
-                out = self.net(x.to(device), None if to_atlas is None else to_atlas.to(device))
+                there = None if to_atlas is None else to_atlas.to(device)
+                out = self.net(x.to(device), there, said.to(device))
             maps = (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
             return torch.stack([x[0, 0].float() for x in maps]).cpu()
 
