@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from sanum.space.box import Box
-from sanum.synth import Stream, TrainingSet, generator
+from sanum.synth import Stream, TrainingSet, generator, head
 from sanum.synth.anatomy import Anatomy, at_spacing, ixi_pairs, prepare
 
 STAGES = {
@@ -39,7 +39,8 @@ FIELD_MM = 160.0
 def timed(stages: dict[str, float]) -> None:
     """Let the generator's parts add their times to `stages`."""
     for name in STAGES:
-        part: Callable = getattr(generator, name)
+        where = head if hasattr(head, name) else generator
+        part: Callable = getattr(where, name)
 
         def run(*arguments: object, part: Callable = part, name: str = name, **options: object) -> object:
             began = time.perf_counter()
@@ -48,7 +49,7 @@ def timed(stages: dict[str, float]) -> None:
             finally:
                 stages[name] += time.perf_counter() - began
 
-        setattr(generator, name, run)
+        setattr(where, name, run)
 
 
 def samples(anatomy: Anatomy, bank: list[Path], n: int, repeats: int) -> tuple[list[float], dict[str, float]]:

@@ -114,9 +114,7 @@ def judged(
     folds = StratifiedGroupKFold(min(4, len(set(real[1]))), shuffle=True, random_state=0)
     areas, importance = [], np.zeros(x.shape[1])
     for train, test in folds.split(x, y, groups):
-        forest = RandomForestClassifier(
-            200, min_samples_leaf=5, class_weight="balanced", random_state=0, n_jobs=2
-        )
+        forest = RandomForestClassifier(200, min_samples_leaf=5, class_weight="balanced", random_state=0)
         forest.fit(x[train], y[train])
         areas.append(float(roc_auc_score(y[test], forest.predict_proba(x[test])[:, 1])))
         importance += permutation_importance(
