@@ -21,7 +21,8 @@ import torch
 
 from sanum.space.box import Box
 from sanum.synth import Stream, TrainingSet, generator, head
-from sanum.synth.anatomy import Anatomy, at_spacing, ixi_pairs, prepare
+from sanum.synth.anatomy import Anatomy, at_spacing, prepare
+from sanum.synth.subjects import ixi_pairs
 
 STAGES = {
     "grow": "anomaly (fluid)",

@@ -145,7 +145,8 @@ def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The one anatomy of `training_data`, prepared; a run finds it where `cache` beside it links here."""
-    from sanum.synth.anatomy import ixi_pairs, prepare
+    from sanum.synth.anatomy import prepare
+    from sanum.synth.subjects import ixi_pairs
 
     cache = tmp_path_factory.mktemp("prepared")
     prepare(*ixi_pairs(training_data / "ixi")[0], cache)

@@ -43,7 +43,7 @@ def command(
         bool, typer.Option("--healthy", help="Scans without a lesion mask are of healthy people.")
     ] = False,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="Only the subjects that no training saw.")
+        bool, typer.Option("--held-out", help="Only subjects that the methods' trainings did not see.")
     ] = False,
     device: shared.Device = "auto",
     threads: shared.Threads = 0,
@@ -69,7 +69,8 @@ def command(
 
     try:
         methods = _load(method or ["una"], device, threads)
-        cases = [c for d in data for c in find_cases(d, healthy=healthy, held_out=held_out)]
+        unseen = {d: _unseen(d, method or ["una"]) if held_out else False for d in data}
+        cases = [c for d in data for c in find_cases(d, healthy=healthy, held_out=unseen[d])]
         cases = chosen(cases, only=only, per_subject=per_subject)
         known = worth_measuring(cases)
         _report_left_out(cases, known)
@@ -119,6 +120,21 @@ def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor |
         else:
             methods[label] = registry.load(name, device=resolve_device(device), weights=where)
     return methods
+
+
+def _unseen(data: Path, names: list[str]) -> bool | set[str]:
+    """Subjects that every training held out; True: no weights say, so those that are held out as usual."""
+    from ..data.split import held_out_in
+    from ..weights.file import load_weights
+    from ..weights.store import resolve
+
+    given = [Path(weights) for weights in (name.partition("=")[2] for name in names) if weights]
+    told = [load_weights(resolve(weights))[1].get("held_out") for weights in given]
+    lists = [{str(subject) for subject in held} for held in told if isinstance(held, list)]
+    if not lists:
+        return True
+    usual = [set(held_out_in(data))] if len(lists) < len(names) else []
+    return set.intersection(*lists, *usual)
 
 
 def _report_left_out(cases: list["Case"], known: list["Case"]) -> None:

@@ -37,8 +37,8 @@ def command(
     source: Annotated[
         Path,
         typer.Argument(
-            help="BIDS folder (T1w with derivatives/dlmuse), or FreeSurfer labels of whole heads: "
-            "a *_dseg.nii.gz, or a folder of these."
+            help="Folder of T1w with labels (BIDS with derivatives, FreeSurfer's), or FreeSurfer labels of "
+            "whole heads: a *_dseg.nii.gz, or a folder of these."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new data set.")],
@@ -52,9 +52,9 @@ def command(
         int | None, typer.Option(help="Voxels along each axis; default: 160×192×160 mm.", min=16, max=512)
     ] = None,
     draws: Annotated[str, typer.Option(help=DRAWN)] = "usual",
-    ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
-    ] = False,
+    labels: shared.Labels = "",
+    hold_out: shared.HoldOut = "",
+    ignore_unknown: shared.IgnoreUnknown = False,
     test_set: Annotated[
         bool,
         typer.Option(
@@ -89,10 +89,12 @@ def command(
     from ..synth.source import Source
 
     use_threads(threads)
-    place = Source(source, lesions, output / ".cache", ignore_unknown)
+    place = Source(source, lesions, output / ".cache", ignore_unknown, labels=labels)
     try:
         if test_set:
-            place = _held_out(source, place)
+            place = _held_out(source, place, hold_out)
+        elif hold_out:
+            raise ValueError("--hold-out says who is in a test set: give --test-set with it, or leave it out")
         if replay is not None:
             typer.echo(str(again(replay, place, output)))
             return
@@ -133,8 +135,11 @@ def _box(size: int | None, spacing_mm: float) -> "Box":
 def _generate(
     source: "Source", output: Path, settings: "GenerateSettings", *, count: int, workers: int, quiet: bool
 ) -> None:
+    from ..data.split import notes_on_grids
     from ..synth.dataset import generate
 
+    for note in notes_on_grids(source.pairs()):
+        complain(note)
     with ProgressBar("heads", "samples", quiet=quiet) as bar:
         generate(
             source,
@@ -147,12 +152,13 @@ def _generate(
         )
 
 
-def _held_out(data: Path, place: "Source") -> "Source":
+def _held_out(data: Path, place: "Source", hold_out: str) -> "Source":
     """Heads and lesion masks of the data folder that no training sees."""
-    from ..data.split import split_masks, split_subjects
+    from ..data.split import SubjectsConfig, root_of, split_masks, split_subjects
 
     if place.lesions is not None:
         raise ValueError(f"--test-set takes the lesion masks of {data / 'lesions'}: leave --lesions out")
-    heads, masks = split_subjects(data)[1], split_masks(data)[1]
+    heads = split_subjects(data, SubjectsConfig(place.labels, hold_out))[1]
+    masks = split_masks(data)[1]
     only = (*(t1w for t1w, _ in heads), *masks)
-    return replace(place, root=data / "ixi", lesions=data / "lesions", only=only)
+    return replace(place, root=root_of(data), lesions=data / "lesions" if masks else None, only=only)

@@ -81,6 +81,25 @@ Force = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for each step, with the time.")]
 
+Labels = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER",
+        help="Labels of the T1w: a folder, or a name in derivatives; default: that with most.",
+    ),
+]
+HoldOut = Annotated[
+    str,
+    typer.Option(
+        metavar="N|FILE|SUBJECTS",
+        help="Never trained on: the last N, or those named (sub-01,sub-02, or a file with one a line); "
+        "default: one in eight, at most 8.",
+    ),
+]
+IgnoreUnknown = Annotated[
+    bool, typer.Option("--ignore-unknown", help="Unknown labels become their neighbours'.")
+]
+
 
 def in_bytes(gb: float | None) -> int | None:
     """Gigabytes of 10⁹ bytes in bytes.

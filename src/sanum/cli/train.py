@@ -24,7 +24,9 @@ PRECISIONS = ("auto", "32", "bf16", "fp16")
 
 def command(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as una-compact.")],
-    data: Annotated[Path, typer.Option(help="Folder with ixi/ and lesions/.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder with ixi/ and lesions/, or of the subjects (BIDS, FreeSurfer).")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, logs and weights.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Another value in the recipe, as key=value; repeatable.")
@@ -34,6 +36,9 @@ def command(
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Weights to begin with, as of an earlier training.")
     ] = None,
+    labels: shared.Labels = "",
+    hold_out: shared.HoldOut = "",
+    ignore_unknown: shared.IgnoreUnknown = False,
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=…", min=0)] = None,
     device: shared.Device = "auto",
     devices: Annotated[
@@ -66,7 +71,9 @@ def command(
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # or Fabric divides the cores by the processes
     use_threads(threads)
-    short = {"loop.steps": steps, "seed": seed, "compile": compiled or None}
+    short: dict[str, object] = {"loop.steps": steps, "seed": seed, "compile": compiled or None}
+    subjects = {"labels": labels, "hold_out": hold_out, "ignore_unknown": ignore_unknown}
+    short |= {f"subjects.{name}": value or None for name, value in subjects.items()}
     progress = _Progress(quiet=quiet or not first_process())
     try:
         plan = override(known, [f"{k}={v}" for k, v in short.items() if v is not None] + (settings or []))

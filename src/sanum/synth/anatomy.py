@@ -1,8 +1,8 @@
 """Anatomy that scans are made from: a healthy T1w and its labels.
 
-The T1w is a real one, bias-corrected, with a DLMUSE parcellation; or it is rendered from FreeSurfer labels
-alone. DLMUSE does not resolve the sulci, so tissue is read off the T1w itself: between two tissues' mean
-intensities the partial volume is linear in the intensity.
+The T1w is a real one, bias-corrected, with a parcellation of any numbering of `schemes`; or it is rendered
+from FreeSurfer labels alone. Parcellations do not resolve the sulci, so tissue is read off the T1w itself:
+between two tissues' mean intensities the partial volume is linear in the intensity.
 """
 
 import json
@@ -20,20 +20,33 @@ from scipy import ndimage
 from ..files import clear_way, sha256_of, whole_file
 from ..fluid import border_ramp
 from ..fluid.flow import distance_within
-from ..scan.bids import ANAT, find
 from ..space.components import largest_component
-from ..space.grid import Grid, covering, middle_of
+from ..space.grid import Grid, apply_affine, covering, middle_of
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
 from ..types import AnyArray, FloatArray, Mask
 from .box import DEFAULT_BOX
 from .kept import read_kept
-from .labels import DLMUSE, FREESURFER, SCHEMES, Labels, Scheme, read_canonical, read_labels
+from .labels import (
+    ASEG,
+    DLMUSE,
+    FREESURFER,
+    SAME_MM,
+    SCHEMES,
+    Labels,
+    Scheme,
+    read_canonical,
+    read_labels,
+    scheme_in_table,
+    scheme_of,
+)
 from .render import render_t1w
+from .subjects import subject_of
 
 CACHE_VERSION = 6
 FAR_MM = 40.0  # distances beyond do not matter
+COVERED = 0.99  # share of the labels that the T1w must show
 CLOSE_MM = 4.0  # gaps between labels up to twice this wide belong to the brain
 Target = Literal["real", "rendered"]
 ATLAS_GRID = DEFAULT_BOX.grid((0, -18, 14))  # the brain of MNI space, in its middle
@@ -113,16 +126,18 @@ class Anatomy:
 
 
 def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown: bool = False) -> Anatomy:
-    """Anatomy of a T1w and its DLMUSE parcellation, or of a whole head's FreeSurfer labels alone.
+    """Anatomy of a T1w and its parcellation, or of a whole head's FreeSurfer labels alone.
 
-    Kept in `cache` by the content of the files. `ignore_unknown` as of `read_labels`.
+    Kept in `cache` by the content of the files. The numbering of the parcellation of a T1w is told by
+    `labels.scheme_in_table`, else by `labels.scheme_of`.
 
     Parameters
     ----------
     t1w : Path or None
-        T1w of a head with its DLMUSE parcellation; None: the T1w is rendered from the labels.
+        T1w of a head or of a brain; None: it is rendered from the labels.
     parcellation : Path
-        DLMUSE labels on the grid of the T1w, or FreeSurfer labels of a whole head.
+        Labels of the T1w's brain, which may lie on another grid in the same world: each voxel of the T1w gets
+        the nearest label. Without a T1w, FreeSurfer labels of a whole head.
     cache : Path
         Folder that keeps prepared anatomies, by the content of the files.
     ignore_unknown : bool
@@ -131,16 +146,18 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
     Raises
     ------
     ValueError
-        Different grids; labels that are not those of a whole brain in their numbering.
+        Grids that do not overlap; labels that are not those of a whole brain in their numbering; a T1w in
+        which tissue has not the order of a T1w where the labels say that it is.
     """
-    start = f"v{CACHE_VERSION}{'i' if ignore_unknown else ''}".encode()
+    table = scheme_in_table(parcellation) if t1w is not None else None
+    named = f"-{table.name}" if table not in (None, DLMUSE) else ""
+    start = f"v{CACHE_VERSION}{'i' if ignore_unknown else ''}{named}".encode()
     digest = sha256_of((t1w, parcellation), start)
     kept = cache / f"anatomy-{digest[:20]}.npz"
-    name = (t1w or parcellation).name.split("_")[0]
     data = read_kept(kept)
     if data is None:
         if t1w is not None:
-            made = _measured(t1w, parcellation, ignore_unknown)
+            made = _measured(t1w, parcellation, table, ignore_unknown)
         else:
             made = _rendered(parcellation, ignore_unknown, seed=int(digest[:8], 16))
         clear_way(kept)
@@ -149,7 +166,7 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
         data = made
     grid = Grid(data["t1w"].shape, data["affine"])
     return Anatomy(
-        name,
+        subject_of(t1w or parcellation),
         grid,
         data["t1w"].astype(np.float32),
         data["brain"],
@@ -158,7 +175,11 @@ def prepare(t1w: Path | None, parcellation: Path, cache: Path, *, ignore_unknown
         data["ramp"].astype(np.float32),
         data["mirror"],
         data["to_mni"],
-        *(("dlmuse", "real") if t1w is not None else ("freesurfer", "rendered")),
+        *(
+            (_scheme(data["labels"], table).name, "real")
+            if t1w is not None
+            else (FREESURFER.name, "rendered")
+        ),
     )
 
 
@@ -218,18 +239,44 @@ def mni_brain() -> tuple[FloatArray, Grid]:
     return np.asarray(image.dataobj, dtype=np.float32), Grid(image.shape, image.affine)
 
 
-def _measured(t1w: Path, parcellation: Path, ignore_unknown: bool) -> dict[str, Any]:
-    (voxels, affine), (raw, its_affine) = read_canonical(t1w), read_canonical(parcellation)
-    if voxels.shape != raw.shape or not np.allclose(affine, its_affine, atol=1e-2):
-        raise ValueError(
-            f"{t1w.name} and {parcellation.name} are on different grids; resample one to the other"
-        )
-    labels, _ = read_labels(parcellation, DLMUSE, ignore_unknown=ignore_unknown)
+def _measured(t1w: Path, parcellation: Path, table: Scheme | None, ignore_unknown: bool) -> dict[str, Any]:
+    voxels, affine = read_canonical(t1w)
+    raw = read_canonical(parcellation)[0]
+    scheme = _scheme(raw, table)
+    labels, its_affine = read_labels(parcellation, scheme, ignore_unknown=ignore_unknown)
     grid = Grid(voxels.shape, affine)
-    brain = _whole(labels > 0, grid)
+    if not grid.same_as(its_grid := Grid(labels.shape, its_affine), SAME_MM):
+        labels = _laid_over(labels, its_grid, grid, (t1w.name, parcellation.name))
+    brain = _whole(np.isin(labels, list(scheme.brain)), grid)
     t1 = correct_bias(voxels.astype(np.float32), grid, brain)
-    t1 = np.clip(t1 / float(np.median(t1[np.isin(labels, list(DLMUSE.white))])), 0, 3)
-    return _placed(t1, brain, labels, grid, DLMUSE)
+    t1 = np.clip(t1 / float(np.median(t1[np.isin(labels, list(scheme.white))])), 0, 3)
+    placed = _placed(t1, brain, labels, grid, scheme)
+    fluid, grey, white = placed["tissue_means"]
+    if not fluid < grey < white:
+        raise ValueError(
+            f"{t1w.name} and {parcellation.name} do not fit: fluid has {fluid:.2f} and cortex {grey:.2f} of "
+            "the brightness of white matter, and in a T1w it rises; is it one, and do the labels lie on it?"
+        )
+    return placed
+
+
+def _scheme(labels: AnyArray, table: Scheme | None) -> Scheme:
+    """What the table says but for labels of a whole head, which the same table names."""
+    told = scheme_of(labels)
+    return told if table is None or (table is ASEG and told is FREESURFER) else table
+
+
+def _laid_over(labels: Labels, source: Grid, grid: Grid, names: tuple[str, str]) -> Labels:
+    """Nearest label at each voxel of another grid; ValueError if that does not show them all."""
+    inside = np.linalg.inv(grid.affine) @ source.affine
+    there = apply_affine(inside, np.argwhere(labels > 0))
+    seen = ((there > -0.5) & (there < np.array(grid.shape) - 0.5)).all(axis=-1).mean()
+    if seen < COVERED:
+        raise ValueError(
+            f"{names[0]} and {names[1]} are on different grids, and {seen:.0%} of the labels lie in the T1w: "
+            "register one to the other"
+        )
+    return np.rint(resample(labels, source, grid, order=0)).astype(np.int16)
 
 
 def _rendered(parcellation: Path, ignore_unknown: bool, seed: int) -> dict[str, Any]:
@@ -305,52 +352,6 @@ def _mni_mask(path: Path) -> tuple[npt.NDArray[np.float16], Grid]:
     spacing = float(np.linalg.norm(affine[:3, 0]))
     coarse = covering(full, max(2.0, spacing))
     return resample(mask[box], full, coarse).astype(np.float16), coarse
-
-
-def ixi_pairs(root: Path) -> list[tuple[Path, Path]]:
-    """T1w and parcellation of every subject under a BIDS root with `derivatives/dlmuse`, sorted.
-
-    Parameters
-    ----------
-    root : Path
-        BIDS folder.
-
-    Raises
-    ------
-    ValueError
-        No subject has both, or more than half of the T1w have no parcellation.
-    """
-    found = _subjects(root)
-    pairs = [(t1w, labels) for t1w, labels in found if labels]
-    if not pairs:
-        raise ValueError(f"no sub-*/anat/*_T1w.nii.gz with a parcellation under {root}")
-    if 2 * len(pairs) < len(found):
-        raise ValueError(
-            f"{len(found) - len(pairs)} of {len(found)} subjects under {root} have no parcellation in "
-            f"derivatives/dlmuse, such as {without_labels(root)[0]}: add them, or take the subjects out"
-        )
-    return pairs
-
-
-def without_labels(root: Path) -> list[str]:
-    """Names of the subjects that `ixi_pairs` leaves out.
-
-    Parameters
-    ----------
-    root : Path
-        BIDS folder.
-    """
-    return [t1w.name.split("_")[0] for t1w, labels in _subjects(root) if labels is None]
-
-
-def _subjects(root: Path) -> list[tuple[Path, Path | None]]:
-    found: list[tuple[Path, Path | None]] = []
-    for t1w in find(root, folders=ANAT[:1], suffix="T1w", extensions=(".nii.gz",)):
-        folder = root / "derivatives" / "dlmuse" / t1w.name.split("_")[0]
-        found.append(
-            (t1w, min(find(folder, folders=("**",), suffix="dseg", extensions=(".nii.gz",)), default=None))
-        )
-    return found
 
 
 def describe(anatomy: Anatomy) -> str:

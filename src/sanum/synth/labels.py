@@ -1,182 +1,43 @@
-"""What the numbers of a parcellation mean: those of DLMUSE and those of FreeSurfer."""
+"""Reading parcellations: their numbering is told by their values, or by the table beside them."""
 
-from dataclasses import dataclass
-from functools import cached_property
+import csv
+import re
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from scipy import ndimage
 
+from ..files import read_small
+from ..scan.bids import labels_of
 from ..scan.errors import ScanError
 from ..scan.maps import read_map
-from ..types import Affine
+from ..scan.read import BROKEN_FILE
+from ..space.grid import Grid
+from ..types import Affine, AnyArray
+from .schemes import ASEG, DLMUSE, FREESURFER, GROUPS, SCHEMES, Labels, Scheme
 
-Labels = npt.NDArray[np.int16]
-GROUPS = (  # of nuclei whose contrast differs from the cortex's: group n is GROUPS[n − 1]
-    "thalamus",
-    "putamen",
-    "caudate and accumbens",
-    "pallidum",
-    "brain stem and ventral diencephalon",
-    "cerebellar cortex",
-    "cerebellar white matter",
-    "amygdala and hippocampus",
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Scheme:
-    """One numbering.
-
-    Parameters
-    ----------
-    name : str
-        Of the numbering.
-    groups : eight tuples of int
-        Labels of each of `GROUPS`.
-    white, fluid, cortex : frozenset of int
-        Labels of the brain's other tissue.
-    ventricles : frozenset of int
-        Labels of the lateral and third ventricles, which widen with age.
-    other : frozenset of int
-        Labels of the brain that are none of these.
-    outside : frozenset of int
-        Labels beyond the brain.
-    sides : tuple of (int, int)
-        Pairs of labels, right and left.
-    """
-
-    name: str
-    groups: tuple[tuple[int, ...], ...]
-    white: frozenset[int]
-    fluid: frozenset[int]
-    ventricles: frozenset[int]
-    cortex: frozenset[int]
-    other: frozenset[int]
-    outside: frozenset[int]
-    sides: tuple[tuple[int, int], ...]
-
-    @cached_property
-    def brain(self) -> frozenset[int]:
-        """Labels of the brain."""
-        return self.white.union(self.fluid, self.cortex, self.other, *self.groups)
-
-    @cached_property
-    def known(self) -> frozenset[int]:
-        """All labels; 0 is the background."""
-        return self.brain | self.outside | {0}
-
-    def group_of(self, labels: Labels) -> npt.NDArray[np.uint8]:
-        """Number of the group of nuclei (1 to 8) of each voxel, else 0.
-
-        Parameters
-        ----------
-        labels : int array
-            Labels, or a parcellation of any shape.
-        """
-        table = np.zeros(1 + max(self.known), np.uint8)
-        for number, members in enumerate(self.groups):
-            table[list(members)] = number + 1
-        return table[labels]
-
-    def swapped(self, labels: Labels) -> Labels:
-        """Left for right and right for left, as a flipped head needs it.
-
-        Parameters
-        ----------
-        labels : int array
-            Labels, or a parcellation of any shape.
-        """
-        table = np.arange(1 + max(self.known), dtype=np.int16)
-        right, left = np.array(self.sides).T
-        table[right], table[left] = left, right
-        return table[labels]
-
-
-# NiChart's DLMUSE; 100 to 207 are cortical, in pairs of right and left
-_DLMUSE_CORTEX = tuple(
-    n for n in range(100, 208) if n not in {110, 111, 126, 127, 130, 131, 158, 159, 188, 189}
-)
-DLMUSE = Scheme(
-    name="dlmuse",
-    groups=(
-        (59, 60),
-        (57, 58),
-        (36, 37, 23, 30),
-        (55, 56),
-        (35, 61, 62),
-        (38, 39, 71, 72, 73),
-        (40, 41),
-        (31, 32, 47, 48),
-    ),
-    white=frozenset(range(81, 89)),
-    fluid=frozenset((4, 11, 49, 50, 51, 52)),
-    ventricles=frozenset((4, 49, 50, 51, 52)),
-    cortex=frozenset(_DLMUSE_CORTEX),
-    other=frozenset((1, 46, 69, 75, 76, *range(89, 96))),  # 46, 69: not in its table, but in its maps
-    outside=frozenset(),
-    sides=(
-        (23, 30),
-        (31, 32),
-        (36, 37),
-        (38, 39),
-        (40, 41),
-        (47, 48),
-        (49, 50),
-        (51, 52),
-        (76, 75),
-        *((n, n + 1) for n in (55, 57, 59, 61, *range(81, 95, 2))),
-        *((n, n + 1) for n in _DLMUSE_CORTEX[::2]),
-    ),
-)
-
-_CORTEX = range(36)  # of the Desikan-Killiany atlas, left from 1000, right from 2000
-FREESURFER = Scheme(  # whole heads: beyond 500 lies what SAMSEG's atlas of the head knows
-    name="freesurfer",
-    groups=(
-        (10, 49),
-        (12, 51),
-        (11, 50, 26, 58),
-        (13, 52),
-        (16, 28, 60),
-        (8, 47),
-        (7, 46),
-        (17, 18, 53, 54),
-    ),
-    white=frozenset((2, 41, 77, 78, 79, 25, 57, 85, *range(251, 256))),
-    fluid=frozenset((4, 5, 14, 15, 43, 44, 72)),
-    ventricles=frozenset((4, 5, 14, 31, 43, 44, 63, 72)),  # with the plexus in them
-    cortex=frozenset((3, 42, *(h + n for h in (1000, 2000) for n in _CORTEX))),
-    other=frozenset((30, 62, 31, 63, 136, 163, 137, 164, 80)),  # vessels, choroid plexus
-    outside=frozenset((24, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)),
-    sides=(
-        (41, 2),
-        (42, 3),
-        (43, 4),
-        (44, 5),
-        (46, 7),
-        (47, 8),
-        (49, 10),
-        (50, 11),
-        (51, 12),
-        (52, 13),
-        (53, 17),
-        (54, 18),
-        (57, 25),
-        (58, 26),
-        (60, 28),
-        (62, 30),
-        (63, 31),
-        (163, 136),
-        (164, 137),
-        (79, 78),
-        *((2000 + n, 1000 + n) for n in _CORTEX),
-    ),
-)
-SCHEMES = {s.name: s for s in (DLMUSE, FREESURFER)}
+__all__ = [
+    "ASEG",
+    "DLMUSE",
+    "FREESURFER",
+    "GROUPS",
+    "SCHEMES",
+    "Labels",
+    "Scheme",
+    "on_one_grid",
+    "read_canonical",
+    "read_labels",
+    "scheme_in_table",
+    "scheme_of",
+]
+HEAD = frozenset((502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530))  # labels of a head beyond its brain
+SAME_MM = 1e-2
+MOST_ABOVE, MOST_BYTES = 4, 1 << 20  # folders above a parcellation that a table may be in; its size
+_TELLING = ((ASEG, "2", "cerebralwhitematter"), (DLMUSE, "51", "lateralventricle"))
 
 
 def read_canonical(path: Path) -> tuple[npt.NDArray[Any], Affine]:
@@ -199,6 +60,86 @@ def read_canonical(path: Path) -> tuple[npt.NDArray[Any], Affine]:
         return voxels, image.affine @ inv_ornt_aff(turn, image.grid.shape)
     except ScanError as error:
         raise ValueError(f"{path} is not an image that can be read whole: {error}") from None
+
+
+def on_one_grid(one: Path, other: Path) -> bool:
+    """Whether two images have their voxels in the same places, by their headers; axes may be swapped.
+
+    Parameters
+    ----------
+    one, other : Path
+        Images; true also of what cannot be read, for whoever reads it says so.
+    """
+    try:
+        grids = [_canonical_grid(path) for path in (one, other)]
+    except BROKEN_FILE:
+        return True
+    return grids[0].same_as(grids[1], SAME_MM)
+
+
+def _canonical_grid(path: Path) -> Grid:
+    image: Any = nib.load(path)
+    turn, shape = io_orientation(image.affine), image.shape[:3]
+    order = np.argsort(turn[:, 0])
+    return Grid(tuple(shape[n] for n in order), image.affine @ inv_ornt_aff(turn, shape))
+
+
+def scheme_of(labels: AnyArray) -> Scheme:
+    """The numbering that knows most of a parcellation's voxels and has its cortex.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) number
+        Of a brain, or of a whole head.
+    """
+    values, counts = np.unique(labels, return_counts=True)
+    present = set(values.tolist())
+    if present & HEAD:
+        return FREESURFER
+
+    def known(scheme: Scheme) -> tuple[bool, int]:
+        return bool(present & scheme.cortex), int(counts[np.isin(values, list(scheme.known - {0}))].sum())
+
+    return max((DLMUSE, ASEG), key=known)  # the first of equals
+
+
+def scheme_in_table(parcellation: Path) -> Scheme | None:
+    """The numbering that a BIDS table of labels names: a `dseg.tsv` beside a parcellation, or above it.
+
+    Parameters
+    ----------
+    parcellation : Path
+        Whose table it is.
+
+    Returns
+    -------
+    Scheme or None
+        None where there is no table, or one that names neither: then the values tell.
+    """
+    own = labels_of(parcellation).items()
+    for folder in list(parcellation.parents)[:MOST_ABOVE]:
+        tables = [t for t in sorted(folder.glob("*dseg.tsv")) if labels_of(t).items() <= own]
+        for table in sorted(tables, key=lambda t: -len(labels_of(t))):
+            names = _names_in(table)
+            for scheme, label, name in _TELLING:
+                if name in names.get(label, ""):
+                    return scheme
+        if tables or (folder / "dataset_description.json").exists():
+            break
+    return None
+
+
+def _names_in(table: Path) -> dict[str, str]:
+    """Names by index, in small letters and digits alone; none of what is no such table."""
+    try:
+        lines = read_small(table, MOST_BYTES).decode().splitlines()
+    except (OSError, ValueError):
+        return {}
+    rows = csv.DictReader(lines, delimiter="\t")
+    return {
+        (row.get("index") or "").strip(): re.sub(r"[^a-z0-9]", "", (row.get("name") or "").lower())
+        for row in rows
+    }
 
 
 def read_labels(path: Path, scheme: Scheme, *, ignore_unknown: bool = False) -> tuple[Labels, Affine]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .anatomy import Anatomy, at_spacing, ixi_pairs, prepare
+from .anatomy import Anatomy, at_spacing, prepare
+from .subjects import ixi_pairs
 
 Pair = tuple[Path | None, Path]
 
@@ -16,8 +17,8 @@ class Source:
     Parameters
     ----------
     root : Path
-        BIDS folder with T1w and `derivatives/dlmuse`; or a folder of whole heads' FreeSurfer labels
-        (`*_dseg.nii.gz`), or one such file.
+        T1w with labels in one of the layouts of `subjects`; or a folder of whole heads' FreeSurfer labels
+        (`*_dseg.nii.gz`) without T1w, or one such file.
     lesions : Path or None
         Folder of `*_mask.nii.gz` in MNI space; None: anomalies from noise alone.
     cache : Path
@@ -26,6 +27,8 @@ class Source:
         Unknown labels go to their neighbours.
     only : tuple of Path
         Take these heads (by their T1w) and these masks alone; empty: all.
+    labels : str
+        As of `subjects.subjects_in`.
     """
 
     root: Path
@@ -33,6 +36,7 @@ class Source:
     cache: Path
     ignore_unknown: bool = False
     only: tuple[Path, ...] = ()
+    labels: str = ""
 
     def pairs(self) -> list[Pair]:
         """T1w, if there is one, and parcellation of each subject."""
@@ -45,7 +49,9 @@ class Source:
         if self.root.is_file():
             return [(None, self.root)]
         alone = sorted(self.root.glob("*_dseg.nii.gz"))
-        return [(None, labels) for labels in alone] if alone else [*ixi_pairs(self.root)]
+        if alone and not any(self.root.glob("*_T1w.*")):
+            return [(None, labels) for labels in alone]
+        return [*ixi_pairs(self.root, self.labels)]
 
     def bank(self) -> list[Path]:
         """Lesion masks, sorted; ValueError for a folder without any."""

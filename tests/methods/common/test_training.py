@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sanum.data.split import require_data, split_masks, split_subjects
+from sanum.data.split import SubjectsConfig, require_data, split_masks, split_subjects
 from sanum.files import sha256
 from sanum.learn import memory
 from sanum.learn.devices import DeviceConfig
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.timeout(600)  # whole trainings, some in processes of t
 
 ONE = DeviceConfig(precision="32")
 SHORT = LoopConfig(steps=2, warmup=1, sheet_every=0)
-TINY = UnaRecipe("tiny", widths=(8, 8), box=Box((16, 20, 16), 10.0), workers=0, loop=SHORT)
+EIGHT = SubjectsConfig(hold_out="8")
+TINY = UnaRecipe("tiny", widths=(8, 8), box=Box((16, 20, 16), 10.0), workers=0, loop=SHORT, subjects=EIGHT)
 STILL = replace(TINY, loop=replace(SHORT, steps=1, learning_rate=0.0))
 
 
@@ -56,7 +58,7 @@ def names(paths):
 
 
 def test_the_last_eight_subjects_are_held_out(layout):
-    train_pairs, held = split_subjects(layout)
+    train_pairs, held = split_subjects(layout, EIGHT)
     assert names(p[0] for p in train_pairs) == [f"sub-{n:03d}" for n in range(4)]
     assert names(p[0] for p in held) == [f"sub-{n:03d}" for n in range(4, 12)]
 
@@ -79,27 +81,26 @@ def test_the_real_split_does_not_leak(shared_data):
 
 
 def test_all_that_is_missing_is_told(layout, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"it has no T1w \(ixi/.*\), no labels \(ixi/.*\), no lesion masks \("
-    ):
+    with pytest.raises(ValueError, match=r"it has no T1w \(ixi/[^)]*\), no labels \(ixi/[^)]*\)$"):
         require_data(tmp_path / "nowhere")
     shutil.rmtree(layout / "ixi" / "derivatives")
     with pytest.raises(ValueError, match=r"it has no labels \([^)]*\)$"):
         require_data(layout)
 
 
-def test_masks_are_only_needed_where_they_are_used(layout):
+def test_masks_are_missed_only_where_they_are_used(layout):
     shutil.rmtree(layout / "lesions")
-    assert require_data(layout, masks=False) == []
-    with pytest.raises(ValueError, match="it has no lesion masks"):
-        require_data(layout)
+    assert not any("lesion masks" in note for note in require_data(layout, masks=False))
+    assert require_data(layout)[-1].startswith("no lesion masks (lesions/*_mask.nii.gz): all anomalies start")
 
 
 def test_subjects_without_labels_are_left_out_but_not_too_many(layout):
     labels = layout / "ixi" / "derivatives" / "dlmuse"
     shutil.rmtree(labels / "sub-003")
-    assert require_data(layout) == ["sub-003"]
-    assert len(split_subjects(layout)[0]) == 3
+    first, few = require_data(layout, config=EIGHT)
+    assert first == "1 subjects without labels are left out: sub-003"
+    assert few.startswith("3 subjects to train on (8 held out) are few: ")
+    assert len(split_subjects(layout, EIGHT)[0]) == 3
     for n in range(3, 10):
         shutil.rmtree(labels / f"sub-{n:03d}", ignore_errors=True)
     with pytest.raises(ValueError, match=r"7 of 12 subjects .* have no parcellation .*, such as sub-003"):
@@ -109,14 +110,15 @@ def test_subjects_without_labels_are_left_out_but_not_too_many(layout):
 def test_too_few_subjects(layout):
     for n in range(4):
         shutil.rmtree(layout / "ixi" / f"sub-{n:03d}")
-    with pytest.raises(ValueError, match="held out, so at least 9 are needed"):
-        require_data(layout)
+    assert [len(part) for part in split_subjects(layout)] == [7, 1]
+    with pytest.raises(ValueError, match=r"8 have labels .* 8 are held out, so at least 9 are needed"):
+        require_data(layout, config=EIGHT)
 
 
 def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs):
     data = tmp_path / "data"
     shutil.copytree(training_data, data)
-    for t1w, labels in split_subjects(data)[1]:
+    for t1w, labels in split_subjects(data, EIGHT)[1]:
         t1w.write_bytes(b"not to be read")
         labels.write_bytes(b"not to be read")
     (data / "lesions" / "stroke-095_mask.nii.gz").write_bytes(b"not to be read")
@@ -129,6 +131,9 @@ def test_weights_fit_and_nothing_held_out_is_read(training_data, tmp_path, runs)
     assert path.name == "tiny.safetensors"
     assert digest_beside(path) == sha256(path)
     assert (description["method"], description["steps"]) == ("una", 2)
+    held = [f"sub-{n}" for n in range(1, 9)]
+    assert description["held_out"] == held
+    assert json.loads((path.parent / "data.json").read_text()) == {"held_out": held}
     Una(description["widths"]).load_state_dict(state)
 
 

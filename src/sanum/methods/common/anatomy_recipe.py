@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import nn
 
-from ...data.split import require_data, split_masks, split_subjects
+from ...data.split import SubjectsConfig, require_data, split_masks, split_subjects
 from ...learn.loop import Draw
 from ...learn.schedule import LoopConfig
 from ...space.box import Box
-from ...synth.anatomy import Anatomy, prepare
+from ...synth.anatomy import Anatomy, at_spacing, prepare
 from ...synth.box import DEFAULT_BOX
 from ...synth.patient import Patient, patients_in
 from ...synth.sampling import SamplingConfig
 from ...synth.stream import Stream, TrainingSet
+from ...synth.subjects import Pair, subject_of
 from .recipe import Batch, Recipe, TrainingSource
 from .step_memory import LEAST_EDGE, require_memory
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+FINEST_MM = 2.0  # heads of finer voxels are kept at these, for there may be a hundred in memory
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class AnatomyRecipe(Recipe):
         What samples are made of.
     flipped_too : bool
         Each sample serves twice, the second time left-right flipped: on few cores making samples takes time.
+    subjects : SubjectsConfig
+        Which labels, and who is held out.
     """
 
     renamed: ClassVar = {
@@ -53,6 +58,7 @@ class AnatomyRecipe(Recipe):
     box: Box = DEFAULT_BOX
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     flipped_too: bool = True
+    subjects: SubjectsConfig = field(default_factory=SubjectsConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=30_000, warmup=200))
 
     def __post_init__(self) -> None:
@@ -102,21 +108,32 @@ class AnatomyRecipe(Recipe):
         }
 
     def check(self, data: Path) -> list[str]:
-        """Say who is left out, for want of labels.
+        """Say who is left out, for want of labels, and whether the rest are few.
 
         Parameters
         ----------
         data : Path
-            Folder with ixi/ and lesions/, see `data.split`.
+            Folder with ixi/ (or of the subjects) and lesions/, see `data.split`.
 
         Raises
         ------
         ValueError
             What is missing, all of it.
         """
-        skipped = require_data(data, masks=self.sampling.bank)
-        names = f"{len(skipped)} subjects without labels are left out: {', '.join(skipped)}"
-        return [names] if skipped else []
+        return require_data(data, masks=self.sampling.bank, config=self.subjects)
+
+    def anatomy(self, pair: Pair, cache: Path) -> Anatomy:
+        """Anatomy of a subject, on voxels of at least `FINEST_MM` where the box's are no finer.
+
+        Parameters
+        ----------
+        pair : (Path, Path)
+            T1w and labels.
+        cache : Path
+            Folder to keep prepared anatomies.
+        """
+        whole = prepare(*pair, cache, ignore_unknown=self.subjects.ignore_unknown)
+        return at_spacing(whole, min(self.box.spacing_mm, FINEST_MM))
 
     def prepare(
         self, data: Path, cache: Path, on_prepare: Callable[[int, int], None] | None = None
@@ -132,13 +149,13 @@ class AnatomyRecipe(Recipe):
         on_prepare : function, optional
             Called with how many of how many subjects are done.
         """
-        pairs = split_subjects(data)[0]
+        pairs, held = split_subjects(data, self.subjects)
         anatomies = []
         for n, pair in enumerate(pairs):
-            anatomies.append(prepare(*pair, cache))
+            anatomies.append(self.anatomy(pair, cache))
             if on_prepare:
                 on_prepare(n + 1, len(pairs))
-        return AnatomySource(self, data, cache, anatomies, patients_of(self, data))
+        return AnatomySource(self, data, cache, anatomies, patients_of(self, data), held)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +174,8 @@ class AnatomySource(TrainingSource):
         Of the training subjects.
     patients : list of Patient
         May be none.
+    held_out : list of (Path, Path)
+        T1w and labels of those who are not trained on.
     """
 
     recipe: AnatomyRecipe
@@ -164,6 +183,11 @@ class AnatomySource(TrainingSource):
     cache: Path
     anatomies: list[Anatomy]
     patients: list[Patient]
+    held_out: list[Pair]
+
+    def describe(self) -> dict[str, Any]:
+        """Names of the subjects that were not trained on."""
+        return {"held_out": list(dict.fromkeys(subject_of(t1w) for t1w, _ in self.held_out))}
 
     def build(self) -> nn.Module:
         """Network with its initial weights, ordered in memory as 3-D convolutions are fastest."""
@@ -202,9 +226,11 @@ class AnatomySource(TrainingSource):
         recipe = self.recipe
         if not recipe.loop.sheet_every:
             return None
-        from .anatomy_sheet import drawing, held_out_samples  # here, for they load matplotlib
+        from .anatomy_sheet import ROWS, drawing, held_out_samples  # here, for they load matplotlib
 
-        samples = held_out_samples(self.data, self.cache, box=recipe.box, mirror=recipe.sampling.mirror)
+        anatomies = [recipe.anatomy(pair, self.cache) for pair in self.held_out[: len(ROWS)]]
+        masks = split_masks(self.data)[1]
+        samples = held_out_samples(anatomies, masks, box=recipe.box, mirror=recipe.sampling.mirror)
         return drawing(samples, recipe.show, name=recipe.name)
 
     def require_memory(self, model: nn.Module, fabric: "Fabric", samples: int) -> None:

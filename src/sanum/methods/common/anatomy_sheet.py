@@ -1,18 +1,17 @@
 """The sheet of an `AnatomyRecipe`: the same held-out subjects through the network, again and again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from ...data.split import split_masks, split_subjects
 from ...learn.loop import Draw
 from ...learn.step import Batch
 from ...report.sheet import contact_sheet
 from ...space.box import Box
-from ...synth.anatomy import prepare
+from ...synth.anatomy import Anatomy
 from ...synth.contrast import Preset
 from ...synth.sampling import SamplingConfig
 from ...synth.stream import Stream, TrainingSet
@@ -21,27 +20,28 @@ ROWS: dict[str, Preset] = {"T1w": "t1w", "T2w": "t2w", "FLAIR": "flair", "CT": "
 SEED = 7
 
 
-def held_out_samples(data: Path, cache: Path, *, box: Box, mirror: bool) -> dict[str, Batch]:
-    """One sample, each tensor as of `Stream`, of each of four held-out subjects, by modality.
+def held_out_samples(
+    anatomies: Sequence[Anatomy], masks: Sequence[Path], *, box: Box, mirror: bool
+) -> dict[str, Batch]:
+    """One sample of each modality, each tensor as of `Stream`, of another subject while there are some.
 
     Parameters
     ----------
-    data : Path
-        Folder of data.
-    cache : Path
-        Folder of prepared anatomies.
+    anatomies : sequence of Anatomy
+        Of held-out subjects; one or more.
+    masks : sequence of Path
+        Held-out lesion masks; none: lesions start from noise.
     box : Box
         Of the samples.
     mirror : bool
         See `SamplingConfig`.
     """
-    pairs, masks = split_subjects(data)[1], split_masks(data)[1]
     samples = {}
     for n, (name, preset) in enumerate(ROWS.items()):
         real = float(preset == "t1w")
         sampling = SamplingConfig(real=real, healthy=0.0, presets=(preset,), level="mild", mirror=mirror)
-        anatomy = prepare(*pairs[n], cache)
-        stream = Stream(TrainingSet([anatomy], masks), seed=SEED, lost=0, box=box.grid(), sampling=sampling)
+        source = TrainingSet([anatomies[n % len(anatomies)]], masks)
+        stream = Stream(source, seed=SEED, lost=0, box=box.grid(), sampling=sampling)
         samples[name] = stream.item(n)
     return samples
 

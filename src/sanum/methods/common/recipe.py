@@ -47,6 +47,10 @@ class TrainingSource(ABC):
             Samples of each micro-batch of this process, all of one size.
         """
 
+    def describe(self) -> dict[str, Any]:
+        """What the run's folder and the header of the weights say of the data, such as who was held out."""
+        return {}
+
     def draw(self) -> Draw | None:
         """Function that draws a sheet of validation images; None: there is none."""
         return None

@@ -1,5 +1,6 @@
 """Train any recipe on a folder of data, on any number of devices, for any method and any kind of data."""
 
+import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ...files import parse_json, whole_file
 from ...learn.checkpoint import misfit
 from ...learn.devices import DeviceConfig, open_devices, share, share_size
 from ...learn.loop import Callbacks, Run, fit
@@ -24,7 +26,14 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 # of recipes in checkpoints from before there was a choice
-ASSUMED: dict[str, Any] = {"loop.optimizer": "adamw", "loop.betas": (0.9, 0.99)}
+ASSUMED: dict[str, Any] = {
+    "loop.optimizer": "adamw",
+    "loop.betas": (0.9, 0.99),
+    "subjects.labels": "",
+    "subjects.hold_out": "",
+    "subjects.ignore_unknown": False,
+}
+ABOUT_DATA = "data.json"  # in the folder of a run
 
 
 STOPPING = "stopping: the step that is computed now ends first, and a checkpoint is saved"
@@ -107,10 +116,11 @@ def train(
     """
     start, reports = start or Start(), reports or Reports()
     begin = None if start.weights is None or start.resume else load_weights(resolve(start.weights))[0]
+    plain = flat(recipe)
     run = Run(
         folder,
-        recipe=flat(recipe),
-        assumed=ASSUMED,
+        recipe=plain,
+        assumed={key: value for key, value in ASSUMED.items() if key in plain},
         renamed=recipe.renamed,
         batch_size=recipe.batch_size,
         compiled=recipe.compile,
@@ -138,11 +148,30 @@ def train(
     told = partial(reports.on_note, STOPPING) if first and reports.on_note else None
     callbacks = Callbacks(reports.on_step, source.draw() if first else None, told)
     batches = _batches(source, recipe, fabric)
+    about = source.describe()
+    _keep(about, folder, first=first, resume=start.resume)
     weights = fit(fabric, model, recipe.turns(), batches, recipe.loop, run, callbacks)
     if fabric.is_global_zero:
         path.with_suffix(".sha256").unlink(missing_ok=True)  # of an earlier end, before a run went on
-        write_digest(path, save_weights(path, weights, **recipe.describe(), steps=recipe.loop.steps))
+        write_digest(path, save_weights(path, weights, **recipe.describe(), **about, steps=recipe.loop.steps))
     return path
+
+
+def _keep(about: dict[str, Any], folder: Path, *, first: bool, resume: bool) -> None:
+    """Write what is known of the data beside the checkpoint; ValueError if a run goes on with other data."""
+    if not about:
+        return
+    kept = folder / ABOUT_DATA
+    if resume and kept.is_file():
+        then = parse_json(kept.read_bytes())
+        if changed := [k for k in about if isinstance(then, dict) and k in then and then[k] != about[k]]:
+            raise ValueError(
+                f"{kept} says that the run began with another {', '.join(changed)}: give the same data and "
+                "--hold-out, or choose another folder"
+            )
+    if first:
+        with whole_file(kept) as partial:
+            partial.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def _batches(

@@ -2,17 +2,17 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from ....data.split import HELD_OUT_SUBJECTS
+from ....data.split import held_out_in
 from ....files import sha256_of
 from ....scan import ScanError, read
 from ....scan.bids import find, labels_of
 from ....scan.contrast_words import contrast_of
 from ....scan.maps import read_map_on
 from ....scan.names import EXTENSIONS
-from ....synth.anatomy import ixi_pairs
 from ....synth.dataset import truth_files
 from ....synth.record import from_json
 
@@ -66,7 +66,9 @@ class Mismatch(ValueError):
     """Scans and what should be their truth do not belong together."""
 
 
-def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -> list[Case]:
+def find_cases(
+    folder: Path, *, healthy: bool = False, held_out: bool | Collection[str] = False
+) -> list[Case]:
     """Cases of a data set, sorted.
 
     Parameters
@@ -78,13 +80,13 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
         belongs to the scans of its subject, session and space.
     healthy : bool
         Scans without a lesion mask are of healthy people.
-    held_out : bool
-        Only the subjects that no training saw (`data/split.py`).
+    held_out : bool or collection of str
+        Only these subjects, as sub-01; true: those that no training sees by default (`data/split.py`).
 
     Raises
     ------
     ValueError
-        No such folder; no scans in it; `held_out` of a generated one.
+        No such folder; no scans in it; `held_out` of a generated one, or of one without such subjects.
     Mismatch
         A truth that is missing, a choice of several, other grids: all of them are listed.
     """
@@ -98,7 +100,12 @@ def find_cases(folder: Path, *, healthy: bool = False, held_out: bool = False) -
             "--held-out out"
         )
     if held_out:
-        kept = {t1w.name.split("_")[0] for t1w, _ in ixi_pairs(folder)[-HELD_OUT_SUBJECTS:]}
+        kept = held_out_in(folder) if held_out is True else held_out
+        if cases and not any(c.subject in kept for c in cases):
+            raise ValueError(
+                f"no subject in {folder} is one that the training held out: if it saw none of them at all, "
+                "leave --held-out out"
+            )
         cases = [c for c in cases if c.subject in kept]
     if not cases and not problems:
         raise ValueError(f"no sub-*/anat/*_T1w.nii.gz (or other contrast) under {folder}")
