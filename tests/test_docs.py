@@ -137,7 +137,8 @@ def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "icbm152", lambda: (small, small.voxels > 0.3))
     folder = tmp_path / "here"
     (folder / "data").mkdir(parents=True)
-    (folder / "data" / "ixi").symlink_to(source.root)
+    for part in source.root.iterdir():
+        (folder / "data" / part.name).symlink_to(part)
     (folder / "data" / "lesions").symlink_to(source.lesions)
     write(small, folder / "scan.nii.gz")
     for place in ("scans", "bids", "archive"):
