@@ -280,14 +280,18 @@ class TestCommand:
 
 def test_a_test_set_is_of_what_no_training_saw(source, lesion_mask, tmp_path):
     (tmp_path / "lesions").mkdir()
-    (tmp_path / "ixi").symlink_to(source.root)
+    for name in ("sub-06", "sub-07", "sub-08"):
+        for file in (f"{name}/anat/{name}_T1w", f"derivatives/dlmuse/{name}/{name}_dseg"):
+            link = tmp_path / "ixi" / f"{file}.nii.gz"
+            link.parent.mkdir(parents=True)
+            link.symlink_to(source.root / f"{file.replace(name, 'sub-07')}.nii.gz")
     for name in ("stroke-000", "stroke-090"):
         (tmp_path / "lesions" / f"{name}_mask.nii.gz").write_bytes(lesion_mask.read_bytes())
     out = tmp_path / "t1w"
     out.mkdir()
     source.cache.mkdir(exist_ok=True)
     (out / ".cache").symlink_to(source.cache)
-    words = ["generate", tmp_path, "--test-set", "--as-scanned", "stripped"]
+    words = ["generate", tmp_path, "--test-set", "--hold-out", "2", "--as-scanned", "stripped"]
     words += ["--preset", "t1w", "--level", "none"]
     ran = CliRunner().invoke(app, [*map(str, words), "-o", str(out), "-n", "3", "--quiet"])
     assert ran.exit_code == 0, ran.output
