@@ -2,9 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from sanum.methods import registry
 from sanum.scan import write
+from sanum.weights.file import save_weights
 
 
 @pytest.fixture
@@ -51,6 +53,19 @@ def test_tables_of_two_methods(sanum, people, known, tmp_path):
     assert [r["method"] for r in told["rows"]] == ["synthsr (w)", "una"]
     assert {(c["one"], c["other"]) for c in told["tests"]} == {("una", "synthsr (w)")}
     assert "| people | T1w | una | 1 of 1 subject, no interval |" in (out / "tables.md").read_text()
+
+
+def test_only_subjects_that_the_weights_say_were_held_out(sanum, people, known, tmp_path):
+    for name, held in (("a", ["sub-1", "sub-2"]), ("b", ["sub-2", "sub-3"]), ("c", ["sub-1"])):
+        save_weights(tmp_path / f"{name}.safetensors", {"w": torch.zeros(1)}, held_out=held)
+    words = ["evaluate", people, "--held-out", "--device", "cpu", "-o"]
+    a, b, c = (f"una={tmp_path / name}.safetensors" for name in "abc")
+    ran = sanum(*words, tmp_path / "one", "--method", a, "--method", c)
+    assert ran.code == 0, ran
+    assert "2 of 2 cases, people/sub-1_T1w" in ran.err
+    told = sanum(*words, tmp_path / "two", "--method", b, "--method", c).refused()
+    assert "no subject in" in told
+    assert "is one that the training held out" in told
 
 
 def test_what_is_refused(sanum, people, known, phantom, tmp_path):

@@ -168,3 +168,27 @@ def test_subjects_without_labels_are_told(sanum, words, training_data, prepared,
     ran = sanum(*words, "-o", tmp_path / "run", "--steps", 1, "--set", "loop.sheet_every=0")
     assert ran.err == f"sanum: 1 subjects without labels are left out: sub-x\n{FEW}"
     assert ran.code == 0
+
+
+def test_own_data_with_who_is_held_out(sanum, words, training_data, prepared, tmp_path):
+    """A BIDS folder with another derivative and no masks; the run says who was held out, and keeps to it."""
+    (tmp_path / "cache").symlink_to(prepared)
+    data = tmp_path / "own"
+    shutil.copytree(training_data / "ixi", data)
+    (data / "derivatives" / "dlmuse").rename(data / "derivatives" / "mine")
+    words = [data if w == training_data else w for w in words]
+    words = [*words, "-o", tmp_path / "run", "--labels", "mine", "--set", "loop.sheet_every=0"]
+    assert "no folder of labels other" in sanum(*words, "--labels", "other").refused()
+    ran = sanum(*words, "--steps", 1, "--hold-out", "sub-2,sub-0")
+    assert ran.code == 0
+    few, masks = ran.err.splitlines()
+    assert few.startswith("sanum: 7 subjects to train on (2 held out) are few: ")
+    assert masks == "sanum: no lesion masks (lesions/*_mask.nii.gz): all anomalies start from noise"
+    path = tmp_path / "run" / "una-small.safetensors"
+    assert load_weights(path)[1]["held_out"] == ["sub-0", "sub-2"]
+    more = [*words, "--steps", 2, "--resume"]
+    assert "subjects.hold_out was sub-2,sub-0 and is now" in sanum(*more, "--hold-out", 2).refused()
+    (tmp_path / "run" / "data.json").write_text('{"held_out": ["sub-1"]}')
+    ran = sanum(*more, "--hold-out", "sub-2,sub-0")
+    assert ran.code == 2
+    assert "says that the run began with another held_out: give the same data and --hold-out" in ran.err

@@ -68,3 +68,11 @@ def test_a_choice(bids):
     assert [c.name for c in chosen(cases, only="T2w")] == ["sub-1_desc-brain_T2w"]
     twice = [*cases, *cases]
     assert chosen(twice, per_subject=1) == cases
+
+
+def test_only_those_held_out(bids):
+    assert {c.subject for c in find_cases(bids, held_out=["sub-1", "sub-9"])} == {"sub-1"}
+    with pytest.raises(ValueError, match=r"no subject in .* is one that the training held out"):
+        find_cases(bids, held_out=["sub-9"])
+    with pytest.raises(ValueError, match=r"no subject in .* is one that the training held out"):
+        find_cases(bids, held_out=[])  # of two trainings that have none in common

@@ -94,12 +94,12 @@ def find_cases(
         raise ValueError(f"{folder} is not a folder: expected a data set in the shape of BIDS")
     made = (folder / "settings.json").exists()
     cases, problems = _generated(folder) if made else _bids(folder, healthy)
-    if held_out and made:
+    if held_out is not False and made:
         raise ValueError(
             f"{folder} is generated: make it of held-out subjects with sanum generate --test-set, and leave "
             "--held-out out"
         )
-    if held_out:
+    if held_out is not False:
         kept = held_out_in(folder) if held_out is True else held_out
         if cases and not any(c.subject in kept for c in cases):
             raise ValueError(
