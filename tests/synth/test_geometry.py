@@ -17,7 +17,7 @@ from sanum.synth.geometry import (
     pose_map,
     to_subject,
 )
-from sanum.synth.kernels import pose
+from sanum.synth.kernels import UNMOVED, pose
 
 MODEL = Box((12, 14, 10), 4.0).grid()
 SUBJECT = Box((40, 44, 42), 2.0).grid((3, -5, 7))
@@ -28,9 +28,8 @@ def index_of(params):
     """(3, I, J, K): where each voxel of MODEL is read, found by reading the subject's own indices."""
     coordinates = np.moveaxis(np.indices(SUBJECT.shape), 0, -1).astype(np.float32)
     out, labels = np.empty((3, *MODEL.shape), np.float32), np.empty(MODEL.shape, np.int16)
-    pose(
-        coordinates, np.ones(SUBJECT.shape, np.int16), *pose_map(params, MODEL, SUBJECT, CENTRE), out, labels
-    )
+    own = np.ones(SUBJECT.shape, np.int16)
+    pose(coordinates, own, *pose_map(params, MODEL, SUBJECT, CENTRE), UNMOVED, out, labels)
     assert labels.all()  # all of it lies inside
     return out
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from sanum.space.resample import affine_index, sample_at
-from sanum.synth.kernels import pose, recolour
+from sanum.synth.kernels import UNMOVED, pose, recolour
 
 
 def test_pose_is_pytorch_s_interpolation_with_the_warp_added():
@@ -17,7 +17,7 @@ def test_pose_is_pytorch_s_interpolation_with_the_warp_added():
     knots = rng.normal(0, 1.5, (5, 5, 5, 3)).astype(np.float32)
     shape = (16, 15, 14)  # some of it outside
     out, out_labels = np.empty((3, *shape), np.float32), np.empty(shape, np.int16)
-    pose(volumes, labels, matrix, knots, out, out_labels)
+    pose(volumes, labels, matrix, knots, UNMOVED, out, out_labels)
 
     warp = torch.from_numpy(np.moveaxis(knots, -1, 0)[None])
     index = affine_index(matrix, shape) + F.interpolate(warp, shape, mode="trilinear", align_corners=True)[0]
@@ -26,6 +26,19 @@ def test_pose_is_pytorch_s_interpolation_with_the_warp_added():
     nearest = sample_at(torch.from_numpy(labels.astype(np.float32))[None], index, nearest=True)[0].numpy()
     assert (out_labels == nearest).mean() > 0.999  # but for ties
     assert (out == 0).any()
+
+
+def test_pose_reads_where_the_tissue_came_from():
+    place = np.moveaxis(np.indices((12, 12, 12)), 0, -1).astype(np.float32)
+    moved = np.zeros((12, 12, 12, 3), np.float32)
+    moved[..., 1] = 0.5 * place[..., 0] / 11  # farther along x, more along y
+    still, out = (np.empty((3, 8, 8, 8), np.float32) for _ in range(2))
+    labels, none = np.ones((12, 12, 12), np.int16), np.zeros((2, 2, 2, 3), np.float32)
+    matrix = np.hstack([np.eye(3), [[1.25], [2.0], [1.5]]])
+    for field, made in ((UNMOVED, still), (moved, out)):
+        pose(place, labels, matrix, none, field, made, np.empty((8, 8, 8), np.int16))
+    np.testing.assert_allclose(out[[0, 2]], still[[0, 2]], atol=1e-5)
+    np.testing.assert_allclose(out[1] - still[1], 0.5 * still[0] / 11, atol=1e-5)
 
 
 def test_recolour_is_interpolation_by_numpy():
