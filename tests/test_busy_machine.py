@@ -14,23 +14,6 @@ import sys, sanum
 result = sanum.reconstruct(sys.argv[1], device="cpu")
 result.save(sys.argv[2], report=False)
 """
-FLUID = """
-import statistics, time
-import numba, numpy as np
-from sanum.fluid import draw_flow, transport
-
-x = (np.indices((96, 96, 96)) - 47.5) / 44
-domain, start = ((x**2).sum(0) < 1, ((x**2).sum(0) < 0.35).astype(np.float32))
-flow = draw_flow(domain, rng=np.random.default_rng(0))
-seconds = {1: [], 2: []}
-for _ in range(12):
-    for threads, found in seconds.items():
-        numba.set_num_threads(threads)
-        began = time.monotonic()
-        transport(start, flow, duration=0.3)
-        found.append(time.monotonic() - began)
-print(*map(statistics.median, seconds.values()))
-"""
 
 
 @pytest.fixture
@@ -72,17 +55,6 @@ def test_the_python_call_takes_the_cpu_of_the_command(busy, tmp_path):
         command = ("-m", "sanum", "reconstruct", scan, "-o", tmp_path / f"commanded{n}")
         commanded.append(cpu_seconds(*command, "--no-report", "--device", "cpu", "-q"))
     assert 0.8 < min(called) / min(commanded) < 1.25, (called, commanded)
-
-
-@pytest.mark.full
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
-def test_two_threads_of_the_fluid_are_not_slower_than_one(busy):
-    """In turns. Threads that spin until the other comes took 1.2 times as long as one, these 0.8 times."""
-    ran = subprocess.run(
-        [sys.executable, "-c", FLUID], env=FREE, check=True, capture_output=True, text=True, timeout=170
-    )
-    one, two = map(float, ran.stdout.split())
-    assert two < 1.1 * one, (one, two)
 
 
 @pytest.mark.parametrize(
