@@ -77,6 +77,16 @@ def test_an_input_that_changed_is_done_again_and_one_that_was_only_copied_is_not
     )
 
 
+def test_a_scan_is_done_again_when_the_json_file_beside_it_says_something_new(cohort, fast, tmp_path):
+    folder, out = cohort(2), tmp_path / "out"
+    do(folder, out, fast)
+    one, _ = sorted(folder.rglob("*.nii.gz"))
+    beside = one.with_name(one.name.replace(".nii.gz", ".json"))
+    beside.write_text('{"ContrastBolusIngredient": "GADOLINIUM", "SeriesDescription": "T1"}')
+    assert states(do(folder, out, fast)) == ["done", "finished"]
+    assert states(do(folder, out, fast)) == ["finished", "finished"]
+
+
 def test_a_result_that_lacks_a_file_is_done_again(cohort, fast, tmp_path):
     folder, out = cohort(2), tmp_path / "out"
     do(folder, out, fast)

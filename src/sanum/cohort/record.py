@@ -16,6 +16,7 @@ from ..scan import ScanError
 from ..scan.dicom import dicom_files
 from ..scan.names import printable
 from ..scan.raw_volume import data_file
+from ..scan.sidecar import sidecar_of
 from .contract import plain_number, require_own_names, settings_as_json
 from .inputs import Item
 
@@ -313,6 +314,8 @@ def _files(path: Path) -> Iterator[Path]:
         with suppress(OSError, ValueError):  # damaged: reading it says so
             if (data := data_file(path)) is not None:
                 yield data
+    elif (beside := sidecar_of(path)) is not None and beside.is_file():  # it may say the contrast
+        yield beside
 
 
 def _sha256_of_path(path: Path) -> str:
