@@ -20,15 +20,14 @@ _RIM_MM = 4.0  # from the border of the brain: cortex and its fluid
 
 # The limits lie between what was found in 44 scans of real people, 24 T1w, 10 T2w, 9 FLAIR and a PD, and in
 # 4 CT: a quarter of the way from the contrast's own extreme to the next one's.
-_BRIGHT, _NOT_DARK, _T2W_RATIO = (
-    2.1,
-    0.45,
-    1.24,
-)  # T2w from 2.30, FLAIR to 1.51; 0.51, CT 0.27; 1.26, FLAIR 1.20
-_NULLED, _EVEN, _NOT_APART = 0.29, 1.14, 2.1  # FLAIR to 0.27, even T1w from 0.35; to 1.13, T1w 1.17; to 2.03
-_DARK, _BRIGHT_GREY = 0.38, 1.04  # FLAIR with grey brighter than white to 0.34, T2w from 0.51
-_DARK_RIM = 0.98  # FLAIR to 0.95, CT from 1.08
-_T1W_RATIO, _UNEVEN, _APART = 0.9, 1.19, 2.24  # T1w to 0.86; FLAIR to 1.13; a T1w that is even from 2.31
+# T2w: bright from 2.30 (FLAIR to 1.51), dark from 0.51 (CT 0.27), ratio from 1.26 (FLAIR to 1.20)
+_BRIGHT, _NOT_DARK, _T2W_RATIO = 2.1, 0.45, 1.24
+# FLAIR: dark to 0.27 (even T1w from 0.35), upper to 1.13 (T1w 1.17), apart to 2.03
+_NULLED, _EVEN, _NOT_APART = 0.29, 1.14, 2.1
+# FLAIR with grey brighter than white: dark to 0.34 (T2w from 0.51); any FLAIR: rim to 0.95 (CT from 1.08)
+_DARK, _BRIGHT_GREY, _DARK_RIM = 0.38, 1.04, 0.98
+# T1w: ratio to 0.86, and upper above that of FLAIR (1.13), or, where even, apart from 2.31
+_T1W_RATIO, _UNEVEN, _APART = 0.9, 1.19, 2.24
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..synth.box import DEFAULT_BOX
 from ..synth.contrast import Preset
 from ..synth.corrupt import Level
 from ..synth.generator import apply_sample, draw_sample
+from ..synth.params import Draws
 from ..types import AnyArray
 
 
@@ -29,6 +30,8 @@ class ScanOptions:
         A modality and a level of corruption; default drawn.
     healthy : float
         Share of scans without an anomaly.
+    draws : Draws
+        As of `draw_sample`.
     box : Box
         Of the scans, around the brain.
     mirrored : bool
@@ -39,6 +42,7 @@ class ScanOptions:
     preset: Preset | None = None
     level: Level | None = None
     healthy: float = 0.15
+    draws: Draws = "usual"
     box: Box = DEFAULT_BOX
     mirrored: bool = False
 
@@ -70,6 +74,7 @@ def make_scan(
         preset=options.preset,
         level=options.level,
         healthy=options.healthy,
+        draws=options.draws,
         spacing_mm=options.box.spacing_mm,
     )
     sample = apply_sample(_fitting(anatomy, options.box.spacing_mm), params, box=box)

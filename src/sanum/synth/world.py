@@ -163,9 +163,7 @@ def _tumour(rng: np.random.Generator) -> tuple[list[ShapeParams], list[LookParam
     )
     shapes, looks = [core], [inside]
     if rng.random() < 0.6:
-        shapes.insert(
-            0, replace(core, percentile=max(88.0, core.percentile - float(rng.uniform(2, 6))), tissue="brain")
-        )
+        shapes.insert(0, replace(core, percentile=max(88.0, core.percentile - float(rng.uniform(2, 6)))))
         around = replace(
             draw_look(rng),
             shift=float(rng.uniform(0.15, 0.6)),
