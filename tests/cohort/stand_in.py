@@ -9,11 +9,12 @@ import numpy as np
 
 from sanum.cohort import RunSettings
 from sanum.healthy.job import ReconstructJob
+from sanum.healthy.outputs import left_out
 from sanum.healthy.result import Reconstruction
 from sanum.scan import Scan, ScanError, write
 
 CELLS = (12, 14, 10)
-NO_REPORT = RunSettings(without=("report",))
+NO_REPORT = RunSettings(without=left_out(maps="usual", report=False))
 SCANS = (
     "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz",
     "sub-01/ses-b/anat/sub-01_ses-b_run-02_FLAIR.nii.gz",

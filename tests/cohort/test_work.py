@@ -13,7 +13,7 @@ from sanum.cohort import RunSettings, expand, lock, run, write_tables
 from sanum.cohort.failures import STATE
 from sanum.cohort.steps import key_of
 from sanum.healthy.job import TABLES
-from sanum.healthy.outputs import file_names, record_name
+from sanum.healthy.outputs import file_names, left_out, record_name
 from sanum.scan import read, write
 
 from .stand_in import NO_REPORT, at_once, small_scan
@@ -25,7 +25,7 @@ def states(outcomes):
 
 def do(folder, out, job, *, space="input", **settings):
     items = expand([folder], out)
-    settings = RunSettings(without=("report",), **settings)
+    settings = RunSettings(without=left_out(maps="usual", report=False), **settings)
     return sorted(run(items, out, replace(job, space=space), settings), key=lambda o: items.index(o.item))
 
 

@@ -18,7 +18,7 @@ class TestFree:
         check_free("scan", tmp_path / "a" / "b", overwrite=False)
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("name", file_names("scan").values())
+    @pytest.mark.parametrize("name", file_names("scan", maps="all").values())
     def test_any_output_that_exists(self, tmp_path, name):
         (tmp_path / name).touch()
         with pytest.raises(ScanError, match=f"{name} exists: pass --overwrite"):
@@ -61,9 +61,18 @@ def test_the_readme_has_the_table():
 
 def test_the_table_is_in_order_and_has_no_file_twice():
     names = [*OUTPUTS]
-    assert names == ["anatomy", "anomaly", "anomaly_mask", "uncertainty", "brain", "report"]
+    assert names == [
+        "anatomy",
+        "anomaly",
+        "anomaly_mask",
+        "uncertainty",
+        "brain",
+        "network",
+        "residual",
+        "report",
+    ]
     assert all(spec.name == name for name, spec in OUTPUTS.items())
-    assert len(set(file_names("scan").values())) == len(OUTPUTS)
+    assert len(set(file_names("scan", maps="all").values())) == len(OUTPUTS)
 
 
 def test_a_sidecar_says_what_an_image_shows():
@@ -100,12 +109,12 @@ def thickness():
 def test_one_more_output_shifts_nothing(small, tmp_path, monkeypatch, request):
     """It stands in the middle, and is written, named and described like the others."""
     monkeypatch.setattr(Reconstruction, "report", lambda _: "a page")
-    small.save(tmp_path / "before")
+    small.save(tmp_path / "before", maps="all")
     request.getfixturevalue("thickness")
     result = WithThickness(**vars(small))
-    paths = result.save(tmp_path / "after")
+    paths = result.save(tmp_path / "after", maps="all")
     assert [*result.outputs] == [*OUTPUTS]
-    assert [p.name for p in paths] == [*file_names(small.name).values()]
+    assert [p.name for p in paths] == [*file_names(small.name, maps="all").values()]
     for path in (tmp_path / "before").iterdir():
         assert (tmp_path / "after" / path.name).read_bytes() == path.read_bytes()
     thickness = tmp_path / "after" / "sub-1_acq-T2w_desc-thickness_map.nii.gz"

@@ -13,6 +13,7 @@ from PIL import Image
 
 from sanum.healthy.outputs import OUTPUTS, file_names, record_name
 from sanum.healthy.result import Reconstruction
+from sanum.healthy.witness import Parts
 from sanum.methods.api import Result
 from sanum.methods.common import saving
 from sanum.scan import ScanError, read, write
@@ -40,6 +41,21 @@ class TestSave:
             back = read(tmp_path / "a" / "out" / file_names(small.name)[name])
             assert back.grid.same_as(small.scan.grid)
             np.testing.assert_array_equal(back.voxels, image.voxels)
+
+    def test_what_the_anomaly_is_made_of_is_written_on_request(self, small, tmp_path):
+        box = (slice(5, 15), slice(4, 16), slice(5, 15))
+        parts = Parts(box, np.full((10, 12, 10), 0.25, "f4"), np.full((10, 12, 10), -2.5, "f4"))
+        result = replace(small, witnesses=parts)
+        result.save(tmp_path, maps="all", report=False)
+        for name, value in (("network", 0.25), ("residual", -2.5)):
+            back = read(tmp_path / file_names(small.name, maps="all")[name])
+            assert back.grid.same_as(small.scan.grid)
+            assert (back.voxels[box] == value).all()
+            assert (back.voxels != 0).sum() == parts.network.size
+        result.save(tmp_path, overwrite=True, report=False)
+        assert left_in(tmp_path) == NAMES[:-1]
+        with pytest.raises(ValueError, match='maps is "usual" or "all", not "some"'):
+            result.save(tmp_path, maps="some")
 
     def test_the_report_tells_the_warnings(self, small):
         page = small.report()

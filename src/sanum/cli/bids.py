@@ -92,6 +92,7 @@ def command(
     """
     with waiting("starting", quiet=quiet):
         from ..cohort import RunSettings
+        from ..healthy.outputs import WITNESSES
         from ..scan import ScanError
 
     try:
@@ -111,7 +112,7 @@ def command(
         if work is not None:
             work.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(work.absolute())
-        settings = RunSettings(overwrite=overwrite, memory=in_bytes(each_gb))
+        settings = RunSettings(overwrite=overwrite, without=WITNESSES, memory=in_bytes(each_gb))
         with ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress:
             code = _participant(items, part, bids_dir, out, by, settings, progress)
     except (ScanError, ValueError, OSError, MemoryError) as error:

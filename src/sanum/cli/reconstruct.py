@@ -23,6 +23,13 @@ class SpaceOption(StrEnum):
     one_mm = "1mm"
 
 
+class MapsOption(StrEnum):
+    """Which maps are written."""
+
+    usual = "usual"
+    all = "all"
+
+
 def _contrast(word: str) -> str:
     """The contrast that a word means, or a refusal that lists the words."""
     from ..scan.contrast import CONTRASTS
@@ -63,6 +70,15 @@ Compose = Annotated[
         metavar="WHAT",
         help="anatomy: as predicted; keep-healthy: of a T1w its own healthy tissue, only the anomaly "
         "replaced; keep-lesion: as predicted, with the anomaly put back.",
+        rich_help_panel=shared.RESULTS,
+    ),
+]
+Maps = Annotated[
+    MapsOption,
+    typer.Option(
+        metavar="WHICH",
+        help="usual; or all: also what the anomaly map is made of, the network's own map and the "
+        "scan's departure from its healthy anatomy.",
         rich_help_panel=shared.RESULTS,
     ),
 ]
@@ -143,6 +159,7 @@ def command(
     output: shared.Output,
     space: Space = SpaceOption.input,
     compose: Compose = Composition.anatomy,
+    maps: Maps = MapsOption.usual,
     report: Report = True,
     overwrite: shared.Overwrite = False,
     volume: Volume = None,
@@ -171,6 +188,7 @@ def command(
     """
     with waiting("starting", quiet=quiet):
         from ..cohort import ClusterError, NothingToDo, RunSettings, expand, names_one, part_of, shard_of
+        from ..healthy.outputs import left_out
         from ..scan import ScanError
         from ..scan.read import Reading
 
@@ -201,7 +219,7 @@ def command(
     single = names_one(scans, items)
     settings = RunSettings(
         overwrite=overwrite,
-        without=() if report else ("report",),
+        without=left_out(maps=maps.value, report=report),
         keep_failures=not single,
         memory=in_bytes(mem_gb),
     )

@@ -113,7 +113,7 @@ class ReconstructJob:
         return replace(result, provenance={**timeless, "date": timeless["date"][:_DAY]})
 
     def facts(self, result: Result) -> Mapping[str, Any]:
-        """Weights, device, contrast and who said what that is.
+        """Weights, device, contrast and who said what that is, and what the anomaly map comes from.
 
         Parameters
         ----------
@@ -125,6 +125,7 @@ class ReconstructJob:
             "device": result.provenance["device"],
             "contrast": getattr(result, "contrast", None),
             "contrast_by": getattr(result, "contrast_by", None),
+            "witnesses": result.provenance.get("witnesses"),
         }
 
 

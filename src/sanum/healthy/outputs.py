@@ -4,12 +4,13 @@ To add an output, add its line here and an attribute of the same name to `Recons
 """
 
 from pathlib import Path
+from typing import Literal, get_args
 
 from ..methods.api import OutputSpec
 from ..methods.common import saving
 from ..methods.common.saving import record_name
 
-__all__ = ["OUTPUTS", "check_free", "file_names", "record_name"]
+__all__ = ["MAPS", "OUTPUTS", "WITNESSES", "Wanted", "check_free", "file_names", "left_out", "record_name"]
 
 _TABLE = (
     OutputSpec(
@@ -22,7 +23,7 @@ _TABLE = (
     ),
     OutputSpec(
         name="anomaly",
-        meaning="Probability of an anomaly",
+        meaning="Probability of an anomaly, from the network and from the scan itself",
         desc="anomaly",
         suffix="probseg",
         unit="arbitrary (0 to 1)",
@@ -43,6 +44,20 @@ _TABLE = (
     ),
     OutputSpec(name="brain", meaning="Brain", desc="brain", suffix="mask", sidecar={"Type": "Brain"}),
     OutputSpec(
+        name="network",
+        meaning="Probability of an anomaly that the network gives, alone",
+        desc="network",
+        suffix="probseg",
+        unit="arbitrary (0 to 1)",
+    ),
+    OutputSpec(
+        name="residual",
+        meaning="How much brighter the scan is than its healthy anatomy would be",
+        desc="residual",
+        suffix="map",
+        unit="arbitrary (robust standard deviations)",
+    ),
+    OutputSpec(
         name="report",
         meaning="One page to look at and to send",
         desc=None,
@@ -55,15 +70,45 @@ OUTPUTS: dict[str, OutputSpec] = {spec.name: spec for spec in _TABLE}
 """Every output of the main job by its name, in the order in which they are written and listed."""
 
 
-def file_names(stem: str) -> dict[str, str]:
-    """File name of each output by the output's name.
+WITNESSES = ("network", "residual")
+"""What the anomaly map is made of: written on request."""
+
+Wanted = Literal["usual", "all"]
+MAPS: tuple[str, ...] = get_args(Wanted)
+
+
+def left_out(*, maps: Wanted, report: bool) -> tuple[str, ...]:
+    """Names of the outputs that are not written.
+
+    Parameters
+    ----------
+    maps : "usual" or "all"
+        All: `WITNESSES` too.
+    report : bool
+        Whether the report is wanted.
+
+    Raises
+    ------
+    ValueError
+        `maps` is neither.
+    """
+    if maps not in MAPS:
+        raise ValueError(f'maps is "usual" or "all", not "{maps}"')
+    return (*(() if maps == "all" else WITNESSES), *(() if report else ("report",)))
+
+
+def file_names(stem: str, *, maps: Wanted = "usual") -> dict[str, str]:
+    """File name of each output that is written, by the output's name.
 
     Parameters
     ----------
     stem : str
         `Reconstruction.name`, which all files start with.
+    maps : "usual" or "all"
+        As in `left_out`.
     """
-    return saving.file_names(stem, OUTPUTS)
+    without = left_out(maps=maps, report=True)
+    return saving.file_names(stem, {name: spec for name, spec in OUTPUTS.items() if name not in without})
 
 
 def check_free(stem: str, folder: Path, *, overwrite: bool) -> None:

@@ -43,6 +43,7 @@ from .network import network
 from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
 from .postprocess import postprocess
 from .result import Reconstruction
+from .witness import Testimony, hear_both
 
 Space = Literal["input", "1mm"]
 SPACES: tuple[str, ...] = get_args(Space)
@@ -91,11 +92,9 @@ def reconstruct(
     Raises
     ------
     ScanError
-        The source is not a scan of a head that can be used, or no T1w whose tissue could be kept; one
-        sentence says why.
+        No scan of a head that can be used, or no T1w whose tissue could be kept, in one sentence.
     ValueError
-        An unknown choice; a device that is not there; weights that cannot be used; `predictor` beside
-        `weights` or `device`.
+        An unknown choice; no such device; unusable weights; `predictor` beside `weights` or `device`.
     """
     _require_choices(compose, space)
     _require_alone(predictor, device, weights)
@@ -114,20 +113,22 @@ def reconstruct(
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     there = to_scan_grid(maps, conformed.grid, target)
+    heard = hear_both(with_background_at_zero(target), there, decided.contrast)
     if compose != "anatomy":
         require_t1w(scan, decided.contrast, compose)
         note("compose")
     return Reconstruction(
         scan=target,
-        anatomy=composed(compose, target, there.anatomy, there.anomaly, there.brain),
-        anomaly=there.anomaly,
-        anomaly_mask=there.anomaly_mask,
+        anatomy=composed(compose, target, there.anatomy, heard.anomaly, there.brain),
+        anomaly=heard.anomaly,
+        anomaly_mask=heard.mask,
         uncertainty=there.uncertainty,
         brain=there.brain,
         contrast=decided.contrast,
         contrast_by=decided.by,
-        warnings=_warnings(doubts, scan, predictor, maps),
-        provenance=_provenance(predictor, scan, space, compose, seconds=time.monotonic() - began),
+        warnings=_warnings(doubts, scan, predictor, (*maps.warnings, *heard.warnings)),
+        provenance=_provenance(predictor, scan, space, compose, heard, seconds=time.monotonic() - began),
+        witnesses=heard.parts,
     )
 
 
@@ -194,15 +195,17 @@ def _look(
     return conformed, postprocess(maps, conformed), pair, across, decided
 
 
-def _warnings(doubts: list[str], scan: Scan, predictor: Predictor, maps: Maps) -> tuple[str, ...]:
+def _warnings(
+    doubts: list[str], scan: Scan, predictor: Predictor, others: tuple[str, ...]
+) -> tuple[str, ...]:
     """All that is to be said, each once, the gravest first."""
     coverage = coverage_warnings(scan, predictor.box.spacing_mm)
     forced = (f"gone on by force: {why}" for why in doubts)
-    return tuple(dict.fromkeys((*forced, *scan.warnings, *coverage, *maps.warnings)))
+    return tuple(dict.fromkeys((*forced, *scan.warnings, *coverage, *others)))
 
 
 def _provenance(
-    predictor: Predictor, scan: Scan, space: str, composition: str, *, seconds: float
+    predictor: Predictor, scan: Scan, space: str, composition: str, heard: Testimony, *, seconds: float
 ) -> dict[str, str]:
     """Version, weights, device, time, source and choices, in the order of the report."""
     return {
@@ -215,6 +218,7 @@ def _provenance(
         "input": scan.path.name if scan.path else "(in memory)",
         "space": space,
         "composition": composition,
+        "witnesses": heard.how,
     }
 
 

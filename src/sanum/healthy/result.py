@@ -1,10 +1,12 @@
 """What the main job gives: maps on one grid, numbers, warnings, and how it shows and saves itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..methods.api import LateOutput, Output
 from ..methods.common.saving import save_result
@@ -14,7 +16,8 @@ from ..scan import Scan
 from ..scan.contrast import Decided, DecidedBy
 from ..scan.names import stem_of
 from .compose import TITLES
-from .outputs import OUTPUTS
+from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
+from .witness import Parts
 
 REPORT = "report"
 
@@ -43,6 +46,8 @@ class Reconstruction:
         Version, weights, device, seconds, date.
     contrast_by : str
         Who said what the contrast is: one of `sanum.scan.contrast.DecidedBy`.
+    witnesses : Parts or None
+        What the anomaly map is made of; None: of the network alone.
     """
 
     scan: Scan
@@ -55,6 +60,7 @@ class Reconstruction:
     warnings: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)
     contrast_by: DecidedBy = "nobody"
+    witnesses: Parts | None = None
 
     @property
     def name(self) -> str:
@@ -62,17 +68,34 @@ class Reconstruction:
         return stem_of(self.scan.path) if self.scan.path else "scan"
 
     @property
+    def network(self) -> Scan:
+        """Probability of an anomaly that the network gives, alone."""
+        return self.anomaly if self.witnesses is None else self.witnesses.on_grid("network", self.anomaly)
+
+    @property
+    def residual(self) -> Scan:
+        """How much brighter the scan is than its healthy anatomy would be, in robust standard deviations."""
+        if self.witnesses is None:
+            return self.anomaly.with_voxels(np.zeros(self.anomaly.voxels.shape, np.float32))
+        return self.witnesses.on_grid("residual", self.anomaly)
+
+    @property
     def outputs(self) -> dict[str, Output]:
-        """Every output of `healthy.outputs.OUTPUTS` by name; the report is made when looked at."""
+        """Every output of `healthy.outputs.OUTPUTS` by name; some are made when looked at."""
+        late: dict[str, Callable[[], object]] = {
+            REPORT: self.report,
+            "network": lambda: self.network,
+            "residual": lambda: self.residual,
+        }
         return {
-            name: LateOutput(spec, self.report) if name == REPORT else Output(spec, getattr(self, name))
+            name: LateOutput(spec, late[name]) if name in late else Output(spec, getattr(self, name))
             for name, spec in OUTPUTS.items()
         }
 
     @property
     def images(self) -> dict[str, Scan]:
-        """The outputs that are images, by name."""
-        return {name: getattr(self, name) for name in OUTPUTS if name != REPORT}
+        """The outputs that are images, by name, without those that are written on request."""
+        return {name: getattr(self, name) for name in OUTPUTS if name not in (*WITNESSES, REPORT)}
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -121,10 +144,11 @@ class Reconstruction:
         *,
         overwrite: bool = False,
         report: bool = True,
+        maps: Wanted = "usual",
         record: Mapping[str, Any] | None = None,
         beside: Mapping[str, str] | None = None,
     ) -> list[Path]:
-        """Paths of the files: all images, the report if wanted, and `record` if given; all whole, or none.
+        """Paths of the files: images, the report if wanted, and `record` if given; all whole, or none.
 
         Parameters
         ----------
@@ -134,6 +158,8 @@ class Reconstruction:
             Files that are there may be replaced.
         report : bool
             Make and write the report. If not, the report of an earlier result is removed in the end.
+        maps : "usual" or "all"
+            All: `network` and `residual` too. If not, those of an earlier result are removed in the end.
         record : mapping, optional
             JSON that says that the others are whole; it comes last.
         beside : mapping of str to str, optional
@@ -144,5 +170,5 @@ class Reconstruction:
         ScanError
             Something exists and `overwrite` is not set; the folder cannot be written to; the disk is full.
         """
-        without = () if report else (REPORT,)
+        without = left_out(maps=maps, report=report)
         return save_result(self, folder, overwrite=overwrite, without=without, record=record, beside=beside)

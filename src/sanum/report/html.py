@@ -41,6 +41,7 @@ PROVENANCE_LABELS = {
     "device": "Device",
     "seconds": "Run time (s)",
     "composition": "Composition",
+    "witnesses": "Anomaly",
     "input": "Input file",
     "input_sha256": "Input file, SHA-256",
 }
