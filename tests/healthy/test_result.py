@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sanum.healthy.grids import ScanMaps
 from sanum.healthy.outputs import OUTPUTS, file_names, record_name
+from sanum.healthy.residual import Residual
 from sanum.healthy.result import Reconstruction
 from sanum.healthy.witness import Parts
 from sanum.methods.api import Result
@@ -44,14 +46,18 @@ class TestSave:
 
     def test_what_the_anomaly_is_made_of_is_written_on_request(self, small, tmp_path):
         box = (slice(5, 15), slice(4, 16), slice(5, 15))
-        parts = Parts(box, np.full((10, 12, 10), 0.25, "f4"), np.full((10, 12, 10), -2.5, "f4"))
-        result = replace(small, witnesses=parts)
+        quarter, brain = np.zeros(small.scan.voxels.shape, "f4"), np.zeros(small.scan.voxels.shape, "u1")
+        quarter[box], brain[box] = 0.25, 1
+        network = small.scan.with_voxels(quarter)
+        maps = ScanMaps(small.anatomy, network, network, network, small.scan.with_voxels(brain))
+        z = np.full((10, 12, 10), -2.5, "f4")
+        result = replace(small, witnesses=Parts(small.scan, maps, "T2w", Residual(z, z)))
         result.save(tmp_path, maps="all", report=False)
         for name, value in (("network", 0.25), ("residual", -2.5)):
             back = read(tmp_path / file_names(small.name, maps="all")[name])
             assert back.grid.same_as(small.scan.grid)
             assert (back.voxels[box] == value).all()
-            assert (back.voxels != 0).sum() == parts.network.size
+            assert (back.voxels != 0).sum() == z.size
         result.save(tmp_path, overwrite=True, report=False)
         assert left_in(tmp_path) == NAMES[:-1]
         with pytest.raises(ValueError, match='maps is "usual" or "all", not "some"'):

@@ -77,7 +77,7 @@ Maps = Annotated[
     MapsOption,
     typer.Option(
         metavar="WHICH",
-        help="usual; or all: also what the anomaly map is made of, the network's own map and the "
+        help="usual; or all: also the two witnesses of an anomaly, the network's own map and the "
         "scan's departure from its healthy anatomy.",
         rich_help_panel=shared.RESULTS,
     ),

@@ -12,6 +12,7 @@ from ..learn.devices import resolve_device
 from ..methods import registry
 from ..methods.common.anatomy import Predictor
 from ..weights.store import resolve
+from .rule import rule_of
 
 METHOD = "una"
 KEPT = 2  # networks: one that is used again and again, and another to compare it with
@@ -47,7 +48,9 @@ def network(*, weights: str | Path | None = None, device: str = "auto") -> Predi
             _kept.move_to_end(key)
             return _kept[key]
         _kept.pop(key, None)
-        _kept[key] = registry.load(METHOD, device=device, weights=file)
+        loaded: Predictor = registry.load(METHOD, device=device, weights=file)
+        rule_of(loaded)  # a rule that is none is said before any scan
+        _kept[key] = loaded
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
         return _kept[key]

@@ -23,7 +23,7 @@ _TABLE = (
     ),
     OutputSpec(
         name="anomaly",
-        meaning="Probability of an anomaly, from the network and from the scan itself",
+        meaning="Probability of an anomaly",
         desc="anomaly",
         suffix="probseg",
         unit="arbitrary (0 to 1)",
@@ -71,7 +71,7 @@ OUTPUTS: dict[str, OutputSpec] = {spec.name: spec for spec in _TABLE}
 
 
 WITNESSES = ("network", "residual")
-"""What the anomaly map is made of: written on request."""
+"""The two witnesses of an anomaly: written on request."""
 
 Wanted = Literal["usual", "all"]
 MAPS: tuple[str, ...] = get_args(Wanted)

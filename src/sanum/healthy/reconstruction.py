@@ -43,6 +43,7 @@ from .network import network
 from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
 from .postprocess import postprocess
 from .result import Reconstruction
+from .rule import rule_of
 from .witness import Testimony, hear_both
 
 Space = Literal["input", "1mm"]
@@ -109,17 +110,18 @@ def reconstruct(
     require_image(scan, on_refusal)
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
+    rule = rule_of(predictor)
     conformed, maps, decided = predict(scan, predictor, note, on_refusal)
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     there = to_scan_grid(maps, conformed.grid, target)
-    heard = hear_both(with_background_at_zero(target), there, decided.contrast)
+    heard = hear_both(target, there, decided.contrast, rule)
     if compose != "anatomy":
         require_t1w(scan, decided.contrast, compose)
         note("compose")
     return Reconstruction(
         scan=target,
-        anatomy=composed(compose, target, there.anatomy, heard.anomaly, there.brain),
+        anatomy=composed(compose, target, there.anatomy, heard.mask, there.brain),
         anomaly=heard.anomaly,
         anomaly_mask=heard.mask,
         uncertainty=there.uncertainty,

@@ -47,7 +47,7 @@ class Reconstruction:
     contrast_by : str
         Who said what the contrast is: one of `sanum.scan.contrast.DecidedBy`.
     witnesses : Parts or None
-        What the anomaly map is made of; None: of the network alone.
+        Of an anomaly, each by itself; None: the network alone was asked.
     """
 
     scan: Scan
@@ -70,14 +70,14 @@ class Reconstruction:
     @property
     def network(self) -> Scan:
         """Probability of an anomaly that the network gives, alone."""
-        return self.anomaly if self.witnesses is None else self.witnesses.on_grid("network", self.anomaly)
+        return self.anomaly if self.witnesses is None else self.witnesses.network
 
     @property
     def residual(self) -> Scan:
         """How much brighter the scan is than its healthy anatomy would be, in robust standard deviations."""
         if self.witnesses is None:
             return self.anomaly.with_voxels(np.zeros(self.anomaly.voxels.shape, np.float32))
-        return self.witnesses.on_grid("residual", self.anomaly)
+        return self.witnesses.residual
 
     @property
     def outputs(self) -> dict[str, Output]:

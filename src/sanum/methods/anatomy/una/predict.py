@@ -89,6 +89,7 @@ class UnaPredictor:
             ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
+        self.witnesses = description.get("witnesses")  # a rule that the main job reads (`healthy.rule`)
         self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.box.shape), device, autocast=True, room=room)
 
     @property
