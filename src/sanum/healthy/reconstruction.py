@@ -110,12 +110,11 @@ def reconstruct(
     require_image(scan, on_refusal)
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
-    rule = rule_of(predictor)
     conformed, maps, decided = predict(scan, predictor, note, on_refusal)
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     there = to_scan_grid(maps, conformed.grid, target)
-    heard = hear_both(target, there, decided.contrast, rule)
+    heard = hear_both(target, there, decided.contrast, rule_of(predictor))
     if compose != "anatomy":
         require_t1w(scan, decided.contrast, compose)
         note("compose")
