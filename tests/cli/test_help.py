@@ -8,6 +8,7 @@ import typer
 
 from sanum.cli import main as entry
 
+DETECT = ("fit", "score", "crossval")
 COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "methods", "info")
 
 

@@ -34,8 +34,8 @@ def test_one_in_full(sanum):
 
 def test_an_unknown_method(sanum):
     assert (
-        sanum("methods", "vae").refused()
-        == 'unknown method "vae": known are una, synthsr, brain-id, pepsi, mean'
+        sanum("methods", "none").refused()
+        == 'unknown method "none": known are una, synthsr, brain-id, pepsi, mean, intensity, pca, cae, ssae'
     )
 
 

@@ -45,12 +45,14 @@ def train(
     on_step=None,
     draw=None,
     on_interrupt=None,
+    look=None,
+    look_every=1,
     **run,
 ):
     fabric = open_devices("cpu", precision=precision)
     fabric.launch()
     turns = [Turn(by)] if callable(by) else by
-    callbacks = Callbacks(on_step, draw, on_interrupt)
+    callbacks = Callbacks(on_step, draw, on_interrupt, look, look_every)
     return fit(fabric, net, turns, batches, config, Run(folder, **run), callbacks)
 
 
@@ -180,6 +182,18 @@ def test_sheets_show_the_average_and_change_nothing(tmp_path):
     ]
     assert same(seen[-1], average)
     assert same(average, train(model(), tmp_path / "none", replace(config, sheet_every=0), draw=draw))
+
+
+def test_looks_see_the_average_in_evaluation_mode_and_change_nothing(tmp_path):
+    seen = []
+
+    def look(net, step):
+        seen.append((step, net.training, {k: v.clone() for k, v in net.state_dict().items()}))
+
+    looked = train(model(), tmp_path / "looked", look=look, look_every=5)
+    assert [(step, training) for step, training, _ in seen] == [(5, False), (10, False), (12, False)]
+    assert same(seen[-1][2], looked)
+    assert same(looked, train(model(), tmp_path / "alone"))
 
 
 def test_progress_tells_speed_and_time_left(tmp_path):

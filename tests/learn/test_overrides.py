@@ -1,9 +1,10 @@
+import json
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from sanum.learn.overrides import flat, override
+from sanum.learn.overrides import flat, override, rebuilt
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,17 @@ def test_what_cannot_be_set(setting, sentence):
     with pytest.raises(ValueError) as told:
         override(Outer(), [setting])
     assert str(told.value).startswith(sentence)
+
+
+def test_what_is_flat_is_rebuilt_from_json():
+    other = override(Outer(), ["widths=1,2", "loop.rate=0.5", "loop.level=mild"])
+    assert rebuilt(Outer(), json.loads(json.dumps(flat(other)))) == other
+
+
+@pytest.mark.parametrize(
+    ("change", "told"), [({"new": 1}, "new is unknown"), ({"steps": None}, "steps is missing")]
+)
+def test_another_version_is_not_rebuilt(change, told):
+    values = {k: v for k, v in (flat(Outer()) | change).items() if v is not None or k not in change}
+    with pytest.raises(ValueError, match=told):
+        rebuilt(Outer(), values)

@@ -17,7 +17,7 @@ EVALUATION = Path(__file__).parents[2] / "docs" / "evaluation.md"
 def test_the_package_is_called_and_imported_from():
     found = sanum.methods()
     assert [entry.method for entry in found] == list(sanum.methods.registry.METHODS)
-    assert sanum.methods("anatomy") == found
+    assert sanum.methods("anatomy") + sanum.methods("anomaly2d") == found
     assert sanum.load is sanum.methods.registry.load
     with pytest.raises(ValueError, match='unknown task "cooking": known are anatomy'):
         sanum.methods("cooking")
@@ -34,7 +34,17 @@ def test_it_prints_every_method_by_task_with_paper_and_numbers():
     assert "<pre># anatomy" in sanum.methods()._repr_html_()
 
 
-@pytest.mark.parametrize("entry", catalog(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", catalog("anomaly2d"), ids=lambda entry: entry.name)
+def test_results_of_detectors_are_those_of_the_docs(entry):
+    """The numbers of a row of the README stand in one row of docs/detection.md."""
+    lines = (EVALUATION.parent / "detection.md").read_text(encoding="utf-8").split("\n")
+    rows = [{re.sub(r" \[.*\]", "", cell).strip(" `") for cell in line.split("|")} for line in lines]
+    for row in entry.results:
+        numbers = {value for name, value in row.items() if name != "input"}
+        assert any({entry.name} | numbers <= cells for cells in rows), row
+
+
+@pytest.mark.parametrize("entry", catalog("anatomy"), ids=lambda entry: entry.name)
 def test_results_are_those_of_the_evaluation(entry):
     """The numbers of a row of the README stand in one row of docs/evaluation.md, without their intervals."""
     lines = EVALUATION.read_text(encoding="utf-8").split("\n")

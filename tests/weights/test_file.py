@@ -37,6 +37,12 @@ def test_half_precision_on_disk(tmp_path):
     torch.testing.assert_close(load_weights(tmp_path / "w")[0], x, atol=1e-3, rtol=1e-3)
 
 
+def test_every_bit_is_kept_where_asked(tmp_path):
+    x = {"x": torch.rand(100, generator=torch.Generator().manual_seed(0))}
+    save_weights(tmp_path / "w", x, half=False)
+    assert torch.equal(load_weights(tmp_path / "w")[0]["x"], x["x"])
+
+
 def test_counts_and_large_values_are_kept(tmp_path):
     """Half precision would round a count above 2,048, and make a variance of 70,000 infinite."""
     state = {"num_batches_tracked": torch.tensor(70_001), "running_var": torch.tensor([0.5, 7e4])}

@@ -89,11 +89,18 @@ class Callbacks:
         averaged weights.
     on_interrupt : function, optional
         At the first signal that asks the training to stop, while its step goes on.
+    look : function, optional
+        Gets the network, with the averaged weights and in evaluation mode, and the number of steps done: to
+        measure it on validation and keep the best.
+    look_every : int
+        Steps between two looks; the last step is always looked at.
     """
 
     on_step: Callable[[TrainingProgress], None] | None = None
     draw: Draw | None = None
     on_interrupt: Callable[[], None] | None = None
+    look: Callable[[nn.Module, int], None] | None = None
+    look_every: int = 1
 
 
 class TrainingStopped(RuntimeError):
@@ -247,6 +254,9 @@ class _Loop:
             self.logs.row(done, {**values, **self._rates, **speeds})
         if callbacks.on_step and self.fabric.is_global_zero:
             callbacks.on_step(now)
+        if callbacks.look and (done % callbacks.look_every == 0 or done == config.steps):
+            with self.fabric.autocast(), torch.no_grad(), self.average.in_place_of(self.model):
+                callbacks.look(self.model, done)
         if done % config.save_every == 0 or done == config.steps or last:
             self.save(done)
         due = config.sheet_every and (done % config.sheet_every == 0 or done == config.steps)

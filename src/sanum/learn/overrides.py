@@ -1,7 +1,7 @@
 """`--set key=value`: another value somewhere in nested frozen dataclasses, checked against its type."""
 
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -53,6 +53,39 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
         else:
             out[prefix + name] = value
     return out
+
+
+def rebuilt(config: T, values: Mapping[str, Any]) -> T:
+    """`config` with every value of `flat` in place, as JSON has them: lists become tuples.
+
+    Parameters
+    ----------
+    config : dataclass
+        Of the same class as the one that `flat` was given.
+    values : mapping
+        By dotted key.
+
+    Raises
+    ------
+    ValueError
+        Keys that are missing or unknown, or a value that the class refuses.
+    """
+    known = flat(config)
+    if odd := sorted(known.keys() ^ values.keys()):
+        raise ValueError(f"the value {odd[0]} is {'missing' if odd[0] in known else 'unknown'}")
+    new: T = _rebuilt(config, values, "")
+    return new
+
+
+def _rebuilt(config: Any, values: Mapping[str, Any], prefix: str) -> Any:
+    new = {}
+    for name, value in ((f.name, getattr(config, f.name)) for f in fields(config)):
+        if is_dataclass(value):
+            new[name] = _rebuilt(value, values, f"{prefix}{name}.")
+        else:
+            given = values[prefix + name]
+            new[name] = tuple(given) if isinstance(given, list) else given
+    return replace(config, **new)
 
 
 def _set(config: Any, path: list[str], text: str, key: str, known: dict[str, Any]) -> Any:

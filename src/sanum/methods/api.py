@@ -32,6 +32,9 @@ class Method:
         Name of the weights that ship or can be fetched; None: it is trained first, or has none.
     trained : bool
         Whether it has recipes, and weights that a training makes; False for a baseline.
+    fitted : bool
+        Whether it learns from a user's own images, with `fit`: it is loaded without weights then, or with the
+        file that its `save` wrote.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Method:
     extra: str | None = None
     weights: str | None = None
     trained: bool = True
+    fitted: bool = False
 
 
 @runtime_checkable

@@ -48,7 +48,8 @@ class CatalogEntry:
     def __str__(self) -> str:
         """Some lines; of the results the first."""
         method = self.method
-        weights = method.weights or ("trained with sanum train" if method.trained else "none needed")
+        made = "trained with sanum train" if method.trained else "none needed"
+        weights = method.weights or ("fitted to your images" if method.fitted else made)
         lines = [
             f"{method.name}: {method.summary}",
             f"    paper {method.paper}; weights: {weights}; extra: {method.extra or 'none'}",

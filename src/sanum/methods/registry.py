@@ -55,6 +55,42 @@ METHODS: tuple[Method, ...] = (
         summary="The mean T1w of the training subjects, the same for every scan.",
         trained=False,
     ),
+    Method(
+        "intensity",
+        task="anomaly2d",
+        module="anomaly2d.intensity",
+        paper="baseline",
+        summary="The mean intensity of a 2-D image: no score below it is worth having.",
+        trained=False,
+        fitted=True,
+    ),
+    Method(
+        "pca",
+        task="anomaly2d",
+        module="anomaly2d.pca",
+        paper="baseline; Turk and Pentland, J Cogn Neurosci 1991",
+        summary="What 32 principal components of normal images leave over of an image.",
+        trained=False,
+        fitted=True,
+    ),
+    Method(
+        "cae",
+        task="anomaly2d",
+        module="anomaly2d.cae",
+        paper="Baur et al., Med Image Anal 2021",
+        summary="What a convolutional autoencoder of normal images cannot copy.",
+        extra="detect",
+        fitted=True,
+    ),
+    Method(
+        "ssae",
+        task="anomaly2d",
+        module="anomaly2d.ssae",
+        paper="Baur et al., MICCAI 2020",
+        summary="What autoencoders of an image's bands, from coarse to fine, cannot copy.",
+        extra="detect",
+        fitted=True,
+    ),
 )
 
 
@@ -75,6 +111,25 @@ def find(name: str) -> Method:
         if method.name == name:
             return method
     raise ValueError(f'unknown method "{name}": known are {", ".join(m.name for m in METHODS)}')
+
+
+def find_recipe(name: str) -> tuple[Method, str | None]:
+    """Line of a method that is named itself, or by one of its recipes, and the recipe.
+
+    Parameters
+    ----------
+    name : str
+        Such as "cae", or "cae-faithful" of a method that learns from a user's images.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name.
+    """
+    for method in METHODS:
+        if method.fitted and name.startswith(f"{method.name}-"):
+            return method, name
+    return find(name), None
 
 
 def folder_of(method: Method) -> Path:
@@ -100,10 +155,12 @@ def load(
 ) -> Any:
     """Method that is ready to use; of the task "anatomy" a `common.anatomy.Predictor`.
 
+    Of the task "anomaly2d" a `common.detector.Detector`; without weights it has learned nothing: call `fit`.
+
     Parameters
     ----------
     name : str
-        Of the method.
+        Of the method; of one that is fitted also of one of its recipes.
     device : str
         A torch device.
     weights : str or Path, optional
@@ -121,7 +178,10 @@ def load(
     ValueError
         Unknown method; weights that are missing, damaged, of another method or version, or not wanted.
     """
-    method = find(name)
+    method, named = find_recipe(name)
+    if method.fitted:
+        given = None if weights is None else resolve(weights)
+        return part_of(method, "predict").load(weights=given, device=device, room=room, recipe=named)
     if not method.trained and weights is not None:
         raise ValueError(f'"{name}" takes no weights, got {weights}: leave them out')
     if method.trained and weights is None and method.weights is None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
+from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import RLELossless
 
 from ..files import open_regular
@@ -97,6 +98,55 @@ def stored_values(dataset: FileDataset) -> npt.NDArray[Any]:
     return used  # of signed integers with their sign
 
 
+def rescaled_pixels(path: Path, *, colour: bool = False) -> tuple[npt.NDArray[Any], float | None]:
+    """Rescaled pixels of one file by itself, and the value of its padding.
+
+    Parameters
+    ----------
+    path : Path
+        A file of one frame or of several.
+    colour : bool
+        Its pixels have three values.
+
+    Returns
+    -------
+    pixels : (rows, columns) array
+        With an axis of frames before it where there are several, and one of colours behind it.
+    padding : float or None
+        Of what is outside the field of view.
+
+    Raises
+    ------
+    DamagedFile, ScanError
+        As `read_pixels`.
+    """
+    header = open_dicom(path, pixels=False)
+    frames, size = int(header.get("NumberOfFrames") or 1), (int(header.Rows), int(header.Columns))
+    if frames == 1 and not colour:
+        return _pixels(path, size)
+    dataset = open_dicom(path, pixels=True)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    shape = (*([frames] if frames > 1 else []), *size, *([3] if colour else []))
+    if syntax.is_encapsulated and syntax != RLELossless:
+        if frames > 1:
+            raise ScanError(
+                f"{printable(path.name)} is a multi-frame file compressed as {printable(syntax.name)}: "
+                "export it uncompressed"
+            )
+        _check_codestream(dataset.PixelData, size, printable(path.name), syntax.name)
+        return _decoded(path, shape, syntax.name)[0], None
+    if colour:
+        pixels: npt.NDArray[Any] = dataset.pixel_array  # YBR is RGB here
+        if pixels.ndim == len(shape) - 1:
+            pixels = apply_color_lut(pixels, dataset)[..., :3]
+        return pixels, None
+    slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
+    stored = stored_values(dataset)
+    padding = _padding(dataset, slope, intercept)
+    same = (slope, intercept) == (1.0, 0.0)
+    return (stored if same else (stored * slope + intercept).astype(np.float32)), padding
+
+
 def _pixels(path: Path, shape: tuple[int, int]) -> tuple[npt.NDArray[Any], float | None]:
     """Rescaled pixels (rows, columns) of one file, and the value of its padding."""
     name = printable(path.name)
@@ -182,7 +232,7 @@ def _check_codestream(pixel_data: bytes, shape: tuple[int, int], name: str, synt
         raise DamagedFile(f"{name} has pixels {found} where its header says {shape}: export it again")
 
 
-def _decoded(path: Path, shape: tuple[int, int], syntax: str) -> tuple[npt.NDArray[Any], bool]:
+def _decoded(path: Path, shape: tuple[int, ...], syntax: str) -> tuple[npt.NDArray[Any], bool]:
     """Pixels in the JPEG family, and whether they are rescaled, as GDCM does."""
     name = printable(path.name)
     try:

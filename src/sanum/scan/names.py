@@ -7,7 +7,10 @@ from pathlib import Path
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Endings of the files that `sanum.scan.read` takes; DICOM is known by its content instead."""
 
-_OTHER_ENDINGS = (".dcm", ".dicom", ".ima", ".zip")
+_OTHER_ENDINGS = (
+    *(".dcm", ".dicom", ".ima", ".zip", ".json", ".npy"),
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"),
+)
 
 LONGEST_STEM = 150
 """Bytes; leaves room below the 255 of most file systems for what the outputs add."""

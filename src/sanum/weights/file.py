@@ -19,7 +19,7 @@ FORMAT = 2
 __all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights"]
 
 
-def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any) -> str:
+def save_weights(path: Path, state: dict[str, torch.Tensor], *, half: bool = True, **description: Any) -> str:
     """Write `state` as float16; returns the file's SHA-256.
 
     Parameters
@@ -29,14 +29,18 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], **description: Any)
     state : dict of Tensor
         By name; stored in half precision. Whole numbers stay as they are, and so do floats that
         are too large for it.
+    half : bool
+        In half precision; False keeps every bit.
     **description : values of JSON
         What the header says: method, recipe, widths, …
     """
-    half = {name: _compact(x.detach().cpu()) for name, x in state.items()}
+    kept = {
+        n: _compact(x.detach().cpu()) if half else x.detach().cpu().contiguous() for n, x in state.items()
+    }
     described = {"format": FORMAT, **description}
-    header = {"sanum": json.dumps({**described, "sha256": _content_sha256(described, half)})}
+    header = {"sanum": json.dumps({**described, "sha256": _content_sha256(described, kept)})}
     with whole_file(path) as partial:
-        save_file(half, partial, header)
+        save_file(kept, partial, header)
     return sha256(path)
 
 

@@ -1,0 +1,13 @@
+"""`sanum detect`: which of many 2-D images are abnormal, learned from normals alone."""
+
+import typer
+
+from . import crossval, fit, score
+
+app = typer.Typer(
+    help="Find abnormal 2-D images and where, by detectors that learn from normal ones alone.",
+    no_args_is_help=True,
+)
+app.command("fit", epilog=fit.EXAMPLE)(fit.command)
+app.command("score", epilog=score.EXAMPLE)(score.command)
+app.command("crossval", epilog=crossval.EXAMPLE)(crossval.command)

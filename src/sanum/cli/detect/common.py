@@ -1,0 +1,107 @@
+"""What the commands of `sanum detect` share: options, pictures that are read, detectors with settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..messages import complain
+from ..progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ...data.pictures import PictureSet
+    from ...methods.common.detector import Detector
+    from ...scan.read_picture import PictureReading
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Another value in the configuration, as key=value; may be given again."),
+]
+Window = Annotated[
+    str | None,
+    typer.Option(metavar="CENTRE,WIDTH", help="Intensities that are shown, such as 40,80 for a brain's CT."),
+]
+Axis = Annotated[int, typer.Option(help="Of the slices of a volume.", min=0, max=2)]
+Normal = Annotated[
+    str, typer.Option(metavar="WORD", help="The label of a table that means normal, where it is not clear.")
+]
+_READING = "reading pictures"
+
+
+def detector_of(name: str, settings: list[str], *, device: str) -> "Detector":
+    """A detector that has learned nothing.
+
+    Parameters
+    ----------
+    name : str
+        Of a method, or of one of its recipes.
+    settings : list of str
+        As given by `--set`.
+    device : str
+        As given by `--device`.
+
+    Raises
+    ------
+    ValueError
+        No detector of that name; no such setting; no such device.
+    """
+    from ...learn.devices import resolve_device
+    from ...methods import registry
+
+    method, _ = registry.find_recipe(name)
+    if method.task != "anomaly2d":
+        known = ", ".join(m.name for m in registry.METHODS if m.task == "anomaly2d")
+        raise ValueError(f'"{name}" is no detector of 2-D images: known are {known}')
+    made: Detector = registry.load(name, device=resolve_device(device))
+    return made.with_settings(*settings)
+
+
+def reading_settings(window: str | None, axis: int) -> list[str]:
+    """Settings of reading, as `--set` takes them.
+
+    Parameters
+    ----------
+    window : str or None
+        As given by `--window`.
+    axis : int
+        As given by `--axis`.
+    """
+    found = [] if window is None else [f"reading.window={window}"]
+    return [*found, f"reading.axis={axis}"] if axis != 2 else found
+
+
+def read_set(
+    data: list[Path], reading: "PictureReading", *, normal: str = "", near: float | None, quiet: bool
+) -> "PictureSet":
+    """Every picture of DATA, read once; what cannot be read, and what is odd, is said.
+
+    Parameters
+    ----------
+    data : list of Path
+        As given.
+    reading : PictureReading
+        Choices.
+    normal : str
+        As given by `--normal`.
+    near : float or None
+        As of `data.pictures.load_pictures`.
+    quiet : bool
+        No progress.
+    """
+    from ...data.pictures import find_pictures, load_pictures
+
+    entries = find_pictures(data, normal=normal)
+    with ProgressBar(_READING, quiet=quiet) as bar:
+        found = load_pictures(
+            entries,
+            reading,
+            near=near,
+            on_picture=lambda n: bar.update(
+                _READING, n, len(entries), f"read {n} of {len(entries)} pictures"
+            ),
+        )
+    for _, reason in found.failed:
+        complain(f"left out: {reason}")
+    for note in found.notes:
+        complain(f"note: {note}")
+    return found

@@ -1,0 +1,167 @@
+"""`sanum detect crossval`: how good detectors are on one's own images, without a leak."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import options as shared
+from ..batch import terminated_as_interrupted
+from ..messages import complain, harmless, steady_stderr
+from ..progress import ItemProgress, waiting
+from . import common
+
+if TYPE_CHECKING:
+    from ...data.pictures import PictureSet
+    from ...methods.common.detector import Detector
+
+EXAMPLE = "Example:  sanum detect crossval normals/ abnormals/ -o out --method cae --method ssae"
+BASELINES = ("intensity", "pca")
+
+
+def command(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="Folders of normals and of abnormals, or a CSV file with path, label, group.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for folds, runs and tables.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a detector or recipe; may be given again. Baselines are always there."),
+    ] = None,
+    normal_folds: Annotated[int, typer.Option(help="Folds of the normals.", min=3)] = 5,
+    abnormal_folds: Annotated[int, typer.Option(help="Folds of the abnormals.", min=2)] = 2,
+    seed: Annotated[int, typer.Option(help="Of the folds.", min=0)] = 0,
+    grouped: Annotated[
+        bool,
+        typer.Option(
+            "--grouped/--ungrouped",
+            help="Keep groups and near-duplicates on one side; --ungrouped gives the published indices.",
+        ),
+    ] = True,
+    settings: common.Settings = None,
+    window: common.Window = None,
+    axis: common.Axis = 2,
+    normal: common.Normal = "",
+    overwrite: shared.Overwrite = False,
+    device: shared.Device = "cpu",
+    shard: shared.Shard = None,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Measure detectors by cross-validation: crossval.md, .csv and .json, and a record of each run.
+
+    No abnormal is learned from; epoch and threshold are chosen on
+    validation; the test set is scored once. Started again, it does what is
+    not finished.
+
+    Exit code: 0 all done, 1 some run failed or was left to another, 2 wrong
+    use.
+    """
+    with waiting("starting", quiet=quiet):
+        from ...evaluation.detection.protocol import folds_of, write_manifests
+        from ...evaluation.detection.summary import summarize
+        from ...evaluation.detection.write import runs_in, write_summary_files
+        from ...learn.overrides import flat
+
+    try:
+        detectors = _detectors(method or [], settings or [], common.reading_settings(window, axis), device)
+        reading = next(iter(detectors.values())).config.reading
+        found = common.read_set(data, reading, normal=normal, near=_near(), quiet=quiet)
+        folds = folds_of(
+            found, normal_folds=normal_folds, abnormal_folds=abnormal_folds, seed=seed, grouped=grouped
+        )
+        manifests = write_manifests(found, folds, output)
+        complete = _run(detectors, found, manifests, output, shard=shard, overwrite=overwrite, quiet=quiet)
+        runs = {name: told for name, told in runs_in(output, list(detectors), folds).items() if told}
+        about: dict[str, Any] = {
+            "protocol": {
+                "normal_folds": normal_folds,
+                "abnormal_folds": abnormal_folds,
+                "seed": seed,
+                "grouped": grouped,
+            },
+            "configurations": {name: flat(one.config) for name, one in detectors.items()},
+        }
+        for path in write_summary_files(output, summarize(found, folds, runs), found, folds, about):
+            typer.echo(harmless(str(path)))
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _near() -> float:
+    from ...data.duplicates import NEAR
+
+    return NEAR
+
+
+def _detectors(
+    names: list[str], settings: list[str], reading: list[str], device: str
+) -> "dict[str, Detector]":
+    """Detectors by the name in the tables, the baselines last; a setting is for those that know its key."""
+    from ...learn.overrides import flat
+
+    found: dict[str, Detector] = {}
+    used = set()
+    for name in dict.fromkeys([*names, *BASELINES]):
+        plain = common.detector_of(name, [], device=device)
+        own = [s for s in settings if name in names and s.partition("=")[0].strip() in flat(plain.config)]
+        used.update(own)
+        found[name] = plain.with_settings(*reading, *own)
+    if unknown := [s for s in settings if s not in used]:
+        common.detector_of(
+            names[0] if names else BASELINES[0], unknown[:1], device=device
+        )  # says what is known
+    return found
+
+
+def _run(
+    detectors: "dict[str, Detector]",
+    found: "PictureSet",
+    manifests: list[Path],
+    output: Path,
+    *,
+    shard: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> bool:
+    """Do every run that is not finished; whether all are."""
+    from ...cohort import Item, PlainResources, RunSettings, RunSummary, part_of, run, shard_of
+    from ...evaluation.detection.job import TABLES, CrossvalJob
+
+    files = {entry.id: entry.at for entry in found.entries}
+    resources = PlainResources()
+    jobs = {name: CrossvalJob(name, one.with_settings, files, resources) for name, one in detectors.items()}
+    items = [Item(path, Path(name)) for name in jobs for path in manifests]
+    part = part_of(shard, len(items), on_note=complain)
+    chosen = shard_of(items, *part)
+    summary = RunSummary(chosen, part, output, TABLES, resources=resources)
+    with steady_stderr(), terminated_as_interrupted(), ItemProgress(len(chosen), quiet=quiet) as progress:
+        try:
+            for name, job in jobs.items():
+                own = [item for item in chosen if item.place == Path(name)]
+                work = run(
+                    own,
+                    output,
+                    job,
+                    RunSettings(overwrite=overwrite),
+                    on_step=lambda item, step: progress.step(item.shown, step),
+                )
+                for outcome in work:
+                    summary.add(outcome)
+                    with progress.hidden():
+                        seconds = outcome.seconds if outcome.state == "done" else None
+                        progress.ended(outcome.item.shown, outcome.state, seconds)
+                        if outcome.reason:
+                            complain(outcome.reason)
+        finally:
+            summary.write()
+    states = summary.states
+    if states["failed"]:
+        complain(f"{states['failed']} of {len(chosen)} runs failed: see {output / 'failed.tsv'}")
+    return states["done"] + states["finished"] == len(chosen)

@@ -1,0 +1,171 @@
+"""One run: learn from the training normals, choose on validation, score the test set once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...methods.common.detector import Detector
+from ...methods.common.findings import LABELS, OnStep, Validation
+from ...methods.common.threshold import label_free
+from ...metrics.ranking import (
+    Labels,
+    Scores,
+    auc,
+    average_precision,
+    decide,
+    f1_threshold,
+    false_positive_threshold,
+    youden_threshold,
+)
+from ...scan.read_picture import PictureAt
+
+FALSE_POSITIVES = 0.1
+"""Share of validation normals that the rule "fpr" allows."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedImages:
+    """Images of one set of a fold.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        What tables call them.
+    labels : (n,) int
+        0 normal, 1 abnormal.
+    sources : tuple of PictureAt
+        Where they are.
+    groups : tuple of str
+        Whose they are.
+    """
+
+    ids: tuple[str, ...]
+    labels: Labels
+    sources: tuple[PictureAt, ...]
+    groups: tuple[str, ...]
+
+
+def measure_fold(
+    detector: Detector, sets: Mapping[str, NamedImages], on_step: OnStep | None = None
+) -> dict[str, Any]:
+    """Everything that is known of a run, as plain values.
+
+    Test labels are used after the scores are there, to count. A threshold is infinite where validation
+    normals are too few for it; as JSON has none, thresholds are text.
+
+    Parameters
+    ----------
+    detector : Detector
+        It has learned nothing.
+    sets : mapping of NamedImages
+        "train" (normals alone), "validation" and "test".
+    on_step : function, optional
+        Called after each step of a training.
+
+    Raises
+    ------
+    ValueError
+        There are abnormals among those to learn from; an image is in two sets.
+    """
+    train, validation, test = (sets[name] for name in ("train", "validation", "test"))
+    if train.labels.any():
+        raise ValueError("an abnormal image is among those to learn from")
+    if twice := set(train.ids) & set(validation.ids) | set(test.ids) & {*train.ids, *validation.ids}:
+        raise ValueError(f"{min(twice)} is in two of the three sets")
+    detector.fit(
+        train.sources,
+        groups=train.groups,
+        validation=Validation(validation.sources, validation.labels),
+        on_step=on_step,
+    )
+    choices: dict[str, Any] = {}
+    rows: dict[str, list[float]] = {}
+    for how in sorted(detector.choices):
+        detector.use(how)
+        on_validation = detector.score(validation.sources)
+        on_test = detector.score(test.sources)
+        choices[how] = {
+            "facts": dict(detector.choices[how].facts),
+            "validation": areas(on_validation, validation.labels),
+            "test": areas(on_test, test.labels),
+            "rules": _by_rule(
+                how, on_validation, validation.labels, on_test, test.labels, detector.config.alpha
+            ),
+        }
+        rows[how] = [*on_validation.tolist(), *on_test.tolist()]
+    return {
+        "choices": choices,
+        "scores": _score_rows(validation, test, rows),
+        "history": list(getattr(detector, "history", [])),
+        "notes": list(detector.notes),
+        "channels": detector.channels,
+    }
+
+
+def areas(scores: Scores, labels: Labels) -> dict[str, float]:
+    """AUC and AP.
+
+    Parameters
+    ----------
+    scores : (N,) float
+        The higher, the more abnormal.
+    labels : (N,) int
+        0 normal, 1 abnormal.
+    """
+    return {"auc": auc(scores, labels), "average_precision": average_precision(scores, labels)}
+
+
+def thresholds_of(how: str, scores: Scores, labels: Labels, alpha: float) -> dict[str, float]:
+    """Thresholds that validation gives, by rule: with labels F1, Youden's J, a share of false positives.
+
+    Without labels the quantile of the normals and, with a guarantee, the conformal one.
+
+    Parameters
+    ----------
+    how : str
+        "labels" or "label-free".
+    scores : (n,) float
+        Of validation.
+    labels : (n,) int
+        0 normal, 1 abnormal.
+    alpha : float
+        Share of normals of the label-free rules.
+    """
+    normals = scores[labels == 0]
+    if how == LABELS:
+        return {
+            "f1": f1_threshold(scores, labels),
+            "youden": youden_threshold(scores, labels),
+            "fpr": false_positive_threshold(normals, FALSE_POSITIVES),
+        }
+    chosen = label_free(normals, alpha)
+    quantile = float(np.quantile(normals, 1 - alpha))
+    return {"quantile": quantile, **({"conformal": chosen.value} if chosen.rule == "conformal" else {})}
+
+
+def _by_rule(
+    how: str, validation: Scores, validated: Labels, test: Scores, tested: Labels, alpha: float
+) -> dict[str, Any]:
+    return {
+        rule: {"threshold": repr(t), "test": decide(test, tested, t).as_dict()}
+        for rule, t in thresholds_of(how, validation, validated, alpha).items()
+    }
+
+
+def _score_rows(
+    validation: NamedImages, test: NamedImages, rows: Mapping[str, Sequence[float]]
+) -> list[dict[str, Any]]:
+    """A row for each image: id, set, label, and its raw score by each choice."""
+    names = [("validation", n, validation) for n in range(len(validation.ids))]
+    names += [("test", n, test) for n in range(len(test.ids))]
+    return [
+        {
+            "id": images.ids[n],
+            "set": name,
+            "label": int(images.labels[n]),
+            **{how: values[place] for how, values in rows.items()},
+        }
+        for place, (name, n, images) in enumerate(names)
+    ]

@@ -1,0 +1,1 @@
+"""The mean intensity of an image: a baseline that learns nothing."""

@@ -1,0 +1,87 @@
+"""What every detector is told: how pictures are read and seen, and how maps become scores."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ...scan.picture_conform import PictureConfig
+from ...scan.read_picture import PictureReading
+from .pooling import PoolingConfig
+
+
+class DetectorSettings(Protocol):
+    """What a detector asks of its configuration: a `DetectorConfig`, or a recipe with these fields."""
+
+    @property
+    def name(self) -> str:
+        """Of the configuration."""
+
+    @property
+    def seed(self) -> int:
+        """Of every draw."""
+
+    @property
+    def picture(self) -> PictureConfig:
+        """How a picture becomes a square."""
+
+    @property
+    def reading(self) -> PictureReading:
+        """How files are read."""
+
+    @property
+    def pooling(self) -> PoolingConfig:
+        """How a map becomes a score."""
+
+    @property
+    def hold_out(self) -> float:
+        """Share of the normals that is held out where no validation is given."""
+
+    @property
+    def alpha(self) -> float:
+        """Share of normals that the label-free threshold may call abnormal."""
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Configuration of a detector that has no network.
+
+    Parameters
+    ----------
+    name : str
+        Of the configuration.
+    seed : int
+        Of every draw.
+    picture : PictureConfig
+        How a picture becomes a square.
+    reading : PictureReading
+        How files are read.
+    pooling : PoolingConfig
+        How a map becomes a score.
+    hold_out : float
+        Share of the normals, in whole groups, that is held out where no validation is given.
+    alpha : float
+        Share of normals that the label-free threshold may call abnormal.
+    """
+
+    name: str
+    seed: int = 0
+    picture: PictureConfig = field(default_factory=PictureConfig)
+    reading: PictureReading = field(default_factory=PictureReading)
+    pooling: PoolingConfig = field(default_factory=PoolingConfig)
+    hold_out: float = 0.2
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        require_shares(self)
+
+
+def require_shares(config: DetectorSettings) -> None:
+    """Raise `ValueError` unless both shares of a configuration lie between 0 and 1.
+
+    Parameters
+    ----------
+    config : DetectorSettings
+        To look at.
+    """
+    for name in ("hold_out", "alpha"):
+        if not 0 < getattr(config, name) < 1:
+            raise ValueError(f"{name} is a share between 0 and 1, got {getattr(config, name)}")

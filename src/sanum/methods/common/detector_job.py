@@ -1,0 +1,171 @@
+"""Scoring a file as a batch sees it (`cohort.job.Job`): read it, score it, write its map and its overlay."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import tifffile
+
+from ... import __version__
+from ...report.overlay import overlay_png
+from ...scan.picture import Picture
+from ...scan.read_picture import read_pictures
+from ...types import FloatArray
+from ..api import Output, OutputSpec, Result
+from .detector import Detector
+from .findings import Finding
+from .plain_result import PlainResult
+
+OUTPUTS: Mapping[str, OutputSpec] = {
+    "map": OutputSpec(
+        "map", "Anomaly map on the picture's grid; of a volume a page a slice.", None, "map", ".tif"
+    ),
+    "overlay": OutputSpec(
+        "overlay", "The map over the picture; of a volume its highest slice.", None, "overlay", ".png"
+    ),
+}
+TABLES: Mapping[str, Mapping[str, int | None]] = {
+    "scores.tsv": {
+        "score": 8,
+        "threshold": 8,
+        "abnormal": 0,
+        "slice": 0,
+        "warnings": None,
+        "map": None,
+        "overlay": None,
+    },
+}
+REFERENCE = "map_reference"
+"""Fact of a detector: what its map rarely reaches on normals that were held out."""
+
+HOTTEST = 3.0
+"""Times the reference at which an overlay is hottest; it begins at the reference."""
+
+
+class HasFile(Protocol):
+    """An item of a batch."""
+
+    @property
+    def path(self) -> Path:
+        """A picture, or a volume."""
+
+    @property
+    def stem(self) -> str:
+        """Name that its results start with."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreJob:
+    """A fitted detector on every file.
+
+    Parameters
+    ----------
+    detector : Detector
+        Fitted.
+    resources : object
+        As of `cohort.job.Job`.
+    """
+
+    detector: Detector
+    resources: Any
+    name: ClassVar[str] = "detect score"
+    past: ClassVar[str] = "scored"
+    outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
+    tables: ClassVar[Mapping[str, Mapping[str, int | None]]] = TABLES
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Version, model and threshold."""
+        threshold = self.detector.threshold
+        return {
+            "version": __version__,
+            "method": self.detector.method,
+            "weights_sha256": self.detector.weights_sha256,
+            "rule": "none" if threshold is None else threshold.rule,
+            "limit": "none" if threshold is None else repr(threshold.value),
+        }
+
+    def read(self, item: HasFile) -> tuple[str, list[Picture]]:
+        """Stem and pictures of a file.
+
+        Parameters
+        ----------
+        item : HasFile
+            Of the batch.
+        """
+        return item.stem, read_pictures(item.path, self.detector.config.reading)
+
+    def compute(self, loaded: tuple[str, list[Picture]], on_step: Callable[[str], None]) -> Result:
+        """Score, map and overlay; the score of a volume is that of its highest slice.
+
+        Parameters
+        ----------
+        loaded : tuple
+            From `read`.
+        on_step : function
+            Called with the name of each step.
+        """
+        stem, pictures = loaded
+        on_step("scoring")
+        found = list(self.detector.findings(pictures))
+        highest = int(np.argmax([one.score for one in found]))
+        threshold = self.detector.threshold
+        numbers: dict[str, float] = {"score": found[highest].score}
+        if threshold is not None:
+            numbers["threshold"] = threshold.value
+            numbers["abnormal"] = int(found[highest].score >= threshold.value)
+        if len(found) > 1:
+            numbers["slice"] = pictures[highest].frame or 0
+        contents = {
+            "map": _tiff([one.on_picture for one in found]),
+            "overlay": overlay_png(_shown(pictures[highest], found[highest]), self._heat(found[highest])),
+        }
+        outputs = {name: Output(OUTPUTS[name], content) for name, content in contents.items()}
+        return PlainResult(stem, outputs, numbers, tuple(dict.fromkeys(_warnings(pictures, found))))
+
+    def facts(self, result: Result) -> Mapping[str, Any]:
+        """Name of the model's file and the device.
+
+        Parameters
+        ----------
+        result : Result
+            From `compute`.
+        """
+        return {"weights": self.detector.weights_name, "device": self.detector.device}
+
+    def _heat(self, found: Finding) -> FloatArray:
+        """Map in [0, 1]: 0 up to what normals reach; by its own maximum where nothing is known of normals."""
+        values = found.on_picture
+        reference = self.detector.choices[self.detector.choice].facts.get(REFERENCE)
+        low, high = (0.0, float(values.max())) if reference is None else (reference, HOTTEST * reference)
+        if not high > low:
+            return np.zeros_like(values)
+        heat: FloatArray = np.clip((values - low) / (high - low), 0, 1)
+        return heat
+
+
+def _shown(picture: Picture, found: Finding) -> FloatArray:
+    """The picture in [0, 1], one channel or three."""
+    place = found.square.placement
+    black, white = picture.window or picture.range
+    if white <= black:
+        black, white = place.black, place.black + 1
+    unit = np.clip((picture.pixels - np.float32(black)) / np.float32(white - black), 0, 1)
+    shown: FloatArray = unit if len(unit) == 3 else unit.mean(0)
+    return shown
+
+
+def _tiff(maps: list[FloatArray]) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.stack(maps) if len(maps) > 1 else maps[0], photometric="minisblack")
+    return stream.getvalue()
+
+
+def _warnings(pictures: list[Picture], found: list[Finding]) -> list[str]:
+    told = [warning for picture in pictures for warning in picture.warnings]
+    if any(one.square.is_constant for one in found) and not told:
+        told.append("it shows nothing: all pixels have one value")
+    return told

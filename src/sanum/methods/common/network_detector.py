@@ -1,0 +1,193 @@
+"""A detector whose network a recipe builds and trains: what `cae`, `ssae` and others are made of."""
+
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...learn.devices import open_devices
+from ...learn.draws import drawn_from
+from ...learn.loop import Callbacks, Run, fit
+from ...metrics.ranking import auc
+from ...weights.file import WeightsError
+from .detector import BATCH, Detector
+from .detector_recipe import DetectorRecipe
+from .findings import LABEL_FREE, LABELS, Chosen, Held, OnStep, State
+from .pooling import pooled
+from .squares import SquareStack
+
+
+class NetworkDetector(Detector):
+    """A network with a recipe.
+
+    Parameters
+    ----------
+    config : DetectorRecipe
+        Its class says which method this is.
+    device : str
+        A torch device.
+    """
+
+    def __init__(self, config: DetectorRecipe, *, device: str = "cpu") -> None:
+        super().__init__(config, device=device)
+        self.recipe: DetectorRecipe = config
+        self.method = config.method  # type: ignore[misc]
+        self.net: nn.Module | None = None
+        self.history: list[dict[str, float]] = []
+
+    def learn(self, train: SquareStack, held: Held | None, on_step: OnStep | None) -> dict[str, Chosen]:
+        """Train; of the states that are looked at the best are kept, see `Best`.
+
+        Parameters
+        ----------
+        train : SquareStack
+            Normals.
+        held : Held or None
+            Validation.
+        on_step : function, optional
+            Called after each step.
+        """
+        recipe = self.recipe = self.config
+        best = Best(recipe, held)
+        source = recipe.source(train)
+        fabric = open_devices(self.device, precision="32")
+        fabric.launch()
+        with drawn_from(recipe.seed):
+            model = source.build()
+        size = recipe.batch_size
+        every = recipe.validate_every or recipe.loop.steps
+        with TemporaryDirectory(prefix="sanum-") as folder:
+            last = fit(
+                fabric,
+                model,
+                recipe.turns(),
+                lambda first: source.batches(range(n * size, (n + 1) * size) for n in count(first)),
+                recipe.loop,
+                Run(Path(folder), batch_size=size),
+                Callbacks(on_step, look=best.look, look_every=every),
+            )
+        self.history = best.history
+        return best.choices(last, recipe.loop.steps)
+
+    def adopt(self, state: State) -> None:
+        """Build the network, if it is not there, and give it these weights.
+
+        Parameters
+        ----------
+        state : dict of tensor
+            Of the recipe's network.
+        """
+        self.recipe = self.config
+        with drawn_from(0):  # what is drawn is replaced
+            net = self.recipe.build(self.channels or 1)
+        try:
+            net.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(f"other names or shapes: {str(error).splitlines()[-1].strip()}") from error
+        self.net = net.to(self.device).eval()
+
+    def respond(self, pixels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the recipe makes of its network's answer.
+
+        Parameters
+        ----------
+        pixels : (B, C, S, S) float32
+            In [0, 1].
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        assert self.net is not None
+        return self.recipe.respond(self.net, self.recipe.seen(pixels), valid)
+
+
+class Best:
+    """The best states: of largest validation AUC, and of smallest mean score of validation normals.
+
+    The first needs labels. Only a better state replaces one, so of equal ones the earliest is kept.
+
+    Parameters
+    ----------
+    recipe : DetectorRecipe
+        Of the method.
+    held : Held or None
+        Validation; without it the last state is taken.
+    """
+
+    def __init__(self, recipe: DetectorRecipe, held: Held | None) -> None:
+        self.recipe, self.held = recipe, held
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, tuple[float, Chosen]] = {}
+
+    def look(self, model: nn.Module, step: int) -> None:
+        """Measure a state on validation.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        step : int
+            Steps done.
+        """
+        if self.held is None or not self.recipe.validate_every:
+            return
+        scores = scores_of(self.recipe, model, self.held.stack)
+        row = {"step": float(step), "normal_score": float(scores[self.held.labels == 0].mean())}
+        values = {LABEL_FREE: -row["normal_score"]}
+        if self.held.has_both:
+            row["auc"] = values[LABELS] = auc(scores, self.held.labels)
+        self.history.append(row)
+        for how, value in values.items():
+            if how not in self.best or value > self.best[how][0]:
+                state = {name: x.detach().cpu().clone() for name, x in model.state_dict().items()}
+                self.best[how] = value, Chosen(state, facts={**row, "step": step})
+
+    def choices(self, last: State, steps: int) -> dict[str, Chosen]:
+        """What was kept, by how it was chosen; without validation the last state.
+
+        Parameters
+        ----------
+        last : dict of tensor
+            State after the last step.
+        steps : int
+            Of the training.
+        """
+        kept = {how: one for how, (_, one) in self.best.items()}
+        if kept:
+            return kept
+        one = Chosen({name: x.detach().cpu().clone() for name, x in last.items()}, facts={"step": steps})
+        return (
+            {LABEL_FREE: one, LABELS: one}
+            if self.held is not None and self.held.has_both
+            else {LABEL_FREE: one}
+        )
+
+
+@torch.no_grad()
+def scores_of(
+    recipe: DetectorRecipe, model: nn.Module, stack: SquareStack
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Scores of squares by a network.
+
+    Parameters
+    ----------
+    recipe : DetectorRecipe
+        Of the method.
+    model : Module
+        In evaluation mode, on its device.
+    stack : SquareStack
+        The squares.
+    """
+    device = next(model.parameters()).device
+    rows = []
+    for part in stack.parts(BATCH):
+        valid = part.valid.to(device)
+        maps, own = recipe.respond(model, recipe.seen(part.pixels.to(device)), valid)
+        if own is None or recipe.pooling.kind != "own":
+            own = pooled(maps, valid, recipe.pooling)
+        rows.append(own)
+    found: np.ndarray[Any, np.dtype[np.float64]] = torch.cat(rows).double().cpu().numpy()
+    return found

@@ -1,0 +1,92 @@
+"""Blocks of 2-D autoencoders that halve and double: strided and transposed 3 × 3 convolutions."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import nn
+
+
+def down_block(before: int, after: int, *, norm: bool, dropout: float) -> nn.Sequential:
+    """Half the side: convolution of stride 2, batch norm, LeakyReLU 0.2, dropout of whole channels.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels.
+    norm : bool
+        With batch norm.
+    dropout : float
+        Share of the channels.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(before, after, 3, stride=2, padding=1)]
+    return _finished(layers, after, norm, dropout)
+
+
+def up_block(before: int, after: int, *, norm: bool, dropout: float) -> nn.Sequential:
+    """Twice the side: transposed convolution, batch norm, LeakyReLU 0.2, dropout of whole channels.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels.
+    norm : bool
+        With batch norm.
+    dropout : float
+        Share of the channels.
+    """
+    layers: list[nn.Module] = [doubling(before, after)]
+    return _finished(layers, after, norm, dropout)
+
+
+def doubling(before: int, after: int) -> nn.ConvTranspose2d:
+    """Transposed convolution that makes the side twice as long.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels.
+    """
+    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+
+
+def encoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Sequential:
+    """A `down_block` for each width; the first without batch norm.
+
+    Parameters
+    ----------
+    channels : int
+        Of the image.
+    widths : sequence of int
+        Channels after each block.
+    dropout : float
+        Share of the channels.
+    """
+    pairs = zip((channels, *widths[:-1]), widths, strict=True)
+    return nn.Sequential(*(down_block(a, b, norm=n > 0, dropout=dropout) for n, (a, b) in enumerate(pairs)))
+
+
+def decoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Sequential:
+    """An `up_block` for each width but the last, the last one without batch norm; then the image, linear.
+
+    Parameters
+    ----------
+    channels : int
+        Of the image.
+    widths : sequence of int
+        As of the encoder: it is gone through backwards.
+    dropout : float
+        Share of the channels.
+    """
+    back = list(reversed(widths))
+    pairs = list(pairwise(back))
+    blocks = [up_block(a, b, norm=n + 1 < len(pairs), dropout=dropout) for n, (a, b) in enumerate(pairs)]
+    return nn.Sequential(*blocks, doubling(back[-1], channels))
+
+
+def _finished(layers: list[nn.Module], channels: int, norm: bool, dropout: float) -> nn.Sequential:
+    if norm:
+        layers.append(nn.BatchNorm2d(channels))
+    layers.append(nn.LeakyReLU(0.2))
+    if dropout:
+        layers.append(nn.Dropout2d(dropout))
+    return nn.Sequential(*layers)

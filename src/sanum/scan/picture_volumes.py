@@ -1,0 +1,125 @@
+"""Pictures of medical files: the slices of a volume, and the frames of one DICOM file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.errors import InvalidDicomError
+
+from .dicom_file import DAMAGED, open_dicom, text_of
+from .dicom_pixels import rescaled_pixels
+from .errors import ScanError
+from .names import printable
+from .picture import Picture, picture_of
+from .read import read
+
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
+
+
+def read_slices(
+    path: Path,
+    axis: int,
+    slices: tuple[int, int] | None = None,
+    window: tuple[float, float] | None = None,
+) -> list[Picture]:
+    """Slices of a volume along an axis of its voxels; the head's front or top is up where the header says.
+
+    Parameters
+    ----------
+    path : Path
+        What `scan.read` takes.
+    axis : int
+        0, 1 or 2, of the volume turned to R-A-S.
+    slices : (int, int), optional
+        First slice, and the first that is left out; default all.
+    window : (float, float), optional
+        Intensities shown as black and white.
+
+    Raises
+    ------
+    ScanError
+        It cannot be read, or has no such slices.
+    """
+    import nibabel as nib
+
+    scan = read(path)
+    to_ras = nib.orientations.io_orientation(scan.affine)
+    voxels = nib.orientations.apply_orientation(np.asarray(scan.voxels), to_ras)
+    spacing = np.empty(3)
+    spacing[to_ras[:, 0].astype(int)] = scan.grid.spacing_mm
+    first, end = slices or (0, voxels.shape[axis])
+    if not 0 <= first < end <= voxels.shape[axis]:
+        raise ScanError(
+            f"{printable(path.name)} has {voxels.shape[axis]} slices along axis {axis}: expected slices of "
+            f"these, got {first} to {end}"
+        )
+    across, up = (float(s) for s in np.delete(spacing, axis))
+    return [
+        picture_of(
+            np.ascontiguousarray(voxels.take(n, axis).T[None, ::-1]),
+            path=path,
+            frame=n,
+            window=window,
+            spacing_mm=(up, across),
+        )
+        for n in range(first, end)
+    ]
+
+
+def read_dicom_picture(path: Path, window: tuple[float, float] | None = None) -> list[Picture]:
+    """Pictures of one DICOM file, one for each frame; values rescaled, Hounsfield units of a CT.
+
+    Parameters
+    ----------
+    path : Path
+        A DICOM file, whatever its name.
+    window : (float, float), optional
+        Intensities shown as black and white; without it the whole range.
+
+    Raises
+    ------
+    ScanError
+        Damaged; a compression that is not read.
+    """
+    what = printable(path.name)
+    try:
+        header = open_dicom(path, pixels=False)
+        colour = text_of(header, "PhotometricInterpretation") in _COLOURS
+        frames = int(header.get("NumberOfFrames") or 1)
+        pixels, padding = rescaled_pixels(path, colour=colour)
+        spacing = _spacing(header)
+    except ScanError:
+        raise
+    except (*DAMAGED, InvalidDicomError) as error:
+        raise ScanError(f"{what} has damaged or missing pixels: copy or export it again") from error
+    stack = pixels if frames > 1 else pixels[None]
+    found = []
+    for n, frame in enumerate(stack):
+        channels = np.moveaxis(frame, -1, 0) if colour else frame[None]
+        outside = None if padding is None else channels[0] == np.float32(padding)
+        if text_of(header, "PhotometricInterpretation") == "MONOCHROME1":
+            channels = channels.max() + channels.min() - channels.astype(np.float32)
+        found.append(
+            picture_of(
+                channels,
+                valid=None if outside is None or outside.all() else ~outside,
+                path=path,
+                frame=n if frames > 1 else None,
+                window=window,
+                spacing_mm=spacing,
+            )
+        )
+    return found
+
+
+def _spacing(header: Any) -> tuple[float, float] | None:
+    for tag in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        values: npt.NDArray[np.float64] | None = None
+        try:
+            values = np.array([float(x) for x in header.get(tag) or ()])
+        except DAMAGED:
+            continue
+        if len(values) == 2 and (values > 0).all():
+            return float(values[0]), float(values[1])
+    return None

@@ -1,0 +1,221 @@
+"""`sanum detect`: fit, score and cross-validate small made-up pictures."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+import typer
+from PIL import Image
+
+from sanum.cli import main as entry
+from sanum.weights.file import load_weights
+
+COMMANDS = ("fit", "score", "crossval")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Twelve normals of noise, and twelve with a bright spot."""
+    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for place, spot in (("normal", 0), ("ill", 120)):
+        (root / place).mkdir()
+        for n in range(12):
+            pixels = rng.integers(0, 99, (40, 36), dtype=np.uint8)
+            pixels[15:21, 12:18] += np.uint8(spot)
+            Image.fromarray(pixels).save(root / place / f"{n:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(made, tmp_path_factory):
+    from typer.testing import CliRunner
+
+    path = tmp_path_factory.mktemp("model") / "m.safetensors"
+    words = [
+        "detect",
+        "fit",
+        str(made / "normal"),
+        "-o",
+        str(path),
+        "--method",
+        "pca",
+        "--set",
+        "components=4",
+    ]
+    assert CliRunner().invoke(entry.app, words).exit_code == 0
+    return path
+
+
+def rows(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_every_option(sanum, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "220")
+    ran = sanum("detect", command, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"sanum detect {command} " in ran.out.split("Example:")[1]
+    shown = "".join(ran.out.translate(str.maketrans("", "", "│╭╮╰╯─ \n")).split())
+    group = typer.main.get_command(entry.app).commands["detect"]
+    for option in group.commands[command].params:
+        if not getattr(option, "hidden", False) and getattr(option, "help", None):
+            assert "".join(option.help.split()) in shown
+
+
+def test_fit_writes_a_model_and_says_its_threshold(sanum, made, tmp_path):
+    path = tmp_path / "m.safetensors"
+    words = ("detect", "fit", made / "normal", "-o", path, "--method", "pca", "--set", "components=4", "-q")
+    ran = sanum(*words)
+    assert (ran.code, ran.out) == (0, f"{path}\n")
+    assert "by the rule quantile at 0.05, of 2 images held out" in ran.err
+    header = load_weights(path)[1]
+    assert (header["method"], header["config"]["components"], header["channels"]) == ("pca", 4, 1)
+    assert "exists: pass --overwrite" in sanum(*words).refused()
+
+
+def test_abnormals_choose_the_threshold_and_are_not_learned_from(sanum, made, tmp_path):
+    path = tmp_path / "m.safetensors"
+    ran = sanum(
+        *("detect", "fit", made / "normal", "-o", path, "--abnormals", made / "ill", "--method", "pca", "-q")
+    )
+    assert ran.code == 0
+    assert "by the rule f1, of 14 images held out" in ran.err
+    state, header = load_weights(path)
+    assert header["choice"] == "labels"
+    assert len(state["components"]) == 10  # of ten normals; the others are validation
+
+
+def test_scores_maps_and_overlays(sanum, made, model, tmp_path):
+    out = tmp_path / "out"
+    ran = sanum("detect", "score", made / "ill", "--model", model, "-o", out, "-q")
+    assert ran.code == 0, ran
+    assert len(ran.out.splitlines()) == 12
+    table = rows(out / "scores.tsv")
+    assert len(table) == 12
+    for row in table:
+        heat = tifffile.imread(out / row["map"])
+        assert (heat.shape, heat.dtype) == ((40, 36), np.float32)
+        with Image.open(out / row["overlay"]) as overlay:
+            assert overlay.size == (36, 40)
+        assert row["abnormal"] == str(int(float(row["score"]) >= float(row["threshold"])))
+    record = (out / "00_record.json").stat().st_mtime_ns
+    again = sanum("detect", "score", made / "ill", "--model", model, "-o", out, "-q")
+    assert again.code == 0
+    assert (out / "00_record.json").stat().st_mtime_ns == record  # finished before
+
+
+def test_one_bad_picture_is_listed_and_the_rest_is_done(sanum, made, model, tmp_path):
+    shutil.copytree(made / "ill", tmp_path / "in")
+    (tmp_path / "in" / "zz.png").write_bytes(b"\x89PNG")
+    Image.fromarray(np.full((40, 36), 7, np.uint8)).save(tmp_path / "in" / "flat.png")
+    ran = sanum("detect", "score", tmp_path / "in", "--model", model, "-o", tmp_path / "out", "-q")
+    assert ran.code == 1
+    assert "zz.png is damaged or no image: expected PNG" in ran.err
+    assert [row["path"] for row in rows(tmp_path / "out" / "failed.tsv")] == ["zz.png"]
+    (flat,) = (row for row in rows(tmp_path / "out" / "scores.tsv") if row["path"] == "flat.png")
+    assert flat["warnings"] == "all its pixels are the same: it shows nothing"
+    assert np.isfinite(float(flat["score"]))
+
+
+@pytest.fixture(scope="module")
+def crossed(made, tmp_path_factory):
+    """Words of a cross-validation, and its folder after it has run."""
+    from typer.testing import CliRunner
+
+    out = tmp_path_factory.mktemp("crossed") / "out"
+    words = ["detect", "crossval", made / "normal", made / "ill", "-o", out, "--method", "pca", "-q"]
+    words = [*map(str, words), "--normal-folds", "3", "--set", "components=4"]
+    ran = CliRunner().invoke(entry.app, words)
+    assert ran.exit_code == 0, ran.output
+    return words, out
+
+
+def test_crossval_writes_folds_runs_and_tables(crossed, made):
+    _, out = crossed
+    told = json.loads((out / "crossval.json").read_text())
+    assert (told["data"]["normals"], told["data"]["abnormals"], told["data"]["runs"]) == (12, 12, 6)
+    assert told["configurations"]["pca"]["components"] == 4
+    methods = [row["method"] for row in told["rows"] if row["rule"] == "f1"]
+    assert methods == ["pca", "intensity", "everything abnormal"]
+    for number in told["rows"][0]["numbers"].values():
+        assert number["low"] <= number["mean"] + 1e-9
+        assert number["mean"] <= number["high"] + 1e-9
+    markdown = (out / "crossval.md").read_text()
+    assert "Label-free: epoch by the validation normals' score" in markdown
+    table = rows(out / "crossval.csv")
+    (found,) = (r for r in table if (r["method"], r["rule"], r["number"]) == ("intensity", "f1", "auc"))
+    runs = [float(r["auc"]) for r in rows(out / "runs.tsv") if r["method"] == "intensity"]
+    assert float(found["mean"]) == pytest.approx(np.mean(runs), abs=1e-4)
+    assert float(found["sd"]) == pytest.approx(np.std(runs), abs=1e-4)
+    for fold in (out / "folds").iterdir():
+        sets = json.loads(fold.read_text())
+        ids = [{row["id"] for row in sets[name]} for name in ("train", "validation", "test")]
+        assert not ids[0] & ids[1] | ids[0] & ids[2] | ids[1] & ids[2]
+        assert not any(row["label"] for row in sets["train"])
+        run = json.loads((out / "pca" / f"{fold.stem}_run.json").read_text())
+        assert {row["id"] for row in run["scores"] if row["set"] == "test"} == ids[2]
+
+
+def test_crossval_goes_on_where_it_was(sanum, crossed):
+    words, out = crossed
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*_run.json")}
+    gone = out / "pca" / "fold-g1b0_run.json"
+    text = gone.read_text()
+    gone.unlink()
+    assert sanum(*words).code == 0
+    assert gone.read_text() == text  # the same bytes
+    assert {p for p in before if p.stat().st_mtime_ns != before[p]} == {gone}
+    assert sanum(*words[:-1], "components=5").code == 0  # other settings: done again
+    changed = {p.parent.name for p in before if p.stat().st_mtime_ns != before[p]}
+    assert changed == {"pca"}
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["fit", "{normal}", "-o", "m.bin"], "ends in .safetensors, got m.bin"),
+        (["fit", "{normal}", "-o", "m.safetensors", "--method", "una"], '"una" is no detector of 2-D images'),
+        (["fit", "{normal}", "-o", "m.safetensors", "--method", "none"], 'unknown method "none"'),
+        (["fit", "{normal}", "-o", "m.safetensors", "--set", "components=4"], 'unknown key "components"'),
+        (
+            ["fit", "{normal}", "-o", "m.safetensors", "--window", "40"],
+            "reading.window takes 2 times a number",
+        ),
+        (["fit", "{empty}", "-o", "m.safetensors"], "empty holds no pictures"),
+        (["fit", "{normal}", "-o", "m.safetensors", "--device", "cuda:9"], "cuda:9 is not there"),
+        (
+            ["score", "{normal}", "--model", "{normal}/00.png", "-o", "out"],
+            "00.png is not a readable safetensors",
+        ),
+        (["score", "{empty}", "--model", "{model}", "-o", "out"], "empty holds no pictures"),
+        (["crossval", "{normal}", "-o", "out"], "has no label: cross-validation needs normals and abnormals"),
+        (["crossval", "{normal}", "{empty}", "-o", "out"], "empty holds no pictures"),
+        (
+            ["crossval", "{normal}", "{ill}", "-o", "out", "--normal-folds", "13"],
+            "there are 12 groups of normal",
+        ),
+        (["crossval", "{normal}", "{ill}", "-o", "out", "--set", "x=1"], 'unknown key "x"'),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(
+    sanum, made, model, tmp_path, monkeypatch, words, about
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    places = {"normal": made / "normal", "ill": made / "ill", "empty": tmp_path / "empty", "model": model}
+    assert about in sanum("detect", *(word.format(**places) for word in words), "-q").refused()
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_picture_of_other_channels_is_one_sentence(sanum, model, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(
+        tmp_path / "c.png"
+    )
+    ran = sanum("detect", "score", tmp_path / "c.png", "--model", model, "-o", tmp_path / "out", "-q")
+    assert ran.code == 2
+    assert "the pictures have 3 channels, and pca has learned from 1" in ran.err

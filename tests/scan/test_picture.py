@@ -1,0 +1,197 @@
+"""Pictures of every kind, by what is written and read again."""
+
+import warnings
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+from sanum.scan import ScanError
+from sanum.scan.picture import channels_first, picture_of
+from sanum.scan.read_picture import PictureAt, PictureReading, read_picture, read_pictures
+
+GREY = np.arange(30, dtype=np.uint8).reshape(5, 6)
+COLOUR = np.random.default_rng(0).integers(0, 255, (5, 6, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".bmp"])
+@pytest.mark.parametrize("pixels", [GREY, COLOUR], ids=["grey", "colour"])
+def test_what_pillow_writes_is_read(tmp_path, ending, pixels):
+    Image.fromarray(pixels).save(tmp_path / f"x{ending}")
+    picture = read_picture(tmp_path / f"x{ending}")
+    expected = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    np.testing.assert_array_equal(picture.pixels, expected)
+    assert (picture.dtype, picture.pixels.dtype, picture.valid.all()) == ("uint8", np.float32, True)
+
+
+def test_jpeg_is_near(tmp_path):
+    smooth = np.add.outer(np.arange(64), np.arange(48)).astype(np.uint8)
+    Image.fromarray(smooth).save(tmp_path / "x.jpg", quality=95)
+    assert np.abs(read_picture(tmp_path / "x.jpg").pixels[0] - smooth).max() < 4
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_sixteen_bits_and_floats(tmp_path, dtype):
+    pixels = (GREY.astype(np.float64) * 1000 - (0 if dtype is np.uint16 else 7000)).astype(dtype)
+    tifffile.imwrite(tmp_path / "x.tif", pixels)
+    np.save(tmp_path / "x.npy", pixels)
+    for name in ("x.tif", "x.npy"):
+        picture = read_picture(tmp_path / name)
+        np.testing.assert_array_equal(picture.pixels[0], pixels)
+        assert picture.dtype == np.dtype(dtype).name
+    if dtype is np.uint16:
+        Image.fromarray(pixels).save(tmp_path / "x.png")
+        np.testing.assert_array_equal(read_picture(tmp_path / "x.png").pixels[0], pixels)
+
+
+def test_many_channels(tmp_path):
+    pixels = np.random.default_rng(0).random((7, 20, 30), np.float32)
+    tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="minisblack")
+    with pytest.raises(ScanError, match="does not tell where its channels are: say it with channel_axis"):
+        read_picture(tmp_path / "x.tif")
+    found = read_picture(tmp_path / "x.tif", PictureReading(channel_axis=0))
+    np.testing.assert_array_equal(found.pixels, pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_is_not_valid(tmp_path, mode):
+    image = Image.fromarray(COLOUR).convert(mode)
+    alpha = np.full((5, 6), 255, np.uint8)
+    alpha[:, :2] = 0
+    image.putalpha(Image.fromarray(alpha))
+    image.save(tmp_path / "x.png")
+    picture = read_picture(tmp_path / "x.png")
+    assert picture.channels == (3 if mode == "RGBA" else 1)
+    np.testing.assert_array_equal(picture.valid, alpha > 0)
+
+
+def test_palettes_are_looked_up(tmp_path):
+    Image.fromarray(COLOUR).quantize(8).save(tmp_path / "x.png")
+    assert read_picture(tmp_path / "x.png").channels == 3
+
+
+def dicom(path, pixels, **tags):
+    """A minimal DICOM file."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = (
+        SecondaryCaptureImageStorage,
+        ExplicitVRLittleEndian,
+    )
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    one = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    one.SOPClassUID, one.SOPInstanceUID, one.Modality = SecondaryCaptureImageStorage, "1.2.3", "CT"
+    one.Rows, one.Columns = pixels.shape[-2:] if pixels.shape[-1] != 3 else pixels.shape[:2]
+    one.SamplesPerPixel = 3 if pixels.shape[-1] == 3 else 1
+    one.PhotometricInterpretation = "RGB" if pixels.shape[-1] == 3 else "MONOCHROME2"
+    if one.SamplesPerPixel == 3:
+        one.PlanarConfiguration = 0
+    one.BitsAllocated = one.BitsStored = pixels.dtype.itemsize * 8
+    one.HighBit, one.PixelRepresentation = one.BitsStored - 1, int(pixels.dtype.kind == "i")
+    one.PixelData = pixels.tobytes()
+    for name, value in tags.items():
+        setattr(one, name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(path, one, enforce_file_format=True)
+    return path
+
+
+def test_dicom_in_hounsfield_units_with_a_window(tmp_path):
+    stored = (GREY.astype(np.int16) * 50).reshape(5, 6)
+    path = dicom(tmp_path / "x.dcm", stored, RescaleSlope=1, RescaleIntercept=-1024, PixelSpacing=[0.5, 0.4])
+    picture = read_picture(path, PictureReading(window=(40, 80)))
+    np.testing.assert_array_equal(picture.pixels[0], stored - 1024.0)
+    assert (picture.window, picture.spacing_mm) == ((0, 80), (0.5, 0.4))
+
+
+def test_dicom_frames_colours_padding_and_inverted_grey(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 9, (3, 5, 6), dtype=np.int16)
+    found = read_pictures(dicom(tmp_path / "f.dcm", frames, NumberOfFrames=3))
+    np.testing.assert_array_equal([p.pixels[0] for p in found], frames)
+    assert [p.frame for p in found] == [0, 1, 2]
+    colour = read_picture(dicom(tmp_path / "c.dcm", COLOUR))
+    np.testing.assert_array_equal(colour.pixels, COLOUR.transpose(2, 0, 1))
+    padded = GREY.astype(np.int16).copy()
+    padded[0] = -2000
+    assert not read_picture(dicom(tmp_path / "p.dcm", padded, PixelPaddingValue=-2000)).valid[0].any()
+    inverted = dicom(tmp_path / "m.dcm", GREY.astype(np.int16), PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(read_picture(inverted).pixels[0], 29.0 - GREY)
+
+
+def test_slices_of_a_volume_are_turned_upright(tmp_path):
+    """Stored L-P-S with 1 × 2 × 3 mm voxels: read as R-A-S, anterior up."""
+    voxels = np.random.default_rng(0).random((4, 5, 6)).astype(np.float32)
+    nib.save(nib.Nifti1Image(voxels[::-1, ::-1], np.diag([-1.0, -2, 3, 1])), tmp_path / "v.nii.gz")
+    found = read_pictures(tmp_path / "v.nii.gz")
+    assert (len(found), found[2].pixels.shape, found[2].spacing_mm) == (6, (1, 5, 4), (2, 1))
+    np.testing.assert_allclose(found[2].pixels[0], voxels[:, ::-1, 2].T)
+    sagittal = read_pictures(tmp_path / "v.nii.gz", PictureReading(axis=0, slices=(1, 3)))
+    assert [p.frame for p in sagittal] == [1, 2]
+    np.testing.assert_allclose(sagittal[0].pixels[0], voxels[1, :, ::-1].T)
+    (third,) = read_pictures(PictureAt(tmp_path / "v.nii.gz", 3))
+    np.testing.assert_array_equal(third.pixels, found[3].pixels)
+    with pytest.raises(ScanError, match=r"v.nii.gz has 6 slices along axis 2"):
+        read_pictures(tmp_path / "v.nii.gz", PictureReading(slices=(4, 9)))
+    with pytest.raises(ScanError, match="one of 6 slices: choose one"):
+        read_picture(tmp_path / "v.nii.gz")
+
+
+def test_where_the_channels_of_an_array_are():
+    assert channels_first(np.zeros((3, 9, 9))).shape == (3, 9, 9)
+    assert channels_first(np.zeros((9, 9, 2))).shape == (2, 9, 9)
+    assert channels_first(np.zeros((9, 8, 9)), 1).shape == (8, 9, 9)
+    for shape in ((3, 9, 3), (9, 9, 9), (2, 3, 4, 5)):
+        with pytest.raises(ScanError, match="has the shape"):
+            channels_first(np.zeros(shape))
+
+
+def test_what_is_not_finite_is_left_out_and_what_shows_nothing_is_flagged():
+    pixels = np.ones((1, 4, 4))
+    pixels[0, 0, 0], pixels[0, 1, 1] = np.nan, 3
+    picture = picture_of(pixels)
+    assert not picture.valid[0, 0]
+    assert picture.range == (1, 3)
+    assert picture.warnings == ("1 pixels are no finite numbers: they are left out",)
+    flat = picture_of(np.full((2, 4, 4), 7))
+    assert flat.is_constant
+    assert flat.warnings == ("all its pixels are the same: it shows nothing",)
+    with pytest.raises(ScanError, match="holds no finite value"):
+        picture_of(np.full((1, 2, 2), np.inf))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.png", b"", "x.png is empty: expected a picture"),
+        ("x.png", b"\x89PNG\r\n\x1a\n" + b"no" * 20, "x.png is damaged or no image: expected PNG"),
+        ("x.tif", b"II*\0" + b"\0" * 30, "x.tif is damaged or no image: expected TIF"),
+        ("x.npy", b"not an array", "x.npy is no array of NumPy, or damaged"),
+        ("x.txt", b"some words", "x.txt is no picture that can be read: expected .png"),
+        ("x.dcm", b"\0" * 128 + b"DICM" + b"\1" * 40, "x.dcm has damaged or missing pixels"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ScanError, match=told) as error:
+        read_pictures(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_objects_and_huge_headers_are_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ScanError, match="no array of NumPy"):
+        read_pictures(tmp_path / "x.npy")
+    Image.new("1", (20000, 20000)).save(tmp_path / "x.png")
+    with pytest.raises(
+        ScanError, match=r"x\.png says that it has more than 178,956,970 pixels: expected fewer"
+    ):
+        read_pictures(tmp_path / "x.png")
+    with pytest.raises(ScanError, match="cannot read a picture from int"):
+        read_pictures(3)
+    with pytest.raises(ScanError, match=r"gone\.png"):
+        read_pictures(tmp_path / "gone.png")
