@@ -100,11 +100,9 @@ class CrossvalJob:
         """
         stem, sets = loaded
         on_step("reading pictures")
-        every = max(1, getattr(getattr(self.make().config, "loop", None), "steps", 1) // 50)
 
-        def stepped(now: TrainingProgress) -> None:
-            if now.step % every == 0:
-                on_step(f"step {now.step} of {now.steps}, {now.seconds_left:.0f} s left of the training")
+        def stepped(now: TrainingProgress) -> None:  # each step, for a run that is to stop stops there
+            on_step(f"step {now.step} of {now.steps}, {now.seconds_left:.0f} s left of the training")
 
         told = measure_fold(self.make(), sets, stepped)
         chosen = told["choices"]["labels"]
