@@ -55,6 +55,28 @@ def test_tables_of_two_methods(sanum, people, known, tmp_path):
     assert "| people | T1w | una | 1 of 1 subject, no interval |" in (out / "tables.md").read_text()
 
 
+def test_other_scores_and_thresholds_of_another_data_set(sanum, people, known, tmp_path):
+    other = tmp_path / "others"
+    (other / "derivatives").mkdir(parents=True)
+    for part in (people / "sub-1").rglob("*.nii.gz"):
+        there = other / "sub-9" / "anat" / part.name.replace("sub-1", "sub-9")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.symlink_to(part)
+    words = ["evaluate", people, other, "-o", tmp_path / "out", "--device", "cpu", "-q"]
+    ran = sanum(*words, "--score", "intensity", "--validation", "others")
+    assert ran.code == 0, ran
+    text = (tmp_path / "out" / "tables.md").read_text()
+    thresholds = text[text.index("## Thresholds from validation") :].split("\n\n")[2].splitlines()[2:]
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in thresholds]
+    assert [[c[0], c[2], *c[4:]] for c in cells] == [
+        ["people", "una", "sub-1_T1w", "sub-9_T1w"],
+        ["people", "una, intensity", "sub-1_T1w", "sub-9_T1w"],
+    ]  # the one in "others" has nobody else there
+    told = sanum(*words, "--validation", "strangers").refused()
+    assert "--validation strangers is no data set with known lesions; those given: people, others" in told
+    assert 'no score is named "brightness"' in sanum(*words, "--score", "brightness").refused()
+
+
 def test_only_subjects_that_the_weights_say_were_held_out(sanum, people, known, tmp_path):
     for name, held in (("a", ["sub-1", "sub-2"]), ("b", ["sub-2", "sub-3"]), ("c", ["sub-1"])):
         save_weights(tmp_path / f"{name}.safetensors", {"w": torch.zeros(1)}, held_out=held)

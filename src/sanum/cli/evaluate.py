@@ -33,6 +33,19 @@ def command(
     compose: Annotated[
         list[Composition] | None, typer.Option(help="Measured too, of T1w; may be given again.")
     ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measured too: another map that looks for the anomaly, intensity (a threshold on the scan) "
+            "or difference (input less anatomy); may be given again."
+        ),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Data set whose lesions choose the thresholds of all; default: each one's other subjects."
+        ),
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="Cases whose data set, name or contrast contains this.")
     ] = None,
@@ -74,7 +87,11 @@ def command(
         cases = chosen(cases, only=only, per_subject=per_subject)
         known = worth_measuring(cases)
         _report_left_out(cases, known)
-        task = HealthyAnatomy([c.value for c in compose or [] if c.value != "anatomy"])
+        task = HealthyAnatomy(
+            [c.value for c in compose or [] if c.value != "anatomy"],
+            scores=score or (),
+            validation=_among(validation, known),
+        )
         with ProgressBar(_TASK, quiet=quiet) as bar:
             done = measure(
                 task,
@@ -135,6 +152,14 @@ def _unseen(data: Path, names: list[str]) -> bool | set[str]:
         return True
     usual = [set(held_out_in(data))] if len(lists) < len(names) else []
     return set.intersection(*lists, *usual)
+
+
+def _among(name: str | None, cases: list["Case"]) -> str | None:
+    """The name, if a data set of the cases has it and a lesion is known there; ValueError if not."""
+    if name is not None and not any(c.data == name and (c.lesion or c.truth) for c in cases):
+        names = ", ".join(dict.fromkeys(c.data for c in cases if c.lesion or c.truth)) or "none"
+        raise ValueError(f"--validation {name} is no data set with known lesions; those given: {names}")
+    return name
 
 
 def _report_left_out(cases: list["Case"], known: list["Case"]) -> None:

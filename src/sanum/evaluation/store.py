@@ -32,6 +32,8 @@ class Store:
         The CSV file; it need not exist.
     columns : tuple of str
         Its columns, `KEYS` among them.
+    texts : tuple of str
+        Those that are words, beside `TEXTS`.
 
     Raises
     ------
@@ -41,8 +43,8 @@ class Store:
         It cannot be read.
     """
 
-    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
-        self.path, self.columns = path, columns
+    def __init__(self, path: Path, columns: tuple[str, ...], texts: tuple[str, ...] = ()) -> None:
+        self.path, self.columns, self.texts = path, columns, (*TEXTS, *texts)
         self.rows = self._read()
 
     def _read(self) -> dict[tuple[str, ...], CaseRow]:
@@ -63,7 +65,7 @@ class Store:
                 )
             for cells in table:
                 row = dict(zip(self.columns, cells, strict=False))
-                if len(cells) == len(self.columns) and _is_whole(row):
+                if len(cells) == len(self.columns) and _is_whole(row, self.texts):
                     rows[_key(row)] = row
                 else:
                     _log.warning(
@@ -144,7 +146,7 @@ def cases_of(task: Task[CaseT, MethodT], folder: Path) -> Store:
         Folder of the evaluation.
     """
     columns = (*KEYS, "subject", "input", "weights", "digest", "failed", *task.numbers)
-    return Store(folder / "cases.csv", columns)
+    return Store(folder / "cases.csv", columns, task.texts)
 
 
 def pairs_of(task: Task[CaseT, MethodT], folder: Path) -> Store:
@@ -201,12 +203,12 @@ def _key(row: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(row[k] for k in KEYS)
 
 
-def _is_whole(row: Mapping[str, str]) -> bool:
+def _is_whole(row: Mapping[str, str], texts: tuple[str, ...]) -> bool:
     """Whether the numbers of a row are numbers, or not there, and its text is text."""
     if not all(row[key] for key in KEYS) or "\ufffd" in "".join(row.values()):
         return False
     try:
-        for key in row.keys() - set(TEXTS):
+        for key in row.keys() - set(texts):
             for number in row[key].split() if key.endswith(_SEVERAL) else [row[key] or "0"]:
                 float(number)
     except ValueError:

@@ -30,6 +30,7 @@ def as_json(
         "interval": f"95 %, BCa bootstrap over subjects; null below {FEWEST_SUBJECTS} subjects",
         "rows": [asdict(s) for s in summaries(task, rows)],
         "tests": [asdict(t) for t in comparisons(task, rows, reference)],
+        "more": [asdict(t) for t in task.more(rows)],
         **({layout.pairs.name: pairs} if layout.pairs else {}),
         "published": layout.published,
     }
@@ -56,6 +57,7 @@ def as_markdown(
         f"Means over samples, in brackets their 95 % interval (BCa bootstrap over subjects). Of fewer than "
         f"{FEWEST_SUBJECTS} subjects no interval is given, and no test is made. {task.layout.conventions}",
         *(writer.means(table) for table in task.layout.means),
+        *(_markdown(t.title, t.text, list(t.heads), [list(x) for x in t.lines]) for t in task.more(rows)),
         writer.largest(),
         writer.pairs(pairs),
         writer.tests(comparisons(task, rows, reference)),
@@ -168,12 +170,7 @@ class _Tables:
         return self.layout.input_title(contrast)
 
     def _mean(self, mean: Mean | None, number: str) -> str:
-        if mean is None:
-            return "–"
-        value = self._number(mean.value, number)
-        if mean.low is None:
-            return value
-        return f"{value} [{self._number(mean.low, number)}, {self._number(mean.high, number)}]"
+        return "–" if mean is None else mean.text(self.digits(number))
 
     def _number(self, value: float | None, number: str) -> str:
         if value is None or not math.isfinite(value):

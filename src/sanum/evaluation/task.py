@@ -162,6 +162,26 @@ class CaseTable:
 
 
 @dataclass(frozen=True)
+class PlainTable:
+    """A table whose cells are ready.
+
+    Parameters
+    ----------
+    title, text : str
+        Heading, and what stands below it; the text may be empty.
+    heads : sequence of str
+        Headings of the columns.
+    lines : sequence of sequences of str
+        Cells by line; without lines there is no table.
+    """
+
+    title: str
+    text: str
+    heads: Sequence[str]
+    lines: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class DotPanel:
     """One panel of dots with intervals.
 
@@ -239,6 +259,8 @@ class Task(ABC, Generic[CaseT, MethodT]):
     ----------
     numbers : tuple of str
         Names of all numbers of a case, in the order of the columns of `cases.csv`.
+    texts : tuple of str
+        Names of those of `numbers` that are words.
     means : tuple of str
         Names of those of which means are taken.
     tested : tuple of str
@@ -252,6 +274,7 @@ class Task(ABC, Generic[CaseT, MethodT]):
     numbers: tuple[str, ...]
     means: tuple[str, ...]
     tested: tuple[str, ...]
+    texts: tuple[str, ...] = ()
     pair_numbers: tuple[str, ...] = ()
     layout: Layout
 
@@ -330,6 +353,16 @@ class Task(ABC, Generic[CaseT, MethodT]):
             All that were measured.
         """
         return list(rows)
+
+    def more(self, rows: Sequence[CaseRow]) -> Sequence[PlainTable]:
+        """Tables of the task's own, behind those of `Layout.means`; default: none.
+
+        Parameters
+        ----------
+        rows : sequence of CaseRow
+            Of `complete`.
+        """
+        return ()
 
     def digits(self, number: str) -> int:
         """Decimals that the tables show of a number; default 3.

@@ -31,6 +31,26 @@ class Mean:
     samples: int
     subjects: int
 
+    def text(self, digits: int) -> str:
+        """The mean, and in brackets its interval if there is one; a dash where nothing is known.
+
+        Parameters
+        ----------
+        digits : int
+            Decimals.
+
+        Examples
+        --------
+        >>> Mean(0.5, 0.25, 0.75, 9, 6).text(2), Mean(0.5, None, None, 3, 1).text(1)
+        ('0.50 [0.25, 0.75]', '0.5')
+        """
+        if not np.isfinite(self.value):
+            return "–"
+        value = f"{self.value:.{digits}f}"
+        if self.low is None or self.high is None:
+            return value
+        return f"{value} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
 
 def mean_over_subjects(values: npt.ArrayLike, subjects: Sequence[Hashable], *, seed: int = 0) -> Mean:
     """Mean of the finite values with a bootstrap interval over subjects (BCa, Efron 1987).

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from sanum.evaluation import find_cases
+from sanum.evaluation.tasks.anatomy.difference import difference_map
 from sanum.evaluation.tasks.anatomy.numbers import (
     CURVE,
-    difference_map,
     in_head,
     likeness,
     numbers_of,

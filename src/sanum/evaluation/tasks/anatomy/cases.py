@@ -15,6 +15,7 @@ from ....scan.maps import read_map_on
 from ....scan.names import EXTENSIONS
 from ....synth.dataset import truth_files
 from ....synth.record import from_json
+from .people import NOBODY, Person, people_of
 
 _SICK = re.compile(r"lesion|tumou?r|stroke|infarct", re.IGNORECASE)
 
@@ -34,11 +35,13 @@ class Case:
     aligned : str
         Scans with the same `aligned` and the same grid show one head in one place.
     scan : Path
-        The input.
+        The input: a file, or the folder of a DICOM series.
     truth, lesion, brain : Path or None
         Healthy T1w (white matter 1, outside the brain 0); masks. All on the scan's grid.
     healthy : bool
         Known to have no anomaly.
+    person : Person
+        What is known of whose head it is.
     """
 
     data: str
@@ -51,6 +54,7 @@ class Case:
     lesion: Path | None = None
     brain: Path | None = None
     healthy: bool = False
+    person: Person = NOBODY
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -59,7 +63,13 @@ class Case:
 
     def digest(self) -> str:
         """Start of the SHA-256 of all that is known."""
-        return sha256_of(self.files, b"healthy" if self.healthy else b"")[:12]
+        files = (part for file in self.files for part in _parts(file))
+        said = "" if self.person == NOBODY else repr(self.person)
+        return sha256_of(files, (("healthy" if self.healthy else "") + said).encode())[:12]
+
+    def scan_digest(self) -> str:
+        """Start of the SHA-256 of the scan alone."""
+        return sha256_of(_parts(self.scan))[:12]
 
 
 class Mismatch(ValueError):
@@ -139,6 +149,11 @@ def chosen(cases: list[Case], *, only: str | None = None, per_subject: int | Non
     return out
 
 
+def _parts(path: Path) -> list[Path]:
+    """The file itself, or those of a DICOM series."""
+    return sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+
+
 def _generated(folder: Path) -> tuple[list[Case], list[str]]:
     cases, problems, data = [], [], folder.resolve().name
     for record_path in sorted(folder.glob("sub-*/anat/sub-*.json")):
@@ -157,6 +172,7 @@ def _generated(folder: Path) -> tuple[list[Case], list[str]]:
 def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
     roots = [folder, *sorted(p for p in folder.glob("derivatives/*") if p.is_dir())]
     cases, problems, data = [], [], folder.resolve().name
+    people = people_of(folder)
     for path in sorted(find(folder, folders=("sub-*/**/anat",), extensions=EXTENSIONS)):
         entities, contrast = labels_of(path), contrast_of(path)
         if contrast is None or entities.get("desc") == "healthy":
@@ -185,6 +201,7 @@ def _bids(folder: Path, healthy: bool) -> tuple[list[Case], list[str]]:
             lesion=lesion,
             brain=brain,
             healthy=healthy and lesion is None,
+            person=people.get(path.name.partition("_")[0], NOBODY),
         )
         cases.append(case)
     return cases, problems

@@ -7,33 +7,33 @@ import nibabel as nib
 import numpy as np
 
 from ....healthy.result import Reconstruction
-from ....metrics.calibration import coverage, expected_calibration_error
-from ....metrics.errors import Errors, dice, errors, errors_inside, match_intensity
-from ....metrics.overlap import average_precision, count_lesions, dice_curve, soft_dice
+from ....metrics.calibration import coverage
+from ....metrics.errors import Errors, dice, errors, errors_inside
+from ....metrics.overlap import dice_curve, soft_dice
 from ....scan import Scan, read
 from ....scan.maps import read_map_on
 from ....types import AnyArray, FloatArray, Mask
 from ...task import Numbers
 from .cases import Case
+from .detection import OF_DETECTION, THRESHOLDS, of_healthy, of_lesion, of_score
+from .difference import difference_map
 
 HEAD_MM = (192.0, 224.0, 192.0)
 """Right-left, back-front and up: the volume over which "whole volume" averages, a head's."""
 COVERAGES = (0.5, 0.8, 0.95)
 CURVE = np.linspace(0.05, 0.95, 19)
 """Thresholds of the difference map of which one is chosen on other subjects."""
-FINE = np.linspace(0.01, 0.99, 99)
-"""Thresholds of which the oracle takes the best."""
-_WHOLE = tuple(f"{m}_{p}" for m in ("l1", "psnr", "ssim") for p in ("f", "h", "d"))
-OF_ANATOMY = (*_WHOLE, *(f"brain_{n}" for n in _WHOLE))
-"""Names of the numbers of the anatomy, composed or not."""
-_OF_DETECTION = ("dice", "dice_soft", "dice_oracle", "lesion_f1", "average_precision", "ece")
+_WHOLE = tuple(f"{m}_{p}" for m in ("psnr", "ssim", "l1") for p in ("f", "h", "d"))
+OF_ANATOMY = (*(f"brain_{n}" for n in _WHOLE), *_WHOLE)
+"""Names of the numbers of the anatomy, composed or not; those inside the brain stand first."""
 _OF_DIFFERENCE = ("difference_dice_soft", "difference_dice_oracle", "difference_curve")
+OF_PERSON = ("age", "sex", "site")
 NUMBERS = (
     *OF_ANATOMY,
-    *_OF_DETECTION,
+    *OF_DETECTION,
     *_OF_DIFFERENCE,
     *(f"coverage_{100 * q:.0f}" for q in COVERAGES),
-    *("dice_brain", "anomalous_percent", "true_ml", "found_ml"),
+    *("dice_brain", *OF_PERSON),
 )
 """Names of all numbers of a case; what cannot be known of it is left out."""
 
@@ -100,15 +100,50 @@ def numbers_of(case: Case, truth: GroundTruth, result: Reconstruction) -> Number
     if truth.brain is not None:
         out["dice_brain"] = dice(predicted, truth.brain)
     ml = result.scan.grid.voxel_volume_ml
+    p = np.asarray(result.anomaly.voxels, dtype=np.float32)
     if case.healthy:
-        out["anomalous_percent"] = 100 * float(found.sum()) / max(int(predicted.sum()), 1)
+        out |= of_healthy(p, found, predicted, ml)
     elif truth.lesion is not None and truth.lesion.any():
-        out |= _detection(result, truth.lesion, truth.brain if truth.brain is not None else predicted)
-        out |= {"true_ml": float(truth.lesion.sum() * ml), "found_ml": float(found.sum() * ml)}
+        out |= of_lesion(p, found, truth.lesion, truth.brain if truth.brain is not None else predicted, ml)
         if case.contrast.lower() == "t1w":
             scan = np.asarray(result.scan.voxels, np.float32)
             out |= _difference(difference_map(scan, anatomy, predicted), truth.lesion)
-    return out
+    return out | person_numbers(case)
+
+
+def score_numbers(case: Case, truth: GroundTruth, result: Reconstruction, score: FloatArray) -> Numbers:
+    """Numbers of a score map of a case that can be known of it.
+
+    Parameters
+    ----------
+    case : Case
+        As of `numbers_of`.
+    truth : GroundTruth
+        Of the case.
+    result : Reconstruction
+        Of its scan.
+    score : (X, Y, Z) float32
+        On the scan's grid; see `SCORES`.
+    """
+    lesion = truth.lesion if truth.lesion is not None and truth.lesion.any() else None
+    if not case.healthy and lesion is None:
+        return {}
+    brain = truth.brain if truth.brain is not None else np.asarray(result.brain.voxels) > 0
+    out = of_score(score, None if case.healthy else lesion, brain, result.scan.grid.voxel_volume_ml)
+    return out | person_numbers(case)
+
+
+def person_numbers(case: Case) -> Numbers:
+    """Age, sex and site, as far as they are known.
+
+    Parameters
+    ----------
+    case : Case
+        Whose `person` is told.
+    """
+    person = case.person
+    age: Numbers = {} if person.age is None else {"age": person.age}
+    return age | {k: v for k, v in (("sex", person.sex), ("site", person.site)) if v}
 
 
 def likeness(one: Scan, other: Scan) -> dict[str, float]:
@@ -169,49 +204,12 @@ def _errors(anatomy: Scan, truth: FloatArray, lesion: Mask, brain: Mask) -> Numb
 
 def _finite(e: Errors) -> Numbers:
     """Leave out the PSNR of no error at all, and what is of no voxels."""
-    return {k: v for k, v in (("l1", e.l1), ("psnr", e.psnr), ("ssim", e.ssim)) if np.isfinite(v)}
-
-
-def _detection(result: Reconstruction, lesion: Mask, brain: Mask) -> Numbers:
-    p = np.asarray(result.anomaly.voxels, dtype=np.float32)
-    found = np.asarray(result.anomaly_mask.voxels) > 0
-    where = brain | lesion
-    out = {
-        "dice": dice(found, lesion),
-        "dice_soft": soft_dice(p, lesion),
-        "dice_oracle": float(np.max(dice_curve(p, lesion, FINE))),
-        "lesion_f1": count_lesions(found, lesion).f1,
-        "average_precision": average_precision(p[where], lesion[where]),
-        "ece": expected_calibration_error(p[where], lesion[where]),
-    }
-    return {k: v for k, v in out.items() if np.isfinite(v)}
-
-
-def difference_map(scan: FloatArray, anatomy: FloatArray, brain: Mask) -> FloatArray:
-    """|g·scan + o − anatomy| inside the brain, in [0, 1].
-
-    g and o are the least-squares fit to the anatomy over the predicted brain, lesion included, for who looks
-    for a lesion does not know it; the 99.5th percentile in the brain becomes 1, and what is above it too.
-
-    Parameters
-    ----------
-    scan : (X, Y, Z) float32
-        Of any unit.
-    anatomy : (X, Y, Z) float32
-        White matter near 1.
-    brain : (X, Y, Z) bool
-        The predicted brain.
-    """
-    if not brain.any():
-        return np.zeros_like(anatomy)
-    d = np.abs(match_intensity(scan, anatomy, brain) - anatomy) * brain
-    scaled: FloatArray = np.clip(d / max(float(np.percentile(d[brain], 99.5)), 1e-6), 0, 1).astype(np.float32)
-    return scaled
+    return {k: v for k, v in (("psnr", e.psnr), ("ssim", e.ssim), ("l1", e.l1)) if np.isfinite(v)}
 
 
 def _difference(d: FloatArray, lesion: Mask) -> Numbers:
     return {
         "difference_dice_soft": soft_dice(d, lesion),
-        "difference_dice_oracle": float(np.max(dice_curve(d, lesion, FINE))),
+        "difference_dice_oracle": float(np.max(dice_curve(d, lesion, THRESHOLDS))),
         "difference_curve": " ".join(f"{x:.4f}" for x in dice_curve(d, lesion, CURVE)),
     }

@@ -2,24 +2,34 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from ....healthy.compose import Compose
 from ....healthy.compose import compose as composed
-from ....healthy.reconstruction import reconstruct
-from ....healthy.result import Reconstruction
 from ....methods.common.anatomy import Predictor
 from ....scan import Scan, ScanError, read
-from ...summary import groups_of
-from ...task import CaseRow, Example, Numbers, Task, Trial
+from ...task import CaseRow, Example, Numbers, PlainTable, Task, Trial
 from .cases import Case
 from .example import draw_example, example_of
-from .layout import LAYOUT, ON_OTHERS
-from .numbers import NUMBERS, OF_ANATOMY, GroundTruth, likeness, numbers_of, read_truth
+from .kept import Done, done
+from .layout import LAYOUT
+from .more import people_table, size_table
+from .numbers import (
+    NUMBERS,
+    OF_ANATOMY,
+    OF_PERSON,
+    GroundTruth,
+    likeness,
+    numbers_of,
+    read_truth,
+    score_numbers,
+)
 from .oracle import Oracle
+from .scores import SCORES
+from .validated import ON_OTHERS, VALIDATED, validation_table, with_thresholds
 
 Evaluated = Predictor | Oracle
 """A method that reconstructs, or a baseline that is given the truth."""
@@ -33,16 +43,47 @@ class HealthyAnatomy(Task[Case, Evaluated]):
     compositions : sequence of str
         Measured too, as variants of their own ("una, keep-healthy"): of a T1w whose truth is known, by
         methods and not by oracles.
+    scores : sequence of str
+        Names of `SCORES`, measured too as variants ("una, intensity"): of scans with a known lesion, and of
+        healthy ones.
+    validation : str, optional
+        Name of the data set whose lesions the thresholds are estimated on; default: each one's own.
+    kept : Path, optional
+        Folder that keeps results, and from which they are taken; see `kept.done`.
+
+    Raises
+    ------
+    ValueError
+        A score of another name.
     """
 
     numbers = NUMBERS
-    means = (*(n for n in NUMBERS if n != "difference_curve"), ON_OTHERS)
-    tested = ("l1_f", "psnr_f", "psnr_h", "psnr_d", "ssim_f", "brain_l1_d", "dice", "dice_soft", ON_OTHERS)
-    pair_numbers = ("psnr", "brain_psnr", "l1")
+    texts = OF_PERSON[1:]
+    means = (
+        *(n for n in NUMBERS if not n.endswith("_curve") and n not in OF_PERSON),
+        *VALIDATED,
+        ON_OTHERS,
+    )
+    tested = (
+        *("brain_psnr_f", "brain_ssim_f", "brain_l1_f", "brain_psnr_h", "brain_psnr_d", "brain_l1_d"),
+        *("psnr_f", "ssim_f", "l1_f", "psnr_h", "psnr_d"),
+        *("dice", "dice_validated", "dice_soft", "average_precision", ON_OTHERS),
+    )
+    pair_numbers = ("brain_psnr", "psnr", "l1")
     layout = LAYOUT
 
-    def __init__(self, compositions: Sequence[Compose] = ()) -> None:
-        self.compositions = tuple(compositions)
+    def __init__(
+        self,
+        compositions: Sequence[Compose] = (),
+        *,
+        scores: Sequence[str] = (),
+        validation: str | None = None,
+        kept: Path | None = None,
+    ) -> None:
+        if unknown := [s for s in scores if s not in SCORES]:
+            raise ValueError(f'no score is named "{unknown[0]}": known are {", ".join(SCORES)}')
+        self.compositions, self.scores = tuple(compositions), tuple(scores)
+        self.validation, self.kept = validation, kept
 
     def variants(self, case: Case, method: Evaluated) -> Sequence[str]:
         """The method itself, and its compositions; of an oracle nothing where the truth is not known.
@@ -54,7 +95,8 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         """
         if isinstance(method, Oracle):
             return ("",) if case.truth else ()
-        return ("", *self.compositions) if case.truth and case.contrast.lower() == "t1w" else ("",)
+        composed_too = self.compositions if case.truth and case.contrast.lower() == "t1w" else ()
+        return ("", *composed_too, *(self.scores if case.healthy or case.lesion else ()))
 
     def groups(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
         """Cases that show one head in one place, together.
@@ -82,7 +124,7 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         case : Case
         method : Predictor or Oracle
         variants : sequence of str
-            "" for the method itself, or a composition.
+            "" for the method itself, a composition, or a score map.
         with_example : bool
             The trial has a slice for the figure.
 
@@ -93,10 +135,11 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         """
         truth = read_truth(case)
         if isinstance(method, Oracle):
-            result = method.reconstruct(case, truth)
+            found = Done(method.reconstruct(case, truth), {})
         else:
-            result = reconstruct(case.scan, predictor=method)
-        numbers = {v: _numbers(case, truth, result, v) for v in variants}
+            found = done(case, method, self.kept)
+        result = found.result
+        numbers = {v: _numbers(case, truth, found, v) for v in variants}
         if isinstance(method, Oracle):  # which looks for no anomaly
             numbers = {v: _of_anatomy(x) for v, x in numbers.items()}
         return Trial(numbers, result.anatomy, example_of(result, truth) if with_example else None)
@@ -121,13 +164,27 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         return {**likeness(cast(Scan, one), cast(Scan, other))}
 
     def complete(self, rows: Sequence[CaseRow]) -> list[CaseRow]:
-        """Rows with the Dice of the difference map; see `with_thresholds_of_others`.
+        """Rows with what is found at thresholds of validation; see `with_thresholds`.
 
         Parameters
         ----------
         rows : sequence of CaseRow
         """
-        return with_thresholds_of_others(rows)
+        return with_thresholds(rows, self.validation)
+
+    def more(self, rows: Sequence[CaseRow]) -> Sequence[PlainTable]:
+        """Which cases chose the thresholds; lesions by size; healthy scans by whose they are.
+
+        Parameters
+        ----------
+        rows : sequence of CaseRow
+        """
+        title = self.layout.input_title
+        return (
+            validation_table(rows, self.validation),
+            size_table(rows, title),
+            people_table(rows, title),
+        )
 
     def digits(self, number: str) -> int:
         """Decimals that the tables show.
@@ -137,8 +194,10 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         number : str
             Its name.
         """
-        if number in ("true_ml", "found_ml"):
+        if number in ("true_ml", "found_ml", "false_ml"):
             return 1
+        if number in ("healthy_ml", "healthy_ml_validated", "threshold"):
+            return 2
         return 2 if "psnr" in number or "percent" in number else 4 if "l1" in number else 3
 
     def draw_example(self, axes: Sequence[Axes], example: Example, contrast: str) -> None:
@@ -182,28 +241,6 @@ def heads(cases: Sequence[Case]) -> Iterator[list[Case]]:
             group = [c for c in group if c not in same]
 
 
-def with_thresholds_of_others(rows: Sequence[CaseRow]) -> list[CaseRow]:
-    """Rows with `ON_OTHERS`: the subjects that choose a threshold are never those it is used on.
-
-    Empty where there is no other subject.
-
-    Parameters
-    ----------
-    rows : sequence of CaseRow
-        With their `difference_curve`.
-    """
-    out: dict[int, CaseRow] = {id(r): {**r, ON_OTHERS: ""} for r in rows}
-    for group in groups_of(rows).values():
-        curves = {
-            id(r): np.array(r["difference_curve"].split(), float) for r in group if r["difference_curve"]
-        }
-        for r in group:
-            others = [curves[id(o)] for o in group if o["subject"] != r["subject"] and id(o) in curves]
-            if id(r) in curves and others:
-                out[id(r)][ON_OTHERS] = f"{curves[id(r)][int(np.mean(others, axis=0).argmax())]:.6g}"
-    return list(out.values())
-
-
 def _on_one_grid(one: Case, other: Case) -> bool:
     try:
         return read(one.scan).grid.same_as(read(other.scan).grid)
@@ -211,9 +248,12 @@ def _on_one_grid(one: Case, other: Case) -> bool:
         return False
 
 
-def _numbers(case: Case, truth: GroundTruth, result: Reconstruction, variant: str) -> Numbers:
+def _numbers(case: Case, truth: GroundTruth, found: Done, variant: str) -> Numbers:
+    result = found.result
     if not variant:
         return numbers_of(case, truth, result)
+    if variant in found.scores:
+        return score_numbers(case, truth, result, found.scores[variant])
     kind = cast(Compose, variant)
     anatomy = composed(kind, result.scan, result.anatomy, result.anomaly, result.brain)
     # anomaly and uncertainty are the method's, and stand in its own row

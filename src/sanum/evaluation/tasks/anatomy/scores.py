@@ -1,0 +1,62 @@
+"""Score maps that look for an anomaly, by name: each is one more row of the tables."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy import stats
+
+from ....healthy.result import Reconstruction
+from ....scan.contrast_words import contrast_named
+from ....types import FloatArray
+from .difference import difference_map
+
+Score = Callable[[Reconstruction], FloatArray]
+"""From a result to a map (X, Y, Z) in [0, 1] on its grid, high where it is anomalous; 0 outside the brain."""
+
+DARK = ("T1w", "T1wCE", "ADC", "CT")
+"""Contrasts in which most lesions are darker than what is around them; in the others they are brighter."""
+_NINES = 4.0  # the brightest of 10,000 voxels has the score 1
+
+
+def intensity(result: Reconstruction) -> FloatArray:
+    """How extreme a voxel's intensity is in the brain: no network but for where the brain is.
+
+    With r the share of the brain that is less bright (less dark, for contrasts of `DARK`) the score is
+    −log₁₀(1 − r) / 4, at most 1: 0.25 for the top tenth, 0.5 for the top hundredth. So a threshold is one on
+    the histogram-equalised scan (Meissen et al. 2021, arXiv:2109.06023), with steps that small lesions need.
+
+    Parameters
+    ----------
+    result : Reconstruction
+        Of which the scan, its contrast and the predicted brain are looked at.
+    """
+    brain = np.asarray(result.brain.voxels) > 0
+    score = np.zeros(brain.shape, np.float32)
+    if brain.any():
+        values = np.asarray(result.scan.voxels, np.float32)[brain]
+        if contrast_named(result.contrast or "") in DARK:
+            values = -values
+        above = 1 - (stats.rankdata(values, "min") - 1) / values.size
+        score[brain] = np.clip(-np.log10(above) / _NINES, 0, 1)
+    return score
+
+
+def difference(result: Reconstruction) -> FloatArray:
+    """See `difference_map`; it means something for a T1w.
+
+    Parameters
+    ----------
+    result : Reconstruction
+        Of a scan.
+    """
+    scan = np.asarray(result.scan.voxels, np.float32)
+    anatomy = np.asarray(result.anatomy.voxels, np.float32)
+    return difference_map(scan, anatomy, np.asarray(result.brain.voxels) > 0)
+
+
+OF_IMAGES: Mapping[str, Score] = {"intensity": intensity, "difference": difference}
+"""Those that need only the images of a result, by the name that the tables show behind the method's."""
+OF_RUN: Mapping[str, Score] = {}
+"""Those that need more of a result than its images: they are kept with it (see `kept.done`)."""
+SCORES: Mapping[str, Score] = {**OF_IMAGES, **OF_RUN}
+"""All; the anomaly of the results is no score but the method itself."""

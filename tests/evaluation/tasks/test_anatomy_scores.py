@@ -1,0 +1,150 @@
+"""Other maps that look for the anomaly, as rows of the tables; results that are kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sanum.evaluation import HealthyAnatomy, find_cases, measure
+from sanum.evaluation.store import cases_of
+from sanum.evaluation.tasks.anatomy import kept, scores
+from sanum.evaluation.tasks.anatomy.detection import THRESHOLDS, of_healthy, of_score, volume_curve
+from sanum.evaluation.tasks.anatomy.kept import done, kept_path
+from sanum.evaluation.tasks.anatomy.scores import SCORES, intensity
+from sanum.healthy.reconstruction import reconstruct
+from sanum.healthy.result import Reconstruction
+
+
+@pytest.fixture(scope="module")
+def result(bids, counting):
+    return reconstruct(find_cases(bids)[0].scan, predictor=counting())
+
+
+def made(values, contrast):
+    """A result whose brain has these intensities, in a row."""
+    from sanum.scan import Scan
+
+    x = np.zeros((len(values) + 2, 1, 1), np.float32)
+    x[1:-1, 0, 0] = values
+    scan = Scan(x, np.eye(4), contrast)
+    nothing = scan.with_voxels(np.zeros(x.shape, np.uint8))
+    brain = np.zeros(x.shape, np.uint8)
+    brain[1:-1] = 1
+    return Reconstruction(
+        scan, anatomy=scan, anomaly=nothing, anomaly_mask=nothing, uncertainty=nothing,
+        brain=scan.with_voxels(brain), contrast=contrast,
+    )  # fmt: skip
+
+
+def test_intensity_is_the_share_that_is_less_extreme():
+    values = np.arange(1000.0)
+    score = intensity(made(values, "FLAIR"))[1:-1, 0, 0]
+    assert score[0] == 0
+    assert score[900] == pytest.approx(0.25)  # the top tenth begins here
+    assert score[990] == pytest.approx(0.5)
+    assert (np.diff(score) > 0).all()
+    np.testing.assert_allclose(intensity(made(np.exp(values / 99), "FLAIR"))[1:-1, 0, 0], score)
+
+
+def test_intensity_looks_for_dark_lesions_in_a_t1w():
+    values = np.arange(1000.0)
+    bright = intensity(made(values, "T2w"))
+    np.testing.assert_allclose(intensity(made(values, "T1w"))[1:-1], bright[1:-1][::-1])
+    assert not intensity(made(values, "CT"))[[0, -1]].any()  # outside the brain
+
+
+def test_scores_of_a_brain_that_is_empty(result):
+    empty = replace(result, brain=result.brain.with_voxels(np.zeros_like(result.brain.voxels)))
+    assert not any(score(empty).any() for score in SCORES.values())
+
+
+def test_the_volumes_above_each_threshold():
+    p = np.array([0.0, 0.005, 0.3, 0.5, 0.95, 1.0], np.float32)
+    curve = dict(zip(THRESHOLDS.round(2), volume_curve(p, 0.5), strict=True))
+    assert curve[0.01] == 2.0
+    assert curve[0.3] == curve[0.49] == 1.5  # above, not at
+    assert curve[0.5] == 1.0
+    assert curve[0.99] == 0.5
+
+
+def test_numbers_of_a_score_by_hand():
+    p = np.array([0.9, 0.6, 0.6, 0.2, 0.0], np.float32)
+    truth = np.array([1, 0, 1, 1, 0], bool)
+    found = of_score(p, truth, np.ones(5, bool), 1.0)
+    curve = [float(x) for x in found["dice_curve"].split()]
+    assert curve[10] == pytest.approx(6 / 7, abs=1e-3)  # above 0.11: 4 called, 3 right
+    assert curve[70] == pytest.approx(2 / 4)
+    assert found["dice_oracle"] == pytest.approx(6 / 7)
+    assert "dice" not in found  # it is no probability
+    well = of_healthy(p, p > 0.5, np.ones(5, bool), 2.0)
+    assert (well["healthy_ml"], well["anomalous_percent"]) == (6, 60)
+    assert well["volume_curve"].split()[49] == "6"
+
+
+def test_a_score_is_a_row_of_its_own(bids, counting, rows_of, tmp_path):
+    task = HealthyAnatomy(scores=tuple(SCORES))
+    cases, method = find_cases(bids, healthy=True), counting()
+    measure(task, cases, {"una": method}, tmp_path)
+    rows = rows_of(tmp_path)
+    sick = rows["sub-1_desc-brain_T1w", "una, intensity"], rows["sub-1_desc-brain_T1w", "una"]
+    assert float(sick[1]["dice_oracle"]) >= float(sick[1]["dice"]) > 0.7
+    assert not sick[0]["dice"]
+    assert not sick[0]["brain_psnr_f"]
+    # the phantom's lesion is its brightest part: what looks for dark ones in a T1w cannot find it
+    assert float(sick[0]["average_precision"]) < 0.5 < float(sick[1]["average_precision"])
+    bright = rows["sub-1_desc-brain_T2w", "una, intensity"]
+    assert float(bright["average_precision"]) > 0.9
+    healthy = rows["sub-2_T1w", "una, intensity"]
+    assert len(healthy["volume_curve"].split()) == THRESHOLDS.size
+    assert not healthy["healthy_ml"]  # without a threshold nothing is called
+    assert method.passes == 3
+    with pytest.raises(ValueError, match='no score is named "brightness"'):
+        HealthyAnatomy(scores=["brightness"])
+
+
+def test_results_are_kept_by_scan_and_weights(bids, counting, tmp_path):
+    case, method = find_cases(bids)[0], counting()
+    first = done(case, method, tmp_path)
+    again = done(case, method, tmp_path)
+    assert method.passes == 1
+    for name, image in first.result.images.items():
+        np.testing.assert_array_equal(again.result.images[name].voxels, image.voxels)
+        np.testing.assert_array_equal(again.result.images[name].affine, image.affine)
+    np.testing.assert_array_equal(again.result.scan.voxels, first.result.scan.voxels)
+    assert again.result.decided == first.result.decided
+    assert again.result.warnings == first.result.warnings
+    assert again.scores.keys() == first.scores.keys()
+    np.testing.assert_array_equal(again.scores["intensity"], first.scores["intensity"])
+    other = counting("1")
+    assert kept_path(tmp_path, case, other) != kept_path(tmp_path, case, method)
+    done(case, other, tmp_path)
+    assert other.passes == 1
+
+
+def test_numbers_of_kept_results_are_the_same(bids, counting, tmp_path):
+    cases, method = find_cases(bids, healthy=True), counting()
+    task = HealthyAnatomy(scores=("intensity",), kept=tmp_path / "maps")
+    for out in ("one", "other"):
+        measure(task, cases, {"una": method}, tmp_path / out)
+    assert method.passes == 3
+    one, other = (cases_of(task, tmp_path / out).rows for out in ("one", "other"))
+    assert one == other
+
+
+def test_what_needs_more_than_images_is_kept_and_made_once(bids, counting, tmp_path, monkeypatch):
+    """As a score that only a fresh result has."""
+    calls = []
+
+    def once(result):
+        calls.append(result)
+        return np.full(result.brain.voxels.shape, 0.5, np.float32)
+
+    case, method = find_cases(bids)[0], counting()
+    done(case, method, tmp_path)  # kept without it
+    for module in (kept, scores):
+        monkeypatch.setattr(module, "OF_RUN", {"once": once})
+        monkeypatch.setattr(module, "SCORES", {**scores.OF_IMAGES, "once": once})
+    for _ in range(2):
+        assert (done(case, method, tmp_path).scores["once"] == 0.5).all()
+    assert len(calls) == 1
+    assert method.passes == 2
