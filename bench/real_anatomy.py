@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from sanum.evaluation import Case
 from sanum.evaluation.tasks.anatomy.kept import done
@@ -79,7 +80,10 @@ def _own(case: Case, result: Reconstruction) -> _Own:
     brain = np.asarray(result.brain.voxels) > 0
     lesion = read_truth(case).lesion
     where = brain if lesion is None else brain & ~lesion
-    t1w = correct_bias(np.asarray(result.scan.voxels, np.float32), result.scan.grid, brain)
+    box = ndimage.find_objects(brain.view(np.uint8))[0]
+    t1w = np.zeros(brain.shape, np.float32)  # what is outside of the brain takes time and says nothing
+    scan = np.asarray(result.scan.voxels, np.float32)
+    t1w[box] = correct_bias(scan[box], result.scan.grid.part(box), brain[box])
     grey, white = grey_and_white(t1w, where)
     scale = float(np.median(t1w[white])) if white.any() else 1.0
     return _Own(np.clip(t1w / scale, 0, 3).astype(np.float32) * brain, grey, white, where)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_tables_of_two_methods(sanum, people, known, tmp_path):
 
 
 def test_other_scores_and_thresholds_of_another_data_set(sanum, people, known, tmp_path):
+    shutil.rmtree(people / "sub-2")
     other = tmp_path / "others"
     (other / "derivatives").mkdir(parents=True)
     for part in (people / "sub-1").rglob("*.nii.gz"):

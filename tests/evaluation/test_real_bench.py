@@ -38,7 +38,7 @@ def row(case, contrast, data="patients", **numbers):
 
 
 ROWS = [
-    row("sub-ms1_FLAIR", "FLAIR", dice="0.61", dice_validated="0.5", dice_oracle="0.7"),
+    row("sub-ms1_FLAIR", "FLAIR", dice="0.62", dice_validated="0.5", dice_oracle="0.7"),
     row("sub-ms1_T1w", "T1w", dice="0.39", dice_validated="", dice_oracle="0.4"),
     row("sub-glioma1_FLAIR", "FLAIR", dice="0.8", dice_validated="0.8", dice_oracle="0.9"),
     row("sub-old1_T1w", "T1w", "old", dice="0", dice_oracle="0.1", false_ml="5.5"),
@@ -80,7 +80,7 @@ def test_few_people_get_their_range_and_no_interval(bench):
     text = module.report(said, module.targets(ROWS, PAIRS, ANATOMY), ROWS, ANATOMY)
     assert "* a note" in text
     assert (
-        "| patients | FLAIR | una | 2 | 0.70 (0.61 to 0.80) | 0.65 (0.50 to 0.80) | 0.80 (0.70 to 0.90) |"
+        "| patients | FLAIR | una | 2 | 0.71 (0.62 to 0.80) | 0.65 (0.50 to 0.80) | 0.80 (0.70 to 0.90) |"
         in text
     )
     assert "| patients | T1w | una | 1 | 0.39 | – | 0.40 |" in text
@@ -89,6 +89,7 @@ def test_few_people_get_their_range_and_no_interval(bench):
     assert "| patients | FLAIR | una | 5 | 0.30 [" in module.report(said, [], five, [])
 
 
+@pytest.mark.timeout(600)
 def test_it_runs_goes_on_and_begins_anew(bench, bids, counting, tmp_path, monkeypatch, capsys):
     real, method = bench("real"), counting()
     monkeypatch.setattr(real, "real_cases", lambda data, work: find_cases(bids, healthy=True))
@@ -111,13 +112,15 @@ def test_it_runs_goes_on_and_begins_anew(bench, bids, counting, tmp_path, monkey
     # the phantom's own T1w says where its tissue is, and what its anatomy should be
     assert {r["tissue"] for r in mine.values()} == {"own T1w"}
     assert mine["sub-1_desc-brain_T2w"]["brain_psnr"] > 20
-    assert run() == text
-    run("--again")
-    assert method.passes == 3  # from what is kept
     (tmp_path / "maps" / ("0" * 12 + ".code")).write_text("other")
-    assert "* kept results were begun by code other" in run()
-    assert "kept results" not in run("--fresh")
-    assert method.passes == 6
+    again = run("--again")  # from what is kept
+    assert method.passes == 3
+    note = next(
+        line for line in again.splitlines() if line.startswith("* kept results were begun by code other")
+    )
+    assert again.replace(f"{note}\n\n", "") == text
+    run("--fresh", "--only", "sub-2")
+    assert method.passes == 4
 
 
 def test_the_head_itself_says_where_tissue_is_if_nothing_else_does(bench, bids, counting, tmp_path):

@@ -51,9 +51,10 @@ def test_tables_and_figure(measured, rows_of):
     folder, _ = measured
     text = (folder / "tables.md").read_text()
     for title in (
+        "Reconstruction, inside the brain",
         "Reconstruction, averaged over the whole volume",
-        "Reconstruction, inside the brain alone",
         *("Anomaly probability", "Difference map", "Case by case", "Healthy scans", "One patient"),
+        *("Lesions by size", "Healthy scans: what is called anomaly, by age, sex and site"),
     ):
         assert f"## {title}" in text
     assert "1 of 1 subject, no interval" in text

@@ -142,9 +142,9 @@ def test_thresholds_of_one_data_set_are_used_on_another():
 def test_the_validation_cases_are_named():
     table = validation_table(with_peaks((29, 59, 59)))
     assert [line[3:] for line in table.lines] == [
-        ["0.60", "patients-sub-0", "patients-sub-1, patients-sub-2"],
-        ["0.30", "patients-sub-1", "patients-sub-0, patients-sub-2"],
         ["0.30", "patients-sub-2", "patients-sub-0, patients-sub-1"],
+        ["0.30", "patients-sub-1", "patients-sub-0, patients-sub-2"],
+        ["0.60", "patients-sub-0", "patients-sub-1, patients-sub-2"],
     ]
 
 

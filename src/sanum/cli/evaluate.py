@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 _TASK = "reading"
 EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
 
+Scores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--score",
+        help="Measured too: another map that looks for the anomaly, intensity (a threshold on the scan) "
+        "or difference (input less anatomy); may be given again.",
+    ),
+]
+Validation = Annotated[
+    str | None,
+    typer.Option(help="Data set whose lesions choose the thresholds of all; default: each one's others."),
+]
+
 
 def command(
     data: Annotated[
@@ -33,19 +46,8 @@ def command(
     compose: Annotated[
         list[Composition] | None, typer.Option(help="Measured too, of T1w; may be given again.")
     ] = None,
-    score: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Measured too: another map that looks for the anomaly, intensity (a threshold on the scan) "
-            "or difference (input less anatomy); may be given again."
-        ),
-    ] = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            help="Data set whose lesions choose the thresholds of all; default: each one's other subjects."
-        ),
-    ] = None,
+    score: Scores = None,
+    validation: Validation = None,
     only: Annotated[
         str | None, typer.Option(help="Cases whose data set, name or contrast contains this.")
     ] = None,
@@ -87,11 +89,8 @@ def command(
         cases = chosen(cases, only=only, per_subject=per_subject)
         known = worth_measuring(cases)
         _report_left_out(cases, known)
-        task = HealthyAnatomy(
-            [c.value for c in compose or [] if c.value != "anatomy"],
-            scores=score or (),
-            validation=_among(validation, known),
-        )
+        compositions = [c.value for c in compose or [] if c.value != "anatomy"]
+        task = HealthyAnatomy(compositions, scores=score or (), validation=_among(validation, known))
         with ProgressBar(_TASK, quiet=quiet) as bar:
             done = measure(
                 task,

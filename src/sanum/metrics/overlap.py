@@ -44,7 +44,8 @@ def dice_curve(p: FloatArray, truth: Mask, thresholds: npt.ArrayLike) -> npt.NDA
         In the unit of `p`.
     """
     t = np.asarray(thresholds, dtype=p.dtype)
-    every, hit = np.sort(p, axis=None), np.sort(p[truth])
+    # most of a volume is below the lowest threshold, and needs no place in the order
+    every, hit = np.sort(p[p > t.min(initial=np.inf)], axis=None), np.sort(p[truth])
     found = every.size - np.searchsorted(every, t, "right")
     right = hit.size - np.searchsorted(hit, t, "right")
     total = found + hit.size

@@ -56,7 +56,8 @@ def by_size(found: Mask, truth: Mask, voxel_ml: float, least: float = LEAST_OVER
     least : float
         As of `count_lesions`.
     """
-    around = np.ones((3,) * truth.ndim)
+    around, box = np.ones((3,) * truth.ndim), ndimage.find_objects((found | truth).view(np.uint8))
+    found, truth = (x[box[0]] if box else x for x in (found, truth))
     called, n_called = ndimage.label(found, structure=around)
     lesion, n_lesions = ndimage.label(truth, structure=around)
     size, hit = _sizes(lesion, n_lesions), _sizes(lesion * found, n_lesions)

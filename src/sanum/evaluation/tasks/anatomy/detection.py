@@ -120,7 +120,8 @@ def volume_curve(p: FloatArray, voxel_ml: float) -> npt.NDArray[np.float64]:
         Volume of a voxel, mL.
     """
     seen = np.sort(p[p > 0], axis=None)
-    return (seen.size - np.searchsorted(seen, THRESHOLDS.astype(p.dtype), "right")) * voxel_ml
+    above = seen.size - np.searchsorted(seen, THRESHOLDS.astype(p.dtype), "right")
+    return np.asarray(above * voxel_ml, np.float64)
 
 
 def _words(values: npt.NDArray[np.float64], digits: int) -> str:

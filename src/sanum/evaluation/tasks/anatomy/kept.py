@@ -93,9 +93,8 @@ def _save(found: Done, path: Path) -> None:
     arrays = {name: np.asarray(getattr(result, name).voxels) for name in (*_MAPS, "scan")}
     scores = {f"score_{name}": score for name, score in found.scores.items() if name in OF_RUN}
     with atomic_path(path, overwrite=True) as partial, partial.open("wb") as file:
-        np.savez_compressed(
-            file, affine=result.scan.affine, words=np.array(json.dumps(words)), **arrays, **scores
-        )
+        everything = {"affine": result.scan.affine, "words": np.array(json.dumps(words)), **arrays, **scores}
+        np.savez_compressed(file, **everything)  # type: ignore[arg-type]
 
 
 def _load(path: Path) -> Done:

@@ -73,7 +73,7 @@ def validation_table(rows: Sequence[CaseRow], validation: str | None = None) -> 
             found.setdefault(key, []).append(r["case"])
     lines = [
         [*key[:4], ", ".join(used) if len(used) <= 3 else f"{len(used)} cases", key[4]]
-        for key, used in found.items()
+        for key, used in sorted(found.items())
     ]
     return PlainTable(
         "Thresholds from validation",
