@@ -26,7 +26,7 @@ import numpy as np
 import sanum
 from sanum.data.split import split_subjects
 from sanum.evaluation import Case
-from sanum.evaluation.tasks.anatomy.kept import done
+from sanum.evaluation.tasks.anatomy.kept import result_of
 from sanum.methods import registry
 from sanum.metrics.errors import dice
 from sanum.metrics.statistics import mean_over_subjects
@@ -104,7 +104,7 @@ def by_us(found: Sequence[Head], weights: Path | None, kept: Path | None) -> tup
     sanum.reconstruct(found[0].path, predictor=method)
     seconds = [time.process_time() - began]
     cases = [Case("ixi", h.path.name.split(".")[0], h.name, "T1w", h.name, h.path) for h in found]
-    return [np.asarray(done(c, method, kept).result.brain.voxels) > 0 for c in cases], seconds
+    return [np.asarray(result_of(c, method, kept).brain.voxels) > 0 for c in cases], seconds
 
 
 def table(found: Sequence[Head], rows: Mapping[str, tuple[list[Mask], list[float]]]) -> str:

@@ -1,12 +1,12 @@
 """Weights measured on every real scan of the data folder of which something is known, by one command.
 
 Dice on the lesions of patients (at 0.5, at a threshold of the other patients, at each scan's best), of old
-people (measured only), beside an intensity threshold and the difference map; what is called in healthy scans;
-how alike the anatomies of one person's contrasts are; grey/white contrast; error and coverage against a
-person's own T1w; and the numbers that were asked for. Writes `real.json`, `real.md` and the tables of `sanum
-evaluate` into OUT/WEIGHTS. Results are kept in OUT/maps, by weights and scan: the same call goes on where it
-stopped, and numbers are made anew from them in minutes (`--again`). After a change of what predicts,
-`--fresh` predicts again. About 15 s a scan on a core of its own.
+people (measured only), beside each witness alone, an intensity threshold and the difference map; what is
+called in healthy scans; how alike the anatomies of one person's contrasts are; grey/white contrast; error and
+coverage against a person's own T1w; and the numbers that were asked for. Writes `real.json`, `real.md` and
+the tables of `sanum evaluate` into OUT/WEIGHTS. Results are kept in OUT/maps, by weights and scan: the same
+call goes on where it stopped, and numbers are made anew from them in minutes (`--again`). After a change of
+what predicts, `--fresh` predicts again. About 15 s a scan on a core of its own.
 """
 
 import argparse

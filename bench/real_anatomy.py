@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from sanum.evaluation import Case
-from sanum.evaluation.tasks.anatomy.kept import done
+from sanum.evaluation.tasks.anatomy.kept import result_of
 from sanum.evaluation.tasks.anatomy.numbers import COVERAGES, read_truth
 from sanum.evaluation.tasks.anatomy.task import heads
 from sanum.healthy.result import Reconstruction
@@ -65,7 +65,7 @@ def anatomy_rows(cases: Sequence[Case], method: Predictor, kept: Path) -> Iterat
         found = {}
         for case in head:
             try:
-                found[case.name] = done(case, method, kept).result
+                found[case.name] = result_of(case, method, kept)
             except ScanError:  # listed in the tables
                 continue
         t1w = next((c for c in head if c.contrast == "T1w" and c.name in found), None)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sanum.evaluation import find_cases
+from sanum.evaluation.tasks.anatomy.scores import SCORES
 from sanum.methods import registry
 from sanum.scan import read
 from sanum.scan.maps import read_map
@@ -107,7 +108,7 @@ def test_it_runs_goes_on_and_begins_anew(bench, bids, counting, tmp_path, monkey
     folder = tmp_path / ("0" * 12)
     told = json.loads((folder / "real.json").read_text())
     assert (folder / "real.md").read_text() + "\n" == text
-    assert {r["method"] for r in told["cases"]} == {"una", "una, intensity", "una, difference"}
+    assert {r["method"] for r in told["cases"]} == {"una", *(f"una, {score}" for score in SCORES)}
     mine = {r["case"]: r for r in told["anatomy"]}
     # the phantom's own T1w says where its tissue is, and what its anatomy should be
     assert {r["tissue"] for r in mine.values()} == {"own T1w"}

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 _TASK = "reading"
 EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
 
+Compositions = Annotated[
+    list[Composition] | None, typer.Option("--compose", help="Measured too, of T1w; may be given again.")
+]
 Scores = Annotated[
     list[str] | None,
     typer.Option(
         "--score",
-        help="Measured too: another map that looks for the anomaly, intensity (a threshold on the scan) "
-        "or difference (input less anatomy); may be given again.",
+        help="Measured too: another map that looks for the anomaly, network or residual (one witness alone), "
+        "intensity (a threshold on the scan) or difference (input less anatomy); may be given again.",
     ),
 ]
 Validation = Annotated[
@@ -43,9 +46,7 @@ def command(
             help="NAME or NAME=WEIGHTS; may be given again. The first is what others are tested against."
         ),
     ] = None,
-    compose: Annotated[
-        list[Composition] | None, typer.Option(help="Measured too, of T1w; may be given again.")
-    ] = None,
+    compose: Compositions = None,
     score: Scores = None,
     validation: Validation = None,
     only: Annotated[
@@ -72,14 +73,7 @@ def command(
     Exit code: 0 all done, 1 some case could not be reconstructed (listed in
     the tables), 2 wrong use.
     """
-    from ..evaluation import (
-        HealthyAnatomy,
-        chosen,
-        find_cases,
-        measure,
-        worth_measuring,
-        write_results,
-    )
+    from ..evaluation import HealthyAnatomy, chosen, find_cases, measure, worth_measuring, write_results
     from ..scan import ScanError
 
     try:

@@ -1,18 +1,26 @@
 """Other maps that look for the anomaly, as rows of the tables; results that are kept."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from sanum.evaluation import HealthyAnatomy, find_cases, measure
 from sanum.evaluation.store import cases_of
-from sanum.evaluation.tasks.anatomy import kept, scores
 from sanum.evaluation.tasks.anatomy.detection import THRESHOLDS, of_healthy, of_score, volume_curve
-from sanum.evaluation.tasks.anatomy.kept import done, kept_path
+from sanum.evaluation.tasks.anatomy.kept import kept_path, result_of
 from sanum.evaluation.tasks.anatomy.scores import SCORES, intensity
 from sanum.healthy.reconstruction import reconstruct
 from sanum.healthy.result import Reconstruction
+from sanum.scan import Scan
+
+
+class Said(NamedTuple):
+    """What each witness says."""
+
+    network: Scan
+    residual: Scan
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +30,6 @@ def result(bids, counting):
 
 def made(values, contrast):
     """A result whose brain has these intensities, in a row."""
-    from sanum.scan import Scan
-
     x = np.zeros((len(values) + 2, 1, 1), np.float32)
     x[1:-1, 0, 0] = values
     scan = Scan(x, np.eye(4), contrast)
@@ -55,7 +61,8 @@ def test_intensity_looks_for_dark_lesions_in_a_t1w():
 
 def test_scores_of_a_brain_that_is_empty(result):
     empty = replace(result, brain=result.brain.with_voxels(np.zeros_like(result.brain.voxels)))
-    assert not any(score(empty).any() for score in SCORES.values())
+    assert not SCORES["intensity"](empty).any()
+    assert not SCORES["difference"](empty).any()
 
 
 def test_the_volumes_above_each_threshold():
@@ -104,20 +111,20 @@ def test_a_score_is_a_row_of_its_own(bids, counting, rows_of, tmp_path):
 
 def test_results_are_kept_by_scan_and_weights(bids, counting, tmp_path):
     case, method = find_cases(bids)[0], counting()
-    first = done(case, method, tmp_path)
-    again = done(case, method, tmp_path)
+    first = result_of(case, method, tmp_path)
+    again = result_of(case, method, tmp_path)
     assert method.passes == 1
-    for name, image in first.result.images.items():
-        np.testing.assert_array_equal(again.result.images[name].voxels, image.voxels)
-        np.testing.assert_array_equal(again.result.images[name].affine, image.affine)
-    np.testing.assert_array_equal(again.result.scan.voxels, first.result.scan.voxels)
-    assert again.result.decided == first.result.decided
-    assert again.result.warnings == first.result.warnings
-    assert again.scores.keys() == first.scores.keys()
-    np.testing.assert_array_equal(again.scores["intensity"], first.scores["intensity"])
+    for name in (*first.images, "scan", "network", "residual"):
+        one, other = getattr(first, name), getattr(again, name)
+        np.testing.assert_array_equal(other.voxels, one.voxels)
+        np.testing.assert_array_equal(other.affine, one.affine)
+    assert np.asarray(first.residual.voxels).any()
+    assert again.decided == first.decided
+    assert again.warnings == first.warnings
+    assert again.provenance == first.provenance
     other = counting("1")
     assert kept_path(tmp_path, case, other) != kept_path(tmp_path, case, method)
-    done(case, other, tmp_path)
+    result_of(case, other, tmp_path)
     assert other.passes == 1
 
 
@@ -131,20 +138,18 @@ def test_numbers_of_kept_results_are_the_same(bids, counting, tmp_path):
     assert one == other
 
 
-def test_what_needs_more_than_images_is_kept_and_made_once(bids, counting, tmp_path, monkeypatch):
-    """As a score that only a fresh result has."""
-    calls = []
-
-    def once(result):
-        calls.append(result)
-        return np.full(result.brain.voxels.shape, 0.5, np.float32)
-
-    case, method = find_cases(bids)[0], counting()
-    done(case, method, tmp_path)  # kept without it
-    for module in (kept, scores):
-        monkeypatch.setattr(module, "OF_RUN", {"once": once})
-        monkeypatch.setattr(module, "SCORES", {**scores.OF_IMAGES, "once": once})
-    for _ in range(2):
-        assert (done(case, method, tmp_path).scores["once"] == 0.5).all()
-    assert len(calls) == 1
-    assert method.passes == 2
+def test_the_witnesses_alone(result):
+    """The residual speaks in the direction of lesions, in a T1w of what is dark."""
+    z = np.zeros(result.brain.voxels.shape, np.float32)
+    z[30, 30, 30], z[30, 30, 31], z[30, 30, 32] = -6, 6, -60
+    said = replace(
+        result,
+        contrast="T1w",
+        witnesses=Said(result.anomaly.with_voxels(z / 100), result.anomaly.with_voxels(z)),
+    )
+    np.testing.assert_allclose(SCORES["residual"](said)[30, 30, 29:33], [0, 0.5, 0, 1])
+    np.testing.assert_allclose(
+        SCORES["residual"](replace(said, contrast="FLAIR"))[30, 30, 30:33], [0, 0.5, 0]
+    )
+    np.testing.assert_array_equal(SCORES["network"](said), z / 100)
+    np.testing.assert_array_equal(SCORES["network"](replace(said, witnesses=None)), said.anomaly.voxels)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import stats
 
+from ....healthy.evidence import evidence
 from ....healthy.result import Reconstruction
 from ....scan.contrast_words import contrast_named
 from ....types import FloatArray
@@ -15,6 +16,7 @@ Score = Callable[[Reconstruction], FloatArray]
 
 DARK = ("T1w", "T1wCE", "ADC", "CT")
 """Contrasts in which most lesions are darker than what is around them; in the others they are brighter."""
+_HIGHEST_Z = 12.0
 _NINES = 4.0  # the brightest of 10,000 voxels has the score 1
 
 
@@ -54,9 +56,33 @@ def difference(result: Reconstruction) -> FloatArray:
     return difference_map(scan, anatomy, np.asarray(result.brain.voxels) > 0)
 
 
-OF_IMAGES: Mapping[str, Score] = {"intensity": intensity, "difference": difference}
-"""Those that need only the images of a result, by the name that the tables show behind the method's."""
-OF_RUN: Mapping[str, Score] = {}
-"""Those that need more of a result than its images: they are kept with it (see `kept.done`)."""
-SCORES: Mapping[str, Score] = {**OF_IMAGES, **OF_RUN}
-"""All; the anomaly of the results is no score but the method itself."""
+def network(result: Reconstruction) -> FloatArray:
+    """What the network says alone, where the results are of both witnesses; else the anomaly itself.
+
+    Parameters
+    ----------
+    result : Reconstruction
+        Of a scan.
+    """
+    return np.asarray(result.network.voxels, np.float32)
+
+
+def residual(result: Reconstruction) -> FloatArray:
+    """What the scan's residual in its own contrast says alone: z in the direction of lesions, over 12.
+
+    Parameters
+    ----------
+    result : Reconstruction
+        Of a scan.
+    """
+    z = np.asarray(result.residual.voxels, np.float32)
+    return np.clip(evidence(z, result.contrast) / _HIGHEST_Z, 0, 1)
+
+
+SCORES: Mapping[str, Score] = {
+    "network": network,
+    "residual": residual,
+    "intensity": intensity,
+    "difference": difference,
+}
+"""By the name that the tables show behind the method's; the anomaly of the results is the method itself."""

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 
 from ....healthy.compose import Compose
 from ....healthy.compose import compose as composed
+from ....healthy.result import Reconstruction
 from ....methods.common.anatomy import Predictor
 from ....scan import Scan, ScanError, read
 from ...task import CaseRow, Example, Numbers, PlainTable, Task, Trial
 from .cases import Case
 from .example import draw_example, example_of
-from .kept import Done, done
+from .kept import result_of
 from .layout import LAYOUT
 from .more import people_table, size_table
 from .numbers import (
@@ -49,7 +50,7 @@ class HealthyAnatomy(Task[Case, Evaluated]):
     validation : str, optional
         Name of the data set whose lesions the thresholds are estimated on; default: each one's own.
     kept : Path, optional
-        Folder that keeps results, and from which they are taken; see `kept.done`.
+        Folder that keeps results, and from which they are taken; see `kept.result_of`.
 
     Raises
     ------
@@ -135,11 +136,10 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         """
         truth = read_truth(case)
         if isinstance(method, Oracle):
-            found = Done(method.reconstruct(case, truth), {})
+            result = method.reconstruct(case, truth)
         else:
-            found = done(case, method, self.kept)
-        result = found.result
-        numbers = {v: _numbers(case, truth, found, v) for v in variants}
+            result = result_of(case, method, self.kept)
+        numbers = {v: _numbers(case, truth, result, v) for v in variants}
         if isinstance(method, Oracle):  # which looks for no anomaly
             numbers = {v: _of_anatomy(x) for v, x in numbers.items()}
         return Trial(numbers, result.anatomy, example_of(result, truth) if with_example else None)
@@ -248,12 +248,11 @@ def _on_one_grid(one: Case, other: Case) -> bool:
         return False
 
 
-def _numbers(case: Case, truth: GroundTruth, found: Done, variant: str) -> Numbers:
-    result = found.result
+def _numbers(case: Case, truth: GroundTruth, result: Reconstruction, variant: str) -> Numbers:
     if not variant:
         return numbers_of(case, truth, result)
-    if variant in found.scores:
-        return score_numbers(case, truth, result, found.scores[variant])
+    if variant in SCORES:
+        return score_numbers(case, truth, result, SCORES[variant](result))
     kind = cast(Compose, variant)
     anatomy = composed(kind, result.scan, result.anatomy, result.anomaly, result.brain)
     # anomaly and uncertainty are the method's, and stand in its own row
