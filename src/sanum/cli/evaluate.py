@@ -83,8 +83,11 @@ def command(
         cases = chosen(cases, only=only, per_subject=per_subject)
         known = worth_measuring(cases)
         _report_left_out(cases, known)
-        compositions = [c.value for c in compose or [] if c.value != "anatomy"]
-        task = HealthyAnatomy(compositions, scores=score or (), validation=_among(validation, known))
+        task = HealthyAnatomy(
+            [c.value for c in compose or [] if c.value != "anatomy"],
+            scores=score or (),
+            validation=_among(validation, known),
+        )
         with ProgressBar(_TASK, quiet=quiet) as bar:
             done = measure(
                 task,

@@ -76,7 +76,7 @@ def residual(result: Reconstruction) -> FloatArray:
         Of a scan.
     """
     z = np.asarray(result.residual.voxels, np.float32)
-    return np.clip(evidence(z, result.contrast) / _HIGHEST_Z, 0, 1)
+    return np.asarray(np.clip(evidence(z, result.contrast) / _HIGHEST_Z, 0, 1), np.float32)
 
 
 SCORES: Mapping[str, Score] = {
