@@ -41,7 +41,7 @@ def main() -> None:
     method = registry.load("una", weights=options.weights)
     kept, folder = options.output / "maps", options.output / method.weights_sha256[:12]
     if options.fresh:
-        remove(kept.glob(f"{method.weights_sha256[:12]}_*.npz"))
+        remove(kept.glob(f"*{method.weights_sha256[:12]}*"))
     if options.again or options.fresh:
         remove(folder / name for name in ("cases.csv", "pairs.csv", "anatomy.json"))
     cases = real_cases(options.data, options.output / "masks")

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from sanum.evaluation import Case
-from sanum.evaluation.tasks.anatomy.kept import result_of
+from sanum.evaluation.tasks.anatomy.kept import kept_path, result_of
 from sanum.evaluation.tasks.anatomy.numbers import COVERAGES, read_truth
 from sanum.evaluation.tasks.anatomy.task import heads
+from sanum.files import whole_file
 from sanum.healthy.result import Reconstruction
 from sanum.methods.common.anatomy import Predictor
 from sanum.metrics.calibration import coverage
 from sanum.metrics.errors import errors_inside
 from sanum.metrics.tissue import grey_and_white, grey_white_contrast
-from sanum.scan import ScanError
+from sanum.scan import Scan, ScanError
 from sanum.synth.anatomy import correct_bias
+from sanum.types import FloatArray, Mask
 
 Row = dict[str, str | float]
 
@@ -70,23 +71,31 @@ def anatomy_rows(cases: Sequence[Case], method: Predictor, kept: Path) -> Iterat
                 continue
         t1w = next((c for c in head if c.contrast == "T1w" and c.name in found), None)
         is_known = t1w is not None and (t1w.healthy or t1w.lesion is not None) and t1w.data != "old"
-        own = _own(t1w, found[t1w.name]) if t1w is not None else None
+        own = _own(t1w, method, kept) if t1w is not None else None
         for case in head:
             if case.name in found:
                 yield _row(case, found[case.name], own, is_known=is_known)
 
 
-def _own(case: Case, result: Reconstruction) -> _Own:
+def _own(case: Case, method: Predictor, kept: Path) -> _Own:
+    result = result_of(case, method, kept)
     brain = np.asarray(result.brain.voxels) > 0
     lesion = read_truth(case).lesion
     where = brain if lesion is None else brain & ~lesion
-    box = ndimage.find_objects(brain.view(np.uint8))[0]
-    t1w = np.zeros(brain.shape, np.float32)  # what is outside of the brain takes time and says nothing
-    scan = np.asarray(result.scan.voxels, np.float32)
-    t1w[box] = correct_bias(scan[box], result.scan.grid.part(box), brain[box])
+    t1w = _without_bias(result.scan, brain, kept / f"own_{kept_path(kept, case, method).name}")
     grey, white = grey_and_white(t1w, where)
     scale = float(np.median(t1w[white])) if white.any() else 1.0
     return _Own(np.clip(t1w / scale, 0, 3).astype(np.float32) * brain, grey, white, where)
+
+
+def _without_bias(scan: Scan, brain: Mask, kept: Path) -> FloatArray:
+    """The whole scan corrected: in the box of the brain alone N4 would take anatomy for a field."""
+    if not kept.exists():
+        corrected = correct_bias(np.asarray(scan.voxels, np.float32), scan.grid, brain)
+        with whole_file(kept) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, t1w=corrected)
+    with np.load(kept) as arrays:
+        return arrays["t1w"]
 
 
 def _row(case: Case, result: Reconstruction, own: _Own | None, *, is_known: bool) -> Row:

@@ -73,9 +73,7 @@ NOT_RUN = {
     ("training.md", "sanum train una --data DATA -o runs/una --device cuda --devices 4"): "needs GPUs",
     ("evaluation.md", "sanum evaluate DATA... -o OUT --compose keep-healthy \\"): "shows the command's form",
     ("evaluation.md", "D=../shared/data"): "real data, 640 scans",
-    ("evaluation.md", "python bench/real.py --data ../shared/data --weights FILE -o runs/real"): (
-        "real data; tests/evaluation/test_real_bench.py runs it on phantoms"
-    ),
+    ("evaluation.md", "python bench/real.py --data ../shared/data --weights FILE -o runs/real"): "real data",
     ("evaluation.md", "sanum evaluate tests/*-whole tests/*-stripped -o measured/simulated \\"): (
         "takes hours; a small set is measured in tests/cli/test_evaluate.py"
     ),
