@@ -148,6 +148,7 @@ def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
         (folder / "data" / part.name).symlink_to(part)
     (folder / "data" / "lesions").symlink_to(source.lesions)
     write(small, folder / "scan.nii.gz")
+    write(small.with_voxels(np.uint8(np.indices(small.grid.shape)[0] == 12)), folder / "lesion.nii.gz")
     for place in ("scans", "bids", "archive"):
         for name in ("sub-01", "sub-02"):
             write(small, folder / place / name / "anat" / f"{name}_T1w.nii.gz")

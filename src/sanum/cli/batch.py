@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..healthy.reconstruction import Space
     from ..scan.read import Reading
 
-Options: TypeAlias = "tuple[Space, Compose, Reading, bool]"
-"""Space, composition, choices of reading and force, as `reconstruct` takes them."""
+Options: TypeAlias = "tuple[Space, Compose, Reading, bool, Path | None]"
+"""Space, composition, choices of reading, force and mask, as `reconstruct` takes them."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _LOST_SHOWN = 3

@@ -167,7 +167,7 @@ def _who(
     if processes > 1 and not has_dask():
         raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
     each_gb = mem_gb and mem_gb / processes
-    options: Options = ("input", "anatomy", {}, force)
+    options: Options = ("input", "anatomy", {}, force, None)
     how = (device, 0, weights, each_gb, options)
     return on_dask(*how, workers=processes) if processes > 1 else load_job(*how), each_gb
 

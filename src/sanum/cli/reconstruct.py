@@ -124,6 +124,15 @@ Kind = Annotated[
         rich_help_panel=shared.SCAN,
     ),
 ]
+LesionMask = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The lesion of the only SCAN, where it is known: a mask on its grid. What the scan shows in it "
+        "is not looked at, and the anomaly is 1.",
+        rich_help_panel=shared.SCAN,
+    ),
+]
 By = Annotated[
     Executor,
     typer.Option(
@@ -164,6 +173,7 @@ def command(
     overwrite: shared.Overwrite = False,
     volume: Volume = None,
     contrast: Kind = None,
+    mask: LesionMask = None,
     series: shared.Series = None,
     skip_damaged: shared.SkipDamaged = False,
     force: shared.Force = False,
@@ -193,12 +203,12 @@ def command(
         from ..scan.read import Reading
 
     reading = Reading(volume=volume, contrast=contrast, series=series, skip_damaged=skip_damaged)
-    options: Options = (space.value, compose.value, reading, force)
+    options: Options = (space.value, compose.value, reading, force, mask and mask.absolute())
     how = (device, threads, weights, mem_gb, options)
     try:
-        items = expand(
-            scans, output, _read_stdin() if Path("-") in scans else b"", one_a_folder=series is not None
-        )
+        listed = _read_stdin() if Path("-") in scans else b""
+        items = expand(scans, output, listed, one_a_folder=series is not None)
+        _require_one(mask, len(items))
         part = part_of(shard, len(items), on_note=complain)
         if executor is Executor.here and scheduler is not None:
             raise ValueError("--scheduler goes with --executor dask")
@@ -233,6 +243,17 @@ def command(
             code = 2
     if code:
         raise typer.Exit(code)
+
+
+def _require_one(mask: Path | None, count: int) -> None:
+    """One scan, and a mask that can be read: said before the network is loaded."""
+    from ..scan.maps import read_map
+
+    if mask is None:
+        return
+    if count != 1:
+        raise ValueError("--mask goes with one scan: start sanum once for each scan that has a mask")
+    read_map(mask)
 
 
 def _read_stdin() -> bytes:

@@ -28,7 +28,9 @@ BRIGHTEST = 1.25  # that brain tissue is in a T1w with white matter at 1
 SEAM_MM, MARGIN_MM = 2.0, 4.0  # σ of the seam; how far beyond the anomaly it lies
 
 
-def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan) -> Scan:
+def compose(
+    kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan, *, margin_mm: float = MARGIN_MM
+) -> Scan:
     """The anatomy as `kind` says, on its grid and scale (white matter near 1).
 
     Parameters
@@ -44,6 +46,8 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
         Probability.
     brain : Scan
         Mask. Outside, and where there is no scan to keep, the anatomy is unchanged.
+    margin_mm : float
+        Distance of the middle of the seam from the anomaly.
     """
     if kind == "anatomy":
         return anatomy
@@ -56,7 +60,7 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
     if not healthy.any():
         return anatomy
     own = matched(np.asarray(scan.voxels, dtype=np.float32), predicted, healthy, spacing)
-    replaced = seam(sick, spacing)
+    replaced = seam(sick, spacing, margin_mm)
     if kind == "keep-healthy":  # fat and skin that the brain's mask took in
         rim = grown(~inside, spacing, RIM_MM) & (own > BRIGHTEST)
         replaced = np.maximum(replaced, seam(rim, spacing, margin_mm=1.0))
@@ -65,8 +69,19 @@ def compose(kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan
     return replace(anatomy, voxels=np.where(inside, np.maximum(mixed, 0), predicted).astype(np.float32))
 
 
+def is_t1w(contrast: str | None) -> bool:
+    """Whether the tissue of such a scan can be combined with the anatomy.
+
+    Parameters
+    ----------
+    contrast : str or None
+        As read, or guessed; T1w with a contrast agent too.
+    """
+    return (contrast or "").startswith("T1w")
+
+
 def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
-    """Raise `ScanError` if the scan is no T1w: only T1w tissue can be combined with the anatomy.
+    """Raise `ScanError` if a scan that is no T1w should be combined with the anatomy.
 
     Parameters
     ----------
@@ -77,7 +92,7 @@ def require_t1w(scan: Scan, contrast: str | None, compose: str) -> None:
     compose : str
         The requested composition.
     """
-    if not (contrast or "").startswith("T1w"):
+    if compose != "anatomy" and not is_t1w(contrast):
         raise ScanError(
             f"{compose} needs a T1w, but {display_name(scan)} is {contrast or 'of unknown contrast'}: "
             "leave the composition out, or say --contrast T1w if it is one"

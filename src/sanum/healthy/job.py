@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from .. import __version__
+from ..files import sha256
 from ..methods.api import OutputSpec, Result
 from ..methods.common.anatomy import Predictor
 from ..scan import Scan, read
@@ -51,6 +52,8 @@ class ReconstructJob:
         As in `reconstruct`.
     reading : dict
         Choices of `sanum.read`.
+    mask : Path, optional
+        The lesion of the only scan.
     """
 
     predictor: Predictor
@@ -58,6 +61,7 @@ class ReconstructJob:
     compose: Compose = "anatomy"
     reading: Reading = field(default_factory=Reading)
     force: bool = False
+    mask: Path | None = None
     name: ClassVar[str] = "reconstruct"
     past: ClassVar[str] = "reconstructed"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -73,6 +77,7 @@ class ReconstructJob:
             "composition": self.compose,
             "volume": None,
             **({"force": True} if self.force else {}),
+            **({"mask_sha256": sha256(self.mask)} if self.mask else {}),
             **{name: choice for name, choice in self.reading.items() if not _is_default(choice)},
         }
 
@@ -108,6 +113,7 @@ class ReconstructJob:
             predictor=self.predictor,
             on_step=on_step,
             force=self.force,
+            mask=self.mask,
         )
         timeless = {key: value for key, value in result.provenance.items() if key != "seconds"}
         return replace(result, provenance={**timeless, "date": timeless["date"][:_DAY]})

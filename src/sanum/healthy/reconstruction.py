@@ -15,21 +15,20 @@ import numpy as np
 
 from .. import __version__
 from ..methods.common.anatomy import Maps, Predictor
-from ..scan import Scan, read
+from ..scan import Scan
 from ..scan.conform import Conformed, conform
 from ..scan.contrast import Decided
 from ..scan.intensity import with_background_at_zero
 from ..scan.mp2rage import without_noise_in_air
 from ..scan.padding import with_dropped_slices, without_padding
-from ..scan.read import Reading
 from ..space.grid import Grid, covering
 from ..space.mirror import find_mirror
 from ..types import Affine, FloatArray
 from .acceptance import require_head, require_image
 from .compose import COMPOSITIONS, Compose, require_t1w
-from .compose import compose as composed
 from .contrast import guess_contrast
-from .grids import coverage_warnings, on_grid, thinned, to_scan_grid
+from .filling import mirrored
+from .grids import coverage_warnings, on_grid, thinned
 from .localize import (
     OnRefusal,
     find_brain,
@@ -39,12 +38,14 @@ from .localize import (
     require_brain,
     require_symmetry,
 )
+from .mask import Given, Lesion, back_with, put_together, read_with_mask
 from .network import network
 from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
 from .postprocess import postprocess
 from .result import Reconstruction
 from .rule import rule_of
-from .witness import Testimony, hear_both
+from .void import void_in
+from .witness import Testimony
 
 Space = Literal["input", "1mm"]
 SPACES: tuple[str, ...] = get_args(Space)
@@ -61,12 +62,9 @@ def reconstruct(
     compose: Compose = "anatomy",
     on_step: OnStep | None = None,
     force: bool = False,
-    **reading: Unpack[Reading],
+    **given: Unpack[Given],
 ) -> Reconstruction:
-    """Healthy anatomy, anomaly and uncertainty of one scan.
-
-    The network is loaded once: a second call with the same weights and device uses it again
-    (`sanum.healthy.release_networks` lets go of it).
+    """Healthy anatomy, anomaly and uncertainty of one scan; see `release_networks` for what stays loaded.
 
     Parameters
     ----------
@@ -81,60 +79,71 @@ def reconstruct(
     predictor : Predictor, optional
         A loaded method, in place of `weights` and `device`.
     compose : "anatomy", "keep-healthy" or "keep-lesion"
-        The predicted anatomy everywhere; or, of a T1w, its own healthy tissue with only the anomaly replaced,
-        or the predicted anatomy with the anomaly put back.
+        As predicted; or, of a T1w, its own tissue with the anomaly replaced, or the anomaly put back.
     on_step : function, optional
         Called with the name of each step.
     force : bool
-        Go on where a scan would be refused because it shows no head, with the reason as a warning.
-    **reading
-        How the source is read: `volume`, `contrast`, as in `sanum.read`.
+        Go on where a scan shows no head, with the reason as a warning.
+    **given
+        `volume`, `contrast`, as in `sanum.read`; `mask` (path, image, Scan, or array on the scan's grid): the
+        lesion, if it is known, and what the scan shows in it is not looked at.
 
     Raises
     ------
     ScanError
-        No scan of a head that can be used, or no T1w whose tissue could be kept, in one sentence.
+        No scan of a head or no mask that can be used, or no T1w whose tissue could be kept, in one sentence.
     ValueError
         An unknown choice; no such device; unusable weights; `predictor` beside `weights` or `device`.
     """
     _require_choices(compose, space)
     _require_alone(predictor, device, weights)
-    note = on_step or (lambda _: None)
-    began = time.monotonic()
-    note("read")
-    scan = with_dropped_slices(without_noise_in_air(read(source, **reading)))
-    if compose != "anatomy" and scan.contrast:
-        require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
-    doubts = list[str]()
+    note, began, doubts = on_step or (lambda _: None), time.monotonic(), list[str]()
     on_refusal = doubts.append if force else refuse
+    note("read")
+    raw, lesion = read_with_mask(source, given)
+    scan = _prepared(raw)
+    if scan.contrast:
+        require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
     require_image(scan, on_refusal)
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
-    conformed, maps, decided = predict(scan, predictor, note, on_refusal)
+    seen = scan if lesion is None else _prepared(lesion.hidden(raw))
+    conformed, maps, decided = predict(seen, predictor, note, on_refusal, lesion)
+    if lesion is None and (void := void_in(scan, conformed, maps)):
+        scan, lesion, seen = void.warn(scan), void, _prepared(void.hidden(raw))
+        conformed, maps, decided = predict(seen, predictor, note, lambda _: None, void)
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
-    there = to_scan_grid(maps, conformed.grid, target)
-    heard = hear_both(target, there, decided.contrast, rule_of(predictor))
-    if compose != "anatomy":
-        require_t1w(scan, decided.contrast, compose)
-        note("compose")
+    lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
+    there, heard = back_with(lesion, maps, conformed.grid, target, decided.contrast, rule)
+    require_t1w(scan, decided.contrast, compose)
     return Reconstruction(
         scan=target,
-        anatomy=composed(compose, target, there.anatomy, heard.mask, there.brain),
-        anomaly=heard.anomaly,
-        anomaly_mask=heard.mask,
+        anatomy=put_together(compose, target, there, lesion),
+        anomaly=there.anomaly,
+        anomaly_mask=there.anomaly_mask,
         uncertainty=there.uncertainty,
         brain=there.brain,
         contrast=decided.contrast,
         contrast_by=decided.by,
         warnings=_warnings(doubts, scan, predictor, (*maps.warnings, *heard.warnings)),
-        provenance=_provenance(predictor, scan, space, compose, heard, seconds=time.monotonic() - began),
+        provenance=_provenance(predictor, scan, space, compose, heard, lesion, began=began),
         witnesses=heard.parts,
+        predicted=None if compose == "anatomy" else there.anatomy,
+        lesion=lesion,
     )
 
 
+def _prepared(scan: Scan) -> Scan:
+    return with_dropped_slices(without_noise_in_air(scan))
+
+
 def predict(
-    scan: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal = refuse
+    scan: Scan,
+    predictor: Predictor,
+    on_step: OnStep,
+    on_refusal: OnRefusal = refuse,
+    lesion: Lesion | None = None,
 ) -> tuple[Conformed, Maps, Decided]:
     """The scan on the model grid, the network's maps of it after `postprocess`, and the contrast it was told.
 
@@ -153,14 +162,17 @@ def predict(
     on_refusal : function
         Called with the reason if the scan shows no head, or too little of a brain; raises `ScanError` by
         default.
+    lesion : Lesion, optional
+        What is not to be looked at.
     """
     seen = with_background_at_zero(without_padding(scan))
     thin = thinned(seen, predictor.box.spacing_mm / 2)
-    conformed, maps, pair, across, decided = _look(thin, predictor, on_step, on_refusal)
+    conformed, maps, pair, across, decided = _look(thin, predictor, on_step, on_refusal, lesion)
     turn = turn_upright(maps.posture, conformed.grid.centre_mm)
     if turn is not None:
         on_step("turn the head upright")
-        again = _look(turned(thin, turn), predictor, on_step, lambda _: None)
+        there = lesion and lesion.turned(turn)
+        again = _look(turned(thin, turn), predictor, on_step, lambda _: None, there)
         if is_better(again[1].posture, maps.posture):
             conformed, maps, pair, across, decided = again
             maps = replace(maps, warnings=(lies_otherwise(scan, turn, on_refusal), *maps.warnings))
@@ -177,7 +189,7 @@ def predict(
 
 
 def _look(
-    thin: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal
+    thin: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal, lesion: Lesion | None
 ) -> tuple[Conformed, Maps, FloatArray, Affine, Decided]:
     """What the network makes of a scan as it lies, its pair, the reflection of that, and the contrast."""
     on_step("find the brain")
@@ -185,6 +197,8 @@ def _look(
     conformed = conform(thin, centre, predictor.box)
     on_step("mirror")
     across = find_mirror(conformed.image, conformed.grid)
+    if lesion is not None:
+        conformed = mirrored(conformed, across, lesion.mask)
     pair = pair_with_mirror(conformed, across)
     decided = thin.decided
     if decided.is_open:
@@ -206,7 +220,14 @@ def _warnings(
 
 
 def _provenance(
-    predictor: Predictor, scan: Scan, space: str, composition: str, heard: Testimony, *, seconds: float
+    predictor: Predictor,
+    scan: Scan,
+    space: str,
+    composition: str,
+    heard: Testimony,
+    lesion: Lesion | None,
+    *,
+    began: float,
 ) -> dict[str, str]:
     """Version, weights, device, time, source and choices, in the order of the report."""
     return {
@@ -215,11 +236,12 @@ def _provenance(
         "weights_sha256": predictor.weights_sha256,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "device": predictor.device,
-        "seconds": f"{seconds:.1f}",
+        "seconds": f"{time.monotonic() - began:.1f}",
         "input": scan.path.name if scan.path else "(in memory)",
         "space": space,
         "composition": composition,
         "witnesses": heard.how,
+        **({"mask": lesion.name} if lesion else {}),
     }
 
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from ..methods.api import LateOutput, Output
 from ..methods.common.saving import save_result
-from ..report.inputs import ReportInputs
+from ..report.inputs import PREDICTED, ReportInputs
 from ..report.numbers import KeyNumbers, key_numbers
 from ..scan import Scan
 from ..scan.contrast import Decided, DecidedBy
 from ..scan.names import stem_of
-from .compose import TITLES
+from .compose import TITLES, is_t1w
+from .grids import ScanMaps
+from .mask import Lesion, put_together
 from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
 from .witness import Parts
 
@@ -48,6 +50,10 @@ class Reconstruction:
         Who said what the contrast is: one of `sanum.scan.contrast.DecidedBy`.
     witnesses : Parts or None
         Of an anomaly, each by itself; None: the network alone was asked.
+    predicted : Scan or None
+        The anatomy as it was predicted, where `anatomy` is put together with the scan; None: it is `anatomy`.
+    lesion : Lesion or None
+        The user's mask, if there was one.
     """
 
     scan: Scan
@@ -61,6 +67,8 @@ class Reconstruction:
     provenance: dict[str, str] = field(default_factory=dict)
     contrast_by: DecidedBy = "nobody"
     witnesses: Parts | None = None
+    predicted: Scan | None = None
+    lesion: Lesion | None = None
 
     @property
     def name(self) -> str:
@@ -120,6 +128,17 @@ class Reconstruction:
     def title(self) -> str:
         """What `anatomy` shows, in the words of the report: predicted, or put together with the scan."""
         return TITLES[self.provenance.get("composition", "anatomy")]
+
+    @cached_property
+    def others(self) -> dict[str, Scan]:
+        """What the report shows of a T1w beside `anatomy`, by title: as predicted, or with its own tissue."""
+        if not is_t1w(self.contrast):
+            return {}
+        if self.predicted is not None:
+            return {PREDICTED: self.predicted}
+        there = ScanMaps(self.anatomy, self.anomaly, self.anomaly_mask, self.uncertainty, self.brain)
+        kept = put_together("keep-healthy", self.scan, there, self.lesion)
+        return {} if kept is self.anatomy else {TITLES["keep-healthy"]: kept}
 
     def report(self) -> str:
         """The report as one self-contained HTML page."""

@@ -1,4 +1,4 @@
-"""Pictures of a result: three planes through a point, four maps side by side, true to scale.
+"""Pictures of a result: three planes through a point, its maps side by side, true to scale.
 
 Drawn with matplotlib's objects only (no pyplot), so nothing global is touched and threads may draw at once.
 """
@@ -33,7 +33,7 @@ OVERLAY = LinearSegmentedColormap.from_list("anomaly", ["#ffc21a", "#ff7a1a", "#
 OVERLAY_ALPHA = 0.6  # of probability 1, so that the scan stays visible underneath
 CONTOUR = "#4fe3ff"
 
-# inches; 1440 pixels wide, so that a column has more pixels than a 1 mm scan has voxels
+# inches; 1440 pixels wide with four columns, so that a column has more pixels than a 1 mm scan has voxels
 WIDTH, LEFT, RIGHT, TOP, BOTTOM, GAP, TALLEST = 10.5, 0.4, 0.1, 0.42, 1.26, 0.06, 14.0
 DPI = 137
 
@@ -41,12 +41,12 @@ DPI = 137
 def montage(
     inputs: ReportInputs, point_mm: npt.ArrayLike, *, convention: Convention = "radiological"
 ) -> Figure:
-    """Figure of axial, coronal and sagittal planes (rows) of four maps (columns) through one point.
+    """Figure of axial, coronal and sagittal planes (rows) of four maps or more (columns) through one point.
 
-    Columns: input; healthy anatomy; anomaly probability over the input, with the outline of the mask;
-    uncertainty, with the outline of the brain. All panels have the same scale in mm, for any voxel shape.
-    The volume is turned to the voxel axes nearest to right, anterior, superior; nothing is resampled, so the
-    planes of a tilted scan are tilted with it, and the figure says so.
+    Columns: input; healthy anatomy, and what is shown beside it; anomaly probability over the input, with the
+    outline of the mask; uncertainty, with the outline of the brain. All panels have the same scale in mm, for
+    any voxel shape. The volume is turned to the voxel axes nearest to right, anterior, superior; nothing is
+    resampled, so the planes of a tilted scan are tilted with it, and the figure says so.
 
     Parameters
     ----------
@@ -64,21 +64,30 @@ def montage(
     """
     view = view_through(point_mm, inputs.brain, inputs.anomaly_mask, convention)
     scales = _scales(inputs)
-    figure, panels, bars = _lay_out(view)
+    anatomies = inputs.anatomies
+    figure, panels, bars = _lay_out(view, 3 + len(anatomies))
     for axes, plane in zip(panels, PLANES, strict=True):
         _draw_plane(axes, plane, view, inputs, scales)
     _scale_bar(panels[0][0])
     input_title = f"Input: {_short(inputs.contrast)}" if inputs.contrast else "Input"
-    titles = (input_title, inputs.title, "Anomaly over input", "Uncertainty")
+    titles = (input_title, *anatomies, "Anomaly over input", "Uncertainty")
     for ax, title in zip(panels[0], titles, strict=True):
         ax.set_title(title, color=TEXT, fontsize=11, pad=8, parse_math=False)
     unit = "intensity (HU)" if _is_ct(inputs.contrast) else "intensity (unit of the file)"
     _colour_bar(figure, bars[0], GREY, scales["scan"], unit)
-    _colour_bar(figure, bars[1], GREY, scales["anatomy"], "T1w intensity (white matter = 1)")
-    _colour_bar(figure, bars[2], _overlay_on_grey(), Normalize(0, 1), "probability of anomaly")
-    _colour_bar(figure, bars[3], HEAT, scales["uncertainty"], "expected error (white matter = 1)")
+    for bar in bars[1:-2]:
+        _colour_bar(figure, bar, GREY, scales["anatomy"], "T1w intensity (white matter = 1)")
+    _colour_bar(figure, bars[-2], _overlay_on_grey(), Normalize(0, 1), "probability of anomaly")
+    _colour_bar(figure, bars[-1], HEAT, scales["uncertainty"], "expected error (white matter = 1)")
     legend = _legend(inputs.scan, point_mm, convention)
-    figure.text(LEFT / WIDTH, 0.12 / figure.get_figheight(), legend, color=QUIET, fontsize=9, va="bottom")
+    figure.text(
+        LEFT / figure.get_figwidth(),
+        0.12 / figure.get_figheight(),
+        legend,
+        color=QUIET,
+        fontsize=9,
+        va="bottom",
+    )
     return figure
 
 
@@ -111,12 +120,13 @@ def _draw_plane(
     }
     scan = cut(inputs.scan)
     axes[0].imshow(scan, cmap=GREY, norm=scales["scan"], **how)
-    axes[1].imshow(cut(inputs.anatomy), cmap=GREY, norm=scales["anatomy"], **how)
-    axes[2].imshow(scan, cmap=GREY, norm=scales["scan"], **how)
-    axes[2].imshow(_overlay(cut(inputs.anomaly)), **how)
-    _outline(axes[2], mask(inputs.anomaly_mask), plane, view, CONTOUR, 0.9)
-    axes[3].imshow(cut(inputs.uncertainty), cmap=HEAT, norm=scales["uncertainty"], **how)
-    _outline(axes[3], mask(inputs.brain), plane, view, QUIET, 0.6)
+    for ax, anatomy in zip(axes[1:], inputs.anatomies.values(), strict=False):
+        ax.imshow(cut(anatomy), cmap=GREY, norm=scales["anatomy"], **how)
+    axes[-2].imshow(scan, cmap=GREY, norm=scales["scan"], **how)
+    axes[-2].imshow(_overlay(cut(inputs.anomaly)), **how)
+    _outline(axes[-2], mask(inputs.anomaly_mask), plane, view, CONTOUR, 0.9)
+    axes[-1].imshow(cut(inputs.uncertainty), cmap=HEAT, norm=scales["uncertainty"], **how)
+    _outline(axes[-1], mask(inputs.brain), plane, view, QUIET, 0.6)
     for ax in axes:
         _dress(ax, plane, view)
     axes[0].set_ylabel(plane.name, color=TEXT, fontsize=11, labelpad=6)
@@ -174,9 +184,10 @@ def _short(name: str, longest: int = 22) -> str:
     return plain if len(plain) <= longest else f"{plain[: longest - 3]}..."
 
 
-def _lay_out(view: View) -> tuple[Figure, list[list[Axes]], list[Axes]]:
-    """Figure with 3 × 4 panels that share one scale in mm, and 4 axes for colour bars below."""
+def _lay_out(view: View, columns: int) -> tuple[Figure, list[list[Axes]], list[Axes]]:
+    """Figure with 3 rows of panels that share one scale in mm, and axes for colour bars below."""
     column = (WIDTH - LEFT - RIGHT - 3 * GAP) / 4
+    width = LEFT + RIGHT + columns * column + (columns - 1) * GAP
     rows_mm = np.array([view.size_mm[plane.up] for plane in PLANES])
     column_mm = max(
         *(view.size_mm[plane.across] for plane in PLANES),
@@ -184,12 +195,12 @@ def _lay_out(view: View) -> tuple[Figure, list[list[Axes]], list[Axes]]:
     )
     rows = rows_mm * column / column_mm
     height = TOP + rows.sum() + 2 * GAP + BOTTOM
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=BACKGROUND)
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
 
-    def place(left: float, bottom: float, width: float, tall: float) -> Axes:
-        return figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, tall / height))
+    def place(left: float, bottom: float, wide: float, tall: float) -> Axes:
+        return figure.add_axes((left / width, bottom / height, wide / width, tall / height))
 
-    lefts = [LEFT + i * (column + GAP) for i in range(4)]
+    lefts = [LEFT + i * (column + GAP) for i in range(columns)]
     bottoms = height - TOP - np.cumsum(rows) - GAP * np.arange(3)
     panels = [[place(x, y, column, row) for x in lefts] for y, row in zip(bottoms, rows, strict=True)]
     for axes, plane in zip(panels, PLANES, strict=True):

@@ -42,6 +42,7 @@ PROVENANCE_LABELS = {
     "seconds": "Run time (s)",
     "composition": "Composition",
     "witnesses": "Anomaly",
+    "mask": "Lesion mask given",
     "input": "Input file",
     "input_sha256": "Input file, SHA-256",
 }
@@ -181,11 +182,11 @@ def text(value: str) -> str:
 
 def _view(inputs: ReportInputs, point_mm: Points, title: str, place: str) -> str:
     figure = montage(inputs, point_mm)
-    title_inside = inputs.title[0].lower() + inputs.title[1:]
+    title_inside = "; ".join(title[0].lower() + title[1:] for title in inputs.anatomies)
     data = base64.b64encode(to_png(figure)).decode("ascii")
     alt = (
         f"Axial, coronal and sagittal planes through {place} ({describe_point(point_mm)} of the origin): "
-        f"input, {title_inside}, anomaly probability over the input, uncertainty. "
+        f"input; {title_inside}; anomaly probability over the input; uncertainty. "
         "Radiological convention, the patient's right is on the left."
     )
     return f"""<section>

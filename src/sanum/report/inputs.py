@@ -1,7 +1,7 @@
 """`ReportInputs`: everything a report shows, and nothing it has to find out by itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..scan.contrast import Decided, DecidedBy
@@ -57,6 +57,10 @@ class Reportable(Protocol):
     def title(self) -> str:
         """What the anatomy shows."""
 
+    @property
+    def others(self) -> Mapping[str, Scan]:
+        """What is shown beside the anatomy, by title."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
@@ -90,6 +94,8 @@ class ReportInputs:
         What the column of `anatomy` is called: what it shows, if that is not just what was predicted.
     contrast_by : str
         Who said what the contrast is, as of `sanum.scan.contrast.Decided`.
+    others : mapping of str to Scan
+        What is shown beside the anatomy and on its scale, by the title of the column.
     """
 
     name: str
@@ -104,6 +110,7 @@ class ReportInputs:
     provenance: Mapping[str, str]
     title: str = PREDICTED
     contrast_by: DecidedBy = "nobody"
+    others: Mapping[str, Scan] = field(default_factory=dict)
 
     @classmethod
     def of(cls, result: Reportable) -> "ReportInputs":
@@ -127,12 +134,18 @@ class ReportInputs:
             provenance=result.provenance,
             title=result.title,
             contrast_by=result.contrast_by,
+            others=result.others,
         )
 
     @property
     def decided(self) -> Decided:
         """The contrast and who said so."""
         return Decided(self.contrast, self.contrast_by)
+
+    @property
+    def anatomies(self) -> dict[str, Scan]:
+        """The anatomy and what is shown beside it, by title."""
+        return {self.title: self.anatomy, **self.others}
 
     def __post_init__(self) -> None:
         require_one_grid(
@@ -142,6 +155,7 @@ class ReportInputs:
             anomaly_mask=self.anomaly_mask,
             uncertainty=self.uncertainty,
             brain=self.brain,
+            **self.others,
         )
 
 
