@@ -81,7 +81,11 @@ def _load(path: Path) -> Reconstruction:
     alone = ScanMaps(**{**maps, "anomaly": by_network})
     return Reconstruction(
         scan=scan,
-        **maps,
+        anatomy=maps["anatomy"],
+        anomaly=maps["anomaly"],
+        anomaly_mask=maps["anomaly_mask"],
+        uncertainty=maps["uncertainty"],
+        brain=maps["brain"],
         contrast=words["contrast"],
         contrast_by=words["contrast_by"],
         warnings=tuple(words["warnings"]),
