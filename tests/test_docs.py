@@ -25,6 +25,7 @@ import pytest
 import typer
 from PIL import Image
 
+import sanum
 from sanum import fluid
 from sanum.cli.main import app, main
 from sanum.cohort.bids.filters import read_filters
@@ -138,6 +139,7 @@ def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
     def load(name="una", **how):
         return phantom_predictor if name == "una" else real(name, **how)
 
+    monkeypatch.setattr(sanum, "load", load)  # the name that is kept once it was asked for
     monkeypatch.setattr(registry, "load", load)
     truth, _ = demo.icbm152()
     small = on_grid(truth, covering(truth.grid, 4.0))
