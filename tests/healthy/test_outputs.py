@@ -1,7 +1,7 @@
 """One table of outputs, which everything else follows."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -111,7 +111,7 @@ def test_one_more_output_shifts_nothing(small, tmp_path, monkeypatch, request):
     monkeypatch.setattr(Reconstruction, "report", lambda _: "a page")
     small.save(tmp_path / "before", maps="all")
     request.getfixturevalue("thickness")
-    result = WithThickness(**vars(small))
+    result = WithThickness(**{f.name: getattr(small, f.name) for f in fields(small)})
     paths = result.save(tmp_path / "after", maps="all")
     assert [*result.outputs] == [*OUTPUTS]
     assert [p.name for p in paths] == [*file_names(small.name, maps="all").values()]
