@@ -155,9 +155,7 @@ def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
         for name in ("sub-01", "sub-02"):
             write(small, folder / place / name / "anat" / f"{name}_T1w.nii.gz")
     write(small, folder / "scans" / "sub-02" / "anat" / "sub-02_FLAIR.nii.gz")
-    (folder / "scans" / "dataset_description.json").write_text(
-        '{"Name": "Two scans", "BIDSVersion": "1.10.0"}'
-    )
+    (folder / "scans/dataset_description.json").write_text('{"Name": "Two", "BIDSVersion": "1.10.0"}')
     for table in ("cohort.tsv", "list.tsv"):
         (folder / table).write_text("path\nscans/sub-01/anat/sub-01_T1w.nii.gz\n")
     rng = np.random.default_rng(0)

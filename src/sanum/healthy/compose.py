@@ -13,6 +13,7 @@ from scipy import ndimage
 from ..report.inputs import PREDICTED
 from ..scan import Scan, ScanError
 from ..types import FloatArray, Mask
+from .filling import interpolated
 from .localize import display_name
 
 Compose = Literal["anatomy", "keep-healthy", "keep-lesion"]
@@ -25,11 +26,12 @@ TITLES: dict[str, str] = {  # of the report's column
 SHADING_MM = 20.0  # σ over which the scan's shading is taken to be constant
 BLUR_MM, RIM_MM, ROUNDS = 4.0, 6.0, 3
 BRIGHTEST = 1.25  # that brain tissue is in a T1w with white matter at 1
+STEP = 0.1  # between scan and anatomy in healthy tissue; more is a lesion that the mask leaves out
 SEAM_MM, MARGIN_MM = 2.0, 4.0  # σ of the seam; how far beyond the anomaly it lies
 
 
 def compose(
-    kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan, *, margin_mm: float = MARGIN_MM
+    kind: Compose, scan: Scan, anatomy: Scan, anomaly: Scan, brain: Scan, *, is_drawn: bool = False
 ) -> Scan:
     """The anatomy as `kind` says, on its grid and scale (white matter near 1).
 
@@ -46,8 +48,9 @@ def compose(
         Probability.
     brain : Scan
         Mask. Outside, and where there is no scan to keep, the anatomy is unchanged.
-    margin_mm : float
-        Distance of the middle of the seam from the anomaly.
+    is_drawn : bool
+        The border of the anomaly is known: all tissue beyond it is healthy, so that there is no soft seam
+        around it. The predicted anatomy then continues the tissue around it without a step.
     """
     if kind == "anatomy":
         return anatomy
@@ -60,12 +63,17 @@ def compose(
     if not healthy.any():
         return anatomy
     own = matched(np.asarray(scan.voxels, dtype=np.float32), predicted, healthy, spacing)
-    replaced = seam(sick, spacing, margin_mm)
+    replaced = sick.astype(np.float32) if is_drawn else seam(sick, spacing)
     if kind == "keep-healthy":  # fat and skin that the brain's mask took in
         rim = grown(~inside, spacing, RIM_MM) & (own > BRIGHTEST)
         replaced = np.maximum(replaced, seam(rim, spacing, margin_mm=1.0))
+    continued = predicted
+    if is_drawn and kind == "keep-healthy":
+        step = np.clip(np.where(inside, own - predicted, np.float32(0)), -STEP, STEP)
+        continued = predicted + interpolated(step, sick & inside, anatomy.grid.spacing_mm)
+        continued = np.where(sick, continued, predicted)
     share = replaced if kind == "keep-healthy" else 1 - replaced  # of the predicted anatomy
-    mixed = share * predicted + (1 - share) * own
+    mixed = share * continued + (1 - share) * own
     return replace(anatomy, voxels=np.where(inside, np.maximum(mixed, 0), predicted).astype(np.float32))
 
 

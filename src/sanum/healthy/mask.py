@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from scipy import ndimage
 
 from ..methods.common.anatomy import Maps
 from ..scan import Scan, ScanError, read
@@ -25,8 +26,8 @@ from .grids import ScanMaps, to_scan_grid
 from .rule import Rule
 from .witness import Testimony, hear_both
 
+BESIDE = 8  # voxels around the brain
 LARGEST_SHARE = 0.5  # of the brain: what is hidden must be less than what is shown
-SEAM_AT_MM = 2.0  # from the mask: beyond it the user says that the tissue is healthy
 
 
 class Given(Reading, total=False):
@@ -226,4 +227,32 @@ def put_together(kind: Compose, scan: Scan, there: ScanMaps, lesion: Lesion | No
     if lesion is None:
         return compose(kind, scan, there.anatomy, there.anomaly_mask, there.brain)
     own = scan if kind == "keep-lesion" else lesion.hidden(scan)
-    return compose(kind, own, there.anatomy, lesion.mask, there.brain, margin_mm=SEAM_AT_MM)
+    return compose(kind, own, there.anatomy, lesion.mask, there.brain, is_drawn=True)
+
+
+def kept_in_report(scan: Scan, there: ScanMaps, lesion: Lesion | None) -> Scan:
+    """As `put_together` with "keep-healthy", of the brain's box alone: a picture in a third of the time.
+
+    Parameters
+    ----------
+    scan, there, lesion
+        As of `put_together`.
+    """
+    found = ndimage.find_objects(np.asarray(there.brain.voxels).astype(np.uint8))
+    if not found:
+        return there.anatomy
+    x, y, z = (slice(max(s.start - BESIDE, 0), s.stop + BESIDE) for s in found[0])
+    x, y, z = (slice(s.start, min(s.stop, n)) for s, n in zip((x, y, z), scan.grid.shape, strict=True))
+    box = x, y, z
+    affine = scan.grid.part(box).affine
+
+    def part(one: Scan) -> Scan:
+        return replace(one, voxels=np.asarray(one.voxels)[box], affine=affine)
+
+    maps = ScanMaps(**{name: part(one) for name, one in vars(there).items()})
+    made = put_together("keep-healthy", part(scan), maps, lesion and replace(lesion, mask=part(lesion.mask)))
+    if made is maps.anatomy:
+        return there.anatomy
+    whole = np.zeros(scan.grid.shape, np.float32)  # memory for the box alone, which holds all anatomy
+    whole[box] = made.voxels
+    return there.anatomy.with_voxels(whole)

@@ -17,7 +17,7 @@ from ..scan.contrast import Decided, DecidedBy
 from ..scan.names import stem_of
 from .compose import TITLES, is_t1w
 from .grids import ScanMaps
-from .mask import Lesion, put_together
+from .mask import Lesion, kept_in_report
 from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
 from .witness import Parts
 
@@ -137,7 +137,7 @@ class Reconstruction:
         if self.predicted is not None:
             return {PREDICTED: self.predicted}
         there = ScanMaps(self.anatomy, self.anomaly, self.anomaly_mask, self.uncertainty, self.brain)
-        kept = put_together("keep-healthy", self.scan, there, self.lesion)
+        kept = kept_in_report(self.scan, there, self.lesion)
         return {} if kept is self.anatomy else {TITLES["keep-healthy"]: kept}
 
     def report(self) -> str:

@@ -21,6 +21,10 @@ NAME = "a void in the scan"
 RADIUS_MM = 6.0  # of a ball that fits into it: sulci, and the room beside a skull, are thinner
 LEAST_ML = 0.3  # of the centres of such balls
 BESIDE_MM = 6.0  # of the brain that a network finds, which leaves a part of a void at the border out
+NECK_MM = 2.5  # of a smaller ball: the room beside an asymmetrical brain is thinner, and no part of the void
+MOST_BOTH = 1.5  # of a void that crosses the midline, in sizes of its one-sided part
+DEEP_MM = 4.0  # in the brain: what is connected to a void there, and blank, belongs to it, however thin
+MOST_THIN = 1.2  # in sizes of the rest: more are ventricles
 REACH_MM = 8.0  # around those balls: the wedges between a void and the border of the brain
 
 
@@ -77,19 +81,35 @@ def void_in(scan: Scan, conformed: Conformed, maps: Maps) -> Void | None:
     if not _centres(blank & near_brain, spacing).any():
         return None
     across = find_mirror(conformed.image, grid)
-    alone = mirror(blank.astype(np.float32), grid, across) < 0.5  # the other side shows something
+    other = mirror(blank.astype(np.float32), grid, across) < 0.5  # the other side shows something
     known = mirror(conformed.covered.astype(np.float32), grid, across) > 0.99
-    one_sided = blank & alone & known
+    one_sided = blank & other & known
     centres = _centres(one_sided & near_brain, spacing)
     if centres.sum() * grid.voxel_volume_ml < LEAST_ML:
         return None
     near = ndimage.distance_transform_edt(~centres, sampling=spacing) <= RADIUS_MM + REACH_MM
+    alone, both = _connected(one_sided & near_brain, centres, spacing), blank & found
+    across_midline = _connected(both, centres & both, spacing)
+    if across_midline.sum() > MOST_BOTH * alone.sum():  # ventricles that are blank too
+        across_midline &= near
     # twice: the rim of what is blank is none on coarse voxels
-    region = ndimage.binary_dilation(blank & (found | (one_sided & near_brain)) & near, iterations=2)
+    region = ndimage.binary_dilation(alone | across_midline | (both & near), iterations=2)
     inside = nothing & (resample(region, grid, scan.grid) > 0.5)
+    deep = ndimage.distance_transform_edt(found, sampling=spacing) > DEEP_MM
+    thin = ndimage.binary_propagation(
+        inside, mask=inside | (nothing & (resample(deep, grid, scan.grid) > 0.5))
+    )
+    inside = thin if thin.sum() <= MOST_THIN * inside.sum() else inside
     return Void(Scan(inside, scan.affine), NAME) if inside.any() else None
 
 
-def _centres(mask: Mask, spacing_mm: float) -> Mask:
-    """Middles of all balls of `RADIUS_MM` that fit into a mask."""
-    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing_mm) > RADIUS_MM)
+def _centres(mask: Mask, spacing_mm: float, radius_mm: float = RADIUS_MM) -> Mask:
+    """Middles of all balls of a radius that fit into a mask."""
+    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing_mm) > radius_mm)
+
+
+def _connected(mask: Mask, centres: Mask, spacing_mm: float) -> Mask:
+    """What a ball of `NECK_MM` that starts at the centres can reach of a mask, and what is close to that."""
+    reached = ndimage.binary_propagation(centres, mask=_centres(mask, spacing_mm, NECK_MM) | centres)
+    close = ndimage.distance_transform_edt(~reached, sampling=spacing_mm) <= NECK_MM + spacing_mm
+    return np.asarray(mask & close)
