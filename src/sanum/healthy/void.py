@@ -52,8 +52,8 @@ class Void(Lesion):
         """
         ml = float(np.asarray(self.mask.voxels).sum()) * self.mask.grid.voxel_volume_ml
         return scan.warn(
-            f"{ml:.1f} mL in the brain or at its border have the background's value, on one side alone: taken for a "
-            "void that somebody has cut, filled, and marked as anomaly"
+            f"{ml:.1f} mL in the brain or at its border have the background's value, on one side alone: "
+            "taken for a void that somebody has cut, filled, and marked as anomaly"
         )
 
 
