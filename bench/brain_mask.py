@@ -87,7 +87,7 @@ def by_deepbet(found: Sequence[Head], python: Path) -> tuple[list[Mask], list[fl
             path = Path(folder) / f"{head.name}.nii"  # not compressed: it refuses small files
             write(head.scan, path)
             pairs.append([str(path), str(path.with_name(f"{head.name}_mask.nii"))])
-        words = [python, "-c", OF_DEEPBET]
+        words = [python, "-I", "-c", OF_DEEPBET]
         told = subprocess.run(words, input=json.dumps(pairs), text=True, check=True, stdout=subprocess.PIPE)
         seconds = json.loads(told.stdout.splitlines()[-1])
         masks = [

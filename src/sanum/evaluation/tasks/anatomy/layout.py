@@ -108,7 +108,8 @@ LAYOUT = Layout(
     dots=(
         DotPanel("brain_psnr_f", "PSNR in the brain, dB"),
         DotPanel("psnr_f", "PSNR F, dB"),
-        DotPanel("dice", "Dice anomaly", (-0.02, 1.02)),
+        DotPanel("dice", "Dice at 0.5", (-0.02, 1.02)),
+        DotPanel("dice_validated", "Dice, validated", (-0.02, 1.02)),
         DotPanel("healthy_ml", "healthy, mL"),
     ),
     typical_by=("dice", "brain_psnr_f", "healthy_ml", "case"),
