@@ -135,7 +135,10 @@ def real_scan(path: Path, group: str, lesion: Path | None, predictor: UnaPredict
 def made_scan(
     number: int, preset: Preset, data: Path, anatomies: Path, predictor: UnaPredictor, *, healthy: bool
 ) -> Raw:
-    """A made scan of a head and with lesions of training, on voxels of 1 or 2 mm; of a pose that is known."""
+    """A made scan of a head and with lesions of training, on voxels of 1 or 2 mm; of a pose that is known.
+
+    Healthy ones are mildly corrupted, as most scans are; the others are of all levels.
+    """
     heads, masks = split_subjects(data)[0], split_masks(data)[0]
     rng = np.random.default_rng([SEED, int(healthy), number])
     anatomy = prepare(*heads[int(rng.integers(len(heads)))], anatomies)
@@ -145,6 +148,7 @@ def made_scan(
         anatomy,
         masks,
         preset=preset,
+        level="mild" if healthy else None,
         draws="world",
         healthy=float(healthy),
         spacing_mm=box.spacing_mm,

@@ -41,7 +41,7 @@ MADE: tuple[Preset, ...] = (
     *("t2w", "flair", "t1w", "free", "flair", "t1w", "t2w", "dwi"),
 )
 MADE_HEALTHY: tuple[Preset, ...] = ("t2w", "flair", "ct")
-COUNTS = (48, 30)  # of made scans to learn from, and of healthy ones for the shifts
+COUNTS = (32, 27)  # of made scans to learn from, and of healthy ones for the shifts
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
 
 
@@ -135,7 +135,7 @@ def main() -> None:
     taught = list(made(data, cache, options.anatomies, predictor, healthy=False))
     scans = [t1w for t1w, _ in split_subjects(data)[0][CALIBRATION]]
     healthy = list(made(data, cache, options.anatomies, predictor, healthy=True))
-    rule = with_promises(learn(taught), list(people(cache, predictor, scans)), healthy)
+    rule = with_promises(learn(taught), taught, list(people(cache, predictor, scans)), healthy)
     print(rule)
     if options.write:
         write(options.weights, options.write, rule)

@@ -6,13 +6,11 @@ from sanum.healthy.rule import Promise, Rule
 
 PROMISE = Promise(shift=0.0, ml=1.0, alpha=0.1, scans=9, on="made scans")
 RULE = Rule(
-    base=-2.6,
+    base=-2.4,
     network=0.4,
-    doubt=3.0,
     residual=0.8,
-    large=0.2,
+    around=0.2,
     one_sided=0.1,
-    both=0.25,
     alone_base=-0.5,
     alone=0.9,
     promises={"unknown": PROMISE, "T1w": replace(PROMISE, shift=0.5, scans=16, on="real scans")},

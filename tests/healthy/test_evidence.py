@@ -45,7 +45,7 @@ class TestSurroundings:
         symmetric = np.maximum(t1w, t1w[::-1])
         return weigh_surroundings(z, brain.astype(np.float32), symmetric, grid, "T1w")
 
-    def test_the_other_side_sees_it_and_its_own_does_not(self, found):
+    def test_it_shows_on_the_other_side_alone(self, found):
         there = (
             tuple(slice(*sorted((SHAPE[0] - s.start, SHAPE[0] - s.stop))) for s in LESION[:1]) + LESION[1:]
         )
@@ -54,13 +54,13 @@ class TestSurroundings:
 
     def test_around_it_is_less_than_in_it_and_far_away_nothing(self, found):
         middle = tuple((s.start + s.stop) // 2 for s in LESION)
-        assert 0.5 < found.large[middle] < 4
-        beside = found.large[middle[0], middle[1] + 5, middle[2]]
-        assert 0.05 < beside < found.large[middle]
-        assert found.large[middle[0], middle[1] - 25, middle[2]] < 0.01
+        assert 0.5 < found.around[middle] < 4
+        beside = found.around[middle[0], middle[1] + 4, middle[2]]
+        assert 0.05 < beside < found.around[middle]
+        assert found.around[middle[0], middle[1] - 25, middle[2]] < 0.01
 
     def test_the_wrong_direction_is_nowhere(self, anatomy, grid):  # noqa: F811
         t1w, brain = anatomy
         found = weigh_surroundings(np.full(SHAPE, 5, np.float32), brain.astype(np.float32), t1w, grid, "T1w")
-        assert not found.large.any()
+        assert not found.around.any()
         assert not found.other.any()

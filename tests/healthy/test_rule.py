@@ -40,9 +40,9 @@ WRONG = [
     ({k: v for k, v in HEADER.items() if k != "base"}, "expected a table of"),
     (HEADER | {"more": 1}, "expected a table of"),
     (HEADER | {"network": -0.1}, r"network is -0.1, expected a number from 0 to 100"),
-    (HEADER | {"large": True}, "large is True"),
+    (HEADER | {"around": True}, "around is True"),
     (HEADER | {"base": float("nan")}, "base is nan"),
-    (HEADER | {"both": "much"}, "both is 'much'"),
+    (HEADER | {"alone": "much"}, "alone is 'much'"),
     (HEADER | {"promises": {}}, '"unknown"'),
     (HEADER | {"promises": None}, '"unknown"'),
     (HEADER | {"promises": {**HEADER["promises"], "T9w": {}}}, "'T9w', which is no contrast"),
@@ -89,9 +89,9 @@ class TestWeights:
             assert torch.equal(x, y)
 
     def test_a_broken_rule_is_one_sentence_before_any_scan(self, shipped, tmp_path):
-        save_weights(tmp_path / "w.safetensors", shipped[0], **shipped[1], **{KEY: HEADER | {"both": -1}})
+        save_weights(tmp_path / "w.safetensors", shipped[0], **shipped[1], **{KEY: HEADER | {"alone": -1}})
         with pytest.raises(
-            WeightsError, match=r"^w.safetensors has a rule .* \(both is -1, .*\); take an"
+            WeightsError, match=r"^w.safetensors has a rule .* \(alone is -1, .*\); take an"
         ) as e:
             network(weights=tmp_path / "w.safetensors", device="cpu")
         assert "\n" not in str(e.value)

@@ -53,10 +53,9 @@ class Promise:
 class Rule:
     """How the two are weighed; the log-odds of an anomaly are the sum of these, each times its weight.
 
-    Where the residual says something: the network's log-odds, at least −`doubt`; z⁺, the residual in the
-    direction of lesions; z⁺ around it, of large lesions; z⁺ beyond that of the other side of the head, for
-    nuclei and ageing are alike on both; and the product of the network's p with the larger of z and z⁺: blood
-    and fat are bright in T1w too. Where it says nothing (fluid, the brain's border), the network alone.
+    Where the residual says something: the network's log-odds; z⁺, the residual in the direction of lesions;
+    the mean of z⁺ around; and by what z⁺ exceeds that on the other side of the head, for nuclei and ageing
+    are alike on both. Where it says nothing (fluid, the brain's border): the network's log-odds.
 
     Parameters
     ----------
@@ -64,16 +63,12 @@ class Rule:
         Log-odds where both say nothing.
     network : float
         Weight of the network's log-odds.
-    doubt : float
-        Below minus this its log-odds say no more: a sure no does not overrule a strong residual.
     residual : float
         Weight of z⁺.
-    large : float
-        Weight of z⁺ around.
+    around : float
+        Weight of the mean of z⁺ around.
     one_sided : float
         Weight of z⁺ beyond that of the other side.
-    both : float
-        Weight of the product.
     alone_base, alone : float
         Log-odds, and weight of the network's log-odds, where it stands alone.
     promises : dict of str to Promise
@@ -82,11 +77,9 @@ class Rule:
 
     base: float
     network: float
-    doubt: float
     residual: float
-    large: float
+    around: float
     one_sided: float
-    both: float
     alone_base: float
     alone: float
     promises: dict[str, Promise]

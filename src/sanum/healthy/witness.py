@@ -144,15 +144,15 @@ def fused(p: FloatArray, found: Evidence, contrast: str | None, rule: Rule) -> F
     step = max(1, _SLAB * p.shape[0] // max(p.size, 1))
     for first in range(0, p.shape[0], step):
         here = slice(first, first + step)
-        parts = (found.z, found.said, found.large, found.other)
+        parts = (found.z, found.said, found.around, found.other)
         out[here] = _fused(p[here], Evidence(*(x[here] for x in parts)), contrast, rule)
     return out
 
 
 def _fused(p: FloatArray, found: Evidence, contrast: str | None, rule: Rule) -> FloatArray:
-    odds, terms = log_odds(p), terms_of(p, found, contrast)
-    weights = (rule.residual, rule.large, rule.one_sided, rule.both)
-    together = rule.base + rule.network * np.maximum(odds, -rule.doubt)
+    odds, terms = log_odds(p), terms_of(found, contrast)
+    weights = (rule.residual, rule.around, rule.one_sided)
+    together = rule.base + rule.network * odds
     together += sum(w * term for w, term in zip(weights, terms, strict=True))
     alone = rule.alone_base + rule.alone * odds
     shift = rule.promise(contrast).shift
@@ -170,21 +170,18 @@ def log_odds(p: FloatArray) -> FloatArray:
     return np.asarray(np.clip(special.logit(np.clip(p, 1e-6, 1 - 1e-6)), -SURE, SURE), np.float32)
 
 
-def terms_of(p: FloatArray, found: Evidence, contrast: str | None) -> tuple[FloatArray, ...]:
-    """What `Rule` weighs by `residual`, `large`, `one_sided` and `both`.
+def terms_of(found: Evidence, contrast: str | None) -> tuple[FloatArray, ...]:
+    """What `Rule` weighs by `residual`, `around` and `one_sided`.
 
     Parameters
     ----------
-    p : (X, …) float32
-        The network's probability.
     found : Evidence
         What the residual says.
     contrast : str or None
         Of the scan.
     """
     lesion = np.minimum(evidence(found.z, contrast), np.float32(SURE))
-    bright = np.maximum(lesion, np.minimum(found.z, np.float32(SURE)))
-    return lesion, found.large, np.maximum(lesion - found.other, 0), p * bright
+    return lesion, found.around, np.maximum(lesion - found.other, 0)
 
 
 def brain_box(maps: ScanMaps) -> Slices | None:
