@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special
@@ -14,12 +15,21 @@ from witness_cases import Case
 VOXELS = 15_000  # of each case, to learn from
 SMALL = 0.05  # share of a brain: smaller lesions weigh as if they were as large, up to `MOST_HEAVIER` times
 MOST_HEAVIER = 20.0
-ALPHA = 0.1  # share of healthy scans that may have more
-ML = {"T1w": 0.5}  # of false anomaly that a healthy scan may have; of other contrasts `OTHER_ML`
-OTHER_ML = 2.0
-ODDS = np.arange(-3, 2.01, 0.25)  # at which a mask may begin: beyond, it misses too much
-REAL, MADE = "healthy people that the network was trained on", "mildly corrupted made scans of healthy heads"
-ALL = "healthy scans of other contrasts"
+ODDS = np.arange(-3, 3.01, 0.25)
+COST = 0.1  # share of the Dice of made lesions that a promise may cost
+
+
+class Wanted(NamedTuple):
+    """What is wanted of the mask of a healthy scan: at most `ml` but for a share `alpha` of scans."""
+
+    ml: float
+    alpha: float
+    on: str
+
+
+REAL = Wanted(0.5, 0.1, "healthy people that the network was trained on")
+MADE = Wanted(2.0, 0.2, "mildly corrupted made scans of healthy heads")
+ALL = Wanted(2.0, 0.2, "healthy scans of other contrasts")
 _NAMES = ("base", "network", "residual", "around", "one_sided", "alone_base", "alone")
 _BOUNDS = [(-9, 3), (0, 2), (0, 3), (0, 3), (0, 3), (-9, 3), (0, 2)]
 _START = np.array([-3, 0.4, 0.3, 0.3, 0.3, -1, 0.8])
@@ -52,48 +62,46 @@ def learn(cases: Sequence[Case]) -> Rule:
 
     best = optimize.minimize(loss, _START, jac=True, method="L-BFGS-B", bounds=_BOUNDS)
     numbers = {name: round(float(v), 3) for name, v in zip(_NAMES, best.x, strict=True)}
-    return Rule(**numbers, promises={"unknown": Promise(0.0, 100.0, ALPHA, 1, "none yet")})
+    return Rule(**numbers, promises={"unknown": Promise(0.0, 100.0, 0.5, 1, "none yet")})
 
 
 def with_promises(rule: Rule, sick: Sequence[Case], people: Sequence[Case], made: Sequence[Case]) -> Rule:
     """The rule with a shift for each contrast that has healthy scans.
 
-    A mask begins at the log-odds that keep the wanted volume, no lower than is best for the lesions of made
-    scans, and no higher than the last of `ODDS`: there the promise is the volume that is kept. All other
-    contrasts have the most cautious shift.
+    A mask begins at the log-odds that keep the wanted volume, within `limits`; where these are too low for
+    it, the promise is the volume that is kept. All other contrasts have the most cautious shift.
     """
-    healthy = [*people, *made]
+    healthy, within = [*people, *made], limits(sick, rule)
     promises = {}
     for contrast in sorted({str(c.contrast) for c in healthy}):
         scans = [c for c in healthy if c.contrast == contrast]
-        on = REAL if any(c.contrast == contrast for c in people) else MADE
-        least = best_odds([c for c in sick if c.contrast == contrast], rule)
-        promises[contrast] = promise(scans, rule, ML.get(contrast, OTHER_ML), least, on)
+        of = REAL if any(c.contrast == contrast for c in people) else MADE
+        promises[contrast] = promise(scans, rule, of, within)
     cautious = max(-p.shift for p in promises.values())
-    promises["unknown"] = promise(healthy, rule, OTHER_ML, cautious, ALL)
+    promises["unknown"] = promise(healthy, rule, ALL, (cautious, cautious))
     return replace(rule, promises=promises)
 
 
-def best_odds(sick: Sequence[Case], rule: Rule) -> float:
-    """Log-odds of the best mean Dice."""
-    dice = [c.dice(c.both(rule), special.expit(ODDS)) for c in sick if c.lesion.any()]
-    return float(ODDS[np.argmax(np.mean(dice, axis=0))]) if dice else 0.0
+def limits(sick: Sequence[Case], rule: Rule) -> tuple[float, float]:
+    """Log-odds of the best mean Dice of made lesions, and the highest that cost no more than `COST` of it."""
+    dice = np.mean([c.dice(c.both(rule), special.expit(ODDS)) for c in sick if c.lesion.any()], axis=0)
+    good = np.flatnonzero(dice >= (1 - COST) * dice.max())
+    return float(ODDS[np.argmax(dice)]), float(ODDS[good[-1]])
 
 
-def promise(cases: Sequence[Case], rule: Rule, ml: float, least: float, on: str) -> Promise:
+def promise(cases: Sequence[Case], rule: Rule, of: Wanted, within: tuple[float, float]) -> Promise:
     """Split conformal: of each scan the log-odds that leave `ml` above; of these the ⌈(n + 1)(1 − α)⌉th."""
     scores = [np.sort(odds_of(c, rule))[::-1] for c in cases]
-    place = int(np.ceil((len(cases) + 1) * (1 - ALPHA)))
+    place = int(np.ceil((len(cases) + 1) * (1 - of.alpha)))
     if place > len(cases):
-        raise ValueError(f"{len(cases)} healthy scans are too few for alpha {ALPHA}")
-    wanted = sorted(
-        float(s[min(int(ml / c.voxel_ml), s.size - 1)]) for s, c in zip(scores, cases, strict=True)
-    )[place - 1]
-    begins = min(max(wanted, least), float(ODDS[-1]))
+        raise ValueError(f"{len(cases)} healthy scans are too few for alpha {of.alpha}")
+    last = [float(s[min(int(of.ml / c.voxel_ml), s.size - 1)]) for s, c in zip(scores, cases, strict=True)]
+    wanted, ml = sorted(last)[place - 1], of.ml
+    begins = min(max(wanted, within[0]), within[1])
     if begins < wanted:
-        volumes = sorted(float((s > begins).sum()) * c.voxel_ml for s, c in zip(scores, cases, strict=True))
-        ml = round(volumes[place - 1] + 0.05, 1)
-    return Promise(round(-begins, 3), ml, ALPHA, len(cases), on)
+        volumes = [float((s > begins).sum()) * c.voxel_ml for s, c in zip(scores, cases, strict=True)]
+        ml = float(np.ceil(10 * sorted(volumes)[place - 1]) / 10)
+    return Promise(round(-begins, 3), ml, of.alpha, len(cases), of.on)
 
 
 def odds_of(case: Case, rule: Rule) -> np.ndarray:

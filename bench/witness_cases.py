@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -34,6 +35,8 @@ from sanum.synth.generator import apply_sample, draw_sample
 
 SEED = 16  # of made scans; trainings have others
 FINE_MM = 1.0  # voxels of every other made scan
+Kind = Literal["made", "healthy", "unseen"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +136,16 @@ def real_scan(path: Path, group: str, lesion: Path | None, predictor: UnaPredict
 
 
 def made_scan(
-    number: int, preset: Preset, data: Path, anatomies: Path, predictor: UnaPredictor, *, healthy: bool
+    number: int, kind: Kind, preset: Preset, data: Path, anatomies: Path, predictor: UnaPredictor
 ) -> Raw:
-    """A made scan of a head and with lesions of training, on voxels of 1 or 2 mm; of a pose that is known.
+    """A made scan on voxels of 1 or 2 mm, in a pose that is known.
 
+    "made" and "healthy" are of heads and with lesions of training, "unseen" of those that are held out.
     Healthy ones are mildly corrupted, as most scans are; the others are of all levels.
     """
-    heads, masks = split_subjects(data)[0], split_masks(data)[0]
-    rng = np.random.default_rng([SEED, int(healthy), number])
+    held, healthy = kind == "unseen", kind == "healthy"
+    heads, masks = split_subjects(data)[held], split_masks(data)[held]
+    rng = np.random.default_rng([SEED, KINDS.index(kind), number])
     anatomy = prepare(*heads[int(rng.integers(len(heads)))], anatomies)
     box = DEFAULT_BOX.at_spacing(FINE_MM) if number % 2 else DEFAULT_BOX
     params = draw_sample(

@@ -24,7 +24,7 @@ from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.synth.contrast import Preset
 from sanum.weights.file import load_weights, save_weights
 from sanum.weights.store import resolve, write_digest
-from witness_cases import Case, kept, made_scan, real_scan
+from witness_cases import Case, Kind, kept, made_scan, real_scan
 
 PATIENTS = {  # scans, and where their lesions are
     "sub-ms1": ("patients/sub-ms1/anat/*_desc-brain_*.nii.gz", "*_desc-lesion_mask.nii.gz"),
@@ -41,19 +41,17 @@ MADE: tuple[Preset, ...] = (
     *("t2w", "flair", "t1w", "free", "flair", "t1w", "t2w", "dwi"),
 )
 MADE_HEALTHY: tuple[Preset, ...] = ("t2w", "flair", "ct")
-COUNTS = (32, 27)  # of made scans to learn from, and of healthy ones for the shifts
+COUNTS: dict[Kind, int] = {"made": 32, "healthy": 27, "unseen": 16}
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
 
 
-def made(
-    data: Path, cache: Path, anatomies: Path, predictor: UnaPredictor, *, healthy: bool
-) -> Iterator[Case]:
-    """Made scans, to learn from, or healthy ones."""
-    presets = MADE_HEALTHY if healthy else MADE
-    for n in range(COUNTS[healthy]):
+def made(kind: Kind, data: Path, cache: Path, anatomies: Path, predictor: UnaPredictor) -> Iterator[Case]:
+    """Made scans of a kind, see `made_scan`."""
+    presets = MADE_HEALTHY if kind == "healthy" else MADE
+    for n in range(COUNTS[kind]):
         preset = presets[n % len(presets)]
-        make = partial(made_scan, n, preset, data, anatomies, predictor, healthy=healthy)
-        yield kept(cache, f"{'healthy' if healthy else 'made'}-{n:03d}", make)
+        make = partial(made_scan, n, kind, preset, data, anatomies, predictor)
+        yield kept(cache, f"{kind}-{n:03d}", make)
 
 
 def patients(data: Path, cache: Path, predictor: UnaPredictor) -> Iterator[Case]:
@@ -84,7 +82,7 @@ def row(case: Case, rule: Rule | None) -> str:
         f"{np.nanmax(case.dice(image, np.percentile(image, np.linspace(50, 99.9, 100)))):.2f}",
     ]
     ml = (int(case.lesion.sum()) + case.missed) * case.voxel_ml
-    return f"| {case.name} | {ml:.1f} | {' | '.join(cells)} |"
+    return f"| {case.name} {case.contrast or 'unknown'} | {ml:.1f} | {' | '.join(cells)} |"
 
 
 def false_row(case: Case, rule: Rule | None) -> str:
@@ -94,11 +92,14 @@ def false_row(case: Case, rule: Rule | None) -> str:
     return f"| {case.name} | {' | '.join(f'{v:.2f}' for v in volumes)} |"
 
 
-def table(data: Path, cache: Path, predictor: UnaPredictor, rule: Rule | None) -> None:
-    """Print both tables."""
+def table(data: Path, cache: Path, anatomies: Path, predictor: UnaPredictor, rule: Rule | None) -> None:
+    """Print both tables: patients and made scans of held-out heads; then people without known lesions."""
     print("| scan | mL | network | residual (z 3) | both | intensity |\n|---|---|---|---|---|---|")
     for case in patients(data, cache, predictor):
         print(row(case, rule), flush=True)
+    for case in made("unseen", data, cache, anatomies, predictor):
+        if case.lesion.any():
+            print(row(case, rule), flush=True)
     files = [t1w for t1w, _ in split_subjects(data)[1]] + [f for g in HEALTHY for f in sorted(data.glob(g))]
     print("\n| healthy, or old | network mL | residual mL, z 3 | both mL |\n|---|---|---|---|")
     for case in people(cache, predictor, files):
@@ -130,11 +131,11 @@ def main() -> None:
     data, predictor = options.data, network(weights=options.weights, device="cpu")
     cache = options.cache / name_of(predictor)
     if options.what == "table":
-        table(data, cache, predictor, rule_of(predictor))
+        table(data, cache, options.anatomies, predictor, rule_of(predictor))
         return
-    taught = list(made(data, cache, options.anatomies, predictor, healthy=False))
+    taught = list(made("made", data, cache, options.anatomies, predictor))
     scans = [t1w for t1w, _ in split_subjects(data)[0][CALIBRATION]]
-    healthy = list(made(data, cache, options.anatomies, predictor, healthy=True))
+    healthy = list(made("healthy", data, cache, options.anatomies, predictor))
     rule = with_promises(learn(taught), taught, list(people(cache, predictor, scans)), healthy)
     print(rule)
     if options.write:

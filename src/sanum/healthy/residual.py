@@ -93,9 +93,10 @@ def own_contrast_residual(
     rest = _smooth(np.clip(rest, -8 * spread, 8 * spread), inside, spacing)
     steep = _steepness(predicted, spacing)
     usual = _usual(a, rest.ravel()[rows], steep.ravel()[rows])
-    z = rest / np.sqrt(np.interp(anatomy, KNOTS, usual) ** 2 + (SLIP_MM * steep) ** 2)
-    said = np.clip((anatomy - FLUID) / (TISSUE - FLUID), 0, 1) * inside
-    return Residual((z * said).astype(np.float32), said.astype(np.float32))
+    steep *= np.float32(SLIP_MM)
+    rest /= np.hypot(np.interp(anatomy, KNOTS, usual).astype(np.float32), steep)
+    said = (np.clip((anatomy - FLUID) / (TISSUE - FLUID), 0, 1) * inside).astype(np.float32, copy=False)
+    return Residual((rest * said).astype(np.float32, copy=False), said)
 
 
 def _away_from_border(brain: Mask, spacing: npt.NDArray[np.float64]) -> Mask:
@@ -175,8 +176,11 @@ def _smooth(rest: FloatArray, inside: Mask, spacing: npt.NDArray[np.float64]) ->
 
 def _steepness(predicted: FloatArray, spacing: npt.NDArray[np.float64]) -> FloatArray:
     """Length of the gradient per mm."""
-    parts = np.gradient(predicted, *spacing)
-    return np.asarray(np.sqrt(parts[0] ** 2 + parts[1] ** 2 + parts[2] ** 2))
+    total = np.zeros(predicted.shape, np.float32)
+    for axis, step in enumerate(spacing):  # one after the other: three would take three times the memory
+        part = np.gradient(predicted, step, axis=axis).astype(np.float32, copy=False)
+        total += np.square(part, out=part)
+    return np.asarray(np.sqrt(total, out=total))
 
 
 def _usual(a: FloatArray, rest: FloatArray, steep: FloatArray) -> npt.NDArray[np.float64]:
