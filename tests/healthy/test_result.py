@@ -15,7 +15,7 @@ from sanum.healthy.grids import ScanMaps
 from sanum.healthy.outputs import OUTPUTS, file_names, record_name
 from sanum.healthy.residual import Residual
 from sanum.healthy.result import Reconstruction
-from sanum.healthy.witness import Parts
+from sanum.healthy.witness import Heard, Parts
 from sanum.methods.api import Result
 from sanum.methods.common import saving
 from sanum.scan import ScanError, read, write
@@ -51,7 +51,8 @@ class TestSave:
         network = small.scan.with_voxels(quarter)
         maps = ScanMaps(small.anatomy, network, network, network, small.scan.with_voxels(brain))
         z = np.full((10, 12, 10), -2.5, "f4")
-        result = replace(small, witnesses=Parts(small.scan, maps, "T2w", Residual(z, z)))
+        heard = Heard(Residual(z, z), z, small.scan.grid.part(box))
+        result = replace(small, witnesses=Parts(small.scan, maps, "T2w", heard))
         result.save(tmp_path, maps="all", report=False)
         for name, value in (("network", 0.25), ("residual", -2.5)):
             back = read(tmp_path / file_names(small.name, maps="all")[name])

@@ -42,6 +42,8 @@ WRONG = [
     (HEADER | {"network": -0.1}, r"network is -0.1, expected a number from 0 to 100"),
     (HEADER | {"around": True}, "around is True"),
     (HEADER | {"base": float("nan")}, "base is nan"),
+    (HEADER | {"base": 10**400}, "base is 1000"),
+    (HEADER | {"base": float("-inf")}, "base is -inf"),
     (HEADER | {"alone": "much"}, "alone is 'much'"),
     (HEADER | {"promises": {}}, '"unknown"'),
     (HEADER | {"promises": None}, '"unknown"'),

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from ..methods.common.anatomy import Predictor
 from ..scan.contrast import CONTRASTS
 from ..weights.file import WeightsError
@@ -170,6 +168,6 @@ def _promise(contrast: str, said: Any) -> Promise:
 def _number(name: str, value: Any, free: tuple[str, ...]) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     least = -_MOST if name.split()[0] in free else 0.0
-    if not is_number or not np.isfinite(value) or not least <= value <= _MOST:
+    if not is_number or not least <= value <= _MOST:  # NaN is neither
         raise ValueError(f"{name} is {value!r}, expected a number from {least:g} to {_MOST:g}")
     return float(value)

@@ -13,9 +13,9 @@ from scipy import ndimage, special
 
 from ..scan import Scan
 from ..scan.intensity import with_background_at_zero
-from ..space.grid import at_spacing
+from ..space.grid import Grid, at_spacing
 from ..space.resample import resample
-from ..types import FloatArray, Mask, Slices
+from ..types import AnyArray, FloatArray, Slices
 from .evidence import SURE, Evidence, evidence, weigh_surroundings
 from .grids import ANOMALY_THRESHOLD, ScanMaps
 from .residual import Residual, own_contrast_residual
@@ -26,6 +26,25 @@ MANY = 8_000_000  # voxels of the brain's box, above which finer ones are left o
 LEAST_P = 1e-3  # below, a probability is 0: maps of many small numbers do not compress
 NO_RULE = "network alone: these weights have no rule"
 _SLAB = 1_000_000  # voxels that are weighed at once
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A residual in the brain's box.
+
+    Parameters
+    ----------
+    residual : Residual
+        On `grid`.
+    anatomy : (X, Y, Z) float32
+        On it too.
+    grid : Grid
+        The scan's own part, or a coarser one.
+    """
+
+    residual: Residual
+    anatomy: FloatArray
+    grid: Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +59,14 @@ class Parts:
         What the network made of it, on the same grid.
     contrast : str or None
         Of the scan.
-    heard : Residual or None
-        Of the brain's box; None: it was not needed, and is made when looked at.
+    heard : Heard or None
+        The residual; None: it was not needed, and is made when looked at.
     """
 
     scan: Scan
     maps: ScanMaps
     contrast: str | None
-    heard: Residual | None = field(default=None, repr=False)
+    heard: Heard | None = field(default=None, repr=False)
 
     @property
     def network(self) -> Scan:
@@ -60,7 +79,7 @@ class Parts:
         voxels = np.zeros(self.scan.voxels.shape, np.float32)
         if (box := brain_box(self.maps)) is not None:
             heard = self.heard or residual_in(self.scan, self.maps, box, self.contrast)
-            voxels[box] = heard.z
+            voxels[box] = on(heard.residual.z, heard.grid, self.scan.grid.part(box))
         return self.maps.anomaly.with_voxels(voxels)
 
 
@@ -108,13 +127,13 @@ def hear_both(scan: Scan, maps: ScanMaps, contrast: str | None, rule: Rule | Non
         return Testimony(maps.anomaly, maps.anomaly_mask, parts, NO_RULE if rule is None else "no brain")
     heard = residual_in(scan, maps, box, contrast)
     parts = replace(parts, heard=heard)
-    if heard.failure is not None:
-        why = f"the anomaly map is the network's alone: {heard.failure}"
+    if heard.residual.failure is not None:
+        why = f"the anomaly map is the network's alone: {heard.residual.failure}"
         return Testimony(maps.anomaly, maps.anomaly_mask, parts, "network alone", (why,))
-    said = weigh_surroundings(
-        heard.z, heard.said, np.asarray(maps.anatomy.voxels)[box], scan.grid.part(box), contrast
-    )
-    q = fused(np.asarray(maps.anomaly.voxels)[box], said, contrast, rule)
+    found = weigh_surroundings(heard.residual.z, heard.residual.said, heard.anatomy, heard.grid, contrast)
+    here = scan.grid.part(box)
+    p = on(np.asarray(maps.anomaly.voxels)[box], here, heard.grid)
+    q = on(fused(p, found, contrast, rule), heard.grid, here)
     q[(q < LEAST_P) | (np.asarray(maps.brain.voxels)[box] == 0)] = 0
     anomaly, mask = np.zeros(maps.brain.voxels.shape, np.float32), np.zeros(maps.brain.voxels.shape, np.uint8)
     anomaly[box], mask[box] = q, q > ANOMALY_THRESHOLD
@@ -197,8 +216,8 @@ def brain_box(maps: ScanMaps) -> Slices | None:
     return box
 
 
-def residual_in(scan: Scan, maps: ScanMaps, box: Slices, contrast: str | None) -> Residual:
-    """The residual in a box; of very fine voxels by way of coarser ones.
+def residual_in(scan: Scan, maps: ScanMaps, box: Slices, contrast: str | None) -> Heard:
+    """The residual in a box; of very fine voxels on coarser ones, for it is smooth and takes memory.
 
     Parameters
     ----------
@@ -211,17 +230,27 @@ def residual_in(scan: Scan, maps: ScanMaps, box: Slices, contrast: str | None) -
     contrast : str or None
         Of the scan.
     """
-    here, ct = scan.grid.part(box), contrast == "CT"
-    parts = [np.asarray(s.voxels)[box] for s in (with_background_at_zero(scan), maps.anatomy, maps.brain)]
+    here = scan.grid.part(box)
     coarse = at_spacing(here, np.maximum(here.spacing_mm, FINEST_MM))
-    if parts[0].size <= MANY or coarse.shape == here.shape:
-        return own_contrast_residual(*_typed(parts), here.spacing_mm, ct=ct)
-    parts = [resample(part, here, coarse) for part in parts]
-    heard = own_contrast_residual(*_typed(parts), coarse.spacing_mm, ct=ct)
-    z, said = (resample(x, coarse, here) for x in (heard.z, heard.said))
-    return replace(heard, z=z, said=said)
+    grid = here if np.prod(here.shape) <= MANY or coarse.shape == here.shape else coarse
+    image, anatomy, brain = (
+        on(np.asarray(s.voxels)[box], here, grid)
+        for s in (with_background_at_zero(scan), maps.anatomy, maps.brain)
+    )
+    found = own_contrast_residual(image, anatomy, brain > 0.5, grid.spacing_mm, ct=contrast == "CT")
+    return Heard(found, anatomy, grid)
 
 
-def _typed(parts: list[FloatArray]) -> tuple[FloatArray, FloatArray, Mask]:
-    image, anatomy, brain = parts
-    return image, anatomy.astype(np.float32), brain > 0.5
+def on(voxels: AnyArray, source: Grid, target: Grid) -> FloatArray:
+    """Voxels read on another grid; as they are where the two are one.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        On `source`.
+    source, target : Grid
+        Of the same place.
+    """
+    if source.same_as(target):
+        return np.asarray(voxels, np.float32)
+    return resample(voxels, source, target)
