@@ -91,6 +91,15 @@ METHODS: tuple[Method, ...] = (
         extra="detect",
         fitted=True,
     ),
+    Method(
+        "vae",
+        task="anomaly2d",
+        module="anomaly2d.vae",
+        paper="Baur et al., Med Image Anal 2021",
+        summary="What a variational autoencoder of normal images cannot copy, or would change.",
+        extra="detect",
+        fitted=True,
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Blocks of 2-D autoencoders that halve and double: strided and transposed 3 × 3 convolutions."""
+"""Blocks of 2-D autoencoders that halve and double: strided and transposed convolutions."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import nn
 
 
-def down_block(before: int, after: int, *, norm: bool, dropout: float) -> nn.Sequential:
+def down_block(before: int, after: int, *, norm: bool, dropout: float, kernel: int = 3) -> nn.Sequential:
     """Half the side: convolution of stride 2, batch norm, LeakyReLU 0.2, dropout of whole channels.
 
     Parameters
@@ -17,12 +17,14 @@ def down_block(before: int, after: int, *, norm: bool, dropout: float) -> nn.Seq
         With batch norm.
     dropout : float
         Share of the channels.
+    kernel : int
+        Side of the convolution, odd.
     """
-    layers: list[nn.Module] = [nn.Conv2d(before, after, 3, stride=2, padding=1)]
+    layers: list[nn.Module] = [nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2)]
     return _finished(layers, after, norm, dropout)
 
 
-def up_block(before: int, after: int, *, norm: bool, dropout: float) -> nn.Sequential:
+def up_block(before: int, after: int, *, norm: bool, dropout: float, kernel: int = 3) -> nn.Sequential:
     """Twice the side: transposed convolution, batch norm, LeakyReLU 0.2, dropout of whole channels.
 
     Parameters
@@ -33,20 +35,48 @@ def up_block(before: int, after: int, *, norm: bool, dropout: float) -> nn.Seque
         With batch norm.
     dropout : float
         Share of the channels.
+    kernel : int
+        Side of the convolution, odd.
     """
-    layers: list[nn.Module] = [doubling(before, after)]
+    layers: list[nn.Module] = [doubling(before, after, kernel)]
     return _finished(layers, after, norm, dropout)
 
 
-def doubling(before: int, after: int) -> nn.ConvTranspose2d:
+def doubling(before: int, after: int, kernel: int = 3) -> nn.ConvTranspose2d:
     """Transposed convolution that makes the side twice as long.
 
     Parameters
     ----------
     before, after : int
         Channels.
+    kernel : int
+        Its side, odd.
     """
-    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+    return nn.ConvTranspose2d(before, after, kernel, stride=2, padding=kernel // 2, output_padding=1)
+
+
+def side_after(size: int, halvings: int) -> int:
+    """Side of a square after some halvings.
+
+    Parameters
+    ----------
+    size : int
+        Before them.
+    halvings : int
+        How many.
+
+    Raises
+    ------
+    ValueError
+        It is no multiple of 2 to the power of their number.
+    """
+    side = size >> halvings
+    if not side or side << halvings != size:
+        raise ValueError(
+            f"picture.size is {size} and is halved {halvings} times: make it a multiple of "
+            f"{1 << halvings}, or change widths"
+        )
+    return side
 
 
 def encoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Sequential:
