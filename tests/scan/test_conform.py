@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from sanum.scan import Scan
-from sanum.scan.conform import conform, on_lattice, scale_intensity
+from sanum.scan.conform import conform, conform_finer, on_lattice, scale_intensity
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
 from sanum.synth.box import DEFAULT_BOX
@@ -117,3 +117,18 @@ class TestConform:
         assert not seen.image[~seen.covered].any()
         box = (np.abs(points(seen.grid)[..., :2] - (4, -8)) < (70, 85)).all(-1)
         assert seen.covered[box & (z > lowest + 2) & (z < 70)].all()
+
+
+def test_finer_voxels_show_the_same_place_on_the_same_scale():
+    grid = grid_of((1, 1, 1))
+    voxels = 100 * np.random.default_rng(3).random(grid.shape).astype(np.float32) + 20
+    scan = Scan(voxels, grid.affine)
+    coarse = conform(scan, (1.2, -3.4, 5.6), Box((24, 28, 24), 2.0))
+    fine = conform_finer(scan, coarse, Box((48, 56, 48), 1.0))
+    assert fine.window == coarse.window
+    assert (np.abs(fine.grid.centre_mm - coarse.grid.centre_mm) <= 0.5 + 1e-9).all()
+    index = apply_affine(np.linalg.inv(grid.affine) @ fine.grid.affine, np.array([[5, 5, 5], [30, 40, 30]]))
+    np.testing.assert_allclose(index, np.rint(index), atol=1e-9)  # a voxel of the scan: nothing is blurred
+    low, high = coarse.window
+    for there, here in zip(np.rint(index).astype(int), ((5, 5, 5), (30, 40, 30)), strict=True):
+        assert fine.image[here] == pytest.approx(np.clip((voxels[tuple(there)] - low) / (high - low), 0, 1.5))

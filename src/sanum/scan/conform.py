@@ -24,11 +24,14 @@ class Conformed:
     covered : (X, Y, Z) bool
         Where the scan has voxels.
     grid : Grid
+    window : (float, float)
+        Values of the scan that became 0 and 1.
     """
 
     image: FloatArray
     covered: Mask
     grid: Grid
+    window: tuple[float, float] = (0.0, 1.0)
 
 
 def conform(scan: Scan, centre_mm: npt.ArrayLike, box: Box) -> Conformed:
@@ -45,14 +48,37 @@ def conform(scan: Scan, centre_mm: npt.ArrayLike, box: Box) -> Conformed:
     box : Box
         Input region of the network.
     """
-    grid = on_lattice(box.grid(centre_mm), scan.grid)
-    voxels = scan.voxels
-    if scan.contrast == "CT":
+    return _on(scan, on_lattice(box.grid(centre_mm), scan.grid), None)
+
+
+def conform_finer(scan: Scan, coarse: Conformed, box: Box) -> Conformed:
+    """The same scan in the same place on finer voxels, its intensities on the same scale.
+
+    Parameters
+    ----------
+    scan : Scan
+        That `coarse` was made of.
+    coarse : Conformed
+        Of `conform`.
+    box : Box
+        As large as that of `coarse`; its voxels move by up to half a voxel, as in `conform`.
+    """
+    affine = coarse.grid.affine.copy()
+    affine[:3, :3] *= box.spacing_mm / coarse.grid.spacing_mm
+    middle = np.append((np.array(box.shape) - 1) / 2, 1)
+    affine[:3, 3] += np.asarray(coarse.grid.centre_mm) - (affine @ middle)[:3]
+    return _on(scan, on_lattice(Grid(box.shape, affine), scan.grid), coarse.window)
+
+
+def _on(scan: Scan, grid: Grid, window: tuple[float, float] | None) -> Conformed:
+    voxels, ct = scan.voxels, scan.contrast == "CT"
+    if ct:
         voxels = np.clip(voxels, CT_WINDOW_HU[0], CT_WINDOW_HU[1])  # before blurring: bone must not bleed
     image = resample(voxels, scan.grid, grid, fill=float(voxels.min()))
     everywhere = np.broadcast_to(np.float32(1), voxels.shape)
     covered = resample(everywhere, scan.grid, grid, antialias=False) > 0.5
-    return Conformed(scale_intensity(image, ct=scan.contrast == "CT") * covered, covered, grid)
+    low, high = window or intensity_window(image, ct=ct)
+    return Conformed(_scaled(image, low, high) * covered, covered, grid, (low, high))
 
 
 def on_lattice(box: Grid, scan: Grid) -> Grid:
@@ -78,11 +104,25 @@ def on_lattice(box: Grid, scan: Grid) -> Grid:
 
 
 def scale_intensity(image: FloatArray, *, ct: bool = False) -> FloatArray:
-    """Intensities on a scale that any scanner shares.
+    """Intensities on a scale that any scanner shares: those of `intensity_window` become 0 and 1.
 
-    CT: 0 to 80 HU → 0 to 1. Else 0 stays at the background (the lowest decile if that is above 0, never
-    a negative value) and the 99th percentile of the foreground (above a tenth of the 99.9th) becomes 1;
-    clipped to [0, 1.5].
+    Clipped to [0, 1.5].
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Hounsfield units, or any scanner's.
+    ct : bool
+        Whether they are Hounsfield units.
+    """
+    return _scaled(image, *intensity_window(image, ct=ct))
+
+
+def intensity_window(image: FloatArray, *, ct: bool = False) -> tuple[float, float]:
+    """Intensities that any scanner's images have in common.
+
+    CT: 0 and 80 HU. Else the background (the lowest decile if that is above 0, never a negative value) and
+    the 99th percentile of the foreground (above a tenth of the 99.9th).
 
     Parameters
     ----------
@@ -92,16 +132,15 @@ def scale_intensity(image: FloatArray, *, ct: bool = False) -> FloatArray:
         Whether they are Hounsfield units.
     """
     if ct:
-        low, high = CT_WINDOW_HU
-        return _clipped((image - low) / (high - low))
+        return CT_WINDOW_HU
     sample = image[::2, ::2, ::2]
     low = max(float(np.percentile(sample, 1)), 0.0)
     top = float(np.percentile(sample, 99.9))
     foreground = sample[sample > low + 0.1 * (top - low)]
-    high = float(np.percentile(foreground, 99)) if foreground.size else top
-    return _clipped((image - low) / max(high - low, float(np.finfo(np.float32).tiny)))
+    return low, float(np.percentile(foreground, 99)) if foreground.size else top
 
 
-def _clipped(image: FloatArray) -> FloatArray:
-    out: FloatArray = np.clip(image, 0, 1.5).astype(np.float32)
+def _scaled(image: FloatArray, low: float, high: float) -> FloatArray:
+    scaled = (image - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    out: FloatArray = np.clip(scaled, 0, 1.5).astype(np.float32)
     return out

@@ -12,6 +12,9 @@ from .corrupt import Level, draw_corruption
 from .generator import draw_sample
 from .params import Draws, SampleParams, ViewParams
 
+THICK_MM = (2.0, 7.0)
+THICK_AXES = (0.2, 0.2, 0.6)  # sagittal, coronal and axial slices: most are axial
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -46,6 +49,8 @@ class SamplingConfig:
         Share of samples whose contrast the network is told; it is not told what is drawn freely.
     sick : bool
         Each sample also has the T1w and the FLAIR with the anomaly.
+    thick : float
+        Share of samples with slices of `THICK_MM`, beside those that the level of corruption draws.
     """
 
     real: float = 0.5
@@ -61,9 +66,10 @@ class SamplingConfig:
     sick: bool = False
     draws: Draws = "usual"
     told: float = 0.7
+    thick: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("real", "patients", "healthy", "told"):
+        for name in ("real", "patients", "healthy", "told", "thick"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"sampling.{name} is a share between 0 and 1, got {getattr(self, name)}")
 
@@ -93,6 +99,11 @@ class SamplingConfig:
             draws=self.draws,
             spacing_mm=spacing_mm,
         )
+        if self.thick and rng.random() < self.thick:
+            voxel = [spacing_mm] * 3
+            voxel[int(rng.choice(3, p=THICK_AXES))] = float(rng.uniform(*THICK_MM))
+            x, y, z = voxel
+            params = replace(params, corruption=replace(params.corruption, voxel_mm=(x, y, z)))
         if not self.fluid:
             params = replace(params, shapes=tuple(replace(s, duration=0.0) for s in params.shapes))
         return params

@@ -63,7 +63,8 @@ from ....synth.average import atlas, average_anatomy
 from ....synth.sampling import SamplingConfig
 from ...common import budget
 from ...common.anatomy_recipe import AnatomyRecipe
-from ...common.recipe import Batch
+from ...common.recipe import Batch, Recipe
+from .fine_recipe import FINE as SECOND
 from .loss import Weights, objective
 from .model import SHIPPED_BOX, Una
 
@@ -167,12 +168,13 @@ PUBLISHED = UnaRecipe(
 FINE = replace(COMPACT, name="una-1mm", box=Box((160, 192, 160), 1.0), workers=4, flipped_too=False)
 # with λc = 2, as published, the T1w overshoots in lesions (README.md)
 SMALL = UnaRecipe("una-small", weights=Weights(lambda_c=0.05), **vars(budget.SMALL))
-RECIPES = {
+RECIPES: dict[str, Recipe] = {
     r.name: r
     for r in (
         COMPACT,
         PUBLISHED,
         FINE,
+        SECOND,
         SMALL,
         replace(SMALL, name="una-small-no-fluid", sampling=SamplingConfig(fluid=False)),
         replace(SMALL, name="una-small-noise-only", sampling=SamplingConfig(bank=False)),

@@ -1,0 +1,191 @@
+"""Recipe of the second stage, `una-fine`: 1 mm patches, on the frozen outputs of the first.
+
+Command   python bench/label_heads.py -o runs/heads-1mm
+          sanum train una-fine --data ../shared/data -o runs/una-fine --compile
+Data      14 whole heads rendered from labels, head-1, head-3, normal-2; held out: label-15, label-16, and
+          head-2 and head-4, which are what is measured
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from itertools import tee
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from ....data.split import split_masks
+from ....learn.schedule import LoopConfig
+from ....space.box import Box
+from ....synth.anatomy import Anatomy, prepare
+from ....synth.sampling import SamplingConfig
+from ....synth.stream import Stream, TrainingSet
+from ....synth.subjects import ixi_pairs
+from ....weights.store import resolve
+from ...common.recipe import Batch, Recipe, TrainingSource
+from .fine_data import each_once, patch_of, with_first_stage
+from .fine_loss import FineWeights, objective
+from .fine_model import FineUna
+from .predict import UnaPredictor
+
+RENDERED = "labels/*_dseg.nii.gz"
+HELD_OUT = 2  # of the label maps
+BOX = Box((160, 192, 160), 1.0)
+
+
+@dataclass(frozen=True)
+class FineRecipe(Recipe):
+    """Recipe of `FineUna`.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Feature maps of each level.
+    patch : int
+        Edge of a patch in voxels of 1 mm.
+    patches : int
+        Of each sample: samples take longer than steps.
+    heads : str
+        Folder of T1w of 1 mm with labels (`bench/label_heads.py`); empty: rendered heads alone.
+    first : str
+        Weights of the first stage: a name that `sanum weights list` knows, or a file.
+    sampling : SamplingConfig
+        What samples are made of.
+    weights : FineWeights
+        Of the terms of the objective.
+    """
+
+    method: ClassVar[str] = "una-fine"
+
+    widths: tuple[int, ...] = (32, 48, 64)
+    patch: int = 64
+    patches: int = 8
+    heads: str = "runs/heads-1mm"
+    first: str = "una-compact"
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    weights: FineWeights = field(default_factory=FineWeights)
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=10_000, warmup=200))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        multiple = 2 ** len(self.widths)
+        if self.patch % multiple or self.patch < multiple:
+            raise ValueError(f"patch must be a multiple of {multiple}, got {self.patch}")
+        if self.patches % self.batch_size:
+            raise ValueError(f"patches must be a multiple of batch_size, got {self.patches}")
+
+    def prepare(
+        self, data: Path, cache: Path, on_prepare: Callable[[int, int], None] | None = None
+    ) -> "FineSource":
+        """Prepare the heads of 1 mm.
+
+        Parameters
+        ----------
+        data : Path
+            Folder with labels/ and lesions/.
+        cache : Path
+            Folder to keep prepared anatomies.
+        on_prepare : function, optional
+            Called with how many of how many heads are done.
+        """
+        rendered = sorted(data.glob(RENDERED))
+        pairs: list[tuple[Path | None, Path]] = [(None, labels) for labels in rendered[:-HELD_OUT]]
+        pairs += ixi_pairs(Path(self.heads)) if self.heads else []
+        if not pairs:
+            raise ValueError(f"no heads of 1 mm: {data} has no {RENDERED}, and heads is empty")
+        anatomies = []
+        for n, (t1w, labels) in enumerate(pairs):
+            anatomies.append(prepare(t1w, labels, cache))
+            if on_prepare:
+                on_prepare(n + 1, len(pairs))
+        held = [labels.name for labels in rendered[-HELD_OUT:]]
+        return FineSource(self, data, anatomies, held)
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The objective of the second stage, see `fine_loss`.
+
+        Parameters
+        ----------
+        model : Module
+            `FineUna`.
+        batch : dict of Tensor
+            Of `FineSource.batches`.
+        """
+        return objective(model(batch["inputs"], batch["contrast"]), batch, self.weights)
+
+    def describe(self) -> dict[str, Any]:
+        """What the header of the weights says, enough to build the network again."""
+        return {**super().describe(), "widths": self.widths, "patch": self.patch}
+
+
+@dataclass(frozen=True, eq=False)
+class FineSource(TrainingSource):
+    """Patches of samples of 1 mm, with what the first stage says of them.
+
+    Parameters
+    ----------
+    recipe : FineRecipe
+        Whose data they are.
+    data : Path
+        Folder of data.
+    anatomies : list of Anatomy
+        Heads of 1 mm.
+    held_out : list of str
+        Who is not trained on.
+    """
+
+    recipe: FineRecipe
+    data: Path
+    anatomies: list[Anatomy]
+    held_out: list[str]
+
+    def describe(self) -> dict[str, Any]:
+        """Who was held out, and which first stage it goes with."""
+        return {"held_out": self.held_out, "first_sha256": self._first().weights_sha256}
+
+    def _first(self) -> UnaPredictor:
+        return UnaPredictor(weights=resolve(self.recipe.first))
+
+    def build(self) -> nn.Module:
+        """Network with its initial weights."""
+        return FineUna(self.recipe.widths).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def batches(self, numbers: Iterator[range]) -> Generator[Batch, None, None]:
+        """Batches of patches: item n is patch n % `patches` of sample n // `patches`.
+
+        Parameters
+        ----------
+        numbers : iterator of range
+            Items of each micro-batch of this process.
+        """
+        recipe, first = self.recipe, self._first().net
+        bank = split_masks(self.data)[0]
+        bank += 2 * [m for m in bank if m.name.startswith("ms-")]
+        stream = Stream(
+            TrainingSet(self.anatomies, bank),
+            seed=recipe.seed,
+            box=BOX.grid(),
+            sampling=recipe.sampling,
+        )
+        own, ahead = tee(numbers)
+        samples = stream.prefetched(recipe.workers, each_once(ahead, recipe.patches))
+        at, whole = -1, dict[str, torch.Tensor]()
+        try:
+            for some in own:
+                patches = []
+                for n in some:
+                    if n // recipe.patches != at:
+                        at, whole = n // recipe.patches, with_first_stage(next(samples), first)
+                    patches.append(patch_of(whole, np.random.default_rng([recipe.seed, n, 2]), recipe.patch))
+                yield {name: torch.stack([p[name] for p in patches]) for name in patches[0]}
+        finally:
+            samples.close()
+
+
+FINE = FineRecipe(
+    "una-fine",
+    batch_size=2,
+    sampling=SamplingConfig(real=0.35, healthy=0.2, draws="world", thick=0.35, mirror=True),
+)
