@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sanum.space.grid import apply_affine
-from sanum.synth.anatomy import correct_bias, describe, prepare
+from sanum.synth.anatomy import correct_bias, cropped, describe, prepare
 from sanum.synth.kept import read_kept
 from sanum.synth.subjects import ixi_pairs
 
@@ -196,3 +196,13 @@ class TestKept:
             seen += read is None
             assert read is None or all(np.array_equal(read[k], right[k]) for k in right)
         assert seen > 0.5 * count
+
+
+def test_what_is_cropped_away_is_far_from_the_brain(prepared):
+    small = cropped(prepared, 10.0)
+    assert small.brain.sum() == prepared.brain.sum()
+    assert small.t1w.size < 0.9 * prepared.t1w.size
+    np.testing.assert_allclose(small.centre_mm, prepared.centre_mm, atol=1e-6)
+    for axis in range(3):  # 10 mm and up to a voxel more, or the edge of the head
+        edge = np.flatnonzero(small.brain.any(axis=tuple({0, 1, 2} - {axis})))
+        assert edge[0] * small.grid.spacing_mm[axis] <= 10 + 2 * small.grid.spacing_mm[axis]

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from sanum.files import sha256
-from sanum.weights.file import WeightsError, load_weights, save_weights
+from sanum.weights.file import WeightsError, load_weights, save_weights, state_sha256
 
 STATE = {"a": torch.tensor([0.5, -1.25]), "b.c": torch.arange(6.0).reshape(2, 3)}
 
@@ -125,3 +125,13 @@ def test_a_pickle_is_refused(tmp_path):
     torch.save(STATE, path)
     with pytest.raises(WeightsError, match=r"not a readable .*; expected one that sanum train wrote$"):
         load_weights(path)
+
+
+def test_the_digest_of_the_state_is_that_of_the_weights_alone(tmp_path):
+    state = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
+    for n, about in enumerate(({"method": "una"}, {"method": "una", "witnesses": {"base": 1}})):
+        save_weights(tmp_path / f"{n}.safetensors", state, **about)
+    one, other = (load_weights(tmp_path / f"{n}.safetensors")[0] for n in range(2))
+    assert state_sha256(one) == state_sha256(other)
+    other["b"][1] += 1
+    assert state_sha256(one) != state_sha256(other)

@@ -30,6 +30,8 @@ class Method:
         The extra of `pip install 'sanum[…]'` that it needs.
     weights : str, optional
         Name of the weights that ship or can be fetched; None: it is trained first, or has none.
+    second : str, optional
+        Name of the weights of its second stage, which makes the maps finer where they are there.
     trained : bool
         Whether it has recipes, and weights that a training makes; False for a baseline.
     fitted : bool
@@ -44,6 +46,7 @@ class Method:
     summary: str
     extra: str | None = None
     weights: str | None = None
+    second: str | None = None
     trained: bool = True
     fitted: bool = False
 

@@ -11,10 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..extras import MissingExtra, needs_extra
+from ..weights.store import find as weights_of
 from ..weights.store import resolve
 from .api import Method
 
 if TYPE_CHECKING:
+    from .common.anatomy import Predictor, Refiner
     from .common.recipe import Recipe
 
 METHODS: tuple[Method, ...] = (
@@ -25,6 +27,7 @@ METHODS: tuple[Method, ...] = (
         paper="Liu et al., CVPR 2025",
         summary="Healthy T1w, anomalies, brain and uncertainty of any scan, from the scan and its mirror.",
         weights="una-compact",
+        second="una-fine",
     ),
     Method(
         "synthsr",
@@ -201,6 +204,32 @@ def load(
     chosen = weights if weights is not None else method.weights
     file = None if chosen is None else resolve(chosen)
     return part_of(method, "predict").load(weights=file, device=device, room=room)
+
+
+def second_stage(name: str, first: "Predictor", *, device: str = "cpu") -> "Refiner | None":
+    """Second stage of a method, if its weights are there and were trained on these of the first.
+
+    Parameters
+    ----------
+    name : str
+        Of the method.
+    first : Predictor
+        Its first stage.
+    device : str
+        A torch device.
+
+    Raises
+    ------
+    ValueError
+        Weights that are damaged, or of another version.
+    """
+    method = find(name)
+    if method.second is None or weights_of(method.second) is None:
+        return None
+    made: Refiner = part_of(method, "fine_predict").load(
+        weights=resolve(method.second), first=first, device=device
+    )
+    return made if made.first_sha256 == getattr(first, "state_sha256", None) else None
 
 
 def recipes() -> "dict[str, Recipe]":

@@ -21,7 +21,7 @@ from ..files import clear_way, sha256_of, whole_file
 from ..fluid import border_ramp
 from ..fluid.flow import distance_within
 from ..space.components import largest_component
-from ..space.grid import Grid, apply_affine, covering, middle_of
+from ..space.grid import Grid, apply_affine, box_of, covering, middle_of
 from ..space.mirror import find_mirror
 from ..space.register import register_affine, to_sitk
 from ..space.resample import resample
@@ -204,6 +204,27 @@ def at_spacing(anatomy: Anatomy, spacing_mm: float) -> Anatomy:
         brain=brain,
         labels=np.rint(resample(anatomy.labels, anatomy.grid, grid, order=0)).astype(np.int16),
         ramp=border_ramp(brain, tuple(grid.spacing_mm)),
+    )
+
+
+def cropped(anatomy: Anatomy, margin_mm: float) -> Anatomy:
+    """The anatomy without what lies farther from its brain, along the axes.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        Whole.
+    margin_mm : float
+        Kept around the brain on each side.
+    """
+    box = box_of(anatomy.brain, anatomy.grid, anatomy.grid, margin_mm)
+    return replace(
+        anatomy,
+        grid=anatomy.grid.part(box),
+        t1w=anatomy.t1w[box].copy(),
+        brain=anatomy.brain[box].copy(),
+        labels=anatomy.labels[box].copy(),
+        ramp=anatomy.ramp[box].copy(),
     )
 
 

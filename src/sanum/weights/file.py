@@ -16,7 +16,7 @@ from .store import WeightsError
 FORMAT = 2
 """2: the header holds a SHA-256 of all the rest. Files of format 1, which have none, are read as well."""
 
-__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights"]
+__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights", "state_sha256"]
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor], *, half: bool = True, **description: Any) -> str:
@@ -42,6 +42,17 @@ def save_weights(path: Path, state: dict[str, torch.Tensor], *, half: bool = Tru
     with whole_file(path) as partial:
         save_file(kept, partial, header)
     return sha256(path)
+
+
+def state_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of weights alone, whatever their header says.
+
+    Parameters
+    ----------
+    state : dict of Tensor
+        Of `load_weights`.
+    """
+    return _content_sha256({}, state)
 
 
 def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...scan.contrast import Contrast
 from ...space.box import Box
+from ...space.grid import Grid
 from ...types import Affine, FloatArray, Mask
 
 if TYPE_CHECKING:
@@ -93,5 +94,50 @@ class Predictor(Protocol):
             A first look, good enough to find the brain.
         contrast : str
             What the scan is; a method that takes any contrast for itself does not look at it.
+        """
+        ...
+
+
+class Refiner(Protocol):
+    """A second stage: from the maps of a `Predictor` and the scan on finer voxels to finer maps.
+
+    `first_sha256` is `weights.file.state_sha256` of the first stage that it learned from.
+    """
+
+    weights_name: str
+    weights_sha256: str
+    first_sha256: str
+    box: Box
+
+    @property
+    def memory_plan(self) -> "MemoryPlan | None":
+        """As of `Predictor`."""
+
+    def __call__(
+        self,
+        fine: FloatArray,
+        grid: Grid,
+        coarse: FloatArray,
+        maps: Maps,
+        coarse_grid: Grid,
+        *,
+        contrast: Contrast = "unknown",
+    ) -> Maps:
+        """Maps on `grid`.
+
+        Parameters
+        ----------
+        fine : (X, Y, Z) float32
+            The scan in `box`, scaled as at first.
+        grid : Grid
+            Of it: axes as those of `coarse_grid`.
+        coarse : (X', Y', Z') float32
+            The scan as the first stage saw it.
+        maps : Maps
+            Of the first stage, as it gave them.
+        coarse_grid : Grid
+            Of both.
+        contrast : str
+            What the scan is.
         """
         ...

@@ -4,21 +4,35 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ....files import sha256
 from ....learn.devices import native_bfloat16
 from ....scan.contrast import CONTRASTS, Contrast
-from ....space.box import Box
 from ....space.grid import Grid
 from ....space.resample import resample
 from ....types import Affine, FloatArray
 from ....weights.file import WeightsError, load_weights
 from ...common.anatomy import Maps
-from ...common.building import build_for, widths_of
+from ...common.building import box_of, build_for, widths_of
 from ...common.memory_plan import MemoryPlan
 from .fine_model import CHANNELS, SPACING_MM, FineUna, atlas_at, coarse_fields, fine_inputs
 from .model import SHIPPED_BOX
+from .predict import UnaPredictor
+
+
+def load(*, weights: Path, first: UnaPredictor, device: str = "cpu") -> "FinePredictor":
+    """Second stage with the weights of a file.
+
+    Parameters
+    ----------
+    weights : Path
+        A file of `sanum train una-fine`.
+    first : UnaPredictor
+        The first stage.
+    device : str
+        A torch device.
+    """
+    return FinePredictor(weights=weights, atlas=first.net.atlas[0], device=device)
 
 
 class FinePredictor:
@@ -41,8 +55,6 @@ class FinePredictor:
         The file is not of this network.
     """
 
-    box: Box = SHIPPED_BOX.at_spacing(SPACING_MM)
-
     def __init__(
         self, *, weights: Path, atlas: torch.Tensor, device: str = "cpu", room: int | None = None
     ) -> None:
@@ -54,6 +66,8 @@ class FinePredictor:
             )
         try:
             widths = widths_of(description)
+            self.box = box_of(description, SHIPPED_BOX.at_spacing(SPACING_MM))
+            self.box.require_multiple(2 ** len(widths))
             self.net: FineUna = build_for(state, widths, lambda: FineUna(widths))
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
@@ -108,7 +122,8 @@ class FinePredictor:
             given = (out.t1w, out.anomaly.sigmoid(), out.brain.sigmoid(), out.log_scale.exp())
             return torch.stack([x[0, 0].float() for x in given]).cpu()
 
-        return Maps(*self.memory_plan(run).numpy(), warnings=maps.warnings, posture=maps.posture)
+        t1w, anomaly, brain, scale = self.memory_plan(run).numpy()
+        return Maps(t1w, anomaly, brain, scale, maps.warnings, maps.posture)
 
 
 def _in_fine_box(pose: Affine | None, grid: Grid, coarse: Grid) -> torch.Tensor:

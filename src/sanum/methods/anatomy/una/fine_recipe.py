@@ -19,7 +19,7 @@ from torch import nn
 from ....data.split import split_masks
 from ....learn.schedule import LoopConfig
 from ....space.box import Box
-from ....synth.anatomy import Anatomy, prepare
+from ....synth.anatomy import Anatomy, cropped, prepare
 from ....synth.sampling import SamplingConfig
 from ....synth.stream import Stream, TrainingSet
 from ....synth.subjects import ixi_pairs
@@ -32,6 +32,7 @@ from .predict import UnaPredictor
 
 RENDERED = "labels/*_dseg.nii.gz"
 HELD_OUT = 2  # of the label maps
+MARGIN_MM = 35.0  # around the brain: scalp and skull, and no more to keep in memory
 BOX = Box((160, 192, 160), 1.0)
 
 
@@ -61,7 +62,7 @@ class FineRecipe(Recipe):
 
     widths: tuple[int, ...] = (32, 48, 64)
     patch: int = 64
-    patches: int = 8
+    patches: int = 16
     heads: str = "runs/heads-1mm"
     first: str = "una-compact"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -97,7 +98,7 @@ class FineRecipe(Recipe):
             raise ValueError(f"no heads of 1 mm: {data} has no {RENDERED}, and heads is empty")
         anatomies = []
         for n, (t1w, labels) in enumerate(pairs):
-            anatomies.append(prepare(t1w, labels, cache))
+            anatomies.append(cropped(prepare(t1w, labels, cache), MARGIN_MM))
             if on_prepare:
                 on_prepare(n + 1, len(pairs))
         held = [labels.name for labels in rendered[-HELD_OUT:]]
@@ -117,7 +118,7 @@ class FineRecipe(Recipe):
 
     def describe(self) -> dict[str, Any]:
         """What the header of the weights says, enough to build the network again."""
-        return {**super().describe(), "widths": self.widths, "patch": self.patch}
+        return {**super().describe(), "widths": self.widths, "shape": BOX.shape, "spacing_mm": BOX.spacing_mm}
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +144,16 @@ class FineSource(TrainingSource):
 
     def describe(self) -> dict[str, Any]:
         """Who was held out, and which first stage it goes with."""
-        return {"held_out": self.held_out, "first_sha256": self._first().weights_sha256}
+        return {"held_out": self.held_out, "first_sha256": self._first().state_sha256}
 
     def _first(self) -> UnaPredictor:
         return UnaPredictor(weights=resolve(self.recipe.first))
 
     def build(self) -> nn.Module:
         """Network with its initial weights."""
-        return FineUna(self.recipe.widths).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        net = FineUna(self.recipe.widths)
+        net.net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        return net
 
     def batches(self, numbers: Iterator[range]) -> Generator[Batch, None, None]:
         """Batches of patches: item n is patch n % `patches` of sample n // `patches`.

@@ -14,7 +14,7 @@ from ....space.grid import apply_affine
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
 from ....types import Affine, FloatArray, Mask
-from ....weights.file import WeightsError, load_weights
+from ....weights.file import WeightsError, load_weights, state_sha256
 from ...common.anatomy import Maps
 from ...common.building import box_of, build_for, widths_of
 from ...common.memory_plan import MemoryPlan
@@ -89,6 +89,7 @@ class UnaPredictor:
             ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
+        self.state_sha256 = state_sha256(state)
         self.witnesses = description.get("witnesses")  # a rule that the main job reads (`healthy.rule`)
         self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.box.shape), device, autocast=True, room=room)
 
