@@ -48,8 +48,8 @@ Image = tuple[str, np.ndarray, np.ndarray]
 def real_images(data: Path, suffix: str, predictor: Predictor) -> Iterator[Image]:
     """Subject, image on the model grid, brain, of each patient's scan of this contrast."""
     for path in sorted((data / "patients").rglob(f"*_{suffix}.nii.gz")):
-        conformed, maps, _ = predict(read(path), predictor, on_step=lambda _: None)
-        yield path.name.split("_")[0], conformed.image, maps.brain > 0
+        look = predict(read(path), predictor, on_step=lambda _: None)
+        yield path.name.split("_")[0], look.conformed.image, look.maps.brain > 0
 
 
 def made_images(data: Path, cache: Path, preset: str, per_subject: int, draws: Draws) -> Iterator[Image]:

@@ -128,11 +128,11 @@ def case_of(name: str, raw: Raw) -> Case:
 def real_scan(path: Path, group: str, lesion: Path | None, predictor: UnaPredictor) -> Raw:
     """A real scan on its own grid, by the main job."""
     scan = read(path)
-    conformed, maps, decided = predict(scan, predictor, lambda _: None, refuse)
+    look = predict(scan, predictor, lambda _: None, refuse)
     truth = np.zeros(scan.voxels.shape, bool)
     if lesion is not None:
         truth = np.asarray(read_map_on(lesion, scan.grid, scan=path.name).voxels) > 0
-    return _raw(scan, conformed, maps, group, decided.contrast or "", truth)
+    return _raw(scan, look.conformed, look.maps, group, look.decided.contrast or "", truth)
 
 
 def made_scan(

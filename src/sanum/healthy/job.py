@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Protocol
 from .. import __version__
 from ..files import sha256
 from ..methods.api import OutputSpec, Result
-from ..methods.common.anatomy import Predictor
+from ..methods.common.anatomy import Predictor, Refiner
 from ..scan import Scan, read
 from ..scan.read import Reading
 from .compose import Compose
 from .memory import PredictorResources
+from .network import second_stage
 from .outputs import OUTPUTS
 from .reconstruction import Space, reconstruct
 from .result import Reconstruction
@@ -48,7 +49,7 @@ class ReconstructJob:
     ----------
     predictor : Predictor
         A loaded method.
-    space, compose, force
+    space, compose, force, fast
         As in `reconstruct`.
     reading : dict
         Choices of `sanum.read`.
@@ -62,6 +63,7 @@ class ReconstructJob:
     reading: Reading = field(default_factory=Reading)
     force: bool = False
     mask: Path | None = None
+    fast: bool = False
     name: ClassVar[str] = "reconstruct"
     past: ClassVar[str] = "reconstructed"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -69,10 +71,12 @@ class ReconstructJob:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Version, weights and options."""
+        """Version, weights of the stages that are used (so of `fast`), and options."""
+        second = self._second
         return {
             "version": __version__,
             "weights_sha256": self.predictor.weights_sha256,
+            "second_weights_sha256": second.weights_sha256 if second else None,
             "space": self.space,
             "composition": self.compose,
             "volume": None,
@@ -82,9 +86,13 @@ class ReconstructJob:
         }
 
     @property
+    def _second(self) -> Refiner | None:
+        return None if self.fast else second_stage(self.predictor)
+
+    @property
     def resources(self) -> PredictorResources:
-        """Those of the predictor."""
-        return PredictorResources(self.predictor)
+        """Those of both stages."""
+        return PredictorResources(self.predictor, self._second)
 
     def read(self, item: HasPath) -> Scan:
         """The scan of an item.
@@ -114,12 +122,13 @@ class ReconstructJob:
             on_step=on_step,
             force=self.force,
             mask=self.mask,
+            fast=self.fast,
         )
         timeless = {key: value for key, value in result.provenance.items() if key != "seconds"}
         return replace(result, provenance={**timeless, "date": timeless["date"][:_DAY]})
 
     def facts(self, result: Result) -> Mapping[str, Any]:
-        """Weights, device, contrast and who said what that is, and what the anomaly map comes from.
+        """Weights, stage, device, contrast and who said what that is, and what the anomaly map comes from.
 
         Parameters
         ----------
@@ -128,6 +137,7 @@ class ReconstructJob:
         """
         return {
             "weights": result.provenance["weights"],
+            **{k: v for k in ("stage", "second_weights") if (v := result.provenance.get(k)) is not None},
             "device": result.provenance["device"],
             "contrast": getattr(result, "contrast", None),
             "contrast_by": getattr(result, "contrast_by", None),

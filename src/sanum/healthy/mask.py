@@ -31,15 +31,18 @@ LARGEST_SHARE = 0.5  # of the brain: what is hidden must be less than what is sh
 
 
 class Given(Reading, total=False):
-    """What is given with a scan: how it is read, and where the lesion is.
+    """What is given with a scan: how it is read, where the lesion is, and how much time there is.
 
     Parameters
     ----------
     mask : path, nibabel image, Scan or (X, Y, Z) array, optional
         The lesion, where it is known: above 0.5, on the grid of the scan.
+    fast : bool, optional
+        Stop at 2 mm; see `refine.finest`.
     """
 
     mask: Any
+    fast: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ def read_with_mask(source: Any, given: Given) -> tuple[Scan, Lesion | None]:
         The scan or the mask cannot be used; one sentence says why.
     """
     reading = dict(given)
-    mask = reading.pop("mask", None)
+    mask, _ = reading.pop("mask", None), reading.pop("fast", None)
     scan = read(source, **cast("Reading", reading))
     return scan, None if mask is None else lesion_in(mask, scan)
 

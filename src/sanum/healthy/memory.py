@@ -1,6 +1,6 @@
 """What the main job needs of the machine's memory: an estimate from a scan's header, before it is read.
 
-    need = BASE + network + voxels × (their bytes + 9) + voxels of the brain's box × 27
+    need = BASE (+ SECOND) + network + voxels × (their bytes + 9) + voxels of the brain's box × 27
 
 Measured (peak of the process, shipped network): 0.9 GB of a head of 10 million voxels at 1 mm, 4.8 GB of one
 of 300 million at 0.5 mm, 1.7 and 3.5 GB of a brain that fills 33 and 95 million voxels; the formula gives
@@ -15,11 +15,13 @@ from typing import Any
 
 import torch
 
-from ..methods.common.anatomy import Predictor
+from ..methods.common.anatomy import Predictor, Refiner
+from ..methods.common.memory_plan import MemoryPlan
 from ..scan.declared_size import declared_size
 
 BASE = 750_000_000  # the process with its libraries and weights (550 MB), and work in the model's box
 NETWORK = 240_000_000  # of the shipped weights, as `methods.common.memory_plan` estimates it
+SECOND = 700_000_000  # work in the box of the second stage, where there is one
 A_VOXEL, A_BRAIN_VOXEL = 9, 27
 LARGEST_BRAIN_MM3 = 190 * 220 * 180  # the box around it, with a margin
 AT_ONCE = 2  # scans that are computed on a CPU: 1.6 times as fast as one, on two cores; three are no faster
@@ -48,9 +50,12 @@ class PredictorResources:
     ----------
     predictor : Predictor
         A loaded method.
+    second : Refiner, optional
+        Its second stage, which runs after it.
     """
 
     predictor: Predictor
+    second: Refiner | None = None
 
     @property
     def at_once(self) -> int:
@@ -64,22 +69,22 @@ class PredictorResources:
 
     @property
     def base_bytes(self) -> int:
-        """The process with its libraries and weights."""
-        return BASE
+        """The process with its libraries and weights, and the box of a second stage."""
+        return BASE if self.second is None else BASE + SECOND
 
     def model_bytes(self, at_once: int) -> int:
-        """Memory of the CPU that the network takes.
+        """Memory of the CPU that the network takes, of two stages the larger one.
 
         Parameters
         ----------
         at_once : int
             Scans that are computed at the same time.
         """
-        plan = self.predictor.memory_plan
-        if plan is None:
-            return 0
-        there, beside = plan.need(plan.placement)
-        return at_once * (beside + (there if plan.placement.device == "cpu" else 0))
+        needs = [0]
+        for plan in self._plans:
+            there, beside = plan.need(plan.placement)
+            needs.append(beside + (there if plan.placement.device == "cpu" else 0))
+        return at_once * max(needs)
 
     def item_bytes(self, path: Path) -> int:
         """As `need_of`.
@@ -99,14 +104,13 @@ class PredictorResources:
         room : int or None
             Bytes that it may take; None: what is free.
         """
-        if self.predictor.memory_plan is not None:
-            self.predictor.memory_plan.fit(room)
+        for plan in self._plans:
+            plan.fit(room)
 
     @property
     def steps(self) -> tuple[str, ...]:
         """What was done so far so that it fits."""
-        plan = self.predictor.memory_plan
-        return () if plan is None else tuple(plan.taken)
+        return tuple(step for plan in self._plans for step in plan.taken)
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -117,4 +121,17 @@ class PredictorResources:
             "weights_sha256": self.predictor.weights_sha256,
             "device": self.predictor.device,
             "network": None if plan is None else str(plan.placement),
+            **(
+                {}
+                if self.second is None
+                else {
+                    "second_weights": self.second.weights_name,
+                    "second_weights_sha256": self.second.weights_sha256,
+                }
+            ),
         }
+
+    @property
+    def _plans(self) -> list[MemoryPlan]:
+        models = (self.predictor, self.second)
+        return [m.memory_plan for m in models if m is not None and m.memory_plan is not None]

@@ -6,17 +6,19 @@ A process keeps the last two networks, on their devices, until `release_networks
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from ..files import sha256
 from ..learn.devices import resolve_device
 from ..methods import registry
-from ..methods.common.anatomy import Predictor
+from ..methods.common.anatomy import Predictor, Refiner
 from ..weights.store import resolve
 from .rule import rule_of
 
 METHOD = "una"
 KEPT = 2  # networks: one that is used again and again, and another to compare it with
 _kept: OrderedDict[tuple[str, ...], Predictor] = OrderedDict()
+_seconds: "WeakKeyDictionary[Predictor, Refiner | None]" = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -54,6 +56,22 @@ def network(*, weights: str | Path | None = None, device: str = "auto") -> Predi
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
         return _kept[key]
+
+
+def second_stage(predictor: Predictor) -> Refiner | None:
+    """Second stage that goes with a predictor, loaded once; None: there is none.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Of `network`, or another.
+    """
+    if getattr(predictor, "state_sha256", None) is None:
+        return None
+    with _lock:
+        if predictor not in _seconds:
+            _seconds[predictor] = registry.second_stage(METHOD, predictor, device=predictor.device)
+        return _seconds[predictor]
 
 
 def release_networks() -> None:

@@ -6,24 +6,20 @@ Each step is a function that can be called by itself.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
 
-import numpy as np
-
 from .. import __version__
-from ..methods.common.anatomy import Maps, Predictor
+from ..methods.common.anatomy import Predictor
 from ..scan import Scan
-from ..scan.conform import Conformed, conform
+from ..scan.conform import conform
 from ..scan.contrast import Decided
 from ..scan.intensity import with_background_at_zero
 from ..scan.mp2rage import without_noise_in_air
 from ..scan.padding import with_dropped_slices, without_padding
-from ..space.grid import Grid, covering
+from ..space.grid import covering
 from ..space.mirror import find_mirror
-from ..types import Affine, FloatArray
 from .acceptance import require_head, require_image
 from .compose import COMPOSITIONS, Compose, require_t1w
 from .contrast import guess_contrast
@@ -42,6 +38,7 @@ from .mask import Given, Lesion, back_with, put_together, read_with_mask
 from .network import network
 from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
 from .postprocess import postprocess
+from .refine import FirstLook, finest
 from .result import Reconstruction
 from .rule import rule_of
 from .void import void_in
@@ -86,7 +83,7 @@ def reconstruct(
         Go on where a scan shows no head, with the reason as a warning.
     **given
         `volume`, `contrast`, as in `sanum.read`; `mask` (path, image, Scan, or array on the scan's grid): the
-        lesion, if it is known, and what the scan shows in it is not looked at.
+        lesion, if it is known, is not looked at; `fast`: stop at 2 mm, without a second stage at 1 mm.
 
     Raises
     ------
@@ -95,8 +92,7 @@ def reconstruct(
     ValueError
         An unknown choice; no such device; unusable weights; `predictor` beside `weights` or `device`.
     """
-    _require_choices(compose, space)
-    _require_alone(predictor, device, weights)
+    _require_sense(compose, space, predictor, device, weights)
     note, began, doubts = on_step or (lambda _: None), time.monotonic(), list[str]()
     on_refusal = doubts.append if force else refuse
     note("read")
@@ -108,15 +104,16 @@ def reconstruct(
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
     seen = scan if lesion is None else _prepared(lesion.hidden(raw))
-    conformed, maps, decided = predict(seen, predictor, note, on_refusal, lesion)
-    if lesion is None and (void := void_in(scan, conformed, maps)):
+    look = predict(seen, predictor, note, on_refusal, lesion)
+    if lesion is None and (void := void_in(scan, look.conformed, look.maps)):
         scan, lesion, seen = void.warn(scan), void, _prepared(void.hidden(raw))
-        conformed, maps, decided = predict(seen, predictor, note, lambda _: None, void)
+        look = predict(seen, predictor, note, lambda _: None, void)
+    grid, maps, stage = finest(look, lesion, predictor, note, fast=given.get("fast", False))
     note("back to the scan's grid")
     target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
-    there, heard = back_with(lesion, maps, conformed.grid, target, decided.contrast, rule)
-    require_t1w(scan, decided.contrast, compose)
+    there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule)
+    require_t1w(scan, look.decided.contrast, compose)
     return Reconstruction(
         scan=target,
         anatomy=put_together(compose, target, there, lesion),
@@ -124,10 +121,10 @@ def reconstruct(
         anomaly_mask=there.anomaly_mask,
         uncertainty=there.uncertainty,
         brain=there.brain,
-        contrast=decided.contrast,
-        contrast_by=decided.by,
+        contrast=look.decided.contrast,
+        contrast_by=look.decided.by,
         warnings=_warnings(doubts, scan, predictor, (*maps.warnings, *heard.warnings)),
-        provenance=_provenance(predictor, scan, space, compose, heard, lesion, began=began),
+        provenance=_provenance(predictor, scan, space, compose, heard, lesion, stage, began=began),
         witnesses=heard.parts,
         predicted=None if compose == "anatomy" else there.anatomy,
         lesion=lesion,
@@ -144,8 +141,8 @@ def predict(
     on_step: OnStep,
     on_refusal: OnRefusal = refuse,
     lesion: Lesion | None = None,
-) -> tuple[Conformed, Maps, Decided]:
-    """The scan on the model grid, the network's maps of it after `postprocess`, and the contrast it was told.
+) -> FirstLook:
+    """What the first stage sees of a scan, and makes of it.
 
     A head that lies otherwise than heads do is turned upright and looked at again; so is then the grid.
     So there are two looks at most. Each has at most four quick passes, to find the brain, one search for the
@@ -167,31 +164,26 @@ def predict(
     """
     seen = with_background_at_zero(without_padding(scan))
     thin = thinned(seen, predictor.box.spacing_mm / 2)
-    conformed, maps, pair, across, decided = _look(thin, predictor, on_step, on_refusal, lesion)
-    turn = turn_upright(maps.posture, conformed.grid.centre_mm)
+    look = _look(thin, predictor, on_step, on_refusal, lesion)
+    turn = turn_upright(look.maps.posture, look.conformed.grid.centre_mm)
     if turn is not None:
         on_step("turn the head upright")
         there = lesion and lesion.turned(turn)
         again = _look(turned(thin, turn), predictor, on_step, lambda _: None, there)
-        if is_better(again[1].posture, maps.posture):
-            conformed, maps, pair, across, decided = again
-            maps = replace(maps, warnings=(lies_otherwise(scan, turn, on_refusal), *maps.warnings))
+        if is_better(again.maps.posture, look.maps.posture):
+            look = again.with_warning(lies_otherwise(scan, turn, on_refusal))
         else:
-            maps = replace(maps, warnings=(may_lie_otherwise(turn), *maps.warnings))
-            turn = None
-    require_symmetry(scan, conformed, pair, across, on_refusal)
-    require_brain(scan, ml := foreground_ml(maps.brain > 0, conformed), on_refusal)
-    require_head(scan, maps.posture, ml, on_refusal)
-    if turn is not None:
-        grid = Grid(conformed.grid.shape, np.linalg.inv(turn) @ conformed.grid.affine)
-        conformed = replace(conformed, grid=grid)
-    return conformed, maps, decided
+            look, turn = look.with_warning(may_lie_otherwise(turn)), None
+    require_symmetry(scan, look.conformed, look.pair, look.across, on_refusal)
+    require_brain(scan, ml := foreground_ml(look.maps.brain > 0, look.conformed), on_refusal)
+    require_head(scan, look.maps.posture, ml, on_refusal)
+    return look if turn is None else look.turned_back(turn)
 
 
 def _look(
     thin: Scan, predictor: Predictor, on_step: OnStep, on_refusal: OnRefusal, lesion: Lesion | None
-) -> tuple[Conformed, Maps, FloatArray, Affine, Decided]:
-    """What the network makes of a scan as it lies, its pair, the reflection of that, and the contrast."""
+) -> FirstLook:
+    """What the network makes of a scan as it lies."""
     on_step("find the brain")
     centre = find_brain(thin, predictor, on_refusal)
     conformed = conform(thin, centre, predictor.box)
@@ -207,7 +199,7 @@ def _look(
         decided = Decided(guess, "appearance")
     on_step("reconstruct")
     maps = predictor(pair, covered=conformed.covered, contrast=decided.told)
-    return conformed, postprocess(maps, conformed), pair, across, decided
+    return FirstLook(thin, conformed, postprocess(maps, conformed), maps, pair, across, decided)
 
 
 def _warnings(
@@ -226,6 +218,7 @@ def _provenance(
     composition: str,
     heard: Testimony,
     lesion: Lesion | None,
+    stage: dict[str, str],
     *,
     began: float,
 ) -> dict[str, str]:
@@ -234,6 +227,7 @@ def _provenance(
         "version": __version__,
         "weights": predictor.weights_name,
         "weights_sha256": predictor.weights_sha256,
+        **stage,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "device": predictor.device,
         "seconds": f"{time.monotonic() - began:.1f}",
@@ -245,14 +239,13 @@ def _provenance(
     }
 
 
-def _require_alone(predictor: Predictor | None, device: str, weights: str | Path | None) -> None:
-    if predictor is not None and (weights is not None or device != "auto"):
-        other = "weights" if weights is not None else "device"
-        raise ValueError(f"predictor has its own weights and device: leave out {other}, or predictor")
-
-
-def _require_choices(compose: str, space: str) -> None:
+def _require_sense(
+    compose: str, space: str, predictor: Predictor | None, device: str, weights: str | Path | None
+) -> None:
     if compose not in COMPOSITIONS:
         raise ValueError(f'compose is {", ".join(COMPOSITIONS)}, not "{compose}"')
     if space not in SPACES:
         raise ValueError(f'space is "input" or "1mm", not "{space}"')
+    if predictor is not None and (weights is not None or device != "auto"):
+        other = "weights" if weights is not None else "device"
+        raise ValueError(f"predictor has its own weights and device: leave out {other}, or predictor")

@@ -88,8 +88,9 @@ class ReportInputs:
     warnings : tuple of str
         Shown in a box above everything else, together with `scan.warnings`.
     provenance : mapping of str to str
-        Shown in this order. Known keys get a readable label: version, weights, weights_sha256, date, device,
-        seconds, input, input_sha256. Other keys are shown as they are.
+        Shown in this order. Known keys get a readable label: version, weights, weights_sha256, stage,
+        second_weights, second_weights_sha256, date, device, seconds, input, input_sha256. Other keys are
+        shown as they are.
     title : str
         What the column of `anatomy` is called: what it shows, if that is not just what was predicted.
     contrast_by : str

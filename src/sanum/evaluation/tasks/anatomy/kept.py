@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ....healthy.grids import ScanMaps
+from ....healthy.network import second_stage
 from ....healthy.reconstruction import reconstruct
 from ....healthy.result import Reconstruction
 from ....healthy.witness import Parts
@@ -47,7 +48,7 @@ def result_of(case: Case, method: Predictor, folder: Path | None = None) -> Reco
 
 
 def kept_path(folder: Path, case: Case, method: Predictor) -> Path:
-    """Where the result of a case is kept, by the content of its scan and of the weights.
+    """Where the result of a case is kept, by the content of its scan and of the weights of all stages.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ def kept_path(folder: Path, case: Case, method: Predictor) -> Path:
     case : Case
     method : Predictor
     """
-    return folder / f"{method.weights_sha256[:12]}_{case.data}_{case.name}_{case.scan_digest()}.npz"
+    second = second_stage(method)
+    weights = method.weights_sha256[:12] + (f"-{second.weights_sha256[:12]}" if second else "")
+    return folder / f"{weights}_{case.data}_{case.name}_{case.scan_digest()}.npz"
 
 
 def _save(result: Reconstruction, path: Path) -> None:
