@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..healthy.reconstruction import Space
     from ..scan.read import Reading
 
-Options: TypeAlias = "tuple[Space, Compose, Reading, bool, Path | None]"
-"""Space, composition, choices of reading, force and mask, as `reconstruct` takes them."""
+Options: TypeAlias = "tuple[Space, Compose, Reading, bool, Path | None, bool]"
+"""Space, composition, choices of reading, force, mask and fast, as `reconstruct` takes them."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _LOST_SHOWN = 3
@@ -58,7 +58,10 @@ def load_job(
     limit = in_bytes(mem_gb)
     room = None if limit is None else max(limit - BASE, 0)
     predictor = registry.load(device=resolve_device(device), weights=weights, room=room)
-    return ReconstructJob(predictor, *options)
+    job = ReconstructJob(predictor, *options)
+    if job.resources.second is not None and limit is not None:
+        job.resources.fit(max(limit - job.resources.base_bytes, 0))
+    return job
 
 
 def load_on_worker(

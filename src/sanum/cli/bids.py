@@ -80,6 +80,7 @@ def command(
     device: shared.Device = "auto",
     weights: shared.Weights = None,
     force: shared.Force = False,
+    fast: shared.Fast = False,
     overwrite: shared.Overwrite = False,
     quiet: shared.Quiet = False,
     verbose: shared.Verbose = False,
@@ -108,7 +109,7 @@ def command(
             complain("note: this part has no scans, because there are more parts than scans")
             return
         with waiting("loading the network", quiet=quiet):
-            by, each_gb = _who(items, nprocs, mem_gb, device, weights, force=force)
+            by, each_gb = _who(items, nprocs, mem_gb, device, weights, force=force, fast=fast)
         if work is not None:
             work.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(work.absolute())
@@ -156,6 +157,7 @@ def _who(
     weights: str | None,
     *,
     force: bool,
+    fast: bool,
 ) -> "tuple[ReconstructJob | OnDask, float | None]":
     """Who does the scans, in as many processes as there is memory for, and the gigabytes of each process."""
     from ..cohort.bids.dataset import processes_within
@@ -167,7 +169,7 @@ def _who(
     if processes > 1 and not has_dask():
         raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
     each_gb = mem_gb and mem_gb / processes
-    options: Options = ("input", "anatomy", {}, force, None)
+    options: Options = ("input", "anatomy", {}, force, None, fast)
     how = (device, 0, weights, each_gb, options)
     return on_dask(*how, workers=processes) if processes > 1 else load_job(*how), each_gb
 

@@ -78,6 +78,15 @@ Force = Annotated[
         rich_help_panel=SCAN,
     ),
 ]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help="Stop at 2 mm: leave out the second stage, which refines scans of finer voxels at 1 mm "
+        "where its weights are there.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for each step, with the time.")]
 

@@ -177,6 +177,7 @@ def command(
     series: shared.Series = None,
     skip_damaged: shared.SkipDamaged = False,
     force: shared.Force = False,
+    fast: shared.Fast = False,
     device: shared.Device = "auto",
     threads: Threads = 0,
     mem_gb: Memory = None,
@@ -203,23 +204,20 @@ def command(
         from ..scan.read import Reading
 
     reading = Reading(volume=volume, contrast=contrast, series=series, skip_damaged=skip_damaged)
-    options: Options = (space.value, compose.value, reading, force, mask and mask.absolute())
+    options: Options = (space.value, compose.value, reading, force, mask and mask.absolute(), fast)
     how = (device, threads, weights, mem_gb, options)
     try:
         listed = _read_stdin() if Path("-") in scans else b""
         items = expand(scans, output, listed, one_a_folder=series is not None)
         _require_one(mask, len(items))
         part = part_of(shard, len(items), on_note=complain)
-        if executor is Executor.here and scheduler is not None:
+        here, at = executor is Executor.here, scheduler_at(scheduler, certificate)
+        if here and scheduler is not None:
             raise ValueError("--scheduler goes with --executor dask")
         if certificate is not None and scheduler is None:
             raise ValueError("--certificate goes with --scheduler")
         with waiting("loading the network", quiet=quiet):
-            by = (
-                load_job(*how)
-                if executor is Executor.here
-                else on_dask(*how, scheduler=scheduler_at(scheduler, certificate), workers=workers)
-            )
+            by = load_job(*how) if here else on_dask(*how, scheduler=at, workers=workers)
     except NothingToDo as nothing:
         complain(str(nothing))
         return
