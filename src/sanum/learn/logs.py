@@ -1,4 +1,4 @@
-"""What a run leaves to be read: `log.csv`, and the same for TensorBoard.
+"""What a run leaves to be read: `log.csv`, one more for each phase that a training has, and TensorBoard's.
 
 A checkpoint remembers how long the files were; a resumed run cuts them there, so no step is logged twice.
 """
@@ -7,6 +7,7 @@ import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -38,13 +39,13 @@ class Logs:
                 path.unlink()
             elif path.stat().st_size > size:
                 os.truncate(path, size)
-        self._table = (folder / "log.csv").open("a", newline="")
+        self._tables: dict[str, TextIO] = {}
         self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def _files(self) -> list[Path]:
-        return [*self.folder.glob("log.csv"), *self.folder.glob("tensorboard/events*")]
+        return [*self.folder.glob("log*.csv"), *self.folder.glob("tensorboard/events*")]
 
-    def row(self, step: int, values: Mapping[str, float]) -> None:
+    def row(self, step: int, values: Mapping[str, float], phase: str = "") -> None:
         """Log the values of a step; nine digits give every float32 back.
 
         Parameters
@@ -52,13 +53,19 @@ class Logs:
         step : int
             Counted from 1.
         values : mapping of float
-            By name of the column, the same in each step.
+            By name of the column, the same in each step of a phase.
+        phase : str
+            Of the training, if it has several: its table is `log-PHASE.csv`.
         """
-        writer = csv.writer(self._table)
-        if self._table.tell() == 0:
+        name = f"log-{phase}.csv" if phase else "log.csv"
+        if name not in self._tables:
+            self._tables[name] = (self.folder / name).open("a", newline="")
+        table = self._tables[name]
+        writer = csv.writer(table)
+        if table.tell() == 0:
             writer.writerow(["step", *values])
         writer.writerow([step, *(f"{v:.9g}" for v in values.values())])
-        self._table.flush()
+        table.flush()
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
@@ -84,5 +91,6 @@ class Logs:
 
     def close(self) -> None:
         """Write what is left."""
-        self._table.close()
+        for table in self._tables.values():
+            table.close()
         self._board.close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from .pace import Pace, TrainingProgress
 from .schedule import LoopConfig
 from .snapshot import Snapshot
 from .step import Batch
-from .turns import RunningTurn, Turn, batches_per_step, set_up
+from .turns import RunningTurn, Turn, batches_before, batches_per_step, set_up
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -57,6 +57,8 @@ class Run:
         Go on from the checkpoint; without it, an existing checkpoint is an error.
     stop_after : int, optional
         Save and stop after this many steps of this call.
+    go_on : str
+        How the caller resumes, for the sentence of a run that stops.
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class Run:
     compiled: bool = False
     resume: bool = False
     stop_after: int | None = None
+    go_on: str = "go on with --resume"
 
     def load(self) -> dict[str, Any]:
         """State of the checkpoint, or that of a new run; raises as `fit` does."""
@@ -74,6 +77,22 @@ class Run:
         if not self.resume:
             return {"step": 0, "logs": {}}
         return load_checkpoint(checkpoint, self.recipe, assumed=self.assumed, renamed=self.renamed)
+
+
+class Kept(Protocol):
+    """What a caller keeps of a training, such as its best state: the checkpoint has it too."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+            As `state_dict` returned it.
+        """
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,8 @@ class Callbacks:
         measure it on validation and keep the best.
     look_every : int
         Steps between two looks; the last step is always looked at.
+    kept : Kept, optional
+        What `look` keeps.
     """
 
     on_step: Callable[[TrainingProgress], None] | None = None
@@ -101,10 +122,15 @@ class Callbacks:
     on_interrupt: Callable[[], None] | None = None
     look: Callable[[nn.Module, int], None] | None = None
     look_every: int = 1
+    kept: Kept | None = None
 
 
 class TrainingStopped(RuntimeError):
     """The loop stopped before its last step; the checkpoint is saved."""
+
+
+class StepWentWrong(TrainingStopped):
+    """The loop stopped at a step that gave no number, or leapt; the checkpoint is of the state before it."""
 
 
 def fit(
@@ -139,8 +165,10 @@ def fit(
     Raises
     ------
     TrainingStopped
-        On SIGTERM or SIGINT, `stop_after`, or a step gone wrong (`watch`), which is not taken: the state is
-        that before it, buffers such as those of batch norm included.
+        On SIGTERM or SIGINT, or `stop_after`.
+    StepWentWrong
+        See `watch`. The step is not taken: the state is that before it, buffers such as those of batch norm
+        included.
     FileExistsError, FileNotFoundError
         When `resume` does not fit what is in the folder.
     ValueError
@@ -151,7 +179,8 @@ def fit(
         raise ValueError(
             f"{run.folder / 'checkpoint.pt'} is of another network: {difference}; choose another folder"
         )
-    loop = _Loop(fabric, model, turns, config, run)
+    told = callbacks or Callbacks()
+    loop = _Loop(fabric, model, turns, config, run, told.kept)
     if run.resume:
         loop.load_state_dict(state)
     if fabric.is_global_zero:
@@ -161,17 +190,17 @@ def fit(
     start = state["step"]
     model.train()
     with (
-        Interruption(callbacks.on_interrupt if callbacks else None) as interrupted,
-        closing(batches(start * loop.batches_per_step)) as source,
+        Interruption(told.on_interrupt) as interrupted,
+        closing(batches(batches_before(turns, start))) as source,
         closing(loop.logs) if loop.logs else nullcontext(),
         loop,
     ):
         for step in range(start, config.steps):
             due = run.stop_after is not None and step + 1 - start >= run.stop_after
             values, stopping = loop.take(step, source, partial(_either, due, interrupted))
-            loop.report(step + 1, values, callbacks or Callbacks(), last=stopping)
+            loop.report(step + 1, values, told, last=stopping)
             if stopping and step + 1 < config.steps:
-                raise TrainingStopped(f"stopped after step {step + 1} of {config.steps}; go on with --resume")
+                raise TrainingStopped(f"stopped after step {step + 1} of {config.steps}; {run.go_on}")
     return loop.average.state
 
 
@@ -183,15 +212,19 @@ class _Loop:
     """A training under way; as a context, it lets all weights have gradients again at its end."""
 
     def __init__(
-        self, fabric: "Fabric", model: nn.Module, turns: Sequence[Turn], config: LoopConfig, run: Run
+        self,
+        fabric: "Fabric",
+        model: nn.Module,
+        turns: Sequence[Turn],
+        config: LoopConfig,
+        run: Run,
+        kept: Kept | None,
     ) -> None:
-        self.fabric, self.model, self.config, self.run = fabric, model, config, run
+        self.fabric, self.model, self.config, self.run, self.kept = fabric, model, config, run, kept
         called: Any = torch.compile(model) if run.compiled else model
         self.turns = set_up(turns, fabric, model, called, config)
-        self.batches_per_step = batches_per_step(turns)
         self.average = Average(model)
-        several = sum(turn.repeats for turn in turns) > 1
-        self.before = Snapshot(fabric, model, self.turns, whole=several)
+        self.before = Snapshot(fabric, model)
         self.pace = Pace()
         self.logs: Logs | None = None
         self._rates: dict[str, float] = {}
@@ -207,13 +240,14 @@ class _Loop:
         self, step: int, source: Iterator[Batch], stop: Callable[[], bool]
     ) -> tuple[dict[str, float], bool]:
         """Make one step; returns what to log, and whether any process has to stop."""
-        self.before.take()
+        active, batches = self._active(step), self._batches(step)
+        self.before.take(active)
         values: dict[str, float] = {}
         rates: dict[str, float] = {}
         stopping = False
-        for batch in range(self.batches_per_step):
+        for batch in range(batches):
             parts: Any = self.pace.timed(source, self.config.accumulate)
-            taking = [t for t in self.turns if batch >= self.batches_per_step - t.turn.repeats]
+            taking = [t for t in active if batch >= batches - t.turn.repeats]
             if len(taking) > 1:
                 parts = list(parts)
             for turn in taking:
@@ -225,6 +259,12 @@ class _Loop:
         self._rates = rates
         return values, stopping
 
+    def _active(self, step: int) -> list[RunningTurn]:
+        return [turn for turn in self.turns if turn.turn.takes_part(step)]
+
+    def _batches(self, step: int) -> int:
+        return batches_per_step([turn.turn for turn in self.turns], step)
+
     def _update(
         self, step: int, turn: RunningTurn, parts: Any, stop: Callable[[], bool]
     ) -> tuple[dict[str, float], float, bool]:
@@ -235,9 +275,9 @@ class _Loop:
         if trouble := turn.trouble(losses[0], norm):
             self.before.restore()
             self.save(step)
-            raise TrainingStopped(
+            raise StepWentWrong(
                 f"step {step + 1} went wrong: {trouble}; the state before it is saved in "
-                f"{self.run.folder / 'checkpoint.pt'}, go on with --resume, with a lower loop.learning_rate "
+                f"{self.run.folder / 'checkpoint.pt'}, {self.run.go_on}, with a lower loop.learning_rate "
                 "or loop.clip if it goes wrong again"
             )
         turn.turn.step.update(turn.work)
@@ -247,11 +287,13 @@ class _Loop:
     def report(self, done: int, values: dict[str, float], callbacks: Callbacks, *, last: bool) -> None:
         """Log step number `done`, counted from 1; save and draw when it is time."""
         config, seconds = self.config, self.pace.seconds_per_step
-        speed = self.run.batch_size * self.batches_per_step / seconds
+        speed = self.run.batch_size * self._batches(done - 1) / seconds
         now = TrainingProgress(done, config.steps, values, seconds, speed, self.pace.waiting)
         if self.logs:
             speeds = {"samples_per_s": now.samples_per_second, "waiting": now.waiting}
-            self.logs.row(done, {**values, **self._rates, **speeds})
+            active = self._active(done - 1)
+            phase = "" if len(active) == len(self.turns) else "-".join(turn.turn.name for turn in active)
+            self.logs.row(done, {**values, **self._rates, **speeds}, phase)
         if callbacks.on_step and self.fabric.is_global_zero:
             callbacks.on_step(now)
         if callbacks.look and (done % callbacks.look_every == 0 or done == config.steps):
@@ -275,6 +317,7 @@ class _Loop:
                 "turns": {turn.turn.name: turn.state_dict() for turn in self.turns},
                 "scaler": self.fabric.strategy.precision.state_dict(),
                 "logs": self.logs.marks(),
+                "kept": self.kept.state_dict() if self.kept else {},
                 "recipe": dict(self.run.recipe),
             }
             save_checkpoint(self.run.folder / "checkpoint.pt", state)
@@ -293,3 +336,5 @@ class _Loop:
         for turn in self.turns:
             turn.load_state_dict(state["turns"][turn.turn.name])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        if self.kept and state.get("kept"):
+            self.kept.load_state_dict(state["kept"])

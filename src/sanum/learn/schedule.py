@@ -25,10 +25,11 @@ class OptimizerConfig:
 
     Parameters
     ----------
-    optimizer : "adamw" or "adam"
+    optimizer : "adamw", "adam" or "rmsprop"
         With decoupled weight decay (Loshchilov and Hutter 2019), or with it in the gradient.
     betas : (float, float)
-        Decay of the running means of the gradient and of its square. GANs often take 0.5, 0.999.
+        Decay of the running means of the gradient and of its square. GANs often take 0.5, 0.999. "rmsprop"
+        has the second alone.
     learning_rate : float
         Peak of the rate.
     warmup : int
@@ -46,7 +47,7 @@ class OptimizerConfig:
         Largest norm of the gradient.
     """
 
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["adamw", "adam", "rmsprop"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.99)
     learning_rate: float = 1e-3
     warmup: int = 100

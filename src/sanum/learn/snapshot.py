@@ -27,26 +27,30 @@ class Snapshot:
         Its loss scale, if any, belongs to it.
     model : Module
         The network.
-    turns : sequence of RunningTurn
-        All of them.
-    whole : bool
-        With weights and optimizers: a step makes several updates.
     """
 
-    def __init__(
-        self, fabric: "Fabric", model: nn.Module, turns: Sequence[RunningTurn], *, whole: bool
-    ) -> None:
-        self.fabric, self.model, self.turns, self.whole = fabric, model, turns, whole
+    def __init__(self, fabric: "Fabric", model: nn.Module) -> None:
+        self.fabric, self.model = fabric, model
+        self.turns: Sequence[RunningTurn] = ()
+        self.whole = False
         self.tensors: dict[str, torch.Tensor] = {}
         self.state: dict[str, Any] = {}
 
     def _own(self) -> dict[str, torch.Tensor]:
-        weights = dict(self.model.named_parameters()) if self.whole else {}
+        moved = {id(p) for turn in self.turns for p in turn.weights} if self.whole else set()
+        weights = {name: p for name, p in self.model.named_parameters() if id(p) in moved}
         return {**weights, **dict(self.model.named_buffers())}
 
     @torch.no_grad()
-    def take(self) -> None:
-        """Remember the state as it is now."""
+    def take(self, turns: Sequence[RunningTurn]) -> None:
+        """Remember the state as it is now.
+
+        Parameters
+        ----------
+        turns : sequence of RunningTurn
+            Those that take part in the step.
+        """
+        self.turns, self.whole = turns, sum(turn.turn.repeats for turn in turns) > 1
         for name, x in self._own().items():
             if name in self.tensors:
                 self.tensors[name].copy_(x)

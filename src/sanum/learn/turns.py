@@ -14,8 +14,6 @@ from .watch import Watch
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-
 
 @dataclass(frozen=True)
 class Turn:
@@ -38,6 +36,10 @@ class Turn:
         only a value that is no number does.
     step : Step
         How gradients are made and taken; see `learn.step`.
+    begin : int
+        Step of the loop, counted from 0, from which on it takes part.
+    end : int, optional
+        Step from which on it takes part no more; default: to the last.
     """
 
     loss: Loss
@@ -47,14 +49,26 @@ class Turn:
     repeats: int = 1
     watched: bool = True
     step: Step = field(default_factory=PlainStep)
+    begin: int = 0
+    end: int | None = None
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
             raise ValueError(f"turn {self.name}: repeats must be at least 1, got {self.repeats}")
 
+    def takes_part(self, step: int) -> bool:
+        """Whether it moves its weights in a step.
 
-def batches_per_step(turns: Sequence[Turn]) -> int:
-    """Batches that one step of the loop takes: as many as the turn with the most repeats.
+        Parameters
+        ----------
+        step : int
+            Of the loop, counted from 0.
+        """
+        return self.begin <= step and (self.end is None or step < self.end)
+
+
+def batches_per_step(turns: Sequence[Turn], step: int = 0) -> int:
+    """Batches that a step of the loop takes: as many as the turn with the most repeats.
 
     Turns share batches: one with fewer repeats takes the last ones of the step.
 
@@ -62,8 +76,23 @@ def batches_per_step(turns: Sequence[Turn]) -> int:
     ----------
     turns : sequence of Turn
         All turns of the training.
+    step : int
+        Counted from 0.
     """
-    return max(turn.repeats for turn in turns)
+    return max(turn.repeats for turn in turns if turn.takes_part(step))
+
+
+def batches_before(turns: Sequence[Turn], step: int) -> int:
+    """Batches that all steps before this one take.
+
+    Parameters
+    ----------
+    turns : sequence of Turn
+        All turns of the training.
+    step : int
+        Counted from 0.
+    """
+    return sum(batches_per_step(turns, before) for before in range(step))
 
 
 class RunningTurn:
@@ -100,12 +129,7 @@ class RunningTurn:
         self.weights = [p for p in self.trainable if id(p) in own]
         if not self.weights:
             raise ValueError(f"turn {turn.name}: {', '.join(turn.modules) or 'the network'} has no weights")
-        self.plain_optimizer = OPTIMIZERS[self.config.optimizer](
-            self.weights,
-            lr=self.config.learning_rate,
-            betas=self.config.betas,
-            weight_decay=self.config.weight_decay,
-        )
+        self.plain_optimizer = _optimizer(self.weights, self.config)
         self.freeze_others()  # for several processes share gradients of what needs them now
         objective, optimizer = fabric.setup(_Objective(called, turn.loss), self.plain_optimizer)
         self.unfreeze()
@@ -206,6 +230,9 @@ def set_up(
     names = [turn.name for turn in turns]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"a training needs turns of different names, got {', '.join(names) or 'none'}")
+    for step in {0, *(edge for turn in turns for edge in (turn.begin, turn.end or 0))}:
+        if step < config.steps and not any(turn.takes_part(step) for turn in turns):
+            raise ValueError(f"no turn takes part in step {step + 1} of the training")
     return [
         RunningTurn(turn, fabric, model, called, config, f"{turn.name} " if len(turns) > 1 else "")
         for turn in turns
@@ -221,6 +248,14 @@ class _Objective(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, Terms]:
         return self.loss(self.model, batch)
+
+
+def _optimizer(weights: list[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(weights, lr=rate, alpha=config.betas[1], weight_decay=decay)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return kind(weights, lr=rate, betas=config.betas, weight_decay=decay)
 
 
 def _modules(model: nn.Module, turn: Turn) -> list[nn.Module]:
