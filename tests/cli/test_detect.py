@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -76,6 +77,21 @@ def test_fit_writes_a_model_and_says_its_threshold(sanum, made, tmp_path):
     header = load_weights(path)[1]
     assert (header["method"], header["config"]["components"], header["channels"]) == ("pca", 4, 1)
     assert "exists: pass --overwrite" in sanum(*words).refused()
+
+
+def test_a_fit_that_comes_upon_no_number_says_where_and_goes_on(sanum, made, tmp_path):
+    path, folder = tmp_path / "m.safetensors", tmp_path / "m.training"
+    tiny = ("picture.size=16", "widths=4,8", "generator_widths=8,4", "code=6", "gan_steps=3", "loop.steps=6")
+    words = ["detect", "fit", made / "normal", "-o", path, "--method", "fanogan", "-q"]
+    words += [word for setting in tiny for word in ("--set", setting)]
+    told = sanum(*words, "--set", "gan.learning_rate=1e30").refused()
+    assert re.search(r"step \d went wrong: critic: its loss is nan; the state before it is saved in", told)
+    assert "the same fit goes on from there" in told
+    assert (folder / "checkpoint.pt").is_file()
+    assert not path.exists()
+    ran = sanum(*words, "--set", "gan.learning_rate=1e-4")
+    assert (ran.code, ran.out) == (0, f"{path}\n")
+    assert not folder.exists()
 
 
 def test_abnormals_choose_the_threshold_and_are_not_learned_from(sanum, made, tmp_path):

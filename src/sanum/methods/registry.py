@@ -103,6 +103,24 @@ METHODS: tuple[Method, ...] = (
         extra="detect",
         fitted=True,
     ),
+    Method(
+        "dagmm",
+        task="anomaly2d",
+        module="anomaly2d.dagmm",
+        paper="Zong et al., ICLR 2018",
+        summary="How unlikely an image is to a mixture of Gaussians of codes and errors, learned together.",
+        extra="detect",
+        fitted=True,
+    ),
+    Method(
+        "fanogan",
+        task="anomaly2d",
+        module="anomaly2d.fanogan",
+        paper="Schlegl et al., Med Image Anal 2019",
+        summary="What a generator of normal images cannot make, by its encoder (WGAN-GP).",
+        extra="detect",
+        fitted=True,
+    ),
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sanum.methods.anomaly2d.cae.model import Cae
+from sanum.methods.anomaly2d.cae.model import DenseAutoencoder
 from sanum.methods.anomaly2d.cae.recipe import CAE, RECIPES
 from sanum.methods.common.residual import residual, squared_error
 
@@ -26,7 +26,7 @@ def test_the_network_is_that_of_the_study():
 
 
 def test_dropout_of_the_code_leaves_out_numbers_and_no_whole_image():
-    net = Cae(1, 16, (4, 8), 64, 0.25).to_code
+    net = DenseAutoencoder(1, 16, (4, 8), 64, 0.25).to_code
     (drop,) = (layer for layer in net if isinstance(layer, nn.Dropout))
     torch.manual_seed(0)
     kept = drop.train()(torch.ones(200, 64)) > 0
@@ -61,4 +61,4 @@ def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(
         ValueError, match=r"picture\.size is 24 and is halved 5 times: make it a multiple of 32"
     ):
-        Cae(1, 24, (4,) * 5)
+        DenseAutoencoder(1, 24, (4,) * 5)

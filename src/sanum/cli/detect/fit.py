@@ -1,5 +1,6 @@
 """`sanum detect fit`: learn what normal images look like."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,8 @@ def command(
 ) -> None:
     """Learn from NORMALS, hold some out for a threshold, and write the model.
 
-    Near-duplicates, and images of one group, are never on both sides.
+    Near-duplicates, and images of one group, are never on both sides. A
+    training that was stopped goes on when the same command is given again.
 
     Exit code: 0, or 2 if it cannot be done.
     """
@@ -56,8 +58,11 @@ def command(
         )
         given = [normals] if abnormals is None else [normals, abnormals]
         found = common.read_set(given, detector.config.reading, normal=normal, near=_near(), quiet=quiet)
-        _learn(detector, found, quiet=quiet)
+        folder = output.with_suffix(".training")
+        _learn(detector, found, folder, quiet=quiet)
         detector.save(output)
+        if folder.is_dir():
+            shutil.rmtree(folder)
     except TrainingStopped as stopped:
         complain(str(stopped))
         raise typer.Exit(2) from None
@@ -81,7 +86,7 @@ def _near() -> float:
     return NEAR
 
 
-def _learn(detector: "Detector", found: "PictureSet", *, quiet: bool) -> None:
+def _learn(detector: "Detector", found: "PictureSet", folder: Path, *, quiet: bool) -> None:
     """Fit, with a bar of the steps."""
     normal = [n for n, label in enumerate(found.labels) if label != 1]
     if not normal:
@@ -93,6 +98,7 @@ def _learn(detector: "Detector", found: "PictureSet", *, quiet: bool) -> None:
             groups=[found.groups[n] for n in kept],
             validation=validation,
             on_step=lambda now: bar.update(_TASK, now.step, now.steps, _line(now)),
+            folder=folder,
         )
 
 

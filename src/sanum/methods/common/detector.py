@@ -25,10 +25,8 @@ from ...types import FloatArray
 from .detector_file import restore_detector, save_detector
 from .findings import LABEL_FREE, LABELS, Chosen, Finding, Held, OnStep, State, Validation
 from .pooling import pooled
-from .squares import Images, SquareStack, stack_of, stacks_of
+from .squares import BATCH, Images, SquareStack, stack_of, stacks_of
 from .threshold import Threshold, label_free, labelled
-
-BATCH = 16
 
 
 class Detector(ABC):
@@ -50,6 +48,7 @@ class Detector(ABC):
         self.choices: dict[str, Chosen] = {}
         self.choice = ""
         self.notes: tuple[str, ...] = ()
+        self.folder: Path | None = None
         self.weights_name = self.weights_sha256 = ""
 
     @abstractmethod
@@ -95,6 +94,7 @@ class Detector(ABC):
         groups: Sequence[Hashable] | None = None,
         validation: Validation | None = None,
         on_step: OnStep | None = None,
+        folder: Path | None = None,
     ) -> Self:
         """Learn from normal images, choose epoch and threshold; returns the detector itself.
 
@@ -111,14 +111,20 @@ class Detector(ABC):
             Other images; best of other people.
         on_step : function, optional
             Called after each step of a training.
+        folder : Path, optional
+            Gets the checkpoints and the log of a training; one that was stopped there goes on, with the same
+            images. Default: one that is removed at the end, unless a step goes wrong.
 
         Raises
         ------
+        TrainingStopped
+            On a signal, or at a step that gives no number; the state before it is in the folder.
         ScanError
             An image cannot be used; all are constant; numbers of channels differ.
         ValueError
             A number of groups or labels that does not fit.
         """
+        self.folder = folder
         stack = stack_of(images, self.config)
         whose = [n if groups is None else _at(groups, n, "group") for n in stack.sources]
         use = [n for n, square in enumerate(stack.squares) if not square.is_constant]

@@ -5,7 +5,7 @@ in two ways: by `Detector.fit`, with validation, and by `sanum train` on a folde
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ...scan.read_picture import PictureReading
 from .detector_config import require_shares
 from .pooling import PoolingConfig
 from .recipe import Batch, Recipe, TrainingSource
-from .squares import SquareStack, stack_of
+from .squares import BATCH, SquareStack, stack_of
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,24 @@ class DetectorRecipe(Recipe):
         valid : (B, S, S) bool
             Pixels that count.
         """
+
+    @property
+    def validate_after(self) -> int:
+        """Steps after which there is something to look at."""
+        return 0
+
+    def settle(self, model: nn.Module, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Let a trained network know what it needs of all training pictures; most need nothing.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode; without gradients.
+        parts : iterable of tensor, tensor
+            (B, C, S, S), as the network sees it, and (B, 1, S, S) 0 or 1: every training picture once,
+            without views.
+        """
+        return
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """`objective`, with all that is drawn in it decided by the batch.
@@ -182,6 +200,18 @@ class PictureSourceOfBatches(TrainingSource):
     def build(self) -> nn.Module:
         """The recipe's network, for the pictures' channels."""
         return self.recipe.build(self.stack.channels)
+
+    def finish(self, model: nn.Module) -> None:
+        """As the recipe settles it, by every picture once.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        """
+        device = next(model.parameters()).device
+        pixels, valid = self.recipe.seen(self.pixels).to(device), self.valid.to(device)
+        self.recipe.settle(model, list(zip(pixels.split(BATCH), valid.split(BATCH), strict=True)))
 
     def describe(self) -> dict[str, Any]:
         """Channels, and how many pictures."""

@@ -1,8 +1,12 @@
 """A detector whose network a recipe builds and trains: what `cae`, `ssae` and others are made of."""
 
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -11,14 +15,19 @@ from torch import nn
 
 from ...learn.devices import open_devices
 from ...learn.draws import drawn_from
-from ...learn.loop import Callbacks, Run, fit
+from ...learn.loop import Callbacks, Run, StepWentWrong, fit
+from ...learn.overrides import flat
 from ...metrics.ranking import auc
 from ...weights.file import WeightsError
-from .detector import BATCH, Detector
-from .detector_recipe import DetectorRecipe
+from .detector import Detector
+from .detector_recipe import DetectorRecipe, PictureSourceOfBatches
 from .findings import LABEL_FREE, LABELS, Chosen, Held, OnStep, State
 from .pooling import pooled
-from .squares import SquareStack
+from .squares import BATCH, SquareStack
+from .training import finished
+
+CHECKPOINT = "checkpoint.pt"
+GO_ON = "the same fit goes on from there"
 
 
 class NetworkDetector(Detector):
@@ -52,26 +61,33 @@ class NetworkDetector(Detector):
             Called after each step.
         """
         recipe = self.recipe = self.config
-        best = Best(recipe, held)
         source = recipe.source(train)
+        best = Best(source, held)
         fabric = open_devices(self.device, precision="32")
         fabric.launch()
         with drawn_from(recipe.seed):
             model = source.build()
         size = recipe.batch_size
         every = recipe.validate_every or recipe.loop.steps
-        with TemporaryDirectory(prefix="sanum-") as folder:
+        with _kept_or_temporary(self.folder) as folder:
+            run = Run(
+                folder,
+                recipe={**flat(recipe), "pictures": _digest(train, held)},
+                batch_size=size,
+                resume=(folder / CHECKPOINT).is_file(),
+                go_on=GO_ON if self.folder else "fit(…, folder=…) can go on",
+            )
             last = fit(
                 fabric,
                 model,
                 recipe.turns(),
                 lambda first: source.batches(range(n * size, (n + 1) * size) for n in count(first)),
                 recipe.loop,
-                Run(Path(folder), batch_size=size),
-                Callbacks(on_step, look=best.look, look_every=every),
+                run,
+                Callbacks(on_step, look=best.look, look_every=every, kept=best),
             )
-        self.history = best.history
-        return best.choices(last, recipe.loop.steps)
+            self.history = best.history
+            return best.choices(finished(source, model, last), recipe.loop.steps)
 
     def adopt(self, state: State) -> None:
         """Build the network, if it is not there, and give it these weights.
@@ -111,14 +127,14 @@ class Best:
 
     Parameters
     ----------
-    recipe : DetectorRecipe
-        Of the method.
+    source : PictureSourceOfBatches
+        What is learned from.
     held : Held or None
         Validation; without it the last state is taken.
     """
 
-    def __init__(self, recipe: DetectorRecipe, held: Held | None) -> None:
-        self.recipe, self.held = recipe, held
+    def __init__(self, source: PictureSourceOfBatches, held: Held | None) -> None:
+        self.source, self.recipe, self.held = source, source.recipe, held
         self.history: list[dict[str, float]] = []
         self.best: dict[str, tuple[float, Chosen]] = {}
 
@@ -128,12 +144,13 @@ class Best:
         Parameters
         ----------
         model : Module
-            In evaluation mode.
+            In evaluation mode; may be changed, see `TrainingSource.finish`.
         step : int
             Steps done.
         """
-        if self.held is None or not self.recipe.validate_every:
+        if self.held is None or not self.recipe.validate_every or step <= self.recipe.validate_after:
             return
+        self.source.finish(model)
         scores = scores_of(self.recipe, model, self.held.stack)
         row = {"step": float(step), "normal_score": float(scores[self.held.labels == 0].mean())}
         values = {LABEL_FREE: -row["normal_score"]}
@@ -144,6 +161,28 @@ class Best:
             if how not in self.best or value > self.best[how][0]:
                 state = {name: x.detach().cpu().clone() for name, x in model.state_dict().items()}
                 self.best[how] = value, Chosen(state, facts={**row, "step": step})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, for the checkpoint."""
+        best = {
+            how: {"value": float(value), "state": one.state, "facts": dict(one.facts)}
+            for how, (value, one) in self.best.items()
+        }
+        return {"history": self.history, "best": best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+            As `state_dict` returned it.
+        """
+        self.history = list(state["history"])
+        self.best = {
+            how: (one["value"], Chosen(one["state"], facts=one["facts"]))
+            for how, one in state["best"].items()
+        }
 
     def choices(self, last: State, steps: int) -> dict[str, Chosen]:
         """What was kept, by how it was chosen; without validation the last state.
@@ -191,3 +230,29 @@ def scores_of(
         rows.append(own)
     found: np.ndarray[Any, np.dtype[np.float64]] = torch.cat(rows).double().cpu().numpy()
     return found
+
+
+@contextmanager
+def _kept_or_temporary(folder: Path | None) -> Iterator[Path]:
+    """The folder of a run; a temporary one stays only where a step went wrong, for its sentence names it."""
+    if folder is not None:
+        yield folder
+        return
+    made = Path(mkdtemp(prefix="sanum-"))
+    try:
+        yield made
+    except StepWentWrong:
+        raise
+    except BaseException:
+        shutil.rmtree(made)
+        raise
+    shutil.rmtree(made)
+
+
+def _digest(train: SquareStack, held: Held | None) -> str:
+    """Of all pictures, and of who is abnormal: a run goes on with the same alone."""
+    digest = hashlib.sha256(train.pixels.numpy().tobytes())
+    if held is not None:
+        digest.update(held.stack.pixels.numpy().tobytes())
+        digest.update(held.labels.tobytes())
+    return digest.hexdigest()

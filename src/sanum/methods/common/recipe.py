@@ -47,6 +47,16 @@ class TrainingSource(ABC):
             Samples of each micro-batch of this process, all of one size.
         """
 
+    def finish(self, model: nn.Module) -> None:
+        """Let a network know what it needs of all training data, once its weights are what they are.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode; trained, or as it is looked at in between.
+        """
+        return
+
     def describe(self) -> dict[str, Any]:
         """What the run's folder and the header of the weights say of the data, such as who was held out."""
         return {}

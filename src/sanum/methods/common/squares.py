@@ -12,6 +12,9 @@ from ...scan.picture_conform import Square, conform
 from ...scan.read_picture import PictureSource, read_pictures
 from .detector_config import DetectorSettings
 
+BATCH = 16
+"""Squares that a network sees at a time, where all of them are gone through."""
+
 
 @dataclass(frozen=True, eq=False)
 class SquareStack:

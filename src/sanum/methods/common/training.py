@@ -152,9 +152,31 @@ def train(
     _keep(about, folder, first=first, resume=start.resume)
     weights = fit(fabric, model, recipe.turns(), batches, recipe.loop, run, callbacks)
     if fabric.is_global_zero:
+        weights = finished(source, model, weights)
         path.with_suffix(".sha256").unlink(missing_ok=True)  # of an earlier end, before a run went on
         write_digest(path, save_weights(path, weights, **recipe.describe(), **about, steps=recipe.loop.steps))
     return path
+
+
+def finished(
+    source: TrainingSource, model: nn.Module, weights: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """State of a network with these weights, and with what it needs to know of all training data.
+
+    Parameters
+    ----------
+    source : TrainingSource
+        Of the training.
+    model : Module
+        Its network; has the weights afterwards, in evaluation mode.
+    weights : dict of tensor
+        State after the last step.
+    """
+    model.load_state_dict(weights)
+    model.eval()
+    with torch.no_grad():
+        source.finish(model)
+    return {name: x.detach().cpu().clone() for name, x in model.state_dict().items()}
 
 
 def _keep(about: dict[str, Any], folder: Path, *, first: bool, resume: bool) -> None:

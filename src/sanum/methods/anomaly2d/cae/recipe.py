@@ -18,12 +18,12 @@ from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIE
 from ...common.recipe import Batch
 from ...common.residual import residual, squared_error
 from .loss import objective
-from .model import Cae
+from .model import DenseAutoencoder
 
 
 @dataclass(frozen=True)
 class CaeRecipe(DetectorRecipe):
-    """Recipe of the network `Cae`.
+    """Recipe of the network `DenseAutoencoder`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class CaeRecipe(DetectorRecipe):
         channels : int
             Of the pictures.
         """
-        return Cae(channels, self.picture.size, self.widths, self.code, self.dropout)
+        return DenseAutoencoder(channels, self.picture.size, self.widths, self.code, self.dropout)
 
     def objective(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `loss.py`.

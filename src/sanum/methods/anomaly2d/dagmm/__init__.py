@@ -1,0 +1,1 @@
+"""Deep autoencoding Gaussian mixture: codes and errors of normals as a few Gaussians (Zong et al., 2018)."""
