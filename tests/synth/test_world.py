@@ -207,7 +207,7 @@ def test_draws_stay_in_their_ranges():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         ageing, spots = draw_ageing(rng), draw_spots(rng)
-        assert 0 <= ageing.widening_mm <= 11
+        assert 0 <= ageing.widening_mm <= 14
         assert 0 <= ageing.sulci <= 0.7
         assert 0 <= ageing.caps <= 0.6
         assert 3 <= spots.count <= 45

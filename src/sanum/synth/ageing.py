@@ -54,16 +54,18 @@ class AgeingParams:
 
 
 def draw_ageing(rng: np.random.Generator) -> AgeingParams:
-    """A head as young as it is in four of ten samples, else up to about 95 years.
+    """A head as young as it is in nearly four of ten samples, else up to about 95 years.
+
+    The oldest have ventricles of some 150 mL.
 
     Parameters
     ----------
     rng : Generator
         Source of randomness.
     """
-    age = max(0.0, float(rng.uniform(-0.7, 1.0)))  # 0: as it is, 1: the oldest
+    age = max(0.0, float(rng.uniform(-0.6, 1.0)))  # 0: as it is, 1: the oldest
     return AgeingParams(
-        widening_mm=float(age * rng.uniform(0.3, 1.0) * 11.0),
+        widening_mm=float(age * rng.uniform(0.6, 1.0) * 14.0),
         sulci=float(age * rng.uniform(0, 0.7)),
         caps=float(rng.uniform(0, 0.15) + age * rng.uniform(0, 0.45)),
         caps_mm=float(rng.uniform(0.8, 1.5) + age * rng.uniform(0, 1.5)),
