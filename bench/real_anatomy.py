@@ -28,7 +28,7 @@ Row = dict[str, str | float]
 
 
 @dataclass(frozen=True, eq=False)
-class _Own:
+class Own:
     """A person's own T1w.
 
     Parameters
@@ -77,15 +77,30 @@ def anatomy_rows(cases: Sequence[Case], method: Predictor, kept: Path) -> Iterat
                 yield _row(case, found[case.name], own, is_known=is_known)
 
 
-def _own(case: Case, method: Predictor, kept: Path) -> _Own:
+def _own(case: Case, method: Predictor, kept: Path) -> Own:
     result = result_of(case, method, kept)
     brain = np.asarray(result.brain.voxels) > 0
+    t1w = _without_bias(result.scan, brain, kept / f"own_{kept_path(kept, case, method).name}")
+    return own_t1w(case, brain, t1w)
+
+
+def own_t1w(case: Case, brain: Mask, t1w: FloatArray) -> Own:
+    """A person's own T1w, without its bias field, as the target of every contrast of theirs.
+
+    Parameters
+    ----------
+    case : Case
+        The T1w, with its lesion.
+    brain : (X, Y, Z) bool
+        On its grid.
+    t1w : (X, Y, Z) float32
+        Its voxels, corrected.
+    """
     lesion = read_truth(case).lesion
     where = brain if lesion is None else brain & ~lesion
-    t1w = _without_bias(result.scan, brain, kept / f"own_{kept_path(kept, case, method).name}")
     grey, white = grey_and_white(t1w, where)
     scale = float(np.median(t1w[white])) if white.any() else 1.0
-    return _Own(np.clip(t1w / scale, 0, 3).astype(np.float32) * brain, grey, white, where)
+    return Own(np.clip(t1w / scale, 0, 3).astype(np.float32) * brain, grey, white, where)
 
 
 def _without_bias(scan: Scan, brain: Mask, kept: Path) -> FloatArray:
@@ -98,7 +113,7 @@ def _without_bias(scan: Scan, brain: Mask, kept: Path) -> FloatArray:
         return arrays["t1w"]
 
 
-def _row(case: Case, result: Reconstruction, own: _Own | None, *, is_known: bool) -> Row:
+def _row(case: Case, result: Reconstruction, own: Own | None, *, is_known: bool) -> Row:
     anatomy = np.asarray(result.anatomy.voxels, np.float32)
     brain = np.asarray(result.brain.voxels) > 0
     tissue = (own.grey, own.white) if own else grey_and_white(anatomy, brain)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -104,6 +105,11 @@ def kept(folder: Path, name: str, make: Callable[[], Raw]) -> Case:
     with np.load(path) as data:
         read_back = {f.name: data[f.name] for f in fields(Raw)}
     return case_of(name, Raw(**{k: v.item() if v.ndim == 0 else v for k, v in read_back.items()}))
+
+
+def name_of(predictor: UnaPredictor) -> str:
+    """Of the network's parameters, whatever rule is beside them."""
+    return sha256(b"".join(x.numpy().tobytes() for x in predictor.net.state_dict().values())).hexdigest()[:8]
 
 
 def case_of(name: str, raw: Raw) -> Case:

@@ -10,7 +10,6 @@ old people and on healthy people, who only measure. What the network says is kep
 import argparse
 from collections.abc import Iterator, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.synth.contrast import Preset
 from sanum.weights.file import load_weights, save_weights
 from sanum.weights.store import resolve, write_digest
-from witness_cases import Case, Kind, kept, made_scan, real_scan
+from witness_cases import Case, Kind, kept, made_scan, name_of, real_scan
 
 PATIENTS = {  # scans, and where their lesions are
     "sub-ms1": ("patients/sub-ms1/anat/*_desc-brain_*.nii.gz", "*_desc-lesion_mask.nii.gz"),
@@ -111,11 +110,6 @@ def write(weights: str, out: Path, rule: Rule) -> None:
     state, description = load_weights(resolve(weights))
     kept_as = {k: v for k, v in description.items() if k not in ("format", KEY)}
     write_digest(out, save_weights(out, state, **kept_as, **{KEY: to_header(rule)}))
-
-
-def name_of(predictor: UnaPredictor) -> str:
-    """Of the network's parameters, whatever rule is beside them."""
-    return sha256(b"".join(x.numpy().tobytes() for x in predictor.net.state_dict().values())).hexdigest()[:8]
 
 
 def main() -> None:

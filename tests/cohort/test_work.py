@@ -264,11 +264,12 @@ def test_tables_hold_every_scan_of_every_shard(cohort, fast, tmp_path):
         f"{(voxels > 700).sum():.2f}",
     ]
     assert qc[0].split("\t")[:4] == ["path", "results", "contrast", "contrast_by"]
-    assert qc[0].split("\t")[4:] == ["mean_uncertainty", "warnings", "report"]
+    assert qc[0].split("\t")[4:] == ["mean_uncertainty", "quality", "warnings", "report"]
     assert qc[3].split("\t")[2:] == [
         "T1w",
         "nobody",
         f"{voxels[voxels > 100].mean() / 1e4:.4f}",
+        "n/a",
         "n/a",
         "n/a",
     ]

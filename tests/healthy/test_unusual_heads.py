@@ -53,7 +53,7 @@ class TestNoHead:
         head = reconstruct(phantom, predictor=Says(phantom_predictor, Posture(np.eye(4), 0.6)))
         forced = reconstruct(phantom, predictor=Says(phantom_predictor, self.posture), force=True)
         assert head.warnings == ()
-        assert len(forced.warnings) == 1
+        assert len(forced.warnings) == 2  # and that its quality is low
         assert forced.warnings[0].startswith(
             "gone on by force: no head found in this scan: the average brain"
         )

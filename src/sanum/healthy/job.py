@@ -24,6 +24,7 @@ TABLES: Mapping[str, Mapping[str, int | None]] = {
         "contrast": None,
         "contrast_by": None,
         "mean_uncertainty": 4,
+        "quality": 2,
         "warnings": None,
         "report": None,
     },

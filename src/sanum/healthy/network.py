@@ -13,6 +13,7 @@ from ..learn.devices import resolve_device
 from ..methods import registry
 from ..methods.common.anatomy import Predictor, Refiner
 from ..weights.store import resolve
+from .calibration import calibration_of
 from .rule import rule_of
 
 METHOD = "una"
@@ -51,7 +52,7 @@ def network(*, weights: str | Path | None = None, device: str = "auto") -> Predi
             return _kept[key]
         _kept.pop(key, None)
         loaded: Predictor = registry.load(METHOD, device=device, weights=file)
-        rule_of(loaded)  # a rule that is none is said before any scan
+        rule_of(loaded), calibration_of(loaded)  # what is none is said before any scan
         _kept[key] = loaded
         while len(_kept) > KEPT:
             _kept.popitem(last=False)

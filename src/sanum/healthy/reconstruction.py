@@ -38,6 +38,7 @@ from .mask import Given, Lesion, back_with, put_together, read_with_mask
 from .network import network
 from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
 from .postprocess import postprocess
+from .quality import judged
 from .refine import FirstLook, finest
 from .result import Reconstruction
 from .rule import rule_of
@@ -98,8 +99,7 @@ def reconstruct(
     note("read")
     raw, lesion = read_with_mask(source, given)
     scan = _prepared(raw)
-    if scan.contrast:
-        require_t1w(scan, scan.contrast, compose)  # before the work, where the file says it
+    require_t1w(scan, scan.contrast or "T1w", compose)  # before the work, where the file says it
     require_image(scan, on_refusal)
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
@@ -109,26 +109,33 @@ def reconstruct(
         scan, lesion, seen = void.warn(scan), void, _prepared(void.hidden(raw))
         look = predict(seen, predictor, note, lambda _: None, void)
     grid, maps, stage = finest(look, lesion, predictor, note, fast=given.get("fast", False))
-    note("back to the scan's grid")
-    target = scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
+    target = _target(scan, space, note)
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
     there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule)
+    quality, uncertainty = judged(look.maps.posture, look.decided, there, heard.scatter, predictor)
     require_t1w(scan, look.decided.contrast, compose)
     return Reconstruction(
         scan=target,
         anatomy=put_together(compose, target, there, lesion),
         anomaly=there.anomaly,
         anomaly_mask=there.anomaly_mask,
-        uncertainty=there.uncertainty,
+        uncertainty=uncertainty,
         brain=there.brain,
         contrast=look.decided.contrast,
         contrast_by=look.decided.by,
-        warnings=_warnings(doubts, scan, predictor, (*maps.warnings, *heard.warnings)),
+        warnings=_warnings(doubts, scan, predictor, (*maps.warnings, *heard.warnings, *quality.warnings)),
         provenance=_provenance(predictor, scan, space, compose, heard, lesion, stage, began=began),
         witnesses=heard.parts,
         predicted=None if compose == "anatomy" else there.anatomy,
         lesion=lesion,
+        quality=quality,
     )
+
+
+def _target(scan: Scan, space: Space, on_step: OnStep) -> Scan:
+    """The scan on the grid of the results."""
+    on_step("back to the scan's grid")
+    return scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
 
 
 def _prepared(scan: Scan) -> Scan:

@@ -41,11 +41,14 @@ class Residual:
         In [0, 1], how far something is said: 0 in fluid and at the brain's border, 1 in tissue.
     failure : str or None
         Why nothing is said anywhere, as the end of a sentence.
+    scatter : float
+        Robust deviation of log intensity (CT: of HU / 100) from what the anatomy gives; NaN: not found.
     """
 
     z: FloatArray
     said: FloatArray
     failure: str | None = None
+    scatter: float = float("nan")
 
 
 def own_contrast_residual(
@@ -85,7 +88,9 @@ def own_contrast_residual(
         return Residual(*nothing, "its tissue has a single value")
     curve, field, spread = _fit(a, y, None if ct else x)
     if not ct and (not np.isfinite(spread) or spread > WORST_FIT):
-        return Residual(*nothing, f"its intensities scatter by {spread:.0%} around those of its anatomy")
+        return Residual(
+            *nothing, f"its intensities scatter by {spread:.0%} around those of its anatomy", spread
+        )
     predicted = np.interp(anatomy, KNOTS, curve).astype(np.float32)
     rest = level - predicted
     if not ct:
@@ -96,7 +101,7 @@ def own_contrast_residual(
     steep *= np.float32(SLIP_MM)
     rest /= np.hypot(np.interp(anatomy, KNOTS, usual).astype(np.float32), steep)
     said = (np.clip((anatomy - FLUID) / (TISSUE - FLUID), 0, 1) * inside).astype(np.float32, copy=False)
-    return Residual((rest * said).astype(np.float32, copy=False), said)
+    return Residual((rest * said).astype(np.float32, copy=False), said, scatter=spread)
 
 
 def _away_from_border(brain: Mask, spacing: npt.NDArray[np.float64]) -> Mask:

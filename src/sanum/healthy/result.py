@@ -19,6 +19,7 @@ from .compose import TITLES, is_t1w
 from .grids import ScanMaps
 from .mask import Lesion, kept_in_report
 from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
+from .quality import Quality
 from .witness import Parts
 
 REPORT = "report"
@@ -54,6 +55,8 @@ class Reconstruction:
         The anatomy as it was predicted, where `anatomy` is put together with the scan; None: it is `anatomy`.
     lesion : Lesion or None
         The user's mask, if there was one.
+    quality : Quality or None
+        How far the result can be trusted; None: it was not judged.
     """
 
     scan: Scan
@@ -69,6 +72,7 @@ class Reconstruction:
     witnesses: Parts | None = None
     predicted: Scan | None = None
     lesion: Lesion | None = None
+    quality: Quality | None = None
 
     @property
     def name(self) -> str:
@@ -107,12 +111,13 @@ class Reconstruction:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """Volumes of the two masks in mL, and the mean uncertainty in the brain (NaN without a brain)."""
+        """Volumes of the two masks in mL, mean uncertainty in the brain, and quality (NaN: not known)."""
         numbers = self._key_numbers
         return {
             "anomaly_ml": numbers.anomaly_ml,
             "brain_ml": numbers.brain_ml,
             "mean_uncertainty": numbers.mean_uncertainty,
+            "quality": self.quality.value if self.quality else float("nan"),
         }
 
     @cached_property

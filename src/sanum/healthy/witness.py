@@ -107,6 +107,11 @@ class Testimony:
     how: str
     warnings: tuple[str, ...] = ()
 
+    @property
+    def scatter(self) -> float | None:
+        """Of the scan around its anatomy (`Residual.scatter`); None if the residual was not asked."""
+        return None if self.parts.heard is None else self.parts.heard.residual.scatter
+
 
 def hear_both(scan: Scan, maps: ScanMaps, contrast: str | None, rule: Rule | None) -> Testimony:
     """Both witnesses heard on the scan's own grid; the network alone where there is no rule.

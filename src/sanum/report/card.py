@@ -13,6 +13,7 @@ LABELS = {
     "anomaly_ml": ("Anomaly", "{:.1f} mL"),
     "brain_ml": ("Brain", "{:.0f} mL"),
     "mean_uncertainty": ("Mean uncertainty", "{:.3f} (white matter is 1)"),
+    "quality": ("Quality", "{:.2f} of 1"),
 }
 _CARD = "max-width:1000px;font-family:system-ui,sans-serif;line-height:1.5"
 _WARNING = "margin:.4em 0;padding:.3em .8em;border-left:5px solid #b45309;background:#fff7e6;color:#5b2c02"

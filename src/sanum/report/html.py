@@ -225,11 +225,17 @@ def _key_figures(inputs: ReportInputs, numbers: KeyNumbers) -> str:
             f"{numbers.mean_uncertainty:.3f}" if math.isfinite(numbers.mean_uncertainty) else UNKNOWN,
             "expected absolute error of the T1w; white matter = 1",
         ),
+        *_quality(inputs.numbers.get("quality", math.nan)),
         ("Contrast", str(inputs.decided), _UNKNOWN_CONTRAST if inputs.decided.is_open else ""),
         ("Voxel spacing", f"{spacing} mm", ""),
         ("Voxels", shape, ""),
     )
     return _table(rows, "figures")
+
+
+def _quality(value: float) -> tuple[tuple[str, str, str], ...]:
+    how = "1: a scan as the model knows them; 0: the result means nothing"
+    return (("Quality of the result", f"{value:.2f}", how),) if math.isfinite(value) else ()
 
 
 def _volume(ml: float) -> str:

@@ -61,6 +61,10 @@ class Reportable(Protocol):
     def others(self) -> Mapping[str, Scan]:
         """What is shown beside the anatomy, by title."""
 
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """By name."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
@@ -97,6 +101,8 @@ class ReportInputs:
         Who said what the contrast is, as of `sanum.scan.contrast.Decided`.
     others : mapping of str to Scan
         What is shown beside the anatomy and on its scale, by the title of the column.
+    numbers : mapping of str to float
+        Of the result, by name: its quality is shown.
     """
 
     name: str
@@ -112,6 +118,7 @@ class ReportInputs:
     title: str = PREDICTED
     contrast_by: DecidedBy = "nobody"
     others: Mapping[str, Scan] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, result: Reportable) -> "ReportInputs":
@@ -136,6 +143,7 @@ class ReportInputs:
             title=result.title,
             contrast_by=result.contrast_by,
             others=result.others,
+            numbers=result.numbers,
         )
 
     @property

@@ -91,6 +91,9 @@ class UnaPredictor:
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
         self.state_sha256 = state_sha256(state)
         self.witnesses = description.get("witnesses")  # a rule that the main job reads (`healthy.rule`)
+        self.calibration = description.get(
+            "calibration"
+        )  # and what errors it expects (`healthy.calibration`)
         self.memory_plan = MemoryPlan(self.net, (CHANNELS, *self.box.shape), device, autocast=True, room=room)
 
     @property
