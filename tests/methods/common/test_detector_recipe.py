@@ -82,3 +82,22 @@ def test_a_resumed_training_gives_the_same_bits_and_a_detector(folder, tmp_path)
     np.testing.assert_array_equal(one.score(pictures), other.score(pictures))
     assert one.threshold is None
     assert one.calibrate(pictures, alpha=0.1).threshold.rule == "conformal"
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("dagmm", {}), ("fanogan", {"generator_widths": (8, 4), "gan_steps": 2, "widths": (4, 4, 8)})],
+)
+def test_what_needs_all_pictures_or_two_phases_is_trained_too(name, more, folder, tmp_path):
+    """The Gaussians in the file are those of pictures; the GAN goes on in its second phase."""
+    small = {"widths": (4, 4, 8), "batch_size": 6, "loop": LOOP, "picture": PictureConfig(size=32), **more}
+    recipe = replace(registry.recipe(name), **small)
+    with pytest.raises(TrainingStopped):
+        train(recipe, folder, tmp_path, start=Start(stop_after=3))
+    one = sanum.load(name, weights=train(recipe, folder, tmp_path, start=Start(resume=True)))
+    scores = one.score([folder / f"{n}.png" for n in range(10)])
+    assert np.isfinite(scores).all()
+    assert len(set(scores)) == 10
+    if name == "dagmm":
+        assert one.net.share.sum().item() == pytest.approx(1, abs=1e-3)
+        assert not torch.equal(one.net.factor[0], torch.eye(5))
