@@ -4,6 +4,10 @@ Command   python bench/label_heads.py -o runs/heads-1mm
           sanum train una-fine --data ../shared/data -o runs/una-fine --compile
 Data      14 whole heads rendered from labels, head-1, head-3, normal-2; held out: label-15, label-16, and
           head-2 and head-4, which are what is measured
+Time      CPU of one thread, busy machine, bfloat16: about 3.4 s to draw a sample (no single step above
+          0.6 s), 2.0 s for the first stage and its fields, 0.35 s a patch; 11 s for all 16 patches. These
+          hold 69 % brain and see each voxel of it 1.8 times: more of them would see the same again.
+Reached   not trained yet
 """
 
 from collections.abc import Callable, Generator, Iterator
