@@ -173,6 +173,14 @@ class TestWhichStage:
         }
         assert (steps, copy.told) == (["refine at 1 mm"], ["T1w"])
 
+    def test_the_record_says_that_the_rule_was_learned_on_the_first(self, look, monkeypatch):
+        class WithRule:
+            witnesses, calibration = {"some": 1}, None
+
+        monkeypatch.setattr("sanum.healthy.refine.second_stage", lambda _: Copy(BOX))
+        stage = finest(look, None, WithRule(), lambda _: None)[2]["stage"]
+        assert stage == "second, at 1 mm; the first stage's rule"
+
     def test_weights_of_another_first_stage_are_not_used(self, monkeypatch, phantom_predictor):
         monkeypatch.setattr(network.registry, "second_stage", lambda *_, **__: pytest.fail("loaded"))
         assert network.second_stage(phantom_predictor) is None  # it has no digest to go by

@@ -21,6 +21,7 @@ from .network import second_stage
 from .postprocess import postprocess
 
 COARSEST_MM = 1.6  # the finest side of a scan's voxels, above which 1 mm would show nothing more
+_OF_THE_FIRST = {"witnesses": "rule", "calibration": "calibration"}  # learned on its maps, used on finer ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,9 @@ def finest(
         return *first, {"stage": f"first alone: no side of a voxel is below {COARSEST_MM:g} mm", **about}
     on_step("refine at 1 mm")
     fine, maps = refined(look, refiner, lesion)
-    return fine.grid, maps, {"stage": f"second, at {refiner.box.spacing_mm:g} mm", **about}
+    learned = [word for name, word in _OF_THE_FIRST.items() if getattr(predictor, name, None) is not None]
+    beside = f"; the first stage's {' and '.join(learned)}" if learned else ""
+    return fine.grid, maps, {"stage": f"second, at {refiner.box.spacing_mm:g} mm{beside}", **about}
 
 
 def refined(look: FirstLook, refiner: Refiner, lesion: Lesion | None = None) -> tuple[Conformed, Maps]:
