@@ -29,6 +29,7 @@ IN_WORDS = {
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",
+    "apache software license 2.0": "Apache-2.0",
     "python software foundation license": "PSF-2.0",
     "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
 }
@@ -65,7 +66,15 @@ def licence(package: Distribution) -> str:
     classes = [c.split(" :: ")[-1] for c in told.get_all("Classifier", []) if c.startswith("License ::")]
     classes = [c for c in classes if c not in ("OSI Approved", "DFSG approved")]
     words = classes or [(told.get("License") or "none given").splitlines()[0]]
+    if words == ["UNKNOWN"]:  # an older setuptools wrote that where nothing was said
+        words = [first_line(package)]
     return " AND ".join(IN_WORDS.get(word.lower(), word) for word in words)
+
+
+def first_line(package: Distribution) -> str:
+    """First line of the licence's text."""
+    texts = [file.read_text() for file in package.files or () if file.name.startswith("LICENSE")]
+    return texts[0].strip().splitlines()[0] if texts else "none given"
 
 
 def fits(expression: str) -> bool:
@@ -78,7 +87,7 @@ def fits(expression: str) -> bool:
 
 def main() -> None:
     """Check the environment that this runs in."""
-    packages = needed("sanum", ("bids", "cluster", "train", "reference", "monai", "torchio"))
+    packages = needed("sanum", ("bids", "cluster", "detect", "train", "reference", "monai", "torchio"))
     odd = {
         name: text
         for name, one in packages.items()

@@ -121,6 +121,16 @@ METHODS: tuple[Method, ...] = (
         extra="detect",
         fitted=True,
     ),
+    Method(
+        "features",
+        task="anomaly2d",
+        module="anomaly2d.features",
+        paper="Roth et al., CVPR 2022; Defard et al., ICPR 2021",
+        summary="How far patches of an image are from those of normals, to a network of photographs.",
+        extra="detect",
+        trained=False,
+        fitted=True,
+    ),
 )
 
 
