@@ -16,6 +16,7 @@ VOXELS = 15_000  # of each case, to learn from
 SMALL = 0.05  # share of a brain: smaller lesions weigh as if they were as large, up to `MOST_HEAVIER` times
 MOST_HEAVIER = 20.0
 ODDS = np.arange(-3, 3.01, 0.25)
+EVEN = 0.0  # log-odds: no mask begins where an anomaly is less likely than none, whatever is promised
 COST = 0.1  # share of the Dice of made lesions that a promise may cost
 
 
@@ -68,8 +69,9 @@ def learn(cases: Sequence[Case]) -> Rule:
 def with_promises(rule: Rule, sick: Sequence[Case], people: Sequence[Case], made: Sequence[Case]) -> Rule:
     """The rule with a shift for each contrast that has healthy scans.
 
-    A mask begins at the log-odds that keep the wanted volume, within `limits`; where these are too low for
-    it, the promise is the volume that is kept. All other contrasts have the most cautious shift.
+    A mask begins at the log-odds that keep the wanted volume, within `limits`, and not below `EVEN`; where
+    these are too low for it, the promise is the volume that is kept. All other contrasts have the most
+    cautious shift.
     """
     healthy, within = [*people, *made], limits(sick, rule)
     promises = {}
@@ -97,11 +99,11 @@ def promise(cases: Sequence[Case], rule: Rule, of: Wanted, within: tuple[float, 
         raise ValueError(f"{len(cases)} healthy scans are too few for alpha {of.alpha}")
     last = [float(s[min(int(of.ml / c.voxel_ml), s.size - 1)]) for s, c in zip(scores, cases, strict=True)]
     wanted, ml = sorted(last)[place - 1], of.ml
-    begins = min(max(wanted, within[0]), within[1])
+    begins = max(min(max(wanted, within[0]), within[1]), EVEN)
     if begins < wanted:
         volumes = [float((s > begins).sum()) * c.voxel_ml for s, c in zip(scores, cases, strict=True)]
         ml = float(np.ceil(10 * sorted(volumes)[place - 1]) / 10)
-    return Promise(round(-begins, 3), ml, of.alpha, len(cases), of.on)
+    return Promise(round(0 - begins, 3), ml, of.alpha, len(cases), of.on)
 
 
 def odds_of(case: Case, rule: Rule) -> np.ndarray:

@@ -32,7 +32,7 @@ def test_help_lists_the_commands(sanum):
         (["scan.nii.gz"], "No such command 'scan.nii.gz'"),
         (["reconstruct", "-o", "out"], "Missing argument"),
         (["reconstruct", "scan.nii.gz"], "Missing option '--output'"),
-        (["reconstruct", "scan.nii.gz", "-o", "out", "--fast"], "No such option: --fast"),
+        (["reconstruct", "scan.nii.gz", "-o", "out", "--hurry"], "No such option: --hurry"),
         (["reconstruct", "scan.nii.gz", "-o", "out", "--space", "mni"], "'mni' is not one of 'input', '1mm'"),
         (["reconstruct", "scan.nii.gz", "-o", "out", "--volume", "one"], "Invalid value for '--volume'"),
         (["reconstruct", "scan.nii.gz", "-o", "out", "--threads", "-1"], "Invalid value for '--threads'"),

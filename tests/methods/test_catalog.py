@@ -29,7 +29,7 @@ def test_it_prints_every_method_by_task_with_paper_and_numbers():
     for entry in catalog():
         assert f"\n{entry.name}: {entry.method.summary}\n    paper {entry.method.paper}; weights: " in text
     assert (
-        "weights una-compact, input t1w-stripped, PSNR F (dB) 33.30, SSIM F 0.989, Dice anomaly 0.82" in text
+        "weights una-compact, input t1w-stripped, PSNR F (dB) 31.95, SSIM F 0.985, Dice anomaly 0.78" in text
     )
     assert "<pre># anatomy" in sanum.methods()._repr_html_()
 

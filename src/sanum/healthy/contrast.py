@@ -18,16 +18,17 @@ _LEAST_BRAIN_ML = 200.0
 _CORE_MM = (22.0, 38.0, 22.0)  # half axes of an ellipsoid in the middle of the brain, which holds ventricles
 _RIM_MM = 4.0  # from the border of the brain: cortex and its fluid
 
-# The limits lie between what was found in 44 scans of real people, 24 T1w, 10 T2w, 9 FLAIR and a PD, and in
-# 4 CT: a quarter of the way from the contrast's own extreme to the next one's.
-# T2w: bright from 2.30 (FLAIR to 1.51), dark from 0.51 (CT 0.27), ratio from 1.26 (FLAIR to 1.20)
-_BRIGHT, _NOT_DARK, _T2W_RATIO = 2.1, 0.45, 1.24
-# FLAIR: dark to 0.27 (even T1w from 0.35), upper to 1.13 (T1w 1.17), apart to 2.03
-_NULLED, _EVEN, _NOT_APART = 0.29, 1.14, 2.1
-# FLAIR with grey brighter than white: dark to 0.34 (T2w from 0.51); any FLAIR: rim to 0.95 (CT from 1.08)
-_DARK, _BRIGHT_GREY, _DARK_RIM = 0.38, 1.04, 0.98
-# T1w: ratio to 0.86, and upper above that of FLAIR (1.13), or, where even, apart from 2.31
-_T1W_RATIO, _UNEVEN, _APART = 0.9, 1.19, 2.24
+# The limits lie between what was found in 48 scans of real people, 26 T1w, 10 T2w, 11 FLAIR and a PD, and in
+# 4 CT: about a quarter of the way from the contrast's own extreme to the next one's.
+# T2w: bright from 2.30 (FLAIR to 1.51), dark from 0.51 (CT 0.27), ratio from 1.21 (FLAIR to 1.20, not bright)
+_BRIGHT, _NOT_DARK, _T2W_RATIO = 2.1, 0.45, 1.18
+# FLAIR: dark to 0.28 (even T1w from 0.35), upper to 1.15 (T1w as dark 1.17), apart to 1.93
+_NULLED, _EVEN, _NOT_APART = 0.29, 1.155, 2.0
+# FLAIR with grey brighter than white: dark to 0.34 (T2w from 0.51); any FLAIR: rim to 1.03 (CT from 1.11)
+_DARK, _BRIGHT_GREY, _DARK_RIM = 0.38, 1.04, 1.05
+# T1w: ratio to 0.83, and upper above that of FLAIR, or, where even, apart from 2.15 (an average brain with a
+# lesion; two T1w of spin echo have 0.7 and 0.8, and are left unknown)
+_T1W_RATIO, _UNEVEN, _APART = 0.9, 1.19, 2.1
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def test_the_recipes_are_as_published():
     assert (una.weights.lambda_p, una.weights.lambda_c) == (1, 2)
 
 
-@pytest.mark.parametrize("name", list(RECIPES))
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "una-fine"])  # which refines
 def test_every_recipe_predicts_in_a_box_that_its_network_takes(name):
     recipe = RECIPES[name]
     with torch.device("meta"):
