@@ -60,6 +60,13 @@ class TestNoHead:
         for name, image in forced.images.items():
             np.testing.assert_array_equal(image.voxels, head.images[name].voxels)
 
+    def test_labels_with_a_dropped_slice_are_refused_too(self, phantom):
+        blocks = np.random.default_rng(0).integers(1, 40, [n // 5 for n in phantom.voxels.shape])
+        labels = np.kron(blocks, np.ones((5, 5, 5))) * (phantom.voxels > 0)
+        labels[:, :, labels.shape[2] // 2] = 0
+        with pytest.raises(ScanError, match="looks like a mask"):
+            reconstruct(phantom.with_voxels(labels.astype(np.float32)))
+
     def test_a_mask_is_refused_before_a_network_is_loaded(self, phantom):
         mask = phantom.with_voxels((phantom.voxels > 0).astype(np.uint8))
         steps = []

@@ -100,7 +100,7 @@ def reconstruct(
     raw, lesion = read_with_mask(source, given)
     scan = _prepared(raw)
     require_t1w(scan, scan.contrast or "T1w", compose)  # before the work, where the file says it
-    require_image(scan, on_refusal)
+    require_image(raw, on_refusal)  # as it is: dropped slices that are filled are no whole numbers
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
     seen = scan if lesion is None else _prepared(lesion.hidden(raw))
