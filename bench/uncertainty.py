@@ -30,6 +30,7 @@ from sanum.healthy.reconstruction import reconstruct
 from sanum.healthy.residual import own_contrast_residual
 from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.metrics.calibration import coverage
+from sanum.scan.contrast import CT_WINDOW_HU
 from sanum.synth.anatomy import correct_bias, prepare
 from sanum.synth.box import DEFAULT_BOX, DEFAULT_GRID
 from sanum.synth.contrast import CALLED, Preset
@@ -106,7 +107,7 @@ def made(
     params = draw_sample(rng, anatomy, masks, preset=preset, draws="world", spacing_mm=DEFAULT_BOX.spacing_mm)
     sample, told = apply_sample(anatomy, params, box=DEFAULT_BOX.grid()), CALLED[preset]
     maps = maps_in_pose(net, np.stack(sample.image), sample.to_atlas, told)
-    image = sample.image[0] * np.float32(80 if preset == "ct" else 1)
+    image = sample.image[0] * np.float32(CT_WINDOW_HU[1] if preset == "ct" else 1)
     heard = own_contrast_residual(image, maps.t1w, sample.brain, DEFAULT_GRID.spacing_mm, ct=preset == "ct")
     rows = some(sample.brain & ~sample.lesion)
     error = (maps.t1w - sample.t1w).ravel()[rows]

@@ -18,12 +18,12 @@ import numpy as np
 from ..methods.common.anatomy import Predictor
 from ..scan.contrast import CONTRASTS
 from ..weights.file import WeightsError
+from .rule import number_from
 
 KEY = "calibration"
 """Of the numbers in the header of a weights file."""
 
 FARTHEST = 3.0  # times the usual scatter, or a third of it: beyond, the power says nothing
-_MOST = 100.0  # of any number
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def calibration_from(said: Any) -> Calibration:
     tables = {name: _table(name, said[name]) for name in ("factor", "usual")}
     if set(tables["factor"]) != set(tables["usual"]):
         raise ValueError("factor and usual are not of the same contrasts")
-    return Calibration(**tables, slope=_number("slope", said["slope"], least=0.0))
+    return Calibration(**tables, slope=number_from("slope", said["slope"], least=0.0))
 
 
 def _table(name: str, said: Any) -> dict[str, float]:
@@ -130,11 +130,6 @@ def _table(name: str, said: Any) -> dict[str, float]:
         raise ValueError(f'{name} is no table with "unknown" in it')
     if strange := sorted(set(said) - set(CONTRASTS)):
         raise ValueError(f"{name} has {strange[0]!r}, which is no contrast")
-    return {contrast: _number(f"{name} of {contrast}", value, least=1e-3) for contrast, value in said.items()}
-
-
-def _number(name: str, value: Any, least: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value <= _MOST:  # NaN is neither
-        raise ValueError(f"{name} is {value!r}, expected a number from {least:g} to {_MOST:g}")
-    return float(value)
+    return {
+        contrast: number_from(f"{name} of {contrast}", value, least=1e-3) for contrast, value in said.items()
+    }

@@ -16,7 +16,7 @@ KEY = "witnesses"
 """Of the rule in the header of a weights file."""
 
 _FREE = ("base", "alone_base")  # all other weights are at least 0, so that no witness speaks against itself
-_MOST = 100.0  # of any number: beyond, it is no weight of log-odds
+MOST = 100.0  # of any number: beyond, it is no weight of log-odds
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,27 @@ def _promise(contrast: str, said: Any) -> Promise:
 
 
 def _number(name: str, value: Any, free: tuple[str, ...]) -> float:
+    return number_from(name, value, least=-MOST if name.split()[0] in free else 0.0)
+
+
+def number_from(name: str, value: Any, *, least: float) -> float:
+    """A number of a header, at most `MOST`.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    value : value of JSON
+        As it was read.
+    least : float
+        The smallest that is one.
+
+    Raises
+    ------
+    ValueError
+        What is wrong, as a part of a sentence.
+    """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    least = -_MOST if name.split()[0] in free else 0.0
-    if not is_number or not least <= value <= _MOST:  # NaN is neither
-        raise ValueError(f"{name} is {value!r}, expected a number from {least:g} to {_MOST:g}")
+    if not is_number or not least <= value <= MOST:  # NaN is neither
+        raise ValueError(f"{name} is {value!r}, expected a number from {least:g} to {MOST:g}")
     return float(value)
