@@ -28,6 +28,7 @@ from sanum.scan.contrast import CT_WINDOW_HU, Contrast
 from sanum.scan.intensity import with_background_at_zero
 from sanum.scan.maps import read_map_on
 from sanum.space.grid import Grid
+from sanum.space.mirror import find_mirror
 from sanum.space.resample import resample
 from sanum.synth.anatomy import prepare
 from sanum.synth.box import DEFAULT_BOX, DEFAULT_GRID
@@ -116,7 +117,7 @@ def case_of(name: str, raw: Raw) -> Case:
     """The residual of a scan, and what is around."""
     grid, contrast, brain = Grid(raw.brain.shape, raw.affine), raw.contrast or None, raw.brain
     heard = own_contrast_residual(raw.image, raw.anatomy, brain, grid.spacing_mm, ct=contrast == "CT")
-    found = weigh_surroundings(heard.z, heard.said, raw.anatomy, grid, contrast)
+    found = weigh_surroundings(heard.z, heard.said, grid, find_mirror(raw.anatomy, grid), contrast)
     return Case(
         name,
         raw.group,

@@ -13,15 +13,18 @@ from sanum.healthy.grids import ScanMaps
 from sanum.healthy.witness import NO_RULE, fused, hear_both
 from sanum.scan import Scan
 from sanum.space.grid import at_spacing
+from sanum.space.mirror import reflection
 
 from .rules import RULE
-from .test_residual import LESION, SPACING, anatomy, scanned  # noqa: F401 the fixture
+from .test_residual import LESION, SHAPE, SPACING, anatomy, scanned  # noqa: F401 the fixture
 
 SHARE = arrays.arrays(np.float32, 6, elements=st.floats(0, 1, width=32))
 Z = arrays.arrays(np.float32, 6, elements=st.floats(-50, 50, width=32))
 OF_LESIONS = arrays.arrays(np.float32, 6, elements=st.floats(0, 6, width=32))
 CONTRAST = st.sampled_from(["T1w", "T2w", None])
 RISES = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+ACROSS = reflection([1, 0, 0], (np.array(SHAPE) - 1) / 2 * SPACING)  # of voxels that begin at 0
 
 
 def by_rule(p, z, said, contrast, around=0.0, other=0.0):
@@ -104,7 +107,7 @@ def maps_of(anatomy, image):  # noqa: F811
 
 class TestHearBoth:
     def test_what_the_network_does_not_see_the_scan_says(self, anatomy):  # noqa: F811
-        heard = hear_both(*maps_of(anatomy, scanned(anatomy, lesion=1.5)), "T2w", RULE)
+        heard = hear_both(*maps_of(anatomy, scanned(anatomy, lesion=1.5)), "T2w", RULE, ACROSS)
         core = np.zeros(anatomy[1].shape, bool)
         core[tuple(slice(s.start + 1, s.stop - 1) for s in LESION)] = True
         assert heard.mask.voxels[core].mean() > 0.8
@@ -117,23 +120,23 @@ class TestHearBoth:
         )
 
     def test_the_wrong_direction_says_nothing(self, anatomy):  # noqa: F811
-        heard = hear_both(*maps_of(anatomy, scanned(anatomy, lesion=1.5)), "T1w", RULE)
+        heard = hear_both(*maps_of(anatomy, scanned(anatomy, lesion=1.5)), "T1w", RULE, ACROSS)
         assert heard.mask.voxels[LESION].sum() == 0
 
     def test_without_a_rule_the_network_stands_alone_and_the_residual_can_be_looked_at(self, anatomy):  # noqa: F811
         scan, maps = maps_of(anatomy, scanned(anatomy, lesion=1.5))
-        heard = hear_both(scan, maps, "T2w", None)
+        heard = hear_both(scan, maps, "T2w", None, ACROSS)
         assert heard.anomaly is maps.anomaly
         assert heard.mask is maps.anomaly_mask
         assert (heard.how, heard.warnings) == (NO_RULE, ())
-        with_rule = hear_both(scan, maps, "T2w", RULE).parts.residual
+        with_rule = hear_both(scan, maps, "T2w", RULE, ACROSS).parts.residual
         np.testing.assert_array_equal(heard.parts.residual.voxels, with_rule.voxels)
         assert with_rule.voxels[LESION].mean() > 3
 
     def test_a_fit_that_fails_leaves_the_network_alone_and_says_so(self, anatomy):  # noqa: F811
         noise = np.exp(np.random.default_rng(3).normal(0, 1, anatomy[1].shape)).astype(np.float32)
         scan, maps = maps_of(anatomy, noise)
-        heard = hear_both(scan, maps, "T2w", RULE)
+        heard = hear_both(scan, maps, "T2w", RULE, ACROSS)
         np.testing.assert_array_equal(heard.anomaly.voxels, maps.anomaly.voxels)
         assert not heard.parts.residual.voxels.any()
         assert len(heard.warnings) == 1
@@ -145,28 +148,28 @@ class TestHearBoth:
     def test_without_a_brain(self, anatomy):  # noqa: F811
         scan, maps = maps_of(anatomy, scanned(anatomy))
         maps = replace(maps, brain=maps.brain.with_voxels(0 * maps.brain.voxels))
-        heard = hear_both(scan, maps, "T2w", RULE)
+        heard = hear_both(scan, maps, "T2w", RULE, ACROSS)
         assert not heard.mask.voxels.any()
         assert not heard.parts.residual.voxels.any()
 
     def test_parts_are_in_their_place(self, anatomy):  # noqa: F811
         scan, maps = maps_of(anatomy, scanned(anatomy, lesion=1.5))
-        parts = hear_both(scan, maps, "T2w", RULE).parts
+        parts = hear_both(scan, maps, "T2w", RULE, ACROSS).parts
         np.testing.assert_array_equal(parts.network.voxels, maps.anomaly.voxels)
         assert parts.residual.grid.same_as(scan.grid)
 
     def test_slabs_are_as_the_whole(self, anatomy, monkeypatch):  # noqa: F811
         scan, maps = maps_of(anatomy, scanned(anatomy, lesion=1.5))
-        whole = hear_both(scan, maps, "T2w", RULE).anomaly.voxels
+        whole = hear_both(scan, maps, "T2w", RULE, ACROSS).anomaly.voxels
         monkeypatch.setattr(witness, "_SLAB", 9000)
-        np.testing.assert_array_equal(hear_both(scan, maps, "T2w", RULE).anomaly.voxels, whole)
+        np.testing.assert_array_equal(hear_both(scan, maps, "T2w", RULE, ACROSS).anomaly.voxels, whole)
 
     def test_very_fine_voxels_go_by_way_of_coarser_ones(self, anatomy, monkeypatch):  # noqa: F811
         maps = maps_of(anatomy, scanned(anatomy, lesion=1.5))
-        whole = hear_both(*maps, "T2w", RULE).parts.residual
+        whole = hear_both(*maps, "T2w", RULE, ACROSS).parts.residual
         monkeypatch.setattr(witness, "MANY", 1000)
         monkeypatch.setattr(witness, "FINEST_MM", 3.0)
         assert at_spacing(maps[0].grid, 3.0).shape < maps[0].voxels.shape
-        coarse = hear_both(*maps, "T2w", RULE).parts.residual
+        coarse = hear_both(*maps, "T2w", RULE, ACROSS).parts.residual
         assert coarse.voxels.shape == whole.voxels.shape
         assert np.median(coarse.voxels[LESION]) > 3

@@ -12,6 +12,8 @@ from scipy import ndimage
 
 from ..report.inputs import PREDICTED
 from ..scan import Scan, ScanError
+from ..space.grid import Grid, at_spacing
+from ..space.resample import resample
 from ..types import FloatArray, Mask
 from .filling import interpolated
 from .localize import display_name
@@ -111,7 +113,7 @@ def matched(image: FloatArray, truth: FloatArray, where: Mask, spacing_mm: tuple
     """`image` on the scale of `truth`: a smooth gain and a line, found by turns inside `where`.
 
     The line is fitted to blurred copies of both, for a predicted anatomy is softer than a scan, and a fit to
-    what is softer would take contrast away.
+    what is softer would take contrast away. All of it is smooth, so it is found on voxels of 4 mm.
 
     Parameters
     ----------
@@ -122,28 +124,49 @@ def matched(image: FloatArray, truth: FloatArray, where: Mask, spacing_mm: tuple
     spacing_mm : (3,) float
         Of the voxels.
     """
-    soft = [BLUR_MM / s for s in spacing_mm]
-    wide = [SHADING_MM / s for s in spacing_mm]
-
-    def around(x: FloatArray) -> FloatArray:
-        inside = np.where(where, x, 0).astype(np.float32)
-        return np.asarray(ndimage.gaussian_filter(inside, wide, truncate=3))
-
-    wanted, target = around(truth), ndimage.gaussian_filter(truth, soft)[where].astype(np.float64)
+    grid = Grid(image.shape, np.diag([*spacing_mm, 1.0]))
+    coarse = at_spacing(grid, np.maximum(spacing_mm, BLUR_MM))
     level = (image - np.percentile(image, 1)).astype(np.float32)
     level /= max(
         float(np.percentile(level[where], 90)), float(np.finfo(np.float32).tiny)
     )  # near 1, as `truth`
+
+    def seen(x: FloatArray) -> FloatArray:
+        return resample(x, grid, coarse)
+
+    def blurred(x: FloatArray, by_mm: float) -> FloatArray:
+        return np.asarray(ndimage.gaussian_filter(x, by_mm / coarse.spacing_mm, truncate=3))
+
+    tissue, own, whole = seen(where.astype(np.float32)), seen(level * where), seen(level)
+    wanted, there = blurred(seen(truth * where), SHADING_MM), tissue > 0.5
+    if not there.any():
+        there = tissue > 0
+    target = blurred(seen(truth), BLUR_MM)[there].astype(np.float64)
+    slope, shift = np.ones(coarse.shape, np.float32), np.zeros(coarse.shape, np.float32)
     for _ in range(ROUNDS):
-        shading = (wanted + 1e-6) / (np.maximum(around(level), 0) + 1e-6)
-        middle = float(np.median(shading[where]))
-        level = (level * np.clip(shading, middle / 4, middle * 4)).astype(np.float32)
-        found = ndimage.gaussian_filter(level, soft)[where].astype(np.float64)
+        reached = blurred(slope * own + shift * tissue, SHADING_MM)
+        shading = (wanted + 1e-6) / (np.maximum(reached, 0) + 1e-6)
+        middle = float(np.median(shading[there]))
+        shading = np.clip(shading, middle / 4, middle * 4)
+        slope *= shading
+        shift *= shading
+        found = blurred(slope * whole + shift, BLUR_MM)[there].astype(np.float64)
         if found.std() == 0:  # flat: nothing to fit
             break
-        gain, offset = np.polyfit(found, target, 1)
-        level = (gain * level + offset).astype(np.float32)
+        line = np.polyfit(found, target, 1).astype(np.float32)
+        slope *= line[0]
+        shift = line[0] * shift + line[1]
+    level *= _finer(slope, coarse, grid)
+    level += _finer(shift, coarse, grid)
     return level
+
+
+def _finer(x: FloatArray, coarse: Grid, grid: Grid) -> FloatArray:
+    """A smooth map on a finer grid of the same box; beyond its outermost voxels it goes on as it ends."""
+    affine = coarse.affine.copy()
+    affine[:3, 3] -= affine[:3, :3].sum(axis=1)
+    beyond = np.pad(x, 1, mode="edge")
+    return resample(beyond, Grid(beyond.shape, affine), grid)
 
 
 def seam(sick: Mask, spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM) -> FloatArray:

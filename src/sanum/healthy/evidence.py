@@ -6,9 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..space.grid import Grid, at_spacing
-from ..space.mirror import find_mirror, mirror
+from ..space.mirror import mirror
 from ..space.resample import resample
-from ..types import FloatArray
+from ..types import Affine, FloatArray
 
 SURE = 6.0  # z beyond which nothing more is said
 COARSE_MM = 2.0  # voxels for what is around, and on the other side
@@ -38,7 +38,7 @@ class Evidence:
 
 
 def weigh_surroundings(
-    z: FloatArray, said: FloatArray, anatomy: FloatArray, grid: Grid, contrast: str | None
+    z: FloatArray, said: FloatArray, grid: Grid, across: Affine, contrast: str | None
 ) -> Evidence:
     """The residual with what is around each voxel, and on the other side.
 
@@ -46,10 +46,10 @@ def weigh_surroundings(
     ----------
     z, said : (X, Y, Z) float32
         Of `residual.own_contrast_residual`.
-    anatomy : (X, Y, Z) float32
-        Predicted healthy T1w, whose plane of symmetry is the head's.
     grid : Grid
-        Of all three.
+        Of both.
+    across : (4, 4) float64
+        Reflection of the head in world mm (`space.mirror.find_mirror`).
     contrast : str or None
         Of the scan.
     """
@@ -59,7 +59,7 @@ def weigh_surroundings(
     sigma = AROUND_MM / coarse.spacing_mm
     weight = ndimage.gaussian_filter(spoken, sigma)
     around = ndimage.gaussian_filter(seen * spoken, sigma) / np.maximum(weight, 0.05)
-    other = mirror(around, coarse, find_mirror(anatomy, grid))
+    other = mirror(around, coarse, across)
     return Evidence(z, said, *(resample(x, coarse, grid) for x in (around, other)))
 
 

@@ -72,7 +72,7 @@ class ReconstructJob:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Version, weights of the stages that are used (so of `fast`), and options."""
+        """Version, weights of the stages that are used (so of `fast`), and options: None where not chosen."""
         second = self._second
         return {
             "version": __version__,
@@ -80,10 +80,12 @@ class ReconstructJob:
             "second_weights_sha256": second.weights_sha256 if second else None,
             "space": self.space,
             "composition": self.compose,
-            "volume": None,
-            **({"force": True} if self.force else {}),
-            **({"mask_sha256": sha256(self.mask)} if self.mask else {}),
-            **{name: choice for name, choice in self.reading.items() if not _is_default(choice)},
+            "volume": self.reading.get("volume"),
+            "contrast_given": self.reading.get("contrast"),  # what was decided is a fact of the result
+            "series": self.reading.get("series"),
+            "skip_damaged": self.reading.get("skip_damaged") or None,
+            "force": self.force or None,
+            "mask_sha256": sha256(self.mask) if self.mask else None,
         }
 
     @property
@@ -144,7 +146,3 @@ class ReconstructJob:
             "contrast_by": getattr(result, "contrast_by", None),
             "witnesses": result.provenance.get("witnesses"),
         }
-
-
-def _is_default(choice: object) -> bool:
-    return choice is None or choice is False

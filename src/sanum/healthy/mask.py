@@ -189,7 +189,13 @@ def _as_scan(source: Any, scan: Scan) -> tuple[str, Scan]:
 
 
 def back_with(
-    lesion: Lesion | None, maps: Maps, grid: Grid, scan: Scan, contrast: str | None, rule: Rule | None
+    lesion: Lesion | None,
+    maps: Maps,
+    grid: Grid,
+    scan: Scan,
+    contrast: str | None,
+    rule: Rule | None,
+    across: Affine,
 ) -> tuple[ScanMaps, Testimony]:
     """Maps back on a scan's grid, with the anomaly that both witnesses tell; a lesion is hidden, then marked.
 
@@ -203,12 +209,12 @@ def back_with(
         The model grid.
     scan : Scan
         Gives the grid and the foreground.
-    contrast, rule
+    contrast, rule, across
         As of `hear_both`.
     """
     shown = scan if lesion is None else lesion.hidden(scan)
     there = to_scan_grid(maps, grid, shown)
-    heard = hear_both(shown, there, contrast, rule)
+    heard = hear_both(shown, there, contrast, rule, across)
     there = replace(there, anomaly=heard.anomaly, anomaly_mask=heard.mask)
     return (there if lesion is None else lesion.marked(there)), heard
 

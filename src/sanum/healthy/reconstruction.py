@@ -111,7 +111,7 @@ def reconstruct(
     grid, maps, stage = finest(look, lesion, predictor, note, fast=given.get("fast", False))
     target = _target(scan, space, note)
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
-    there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule)
+    there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule, look.across)
     quality, uncertainty = judged(look.maps.posture, look.decided, there, heard.scatter, predictor)
     require_t1w(scan, look.decided.contrast, compose)
     return Reconstruction(

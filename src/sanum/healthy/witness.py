@@ -15,7 +15,7 @@ from ..scan import Scan
 from ..scan.intensity import with_background_at_zero
 from ..space.grid import Grid, at_spacing
 from ..space.resample import resample
-from ..types import AnyArray, FloatArray, Slices
+from ..types import Affine, AnyArray, FloatArray, Slices
 from .evidence import SURE, Evidence, evidence, weigh_surroundings
 from .grids import ANOMALY_THRESHOLD, ScanMaps
 from .residual import Residual, own_contrast_residual
@@ -113,7 +113,9 @@ class Testimony:
         return None if self.parts.heard is None else self.parts.heard.residual.scatter
 
 
-def hear_both(scan: Scan, maps: ScanMaps, contrast: str | None, rule: Rule | None) -> Testimony:
+def hear_both(
+    scan: Scan, maps: ScanMaps, contrast: str | None, rule: Rule | None, across: Affine
+) -> Testimony:
     """Both witnesses heard on the scan's own grid; the network alone where there is no rule.
 
     Parameters
@@ -126,6 +128,8 @@ def hear_both(scan: Scan, maps: ScanMaps, contrast: str | None, rule: Rule | Non
         Of the scan, one of `scan.contrast.CONTRASTS`: says whether lesions are bright, dark, or either.
     rule : Rule or None
         Of the network's weights.
+    across : (4, 4) float64
+        Reflection of the head in world mm: nuclei and ageing are alike on both sides of it.
     """
     parts = Parts(scan, maps, contrast)
     if rule is None or (box := brain_box(maps)) is None:
@@ -135,7 +139,7 @@ def hear_both(scan: Scan, maps: ScanMaps, contrast: str | None, rule: Rule | Non
     if heard.residual.failure is not None:
         why = f"the anomaly map is the network's alone: {heard.residual.failure}"
         return Testimony(maps.anomaly, maps.anomaly_mask, parts, "network alone", (why,))
-    found = weigh_surroundings(heard.residual.z, heard.residual.said, heard.anatomy, heard.grid, contrast)
+    found = weigh_surroundings(heard.residual.z, heard.residual.said, heard.grid, across, contrast)
     here = scan.grid.part(box)
     p = on(np.asarray(maps.anomaly.voxels)[box], here, heard.grid)
     q = on(fused(p, found, contrast, rule), heard.grid, here)
