@@ -131,6 +131,15 @@ METHODS: tuple[Method, ...] = (
         trained=False,
         fitted=True,
     ),
+    Method(
+        "fluid2d",
+        task="anomaly2d",
+        module="anomaly2d.fluid2d",
+        paper="our own, after Liu et al., CVPR 2025",
+        summary="What a network marks that has learned from anomalies, grown by a fluid on normal images.",
+        extra="detect",
+        fitted=True,
+    ),
 )
 
 

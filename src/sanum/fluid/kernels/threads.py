@@ -5,7 +5,8 @@ and data loaders fork. What each writes is the same to the bit.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from types import FunctionType
 from typing import Any
@@ -26,6 +27,17 @@ os.register_at_fork(after_in_child=_note_the_fork)
 def is_forked() -> bool:
     """Whether this process is a forked child, which may not start threads."""
     return _forked
+
+
+@contextmanager
+def one_kernel_thread() -> Iterator[None]:
+    """Kernels run in one thread meanwhile: arrays of a few thousand cells wait longer for a second one."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def kernel(function: Any) -> Callable[..., Any]:

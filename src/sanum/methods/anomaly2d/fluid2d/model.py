@@ -1,0 +1,107 @@
+"""The network: an image to the marks of its anomalies and to what it would look like without them."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ....nets.efficientnet_lite import CHANNELS, EfficientNetLite0
+from ....nets.strided import encoder
+from ...common.backbone import DEVIATION, MEAN
+
+STAGES = (0, 1, 2, 4)
+"""Of the backbone whose maps are decoded: strides 2, 4, 8 and 16."""
+
+
+class Fluid2dNet(nn.Module):
+    """Image (B, C, S, S) in [0, 1] → logits of the marks (B, 1, S, S), healthy image (B, C, S, S).
+
+    Parameters
+    ----------
+    channels : int
+        C.
+    widths : sequence of int
+        Channels of a plain encoder after each halving; none: the encoder is EfficientNet-Lite0.
+    decoder : int
+        Channels of the way back.
+    mirror : bool
+        Each place sees the maps of its mirror image too.
+    frozen : bool
+        The encoder stays as it is.
+    """
+
+    def __init__(
+        self, channels: int, widths: Sequence[int], decoder: int, *, mirror: bool, frozen: bool
+    ) -> None:
+        super().__init__()
+        self.mirror, self.frozen, self.plain = mirror, frozen and not widths, bool(widths)
+        self.encode: nn.Module
+        if widths:
+            self.encode, found = encoder(channels, widths, dropout=0.0), tuple(widths)
+        else:
+            self.encode, found = EfficientNetLite0(stages=max(STAGES) + 1), tuple(CHANNELS[n] for n in STAGES)
+            self.to_three = None if channels in (1, 3) else nn.Conv2d(channels, 3, 1)
+        self.encode.requires_grad_(not self.frozen)
+        twice = 2 if mirror else 1
+        self.lateral = nn.ModuleList(nn.Conv2d(twice * c, decoder, 1) for c in found)
+        self.blocks = nn.ModuleList(_block(decoder) for _ in found)
+        self.ends = nn.Conv2d(decoder, 1 + channels, 3, padding=1)
+
+    def train(self, mode: bool = True) -> "Fluid2dNet":
+        """As of any module; the batch norm of a pretrained encoder keeps its moments.
+
+        Parameters
+        ----------
+        mode : bool
+            Training.
+        """
+        super().train(mode)
+        if not self.plain:
+            self.encode.eval()
+        return self
+
+    def maps(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Feature maps, from fine to coarse.
+
+        Parameters
+        ----------
+        image : (B, C, S, S) float
+            In [0, 1].
+        """
+        if isinstance(self.encode, EfficientNetLite0):
+            three = image.expand(-1, 3, -1, -1) if self.to_three is None else self.to_three(image)
+            return self.encode.features((three - MEAN) / DEVIATION, STAGES)
+        found, x = [], image * 2 - 1
+        assert isinstance(self.encode, nn.Sequential)
+        for block in self.encode:
+            x = block(x)
+            found.append(x)
+        return found
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See the class.
+
+        Parameters
+        ----------
+        image : (B, C, S, S) float
+            In [0, 1].
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            maps = self.maps(image)
+        if self.mirror:
+            maps = [torch.cat((x, x.flip(3)), 1) for x in maps]
+        x: torch.Tensor | None = None
+        for one, lateral, block in reversed(list(zip(maps, self.lateral, self.blocks, strict=True))):
+            here = lateral(one)
+            x = block(here if x is None else here + F.interpolate(x, size=here.shape[2:], mode="nearest"))
+        ends = F.interpolate(self.ends(x), size=image.shape[2:], mode="bilinear")
+        return ends[:, :1], image + ends[:, 1:]
+
+
+def _block(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, bias=False),
+        nn.GroupNorm(max(1, width // 8), width),
+        nn.LeakyReLU(0.1),
+    )
