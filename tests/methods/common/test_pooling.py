@@ -47,3 +47,25 @@ def test_impossible_configurations():
     for wrong in ({"top": 0}, {"quantile": 2}, {"smooth": -1}):
         with pytest.raises(ValueError, match=r"pooling\."):
             PoolingConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"), [("top", {"top": 7.0}), ("top", {"top": 0.1}), ("quantile", {"quantile": 0.83})]
+)
+def test_rows_of_different_sizes_are_pooled_as_one_by_one(kind, how):
+    """Exported graphs have no loop over the images of a batch: an obvious loop is the oracle."""
+    rng = torch.Generator().manual_seed(0)
+    maps = torch.randn(5, 16, 16, generator=rng)
+    valid = torch.rand(5, 16, 16, generator=rng) < torch.tensor([0.05, 0.3, 0.6, 0.9, 1.1])[:, None, None]
+    valid[0] = False
+    valid[0, 3, 4] = True
+    expected = []
+    for one, inside in zip(maps, valid, strict=True):
+        values = one[inside]
+        if kind == "top":
+            count = max(1, round(len(values) * how["top"] / 100))
+            expected.append(values.sort(descending=True).values[:count].mean())
+        else:
+            expected.append(values.quantile(how["quantile"]))
+    found = pooled(maps, valid, PoolingConfig(kind, **how))
+    torch.testing.assert_close(found, torch.stack(expected))

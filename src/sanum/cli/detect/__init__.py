@@ -2,7 +2,7 @@
 
 import typer
 
-from . import crossval, fit, score
+from . import crossval, export, fit, score
 
 app = typer.Typer(
     help="Find abnormal 2-D images and where, by detectors that learn from normal ones alone.",
@@ -11,3 +11,4 @@ app = typer.Typer(
 app.command("fit", epilog=fit.EXAMPLE)(fit.command)
 app.command("score", epilog=score.EXAMPLE)(score.command)
 app.command("crossval", epilog=crossval.EXAMPLE)(crossval.command)
+app.command("export", epilog=export.EXAMPLE)(export.command)

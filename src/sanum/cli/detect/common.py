@@ -56,6 +56,36 @@ def detector_of(name: str, settings: list[str], *, device: str) -> "Detector":
     return made.with_settings(*settings)
 
 
+def detector_in(model: Path, device: str) -> "Detector":
+    """The detector of a file, whatever its method.
+
+    Parameters
+    ----------
+    model : Path
+        That `sanum detect fit` wrote.
+    device : str
+        As given by `--device`.
+
+    Raises
+    ------
+    WeightsError
+        Missing, damaged, or no detector's.
+    ValueError
+        No such device.
+    """
+    from ...learn.devices import resolve_device
+    from ...methods import registry
+    from ...weights.file import WeightsError, load_weights
+
+    header = load_weights(model)[1]
+    name = str(header.get("method"))
+    known = [method.name for method in registry.METHODS if method.task == "anomaly2d"]
+    if name not in known:
+        raise WeightsError(f"{model.name} holds weights of {name}: expected a detector of 2-D images")
+    loaded: Detector = registry.load(name, device=resolve_device(device), weights=model.absolute())
+    return loaded
+
+
 def reading_settings(window: str | None, axis: int) -> list[str]:
     """Settings of reading, as `--set` takes them.
 

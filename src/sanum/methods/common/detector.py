@@ -23,6 +23,7 @@ from ...metrics.ranking import Scores
 from ...scan.errors import ScanError
 from ...types import FloatArray
 from .detector_file import restore_detector, save_detector
+from .detector_graph import ExportedGraph, export_graph
 from .findings import LABEL_FREE, LABELS, Chosen, Finding, Held, OnStep, State, Validation
 from .pooling import pooled
 from .squares import BATCH, Images, SquareStack, stack_of, stacks_of
@@ -86,6 +87,38 @@ class Detector(ABC):
         valid : (B, S, S) bool
             Pixels that count.
         """
+
+    def reconstruct(self, pixels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor | None:
+        """What it makes of squares, (B, C, S, S) in their unit; None: this method makes no images.
+
+        Parameters
+        ----------
+        pixels : (B, C, S, S) float32
+            As `Square.pixels`.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        return None
+
+    @property
+    def not_exported(self) -> str:
+        """Why there is no graph of it for other programs, as a sentence; empty where there is."""
+        return ""
+
+    def answer(self, pixels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Maps (B, S, S), 0 where a pixel does not count, and scores (B,), pooled as the config says.
+
+        Parameters
+        ----------
+        pixels : (B, C, S, S) float32
+            As `Square.pixels`.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        maps, own = self.respond(pixels, valid)
+        pooling = self.config.pooling
+        scores = own if own is not None and pooling.kind == "own" else pooled(maps, valid, pooling)
+        return maps * valid, scores
 
     def fit(
         self,
@@ -283,6 +316,17 @@ class Detector(ABC):
         self._require_fitted()
         return save_detector(self, Path(path))
 
+    def export(self, path: str | Path) -> ExportedGraph:
+        """Write an ONNX graph and, beside it, a JSON file with the threshold; see `detector_graph`.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the graph.
+        """
+        self._require_fitted()
+        return export_graph(self, Path(path))
+
     def restore(self, path: Path) -> Self:
         """Take what `save`, or a training, wrote; returns the detector itself.
 
@@ -331,11 +375,8 @@ class Detector(ABC):
             )
         for part in stack.parts(BATCH):
             with one_thread(), torch.inference_mode():
-                valid = part.valid.to(self.device)
-                maps, own = self.respond(part.pixels.to(self.device), valid)
-                pooling = self.config.pooling
-                scores = own if own is not None and pooling.kind == "own" else pooled(maps, valid, pooling)
-                shown = (maps * valid).float().cpu().numpy()
+                maps, scores = self.answer(part.pixels.to(self.device), part.valid.to(self.device))
+                shown = maps.float().cpu().numpy()
             for square, score, one in zip(part.squares, scores.double().cpu().tolist(), shown, strict=True):
                 if not np.isfinite(score):
                     raise ScanError(f"{self.method} gives a score that is no number: train it again")

@@ -104,6 +104,25 @@ class DetectorRecipe(Recipe):
         """
 
     @property
+    def not_exported(self) -> str:
+        """Why there is no graph of it for other programs, as a sentence; empty where there is."""
+        return ""
+
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor | None:
+        """What the trained network makes of an image, (B, C, S, S) as it sees images; None: it makes none.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        return None
+
+    @property
     def validate_after(self) -> int:
         """Steps after which there is something to look at."""
         return 0

@@ -48,6 +48,11 @@ class NetworkDetector(Detector):
         self.net: nn.Module | None = None
         self.history: list[dict[str, float]] = []
 
+    @property
+    def not_exported(self) -> str:
+        """As the recipe says."""
+        return str(self.config.not_exported)
+
     def learn(self, train: SquareStack, held: Held | None, on_step: OnStep | None) -> dict[str, Chosen]:
         """Train; of the states that are looked at the best are kept, see `Best`.
 
@@ -118,6 +123,20 @@ class NetworkDetector(Detector):
         """
         assert self.net is not None
         return self.recipe.respond(self.net, self.recipe.seen(pixels), valid)
+
+    def reconstruct(self, pixels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor | None:
+        """What the recipe's network makes of images, in [0, 1] again.
+
+        Parameters
+        ----------
+        pixels : (B, C, S, S) float32
+            In [0, 1].
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        assert self.net is not None
+        made = self.recipe.reconstruct(self.net, self.recipe.seen(pixels), valid)
+        return (made + 1) / 2 if made is not None and self.config.picture.signed else made
 
 
 class Best:

@@ -55,15 +55,29 @@ def pooled(maps: torch.Tensor, valid: torch.Tensor, config: PoolingConfig) -> to
     if config.kind == "max":
         smooth = smoothed(maps, valid, config.smooth)
         return smooth.masked_fill(~valid, -torch.inf).amax((1, 2))
-    rows = []
-    for one, inside in zip(maps, valid, strict=True):
-        values = one[inside]
-        if config.kind == "quantile":
-            rows.append(torch.quantile(values, config.quantile))
-        else:
-            count = max(1, round(len(values) * config.top / 100))
-            rows.append(values.topk(count).values.mean())
-    return torch.stack(rows)
+    values, inside = maps.flatten(1), valid.flatten(1)
+    if config.kind == "quantile":
+        return _quantile(values, inside, config.quantile)
+    return _top(values, inside, config.top)
+
+
+def _top(values: torch.Tensor, inside: torch.Tensor, percent: float) -> torch.Tensor:
+    """Mean of the largest valid values of each row, without a loop: exported graphs have none."""
+    most = max(1, round(values.shape[1] * percent / 100))
+    count = (inside.sum(1).double() * percent / 100).round().clamp_min(1)
+    largest = values.masked_fill(~inside, -torch.inf).topk(most, 1).values
+    counts = torch.arange(most, device=values.device) < count[:, None]
+    return largest.masked_fill(~counts, 0.0).sum(1) / count.to(values.dtype)
+
+
+def _quantile(values: torch.Tensor, inside: torch.Tensor, level: float) -> torch.Tensor:
+    """Quantile of the valid values of each row, linear between two of them."""
+    ordered = values.masked_fill(~inside, torch.inf).sort(1).values
+    place = (inside.sum(1, keepdim=True) - 1).double() * level
+    below = place.floor()
+    part = (place - below).to(values.dtype)
+    low, high = (ordered.gather(1, n.long()) for n in (below, place.ceil()))
+    return (low + part * (high - low))[:, 0]
 
 
 def smoothed(maps: torch.Tensor, valid: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -69,7 +69,16 @@ def energy(points: torch.Tensor, mixture: Mixture) -> torch.Tensor:
         Any.
     """
     away = points.cpu().double()[:, None] - mixture.mean
-    white = torch.linalg.solve_triangular(mixture.factor, away[..., None], upper=False)[..., 0]
+    white = _forward(mixture.factor, away)
     log_root = mixture.factor.diagonal(dim1=1, dim2=2).log().sum(1)
     log_density = -0.5 * white.square().sum(2) - log_root - 0.5 * away.shape[2] * math.log(2 * math.pi)
     return -torch.logsumexp(mixture.share.clamp_min(LEAST_SHARE).log() + log_density, 1)
+
+
+def _forward(factor: torch.Tensor, away: torch.Tensor) -> torch.Tensor:
+    """Solve L w = a, (N, K, D), row by row: D is a handful, and exported graphs have no solver."""
+    found: list[torch.Tensor] = []
+    for j in range(away.shape[2]):
+        known = sum((factor[:, j, i] * one for i, one in enumerate(found)), torch.zeros_like(away[..., j]))
+        found.append((away[..., j] - known) / factor[:, j, j])
+    return torch.stack(found, 2)

@@ -51,7 +51,8 @@ def distances(rows: torch.Tensor, bank: torch.Tensor, neighbours: int = 1) -> to
     """
     squares = bank.square().sum(1)
     found = []
-    for part in rows.split(AT_ONCE):
+    whole = torch.compiler.is_exporting()  # a graph is for any number of rows
+    for part in (rows,) if whole else rows.split(AT_ONCE):
         near = torch.addmm(squares, part, bank.T, alpha=-2).topk(neighbours, 1, largest=False).indices
         found.append((bank[near] - part[:, None]).norm(dim=2).mean(1))  # again, without cancellation
     return torch.cat(found)

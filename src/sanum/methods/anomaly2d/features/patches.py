@@ -36,7 +36,7 @@ def patches_of(
         fine = x.shape[2] > grid
         size = (grid, grid)
         rows.append(F.adaptive_avg_pool2d(x, size) if fine else F.interpolate(x, size=size, mode="bilinear"))
-    return F.normalize(torch.cat(rows, 1).reshape(len(pixels), -1, grid, grid), dim=1)
+    return F.normalize(torch.cat(rows, 1).reshape(pixels.shape[0], -1, grid, grid), dim=1)
 
 
 def places_of(valid: torch.Tensor, grid: int) -> torch.Tensor:

@@ -202,14 +202,14 @@ class FeaturesDetector(Detector):
             own = rows[..., self.learned["chosen"]]
             far = mahalanobis(own, self.learned["mean"], self.learned["whiten"])
         side = self.config.grid
-        maps = far.reshape(len(pixels), side, side)
+        maps = far.reshape(pixels.shape[0], side, side)  # len() would fix the batch of an exported graph
         scores = pooled(maps, counts.reshape(maps.shape), PoolingConfig("top", top=self.config.worst))
         return F.interpolate(maps[:, None], size=pixels.shape[2:], mode="bilinear")[:, 0], scores
 
     def _patches(self, pixels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (B, P, D), and which of them count (B, P)."""
         pixels, config = pixels.to(self.device), self.config
-        each = valid.to(self.device).repeat_interleave(pixels.shape[1], 0)
+        each = valid.to(self.device)[:, None].expand(-1, pixels.shape[1], -1, -1).flatten(0, 1)
         soft = smoothed(pixels.flatten(0, 1), each, config.blur).reshape(pixels.shape)
         found = patches_of(self.net, soft, config.stages, config.around, config.grid)
         counts = places_of(valid, config.grid)

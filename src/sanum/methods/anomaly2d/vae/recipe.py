@@ -53,6 +53,16 @@ class VaeRecipe(DetectorRecipe):
     kl_weight: float = 1.0
     map: MapKind = "residual"
 
+    @property
+    def not_exported(self) -> str:
+        """A gradient is no part of an ONNX graph."""
+        if self.map in ("residual", "bright"):
+            return ""
+        return (
+            f"map={self.map} is a gradient, which an ONNX graph cannot hold: fit with map=residual or "
+            "map=bright to export"
+        )
+
     def build(self, channels: int) -> nn.Module:
         """Make the network.
 
@@ -74,6 +84,21 @@ class VaeRecipe(DetectorRecipe):
             As of `DetectorRecipe.objective`.
         """
         return objective(batch["image"], model(batch["image"]), batch["valid"], self.kl_weight)
+
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """x̂.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        made: torch.Tensor = model(image)[0]
+        return made
 
     def respond(
         self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor
