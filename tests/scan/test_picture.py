@@ -1,6 +1,7 @@
 """Pictures of every kind, by what is written and read again."""
 
 import warnings
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -11,8 +12,9 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from sanum.scan import ScanError
+from sanum.scan import Scan, ScanError
 from sanum.scan.picture import channels_first, picture_of
+from sanum.scan.picture_volumes import slices_of, volume_of
 from sanum.scan.read_picture import PictureAt, PictureReading, read_picture, read_pictures
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6)
@@ -195,3 +197,18 @@ def test_objects_and_huge_headers_are_refused(tmp_path):
         read_pictures(3)
     with pytest.raises(ScanError, match=r"gone\.png"):
         read_pictures(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_of_any_volume_go_back_to_where_they_were(axis):
+    """Axes in another order, two of them turned round."""
+    voxels = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
+    affine = np.array([[0, 0, -2.0, 40], [0, 3.0, 0.1, -50], [-5.0, 0, 0, 7], [0, 0, 0, 1]])
+    scan = Scan(voxels, affine)
+    pictures = slices_of(scan, Path("v.nii"), axis)
+    back = volume_of({picture.frame: picture.pixels[0] for picture in pictures}, scan, axis)
+    np.testing.assert_array_equal(back.voxels, voxels)
+    np.testing.assert_array_equal(back.affine, affine)
+    some = slices_of(scan, Path("v.nii"), axis, (1, 3))
+    part = volume_of({picture.frame: picture.pixels[0] for picture in some}, scan, axis)
+    assert (part.voxels != 0).sum() == 2 * voxels.size // len(pictures)

@@ -1,5 +1,6 @@
 """Pictures of medical files: the slices of a volume, and the frames of one DICOM file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.errors import InvalidDicomError
 
+from ..types import FloatArray
 from .dicom_file import DAMAGED, open_dicom, text_of
 from .dicom_pixels import rescaled_pixels
 from .errors import ScanError
 from .names import printable
 from .picture import Picture, picture_of
 from .read import read
+from .scan import Scan
 
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
 
@@ -29,6 +32,32 @@ def read_slices(
     ----------
     path : Path
         What `scan.read` takes.
+    axis, slices, window
+        As of `slices_of`.
+
+    Raises
+    ------
+    ScanError
+        It cannot be read, or has no such slices.
+    """
+    return slices_of(read(path), path, axis, slices, window)
+
+
+def slices_of(
+    scan: Scan,
+    path: Path,
+    axis: int,
+    slices: tuple[int, int] | None = None,
+    window: tuple[float, float] | None = None,
+) -> list[Picture]:
+    """Slices of a volume that is read.
+
+    Parameters
+    ----------
+    scan : Scan
+        The volume.
+    path : Path
+        Where it was read from.
     axis : int
         0, 1 or 2, of the volume turned to R-A-S.
     slices : (int, int), optional
@@ -39,11 +68,10 @@ def read_slices(
     Raises
     ------
     ScanError
-        It cannot be read, or has no such slices.
+        It has no such slices.
     """
     import nibabel as nib
 
-    scan = read(path)
     to_ras = nib.orientations.io_orientation(scan.affine)
     voxels = nib.orientations.apply_orientation(np.asarray(scan.voxels), to_ras)
     spacing = np.empty(3)
@@ -65,6 +93,33 @@ def read_slices(
         )
         for n in range(first, end)
     ]
+
+
+def volume_of(maps: Mapping[int, FloatArray], scan: Scan, axis: int) -> Scan:
+    """Maps of slices as a volume on the grid of the volume that they are of; 0 in the slices without one.
+
+    Parameters
+    ----------
+    maps : mapping of (H, W) array
+        By the number of the slice, as `slices_of` turned it.
+    scan : Scan
+        The volume.
+    axis : int
+        As of `slices_of`.
+    """
+    import nibabel as nib
+
+    to_ras = nib.orientations.io_orientation(scan.affine)
+    shape = np.empty(3, int)
+    shape[to_ras[:, 0].astype(int)] = scan.voxels.shape
+    turned = np.zeros(shape, np.float32)
+    for n, values in maps.items():
+        turned[(slice(None),) * axis + (n,)] = values[::-1].T
+    back = nib.orientations.ornt_transform(
+        nib.orientations.axcodes2ornt("RAS"), nib.orientations.io_orientation(scan.affine)
+    )
+    voxels = nib.orientations.apply_orientation(turned, back)
+    return Scan(np.ascontiguousarray(voxels), scan.affine, forms=scan.forms)
 
 
 def read_dicom_picture(path: Path, window: tuple[float, float] | None = None) -> list[Picture]:

@@ -11,7 +11,11 @@ import tifffile
 
 from ... import __version__
 from ...report.overlay import overlay_png
+from ...scan import Scan
+from ...scan import read as read_scan
+from ...scan.names import EXTENSIONS
 from ...scan.picture import Picture
+from ...scan.picture_volumes import slices_of, volume_of
 from ...scan.read_picture import read_pictures
 from ...types import FloatArray
 from ..api import Output, OutputSpec, Result
@@ -21,11 +25,15 @@ from .plain_result import PlainResult
 
 OUTPUTS: Mapping[str, OutputSpec] = {
     "map": OutputSpec(
-        "map", "Anomaly map on the picture's grid; of a volume a page a slice.", None, "map", ".tif"
+        "map", "Anomaly map on the picture's grid; of several frames a page each.", None, "map", ".tif"
     ),
     "overlay": OutputSpec(
         "overlay", "The map over the picture; of a volume its highest slice.", None, "overlay", ".png"
     ),
+}
+OF_VOLUMES: Mapping[str, OutputSpec] = {
+    **OUTPUTS,
+    "map": OutputSpec("map", "Anomaly maps of the slices, on the volume's grid.", None, "map", ".nii.gz"),
 }
 TABLES: Mapping[str, Mapping[str, int | None]] = {
     "scores.tsv": {
@@ -99,7 +107,7 @@ class ScoreJob:
         return item.stem, read_pictures(item.path, self.detector.config.reading)
 
     def compute(self, loaded: tuple[str, list[Picture]], on_step: Callable[[str], None]) -> Result:
-        """Score, map and overlay; the score of a volume is that of its highest slice.
+        """Score, map and overlay; the score of several frames is that of the highest.
 
         Parameters
         ----------
@@ -109,6 +117,15 @@ class ScoreJob:
             Called with the name of each step.
         """
         stem, pictures = loaded
+        return self._result(stem, pictures, lambda found: _tiff([one.on_picture for one in found]), on_step)
+
+    def _result(
+        self,
+        stem: str,
+        pictures: list[Picture],
+        mapped: Callable[[list[Finding]], Any],
+        on_step: Callable[[str], None],
+    ) -> Result:
         on_step("scoring")
         found = list(self.detector.findings(pictures))
         highest = int(np.argmax([one.score for one in found]))
@@ -120,10 +137,10 @@ class ScoreJob:
         if len(found) > 1:
             numbers["slice"] = pictures[highest].frame or 0
         contents = {
-            "map": _tiff([one.on_picture for one in found]),
+            "map": mapped(found),
             "overlay": overlay_png(_shown(pictures[highest], found[highest]), self._heat(found[highest])),
         }
-        outputs = {name: Output(OUTPUTS[name], content) for name, content in contents.items()}
+        outputs = {name: Output(self.outputs[name], content) for name, content in contents.items()}
         return PlainResult(stem, outputs, numbers, tuple(dict.fromkeys(_warnings(pictures, found))))
 
     def facts(self, result: Result) -> Mapping[str, Any]:
@@ -145,6 +162,62 @@ class ScoreJob:
             return np.zeros_like(values)
         heat: FloatArray = np.clip((values - low) / (high - low), 0, 1)
         return heat
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeScoreJob(ScoreJob):
+    """A fitted detector on every slice of every volume.
+
+    Parameters
+    ----------
+    detector : Detector
+        Fitted.
+    resources : object
+        As of `cohort.job.Job`.
+    """
+
+    outputs: ClassVar[Mapping[str, OutputSpec]] = OF_VOLUMES
+
+    def read(self, item: HasFile) -> tuple[str, Scan]:  # type: ignore[override]
+        """Stem and volume.
+
+        Parameters
+        ----------
+        item : HasFile
+            Of the batch.
+        """
+        return item.stem, read_scan(item.path)
+
+    def compute(self, loaded: tuple[str, Scan], on_step: Callable[[str], None]) -> Result:  # type: ignore[override]
+        """Score of the highest slice, its overlay, and the maps of all slices as a volume.
+
+        Parameters
+        ----------
+        loaded : tuple
+            From `read`.
+        on_step : function
+            Called with the name of each step.
+        """
+        stem, scan = loaded
+        how = self.detector.config.reading
+        pictures = slices_of(scan, scan.path or Path(stem), how.axis, how.slices, how.ends)
+
+        def mapped(found: list[Finding]) -> Scan:
+            maps = {p.frame or 0: f.on_picture for p, f in zip(pictures, found, strict=True)}
+            return volume_of(maps, scan, how.axis)
+
+        return self._result(stem, pictures, mapped, on_step)
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a file's name is that of a volume with slices.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    """
+    return path.name.lower().endswith(EXTENSIONS)
 
 
 def _shown(picture: Picture, found: Finding) -> FloatArray:
