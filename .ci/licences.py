@@ -87,7 +87,9 @@ def fits(expression: str) -> bool:
 
 def main() -> None:
     """Check the environment that this runs in."""
-    packages = needed("sanum", ("bids", "cluster", "detect", "export", "train", "reference", "monai", "torchio"))
+    packages = needed(
+        "sanum", ("bids", "cluster", "detect", "export", "train", "reference", "monai", "torchio")
+    )
     odd = {
         name: text
         for name, one in packages.items()

@@ -4,17 +4,20 @@ import csv
 import json
 import re
 import shutil
+from html.parser import HTMLParser
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
 import typer
 from PIL import Image
 
+import sanum as api
 from sanum.cli import main as entry
 from sanum.weights.file import load_weights
 
-COMMANDS = ("fit", "score", "crossval")
+COMMANDS = ("fit", "score", "crossval", "export")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,39 @@ def model(made, tmp_path_factory):
     ]
     assert CliRunner().invoke(entry.app, words).exit_code == 0
     return path
+
+
+class Page(HTMLParser):
+    """What a reader sees of a page: its text, its pictures, and the cells of its tables' bodies."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.images, self.rows, self.text, self.where = 0, [], "", []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        told = dict(attrs)
+        assert "src" not in told or told["src"].startswith(
+            ("data:image/png;base64,", "data:image/jpeg;base64,")
+        )
+        assert not told.get("href", "")
+        self.images += tag == "img"
+        self.where.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag == "td":
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        while self.where and self.where.pop() != tag:
+            pass
+        if tag == "tr" and len(self.rows[-1]) < 2:  # heads, and tables of facts
+            self.rows.pop()
+
+    def handle_data(self, data):
+        self.text += data
+        if "td" in self.where and "style" not in self.where:
+            self.rows[-1][-1] += data
 
 
 def rows(path):
@@ -119,6 +155,14 @@ def test_scores_maps_and_overlays(sanum, made, model, tmp_path):
         with Image.open(out / row["overlay"]) as overlay:
             assert overlay.size == (36, 40)
         assert row["abnormal"] == str(int(float(row["score"]) >= float(row["threshold"])))
+    shown = Page((out / "report.html").read_text())
+    assert shown.images == 1 + 12  # the histogram, and each of so few images once
+    scores = [float(cells[1]) for cells in shown.rows]
+    assert scores == sorted(scores, reverse=True)
+    assert {cells[0]: cells[2] for cells in shown.rows} == {
+        row["path"]: "abnormal" if row["abnormal"] == "1" else "normal" for row in table
+    }
+    assert "quantile of held-out normals" in shown.text
     record = (out / "00_record.json").stat().st_mtime_ns
     again = sanum("detect", "score", made / "ill", "--model", model, "-o", out, "-q")
     assert again.code == 0
@@ -136,6 +180,27 @@ def test_one_bad_picture_is_listed_and_the_rest_is_done(sanum, made, model, tmp_
     (flat,) = (row for row in rows(tmp_path / "out" / "scores.tsv") if row["path"] == "flat.png")
     assert flat["warnings"] == "all its pixels are the same: it shows nothing"
     assert np.isfinite(float(flat["score"]))
+
+
+def test_the_maps_of_a_volume_are_a_volume(sanum, model, tmp_path):
+    """Of any orientation; each slice has the map that it has alone."""
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(0, 99, (5, 36, 40)).astype(np.float32)
+    voxels[3, 20:26, 10:16] += 120
+    affine = np.array([[0, 0, -2.0, 40], [0, 3.0, 0, -50], [-5.0, 0, 0, 7], [0, 0, 0, 1]])
+    nib.save(nib.Nifti1Image(voxels, affine), tmp_path / "v.nii.gz")
+    words = ("detect", "score", tmp_path / "v.nii.gz", "--model", model, "-o", tmp_path / "out", "-q")
+    ran = sanum(*words)
+    assert ran.code == 0, ran
+    (row,) = rows(tmp_path / "out" / "scores.tsv")
+    found = nib.load(tmp_path / "out" / row["map"])
+    assert found.shape == voxels.shape
+    np.testing.assert_array_equal(found.affine, affine)
+    assert row["slice"] == "1"  # counted upwards, and the first axis of the voxels runs down
+    upright, heat = (nib.as_closest_canonical(one) for one in (nib.load(tmp_path / "v.nii.gz"), found))
+    (alone,) = api.load("pca", weights=model).anomaly_map([np.asarray(upright.dataobj)[:, :, 1].T[::-1]])
+    np.testing.assert_allclose(np.asarray(heat.dataobj)[:, :, 1], alone[::-1].T, atol=1e-6)
+    assert sanum(*words).code == 0
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +242,60 @@ def test_crossval_writes_folds_runs_and_tables(crossed, made):
         assert {row["id"] for row in run["scores"] if row["set"] == "test"} == ids[2]
 
 
+def test_the_page_of_a_cross_validation_shows_every_method(crossed):
+    _, out = crossed
+    shown = Page((out / "crossval.html").read_text())
+    told = json.loads((out / "crossval.json").read_text())
+    numbers = {row["method"]: row["numbers"]["auc"] for row in told["rows"] if row["rule"] == "f1"}
+    for method, one in numbers.items():
+        cells = next(cells for cells in shown.rows if cells[0] == method)
+        assert cells[2] == f"{one['mean']:.3f} ± {one['sd']:.3f}[{one['low']:.3f}, {one['high']:.3f}]"
+    assert "Label-free: epoch by the validation normals' score" in shown.text
+    assert "pca: curves" in shown.text
+    kept = {
+        row["id"]
+        for path in (out / "pca").glob("*_gallery.json")
+        for row in json.loads(path.read_text())["rows"]
+    }
+    assert kept
+    assert any(name in shown.text for name in kept)
+
+
+def test_a_gallery_shows_what_was_called_what(crossed):
+    _, out = crossed
+    for path in (out / "pca").glob("*_gallery.json"):
+        told, run = (json.loads(p.read_text()) for p in (path, path.with_name(f"{path.stem[:-8]}_run.json")))
+        assert told["panels"] == ["input", "reconstruction", "map"]
+        limit = float(run["choices"]["labels"]["rules"]["f1"]["threshold"])
+        test = {row["id"]: row for row in run["scores"] if row["set"] == "test"}
+        for row in told["rows"]:
+            called = test[row["id"]]["labels"] >= limit
+            right = called == bool(test[row["id"]]["label"])
+            assert row["kind"] == f"{'true' if right else 'false'} {'positive' if called else 'negative'}"
+            assert row["score"] == test[row["id"]]["labels"]
+        positives = [r["score"] for r in told["rows"] if r["kind"] == "true positive"]
+        assert (
+            positives
+            == sorted(r["labels"] for r in test.values() if r["label"] and r["labels"] >= limit)[::-1][
+                : len(positives)
+            ]
+        )
+
+
+def test_folders_scored_together_keep_their_names(sanum, made, model, tmp_path):
+    out = tmp_path / "out"
+    ran = sanum("detect", "score", made / "normal", made / "ill", "--model", model, "-o", out, "-q")
+    assert ran.code == 0, ran
+    assert {row["path"] for row in rows(out / "scores.tsv")} >= {"normal/00.png", "ill/00.png"}
+    assert "By the folder in which the images were" in Page((out / "report.html").read_text()).text
+
+
+def test_no_report_is_written_if_none_is_wanted(sanum, made, model, tmp_path):
+    words = ("detect", "score", made / "ill" / "00.png", "--model", model, "-o", tmp_path / "out", "-q")
+    assert sanum(*words, "--no-report").code == 0
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
 def test_crossval_goes_on_where_it_was(sanum, crossed):
     words, out = crossed
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/*_run.json")}
@@ -209,6 +328,8 @@ def test_crossval_goes_on_where_it_was(sanum, crossed):
             "00.png is not a readable safetensors",
         ),
         (["score", "{empty}", "--model", "{model}", "-o", "out"], "empty holds no pictures"),
+        (["export", "{model}", "-o", "m.bin"], "ends in .onnx, got m.bin"),
+        (["export", "{normal}/00.png", "-o", "m.onnx"], "00.png is not a readable safetensors"),
         (["crossval", "{normal}", "-o", "out"], "has no label: cross-validation needs normals and abnormals"),
         (["crossval", "{normal}", "{empty}", "-o", "out"], "empty holds no pictures"),
         (
@@ -226,6 +347,17 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(
     places = {"normal": made / "normal", "ill": made / "ill", "empty": tmp_path / "empty", "model": model}
     assert about in sanum("detect", *(word.format(**places) for word in words), "-q").refused()
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_other_channels_stop_a_cross_validation_before_it_begins(sanum, made, tmp_path):
+    shutil.copytree(made / "ill", tmp_path / "ill")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(
+        tmp_path / "ill" / "zz.png"
+    )
+    words = ("detect", "crossval", made / "normal", tmp_path / "ill", "-o", tmp_path / "out", "-q")
+    told = sanum(*words).refused()
+    assert "ill/zz.png has 3 channels and normal/00.png 1" in told
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_picture_of_other_channels_is_one_sentence(sanum, model, tmp_path):

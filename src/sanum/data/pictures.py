@@ -64,6 +64,8 @@ class PictureSet:
         What a user should know.
     duplicates : tuple of (str, str)
         Ids of each pair that is nearly the same.
+    channels : tuple of int
+        Of each picture, as it was read.
     """
 
     entries: tuple[PictureEntry, ...]
@@ -71,6 +73,17 @@ class PictureSet:
     failed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     duplicates: tuple[tuple[str, str], ...] = ()
+    channels: tuple[int, ...] = ()
+
+    def require_same_channels(self) -> None:
+        """Raise `ScanError` if pictures differ in their number of channels."""
+        for entry, count in zip(self.entries, self.channels, strict=True):
+            if count != self.channels[0]:
+                raise ScanError(
+                    f"{printable(entry.id)} has {count} channels and {printable(self.entries[0].id)} "
+                    f"{self.channels[0]}: expected the same number; convert them, or read all as grey "
+                    "(picture.grey=true)"
+                )
 
     @property
     def sources(self) -> list[PictureAt]:
@@ -189,6 +202,7 @@ def load_pictures(
     kept: list[PictureEntry] = []
     digests: list[str] = []
     prints: list[FloatArray] = []
+    channels: list[int] = []
     failed: list[tuple[str, str]] = []
     notes: list[str] = []
     for count, entry in enumerate(entries, 1):
@@ -204,6 +218,7 @@ def load_pictures(
                 continue
             kept.append(_framed(entry, picture, several=len(pictures) > 1))
             digests.append(digest)
+            channels.append(picture.channels)
             prints.append(fingerprint(picture) if near is not None else np.empty(0, np.float32))
         if on_picture:
             on_picture(count)
@@ -211,7 +226,7 @@ def load_pictures(
         reason = failed[0][1] if failed else "there are no pictures"
         raise ScanError(f"no picture can be used: {reason}")
     if near is None:
-        return PictureSet(tuple(kept), tuple(digests), tuple(failed), tuple(notes))
+        return PictureSet(tuple(kept), tuple(digests), tuple(failed), tuple(notes), channels=tuple(channels))
     pairs = near_pairs(prints, near)
     groups = joined([entry.group or entry.id for entry in kept], pairs)
     entries_of = tuple(replace(entry, group=group) for entry, group in zip(kept, groups, strict=True))
@@ -219,7 +234,7 @@ def load_pictures(
     if crossing := [pair for pair in pairs if kept[pair[0]].label != kept[pair[1]].label]:
         one, other = (kept[n].id for n in crossing[0])
         notes.append(f"{one} and {other} are nearly the same and have different labels: check them")
-    return PictureSet(entries_of, tuple(digests), tuple(failed), tuple(notes), same)
+    return PictureSet(entries_of, tuple(digests), tuple(failed), tuple(notes), same, tuple(channels))
 
 
 def _dcm(name: str) -> bool:

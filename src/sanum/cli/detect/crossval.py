@@ -51,7 +51,7 @@ def command(
     shard: shared.Shard = None,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Measure detectors by cross-validation: crossval.md, .csv and .json, and a record of each run.
+    """Measure detectors by cross-validation: crossval.html, .md, .csv and .json, and a record of each run.
 
     No abnormal is learned from; epoch and threshold are chosen on
     validation; the test set is scored once. Started again, it does what is
@@ -61,21 +61,24 @@ def command(
     use.
     """
     with waiting("starting", quiet=quiet):
+        from ...evaluation.detection.page import crossval_page, galleries_in, write_page
         from ...evaluation.detection.protocol import folds_of, write_manifests
         from ...evaluation.detection.summary import summarize
-        from ...evaluation.detection.write import runs_in, write_summary_files
+        from ...evaluation.detection.write import numbers_of_data, runs_in, write_summary_files
         from ...learn.overrides import flat
 
     try:
         detectors = _detectors(method or [], settings or [], common.reading_settings(window, axis), device)
         reading = next(iter(detectors.values())).config.reading
         found = common.read_set(data, reading, normal=normal, near=_near(), quiet=quiet)
+        if not any(one.config.picture.grey for one in detectors.values()):
+            found.require_same_channels()
         folds = folds_of(
             found, normal_folds=normal_folds, abnormal_folds=abnormal_folds, seed=seed, grouped=grouped
         )
         manifests = write_manifests(found, folds, output)
         complete = _run(detectors, found, manifests, output, shard=shard, overwrite=overwrite, quiet=quiet)
-        runs = {name: told for name, told in runs_in(output, list(detectors), folds).items() if told}
+        runs = {name: done for name, done in runs_in(output, list(detectors), folds).items() if done}
         about: dict[str, Any] = {
             "protocol": {
                 "normal_folds": normal_folds,
@@ -85,7 +88,11 @@ def command(
             },
             "configurations": {name: flat(one.config) for name, one in detectors.items()},
         }
-        for path in write_summary_files(output, summarize(found, folds, runs), found, folds, about):
+        written = write_summary_files(output, rows := summarize(found, folds, runs), found, folds, about)
+        with waiting("writing the report", quiet=quiet):
+            data_told, pictures = numbers_of_data(found, folds), galleries_in(output, list(runs), folds)
+            page = write_page(output, crossval_page(rows, runs, pictures, data_told))
+        for path in (*written, page):
             typer.echo(harmless(str(path)))
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))

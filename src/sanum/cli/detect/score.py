@@ -9,6 +9,7 @@ from .. import options as shared
 from ..batch import terminated_as_interrupted
 from ..messages import complain, harmless, steady_stderr
 from ..progress import ItemProgress, waiting
+from . import common
 
 if TYPE_CHECKING:
     from ...cohort import Item
@@ -22,25 +23,27 @@ def command(
     output: shared.Output,
     model: Annotated[Path, typer.Option(help="File that sanum detect fit wrote.")],
     threshold: Annotated[float | None, typer.Option(help="Another threshold than the model's.")] = None,
+    report: Annotated[bool, typer.Option(help="Write report.html, one page about all images.")] = True,
     overwrite: shared.Overwrite = False,
     device: shared.Device = "cpu",
     shard: shared.Shard = None,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Score IMAGES with a model: scores.tsv, a map (TIFF) and an overlay (PNG) of each.
+    """Score IMAGES with a model: scores.tsv, a page, a map and an overlay of each.
 
-    Raw scores are kept beside what the threshold makes of them. Started
-    again, it does what is not finished; what failed is in failed.tsv.
+    Maps are TIFF files; of a volume, NIfTI on its grid. Raw scores are kept
+    beside what the threshold makes of them. Started again, it does what is
+    not finished; what failed is in failed.tsv.
 
     Exit code: 0 all done, 1 some of several images failed, 2 wrong use, or
     a single image failed.
     """
     with waiting("starting", quiet=quiet):
         from ...cohort import PlainResources, RunSettings, RunSummary, part_of, run, shard_of
-        from ...methods.common.detector_job import TABLES, ScoreJob
+        from ...methods.common.detector_job import TABLES, ScoreJob, VolumeScoreJob, is_volume
 
     try:
-        detector = _load(model, device)
+        detector = common.detector_in(model, device)
         if threshold is not None:
             detector.threshold = threshold
         items = _items(images, output)
@@ -48,45 +51,65 @@ def command(
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    job = ScoreJob(detector, PlainResources())
+    resources = PlainResources()
+    jobs = {False: ScoreJob(detector, resources), True: VolumeScoreJob(detector, resources)}
     chosen = shard_of(items, *part)
     single = len(items) == 1
-    summary = RunSummary(chosen, part, output, TABLES, resources=job.resources)
+    summary = RunSummary(chosen, part, output, TABLES, resources=resources)
     with (
         steady_stderr(),
         terminated_as_interrupted(),
         ItemProgress(len(chosen), quiet=quiet) as progress,
     ):
         try:
-            for outcome in run(chosen, output, job, RunSettings(overwrite=overwrite)):
-                summary.add(outcome)
-                with progress.hidden():
-                    seconds = outcome.seconds if outcome.state == "done" else None
-                    progress.ended(outcome.item.shown, outcome.state, seconds)
-                    if outcome.reason:
-                        complain(outcome.reason)
-                    elif outcome.record:
-                        typer.echo(_line(outcome.item, outcome.record))
+            for volumes, job in jobs.items():
+                own = [item for item in chosen if is_volume(item.path) == volumes]
+                for outcome in run(own, output, job, RunSettings(overwrite=overwrite)):
+                    summary.add(outcome)
+                    with progress.hidden():
+                        seconds = outcome.seconds if outcome.state == "done" else None
+                        progress.ended(outcome.item.shown, outcome.state, seconds)
+                        if outcome.reason:
+                            complain(outcome.reason)
+                        elif outcome.record:
+                            typer.echo(_line(outcome.item, outcome.record))
         finally:
             summary.write()
-    if failed := summary.states["failed"]:
+    failed = summary.states["failed"]
+    if report:
+        with waiting("writing the report", quiet=quiet):
+            page = _write_page(detector, images, items, output, failed)
+        if page and not quiet:
+            complain(f"report: {page}")
+    if failed:
         complain(f"{failed} of {len(chosen)} images failed: see {output / 'failed.tsv'}")
         raise typer.Exit(2 if single else 1)
 
 
-def _load(model: Path, device: str) -> "Detector":
-    """The detector of a file, whatever its method."""
-    from ...learn.devices import resolve_device
-    from ...methods import registry
-    from ...weights.file import WeightsError, load_weights
+def _write_page(
+    detector: "Detector", images: list[Path], items: "list[Item]", output: Path, failed: int
+) -> Path | None:
+    """Write report.html about every item that has a record, whichever run or shard made it."""
+    from ...cohort.record import DamagedRecord, read_record
+    from ...files import whole_file
+    from ...methods.common.detector_page import ScoredImage, score_page
+    from ...methods.common.saving import record_name
 
-    header = load_weights(model)[1]
-    name = str(header.get("method"))
-    known = [method.name for method in registry.METHODS if method.task == "anomaly2d"]
-    if name not in known:
-        raise WeightsError(f"{model.name} holds weights of {name}: expected a detector of 2-D images")
-    loaded: Detector = registry.load(name, device=resolve_device(device), weights=model.absolute())
-    return loaded
+    rows = []
+    for item in items:
+        try:
+            record = read_record(output / item.place / record_name(item.stem), ("score",))
+        except DamagedRecord:
+            continue
+        if record and record.get("score") is not None:
+            above = (given for given in images if given in item.path.parents)
+            folder = next((one.resolve().name for one in above), "")
+            rows.append(ScoredImage(item.shown, folder, item.path, record))
+    if not rows:
+        return None
+    with whole_file(output / "report.html") as partial:
+        partial.write_text(score_page(detector, rows, failed), encoding="utf-8")
+    return output / "report.html"
 
 
 def _items(images: list[Path], output: Path) -> "list[Item]":
@@ -96,11 +119,14 @@ def _items(images: list[Path], output: Path) -> "list[Item]":
     from ...scan.names import folder_name
 
     found = []
+    several = sum(given.is_dir() for given in images) > 1  # images of one name are then told apart
     for given in images:
         for path in files_in(given):
             if output.absolute() in path.absolute().parents:
                 continue
             place = folder_name(path.parent.relative_to(given)) if given.is_dir() else Path()
+            if several and given.is_dir():
+                place = folder_name(Path(given.resolve().name)) / place
             found.append(Item(path, place))
     return told_apart(dict.fromkeys(found))
 

@@ -22,6 +22,7 @@ from .measure import NamedImages, measure_fold
 
 OUTPUTS: Mapping[str, OutputSpec] = {
     "run": OutputSpec("run", "Thresholds, numbers, scores and curves of one run.", None, "run", ".json"),
+    "gallery": OutputSpec("gallery", "Pictures of its test set.", None, "gallery", ".json"),
 }
 NUMBERS = (
     *("auc", "average_precision", "accuracy", "balanced_accuracy"),
@@ -107,10 +108,14 @@ class CrossvalJob:
         told = measure_fold(self.make(), sets, stepped)
         chosen = told["choices"]["labels"]
         numbers = {**chosen["test"], **chosen["rules"]["f1"]["test"]}
-        text = json.dumps({"method": self.label, "fold": stem, **told}, indent=1) + "\n"
+        gallery = told.pop("gallery")
+        contents = {
+            name: json.dumps({"method": self.label, "fold": stem, **one}, indent=1) + "\n"
+            for name, one in (("run", told), ("gallery", gallery))
+        }
         return PlainResult(
             stem,
-            {"run": Output(OUTPUTS["run"], text)},
+            {name: Output(OUTPUTS[name], text) for name, text in contents.items()},
             {name: numbers[name] for name in NUMBERS},
             tuple(told["notes"]),
         )

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ...learn.pace import TrainingProgress
 from ...methods.common.detector import Detector
+from ...methods.common.detector_gallery import Limits
 from ...methods.common.findings import LABELS, OnStep, Validation
 from ...methods.common.threshold import label_free
 from ...metrics.ranking import (
@@ -20,6 +22,10 @@ from ...metrics.ranking import (
     youden_threshold,
 )
 from ...scan.read_picture import PictureAt
+from .gallery import clearest, gallery_of, widened
+
+KEPT_STEPS = 200
+"""Of a training whose losses are kept, at most."""
 
 FALSE_POSITIVES = 0.1
 """Share of validation normals that the rule "fpr" allows."""
@@ -74,18 +80,20 @@ def measure_fold(
         raise ValueError("an abnormal image is among those to learn from")
     if twice := set(train.ids) & set(validation.ids) | set(test.ids) & {*train.ids, *validation.ids}:
         raise ValueError(f"{min(twice)} is in two of the three sets")
+    losses = Losses(on_step)
     detector.fit(
         train.sources,
         groups=train.groups,
         validation=Validation(validation.sources, validation.labels),
-        on_step=on_step,
+        on_step=losses,
     )
     choices: dict[str, Any] = {}
     rows: dict[str, list[float]] = {}
-    for how in sorted(detector.choices):
+    shown: dict[str, Any] = {}
+    for how in sorted(detector.choices, key=lambda how: (how == LABELS, how)):  # the protocol's is shown
         detector.use(how)
         on_validation = detector.score(validation.sources)
-        on_test = detector.score(test.sources)
+        on_test, limits = _tested(detector, test)
         choices[how] = {
             "facts": dict(detector.choices[how].facts),
             "validation": areas(on_validation, validation.labels),
@@ -95,13 +103,58 @@ def measure_fold(
             ),
         }
         rows[how] = [*on_validation.tolist(), *on_test.tolist()]
+        rule, first = next(iter(choices[how]["rules"].items()))
+        chosen = clearest(on_test, test.labels, float(first["threshold"]))
+        shown = {"choice": how, "rule": rule, **gallery_of(detector, test.sources, chosen, limits)}
+    for row in shown["rows"]:
+        place = row.pop("place")
+        row |= {"id": test.ids[place], "score": rows[shown["choice"]][len(validation.ids) + place]}
     return {
         "choices": choices,
         "scores": _score_rows(validation, test, rows),
         "history": list(getattr(detector, "history", [])),
+        "losses": losses.rows,
         "notes": list(detector.notes),
         "channels": detector.channels,
+        "gallery": shown,
     }
+
+
+class Losses:
+    """Losses of a training at some two hundred of its steps, at most.
+
+    Parameters
+    ----------
+    on_step : function, optional
+        Called with each step too.
+    """
+
+    def __init__(self, on_step: OnStep | None = None) -> None:
+        self.on_step = on_step
+        self.rows: list[dict[str, float]] = []
+
+    def __call__(self, now: TrainingProgress) -> None:
+        """Keep what a step says.
+
+        Parameters
+        ----------
+        now : TrainingProgress
+            After a step.
+        """
+        if self.on_step is not None:
+            self.on_step(now)
+        if now.step % max(1, -(-now.steps // KEPT_STEPS)) == 0:
+            losses = {name: float(f"{x:.6g}") for name, x in now.values.items() if name.endswith("loss")}
+            self.rows.append({"step": float(now.step), **losses})
+
+
+def _tested(detector: Detector, test: NamedImages) -> tuple[Scores, Limits]:
+    """Scores of the test set, and the limits of its maps: no more than one picture is held at a time."""
+    scores, limits = [], None
+    for found in detector.findings(test.sources):
+        scores.append(found.score)
+        limits = widened(limits, found.map[found.square.valid])
+    return np.array(scores), limits or (0.0, 1.0)
 
 
 def areas(scores: Scores, labels: Labels) -> dict[str, float]:

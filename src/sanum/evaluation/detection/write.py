@@ -75,15 +75,7 @@ def write_summary_files(
     about : mapping
         Plain values: seed, numbers of folds, whether groups were kept together, configurations.
     """
-    data = {
-        "images": len(found.entries),
-        "normals": int((found.labels == 0).sum()),
-        "abnormals": int((found.labels == 1).sum()),
-        "groups": len(set(found.groups)),
-        "near_duplicates": [list(pair) for pair in found.duplicates],
-        "left_out": [list(pair) for pair in found.failed],
-        "runs": len(folds),
-    }
+    data = numbers_of_data(found, folds)
     content = {"data": data, **about, "rows": [asdict(row) for row in rows]}
     texts = {
         "crossval.json": json.dumps(_without_nan(content), indent=1) + "\n",
@@ -94,6 +86,27 @@ def write_summary_files(
         with whole_file(output / name) as partial:
             partial.write_text(text, encoding="utf-8")
     return [output / name for name in texts]
+
+
+def numbers_of_data(found: PictureSet, folds: Sequence[Fold]) -> dict[str, Any]:
+    """How many images, groups and runs there are, as plain values.
+
+    Parameters
+    ----------
+    found : PictureSet
+        The data set.
+    folds : sequence of Fold
+        Of the protocol.
+    """
+    return {
+        "images": len(found.entries),
+        "normals": int((found.labels == 0).sum()),
+        "abnormals": int((found.labels == 1).sum()),
+        "groups": len(set(found.groups)),
+        "near_duplicates": [list(pair) for pair in found.duplicates],
+        "left_out": [list(pair) for pair in found.failed],
+        "runs": len(folds),
+    }
 
 
 def as_csv(rows: Sequence[SummaryRow]) -> str:

@@ -65,6 +65,21 @@ class CaeRecipe(DetectorRecipe):
         """
         return objective(model(batch["image"]), batch["image"], batch["valid"])
 
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """x̂.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        made: torch.Tensor = model(image)
+        return made
+
     def respond(
         self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -111,6 +111,21 @@ class DagmmRecipe(DetectorRecipe):
         weights = self.energy_weight, self.barrier_weight
         return objective(model(image, valid), image, valid, weights, self.jitter)
 
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """x̂.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        made: torch.Tensor = model(image, valid[:, None].float())[0]
+        return made
+
     def respond(
         self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -181,6 +181,21 @@ class FAnoGanRecipe(DetectorRecipe):
         with drawn_from(int(batch["seed"]), image.device):
             return encoder_loss(model, image, batch["valid"], self._codes(image), self.encode, self.kappa)
 
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """x̂.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        made: torch.Tensor = model(image)
+        return made
+
     def respond(
         self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

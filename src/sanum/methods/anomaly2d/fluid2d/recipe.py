@@ -117,6 +117,21 @@ class Fluid2dRecipe(DetectorRecipe):
         logits, healthy = model(batch["sick"])
         return objective(logits, healthy, batch["mark"], batch["image"], batch["valid"])
 
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """The image as it would look without an anomaly.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            In [0, 1].
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        healthy: torch.Tensor = model(image)[1]
+        return healthy
+
     def respond(
         self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -117,3 +117,16 @@ class PcaDetector(Detector):
         weight = valid.to(residual.dtype)
         square = (residual.square().mean(1) * weight).sum((1, 2)) / weight.sum((1, 2))
         return residual.abs().mean(1), square
+
+    def reconstruct(self, pixels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """x̂.
+
+        Parameters
+        ----------
+        pixels : (B, C, S, S) float32
+            In [0, 1].
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        centred = pixels.flatten(1) - self.mean
+        return (self.mean + centred @ self.components.T @ self.components).reshape(pixels.shape)

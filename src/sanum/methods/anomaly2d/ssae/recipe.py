@@ -86,6 +86,21 @@ class SsaeRecipe(DetectorRecipe):
         images, made = model(batch["image"])
         return objective(images, made, batch["valid"], self.all_weights)
 
+    def reconstruct(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """x̂.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        made: list[torch.Tensor] = model(image)[1]
+        return made[0]
+
     def respond(
         self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

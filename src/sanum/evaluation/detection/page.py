@@ -1,0 +1,206 @@
+"""The page of a cross-validation: tables, figures of every method, galleries of what was called what."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...data.folds import Fold
+from ...files import parse_json, whole_file
+from ...methods.common.findings import LABELS
+from ...report.detection import (
+    STYLE,
+    GalleryRow,
+    drawing,
+    facts_table,
+    gallery,
+    many_table,
+    notes_box,
+    section,
+)
+from ...report.detection_figures import RunCurves, figures_of_runs
+from ...report.html import page, text
+from ...report.sorting import SORT
+from .gallery import KINDS
+from .job import NUMBERS
+from .summary import ALL_POSITIVE, RULES, SummaryRow
+from .write import HEADINGS, PARTS
+
+SHOWN = 8
+"""Images of a gallery, of all runs."""
+
+TITLES = {
+    **PARTS,
+    ("labels", "youden"): "Threshold of largest recall + specificity on validation",
+    ("labels", "fpr"): "Threshold that calls a tenth of the normals of validation abnormal",
+}
+WHAT_IT_IS = (
+    "Mean over the runs ± standard deviation between them (they share images, so it is no standard error), "
+    "and the 95 % bootstrap interval of the mean over images. No abnormal was learned from."
+)
+CAPTION = (
+    "Scores of the test sets of all runs, each of a training of its own; dashed: the thresholds, chosen "
+    "on validation. F1 and ROC: a thin line a run. Loss and AUC on validation: a line a run; dots: the "
+    "states that were taken."
+)
+
+
+def crossval_page(
+    rows: Sequence[SummaryRow],
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    galleries: Mapping[str, Sequence[Mapping[str, Any]]],
+    data: Mapping[str, Any],
+) -> str:
+    """A complete HTML document.
+
+    Parameters
+    ----------
+    rows : sequence of SummaryRow
+        Of `summary.summarize`.
+    runs : mapping of sequences
+        What `measure.measure_fold` gave for each fold that was done, by method.
+    galleries : mapping of sequences
+        Of `gallery.gallery_of`, by method.
+    data : mapping
+        Numbers of images, groups and runs, as in `crossval.json`.
+    """
+    body = _notes(data, runs) + section("Data", facts_table(_facts(data))) + section("Numbers", _tables(rows))
+    for method, of_method in runs.items():
+        if of_method:
+            body += section(f"{method}: curves", _curves(method, of_method))
+            body += section(f"{method}: images", _galleries(galleries.get(method, ())))
+    return page("Cross-validation", "sanum detect crossval", body, STYLE, SORT)
+
+
+def write_page(output: Path, html: str) -> Path:
+    """Write `crossval.html`; returns its path.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    html : str
+        Of `crossval_page`.
+    """
+    with whole_file(output / "crossval.html") as partial:
+        partial.write_text(html, encoding="utf-8")
+    return output / "crossval.html"
+
+
+def galleries_in(
+    output: Path, methods: Sequence[str], folds: Sequence[Fold]
+) -> dict[str, list[dict[str, Any]]]:
+    """What was written of each run that is done, by method.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    methods : sequence of str
+        Their folders in it.
+    folds : sequence of Fold
+        Of the protocol.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for method in methods:
+        paths = [output / method / f"{fold.name}_gallery.json" for fold in folds]
+        found[method] = [parse_json(path.read_bytes()) for path in paths if path.is_file()]
+    return found
+
+
+def _notes(data: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    notes = [f"left out: {reason}" for _, reason in data["left_out"]]
+    notes += [
+        f"{method}: {len(done)} of {data['runs']} runs are done"
+        for method, done in runs.items()
+        if len(done) < data["runs"]
+    ]
+    return notes_box(notes)
+
+
+def _facts(data: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "Images": f"{data['images']}: {data['normals']} normal, {data['abnormals']} abnormal",
+        "Groups": str(data["groups"]),
+        "Pairs that are nearly the same": str(len(data["near_duplicates"])),
+        "Runs": str(data["runs"]),
+    }
+
+
+def _tables(rows: Sequence[SummaryRow]) -> str:
+    """A table for each way of choosing, the best AUC first."""
+    heads = ("Method", "Runs", *(HEADINGS[name] for name in NUMBERS))
+    html = f'<p class="kind">{text(WHAT_IT_IS)}</p>\n'
+    everything = [row for row in rows if row.method == ALL_POSITIVE]
+    for choice, rule in RULES:
+        part = [r for r in rows if (r.choice, r.rule) == (choice, rule) and r not in everything]
+        if part:
+            part.sort(key=lambda row: -row.numbers["auc"].mean)
+            cells = [_cells(row) for row in (*part, *everything)]
+            table = many_table(heads, cells, range(1, len(heads)), tight=True)
+            html += f"<h3>{text(TITLES[choice, rule])}</h3>\n{table}"
+    return html
+
+
+def _cells(row: SummaryRow) -> list[str]:
+    spreads = [row.numbers[name] for name in NUMBERS]
+    return [
+        row.method,
+        str(row.runs),
+        *(f"{one.mean:.3f} ± {one.sd:.3f}\n[{one.low:.3f}, {one.high:.3f}]" for one in spreads),
+    ]
+
+
+def _curves(method: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    figure = figures_of_runs([_curves_of(run) for run in runs])
+    return drawing(figure, f"Scores, F1, ROC and training of {method}", CAPTION)
+
+
+def _curves_of(run: Mapping[str, Any]) -> RunCurves:
+    """By the protocol's choice: epoch of largest AUC, threshold of largest F1 on validation."""
+    name = LABELS if LABELS in run["choices"] else next(iter(run["choices"]))
+    choice = run["choices"][name]
+    test = [row for row in run["scores"] if row["set"] == "test"]
+    kept = run.get("losses", [])
+    names = dict.fromkeys(key for row in kept for key in row if key != "step")
+    return RunCurves(
+        np.array([row[name] for row in test], dtype=np.float64),
+        np.array([row["label"] for row in test], dtype=np.int64),
+        float(next(iter(choice["rules"].values()))["threshold"]),
+        {
+            one: ([row["step"] for row in kept if one in row], [row[one] for row in kept if one in row])
+            for one in names
+        },
+        [(row["step"], row["auc"]) for row in run["history"] if "auc" in row],
+        choice["facts"].get("step"),
+    )
+
+
+def _galleries(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Of each kind those farthest from their run's threshold; an image that several runs show once."""
+    html = ""
+    for kind in KINDS:
+        rows = [(run, row) for run in runs for row in run["rows"] if row["kind"] == kind]
+        shown: list[GalleryRow] = []
+        seen: set[str] = set()
+        for run, row in _in_turn(runs, rows):
+            if row["id"] not in seen and len(shown) < SHOWN:
+                seen.add(row["id"])
+                about = f"{row['score']:.4g} in {run['fold']}"
+                shown.append(GalleryRow(row["id"], about, base64.b64decode(row["jpeg"])))
+        end = "highest" if kind.endswith("positive") else "lowest"
+        words = f"The {end} scores of each run; maps scaled over its test set."
+        panels = runs[0]["panels"] if runs else ()
+        html += gallery(f"{kind.capitalize()}s", words, shown, panels)
+    return html or "<p>None was kept.</p>\n"
+
+
+def _in_turn(
+    runs: Sequence[Mapping[str, Any]], rows: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The first of every run, then the second of every run: scores of two trainings are not compared."""
+    of_run = [[pair for pair in rows if pair[0] is run] for run in runs]
+    longest = max((len(one) for one in of_run), default=0)
+    return [one[n] for n in range(longest) for one in of_run if n < len(one)]
