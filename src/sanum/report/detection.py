@@ -15,7 +15,9 @@ STYLE = f"""{TABLES}
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); }}
 .gallery.wide {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }}
 .gallery li {{ background: #0d1117; border-radius: 4px; padding: 6px; break-inside: avoid; }}
-.gallery img {{ display: block; width: 100%; height: auto; border-radius: 2px; }}
+.gallery img {{ display: block; width: 100%; height: auto; aspect-ratio: 2; object-fit: contain;
+  border-radius: 2px; }}
+.gallery.wide img {{ aspect-ratio: 3; }}
 .gallery span {{ display: block; color: #e6edf3; font-size: .8rem; overflow-wrap: anywhere; }}
 .gallery span small {{ color: #9aa7b4; }}
 .tight th, .tight td {{ font-size: .76rem; padding: .3rem .35rem; white-space: nowrap; }}

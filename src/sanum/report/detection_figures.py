@@ -7,6 +7,7 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from ..metrics.ranking import Labels, Scores, decide
@@ -136,6 +137,7 @@ def _histogram(ax: Axes, classes: Mapping[str, Scores], thresholds: Sequence[flo
         ax.set_xscale("log")
     _dress(ax, "Scores", "score", "images")
     ax.margins(y=0.3)  # for the legend
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8, frameon=False, labelcolor="#1b2430")
 
 
