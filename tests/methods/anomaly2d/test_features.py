@@ -9,10 +9,10 @@ from sklearn.neighbors import NearestNeighbors
 
 import sanum
 from sanum.extras import MissingExtra
-from sanum.methods.anomaly2d.features.bank import core_set, distances
 from sanum.methods.anomaly2d.features.gaussian import FLOOR, fitted, mahalanobis
 from sanum.methods.anomaly2d.features.patches import patches_of, places_of
 from sanum.methods.common import backbone
+from sanum.methods.common.bank import core_set, distances
 from sanum.weights.file import WeightsError
 
 RNG = torch.Generator().manual_seed(0)

@@ -11,13 +11,13 @@ from ....nets.efficientnet_lite import STAGES
 from ....scan.picture_conform import PictureConfig
 from ....weights.file import WeightsError
 from ...common.backbone import pretrained
+from ...common.bank import core_set, distances
 from ...common.detector import Detector
 from ...common.detector_config import DetectorConfig
 from ...common.findings import Chosen, Held, OnStep, State
 from ...common.opening import closed_form, open_detector
 from ...common.pooling import PoolingConfig, pooled, smoothed
 from ...common.squares import BATCH, SquareStack
-from .bank import core_set, distances
 from .gaussian import fitted, mahalanobis
 from .patches import patches_of, places_of
 

@@ -20,10 +20,14 @@ ACROSS_MM = 200.0
 DARK = 0.06
 """Below this, in [0, 1], lies the background."""
 
+SATURATED = 0.92
+"""From here on nothing can be seen: bone, metal, a light."""
+
 SEEN = 0.05
 """Change of intensity from which on an anomaly is marked in full."""
 
 Kind: TypeAlias = Literal["bright", "dark", "textured"]
+Form: TypeAlias = Literal["ellipse", "layer", "spots"]
 KINDS: tuple[Kind, ...] = ("bright", "dark", "textured")
 
 
@@ -45,6 +49,10 @@ class GrowthConfig:
         Least and largest half axis of an ellipse that the fluid deforms, as shares of the side.
     scattered : float
         Share of anomalies that start as many spots of noise, and not as an ellipse.
+    layered : float
+        Share that start as a layer along the border.
+    filling : float
+        Share of bright and dark ones that take only what was dark, or bright, of what lies below.
     opacity : float
         Least share of what lies below that an anomaly hides.
     """
@@ -54,9 +62,11 @@ class GrowthConfig:
     bright: float = 1.0
     dark: float = 1.0
     textured: float = 1.0
-    contrast: tuple[float, float] = (0.08, 0.5)
-    radius: tuple[float, float] = (0.025, 0.15)
-    scattered: float = 0.2
+    contrast: tuple[float, float] = (0.1, 0.5)
+    radius: tuple[float, float] = (0.03, 0.2)
+    scattered: float = 0.08
+    layered: float = 0.25
+    filling: float = 0.2
     opacity: float = 0.6
 
     def __post_init__(self) -> None:
@@ -89,8 +99,14 @@ class GrowthParams:
         Which pixel of the domain is the middle, as a share of their number.
     radii : (float, float)
         Half axes, as shares of the side.
+    form : "ellipse", "layer" or "spots"
+        What the flow starts from; of a layer, only what an ellipse twice as large holds.
     spots : float
-        Percentile of noise above which spots start; 0: an ellipse.
+        Percentile of noise above which spots start.
+    depth : float
+        Of a layer, as a share of the side.
+    filling : bool
+        Only what was dark (of a dark anomaly: bright) below is taken.
     speed : float
         Peak of the flow, mm per unit of time.
     spread : float
@@ -111,7 +127,10 @@ class GrowthParams:
     seed: int
     place: float
     radii: tuple[float, float]
+    form: Form
     spots: float
+    depth: float
+    filling: bool
     speed: float
     spread: float
     duration: float
@@ -143,14 +162,25 @@ def _draw_one(rng: np.random.Generator, config: GrowthConfig) -> GrowthParams:
     low, high = np.log(config.radius)
     first, second = np.exp(rng.uniform(low, high)), rng.uniform(0.6, 1.6)
     contrast = rng.uniform(*config.contrast)
+    luck = rng.random()
+    form: Form = (
+        "spots"
+        if luck < config.scattered
+        else "layer"
+        if luck < config.scattered + config.layered
+        else "ellipse"
+    )
     rough = rng.uniform(0.1, 0.5) if kind == "textured" else rng.uniform(0, 0.2)
     return GrowthParams(
         kind,
         seed=int(rng.integers(1 << 62)),
         place=float(rng.random()),
         radii=(float(first * second), float(first / second)),
-        spots=float(rng.uniform(93, 99)) if rng.random() < config.scattered else 0.0,
-        speed=float(rng.uniform(5, 25)),
+        form=form,
+        spots=float(rng.uniform(95, 99.5)),
+        depth=float(rng.uniform(0.02, 0.1)),
+        filling=bool(rng.random() < config.filling),
+        speed=float(rng.uniform(10, 60)),
         spread=float(rng.uniform(0.2, 3)),
         duration=float(rng.uniform(0.2, 1)),
         contrast=float({"bright": contrast, "dark": -contrast, "textured": 0.0}[kind]),
@@ -161,7 +191,9 @@ def _draw_one(rng: np.random.Generator, config: GrowthConfig) -> GrowthParams:
 
 
 def domain_of(pixels: FloatArray, valid: Mask) -> Mask:
-    """Where the object is, its holes filled; all that is valid if hardly anything is bright.
+    """Where anomalies may be: the object's largest part that is not saturated, its holes filled.
+
+    All that is valid if hardly anything is bright.
 
     Parameters
     ----------
@@ -171,8 +203,15 @@ def domain_of(pixels: FloatArray, valid: Mask) -> Mask:
         Pixels that count.
     """
     smooth = ndimage.gaussian_filter(pixels.mean(0), 1.0)
-    found: Mask = ndimage.binary_fill_holes((smooth > DARK) & valid) & valid
-    return found if found.sum() >= 0.05 * valid.sum() else valid
+    least = 0.05 * valid.sum()
+    whole: Mask = ndimage.binary_fill_holes((smooth > DARK) & valid) & valid
+    parts, count = ndimage.label(ndimage.binary_opening(whole & (smooth < SATURATED), iterations=2))
+    if count:
+        sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))
+        inner: Mask = ndimage.binary_fill_holes(parts == 1 + int(np.argmax(sizes))) & whole
+        if inner.sum() >= 4 * least:
+            return inner
+    return whole if whole.sum() >= least else valid
 
 
 def grown(domain: Mask, params: GrowthParams) -> FloatArray:
@@ -191,34 +230,48 @@ def grown(domain: Mask, params: GrowthParams) -> FloatArray:
         coarse = domain[np.ix_(places, places)]
         if coarse.any():
             return resized(grown(coarse, params), (size, size), Image.Resampling.BILINEAR) * domain
-    side = size
-    if params.spots:
-        start = noise_shape(domain, rng=rng, percentile=params.spots, periods=1.2 / params.radii[0] / 2)
-    else:
-        places = np.argwhere(domain)
-        centre = places[min(int(params.place * len(places)), len(places) - 1)]
-        radii = [max(r * side, 1.0) for r in params.radii]
-        start = ellipsoid_shape(domain, centre_vox=centre.tolist(), radii_vox=radii)
     flow = draw_flow(
         domain,
         rng=rng,
-        spacing=ACROSS_MM / side,
+        spacing=ACROSS_MM / size,
         peak_speed=params.speed,
         diffusion_length=params.spread,
         periods=5.0,
     )
-    p: FloatArray = transport(start, flow, duration=params.duration).p
+    p: FloatArray = transport(_start(domain, params, rng), flow, duration=params.duration).p
     peak = float(p.max())
     return p / np.float32(peak) if peak > 0 else p
 
 
-def painted(pixels: FloatArray, p: FloatArray, params: GrowthParams) -> FloatArray:
-    """The image (C, S, S) with an anomaly of shape P: x + o P (level + contrast + texture − x).
+def _start(domain: Mask, params: GrowthParams, rng: np.random.Generator) -> FloatArray:
+    size = len(domain)
+    if params.form == "spots":
+        spots: FloatArray = noise_shape(
+            domain, rng=rng, percentile=params.spots, periods=0.6 / params.radii[0]
+        )
+        return spots
+    deep = ndimage.distance_transform_edt(np.pad(domain, 1))[1:-1, 1:-1]
+    layer = domain & (deep <= max(params.depth * size, 1.5)) if params.form == "layer" else domain
+    places = np.argwhere(layer)
+    centre = places[min(int(params.place * len(places)), len(places) - 1)]
+    larger = 2.0 if params.form == "layer" or params.filling else 1.0
+    radii = [max(larger * r * size, 1.0) for r in params.radii]
+    start: FloatArray = ellipsoid_shape(domain, centre_vox=centre.tolist(), radii_vox=radii)
+    return start * layer
+
+
+def painted(pixels: FloatArray, domain: Mask, p: FloatArray, params: GrowthParams) -> FloatArray:
+    """The image (C, S, S) with an anomaly of shape P: x + o P (level + contrast + texture − x̄).
+
+    x̄ is the image without its finest grain, which stays: what is smoother than its surroundings would give
+    the anomaly away.
 
     Parameters
     ----------
     pixels : (C, S, S) float32
         In [0, 1].
+    domain : (S, S) bool
+        Where anomalies may be.
     p : (S, S) float32
         In [0, 1].
     params : GrowthParams
@@ -227,9 +280,17 @@ def painted(pixels: FloatArray, p: FloatArray, params: GrowthParams) -> FloatArr
     rng = np.random.default_rng([params.seed, 1])
     texture = gradient_noise(p.shape, params.grain, rng=rng, octaves=2)
     each = rng.uniform(0.6, 1.4, len(pixels)) if len(pixels) > 1 else np.ones(1)
-    level = (pixels * p).sum((1, 2)) / max(float(p.sum()), 1e-6)
+    smooth = (0, len(domain) / 100, len(domain) / 100)
+    weight = np.maximum(ndimage.gaussian_filter(domain.astype(np.float32), smooth[1:]), 1e-3)
+    low = ndimage.gaussian_filter(pixels * domain, smooth) / weight
+    if params.filling and params.contrast:
+        level = np.array([np.median(x[domain]) for x in low])
+        off = (level[:, None, None] - low).mean(0) * np.sign(params.contrast)
+        p = p * np.clip((off - 0.03) / 0.06, 0, 1)
+    else:
+        level = (low * p).sum((1, 2)) / max(float(p.sum()), 1e-6)
     aim = (level + params.contrast * each)[:, None, None] + params.roughness * texture
-    made: FloatArray = np.clip(pixels + params.opacity * p * (aim - pixels), 0, 1).astype(np.float32)
+    made: FloatArray = np.clip(pixels + params.opacity * p * (aim - low), 0, 1).astype(np.float32)
     return made
 
 
@@ -250,6 +311,6 @@ def with_anomalies(
     sick, there = pixels, np.zeros_like(pixels[0])
     for params in growth:
         p = grown(domain, params)
-        sick, there = painted(sick, p, params), np.maximum(there, p)
+        sick, there = painted(sick, domain, p, params), np.maximum(there, p)
     change = ndimage.gaussian_filter(np.abs(sick - pixels).max(0), 1.0)
     return sick, there * np.clip(change / SEEN, 0, 1).astype(np.float32)

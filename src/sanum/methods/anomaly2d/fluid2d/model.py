@@ -1,6 +1,7 @@
 """The network: an image to the marks of its anomalies and to what it would look like without them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -9,13 +10,40 @@ from torch import nn
 from ....nets.efficientnet_lite import CHANNELS, EfficientNetLite0
 from ....nets.strided import encoder
 from ...common.backbone import DEVIATION, MEAN
+from .memory import Memory, patches
 
 STAGES = (0, 1, 2, 4)
 """Of the backbone whose maps are decoded: strides 2, 4, 8 and 16."""
 
+HELD = slice(1, 4)
+"""Of these maps, those whose patches are held against those of normals."""
+
+AT_ONCE = 16
+
+
+class Answer(NamedTuple):
+    """What the network says of images.
+
+    Parameters
+    ----------
+    logits : (B, 1, S, S) tensor
+        Of the marks.
+    healthy : (B, C, S, S) tensor
+        The images without anomalies.
+    places : (B, G, G) tensor or None
+        Logits of patches, by how they differ from the nearest of the normals; None without a memory.
+    far : (B, G, G) tensor or None
+        Their distances from those.
+    """
+
+    logits: torch.Tensor
+    healthy: torch.Tensor
+    places: torch.Tensor | None
+    far: torch.Tensor | None
+
 
 class Fluid2dNet(nn.Module):
-    """Image (B, C, S, S) in [0, 1] → logits of the marks (B, 1, S, S), healthy image (B, C, S, S).
+    """Images (B, C, S, S) in [0, 1] → `Answer`.
 
     Parameters
     ----------
@@ -26,13 +54,15 @@ class Fluid2dNet(nn.Module):
     decoder : int
         Channels of the way back.
     mirror : bool
-        Each place sees the maps of its mirror image too.
+        On the way back each place sees the maps of its mirror image too.
     frozen : bool
         The encoder stays as it is.
+    bank : int
+        Patches of normals that are kept; 0: there is no memory.
     """
 
     def __init__(
-        self, channels: int, widths: Sequence[int], decoder: int, *, mirror: bool, frozen: bool
+        self, channels: int, widths: Sequence[int], decoder: int, *, mirror: bool, frozen: bool, bank: int = 0
     ) -> None:
         super().__init__()
         self.mirror, self.frozen, self.plain = mirror, frozen and not widths, bool(widths)
@@ -47,6 +77,7 @@ class Fluid2dNet(nn.Module):
         self.lateral = nn.ModuleList(nn.Conv2d(twice * c, decoder, 1) for c in found)
         self.blocks = nn.ModuleList(_block(decoder) for _ in found)
         self.ends = nn.Conv2d(decoder, 1 + channels, 3, padding=1)
+        self.memory = Memory(bank, sum(found[HELD])) if bank else None
 
     def train(self, mode: bool = True) -> "Fluid2dNet":
         """As of any module; the batch norm of a pretrained encoder keeps its moments.
@@ -79,16 +110,18 @@ class Fluid2dNet(nn.Module):
             found.append(x)
         return found
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor, own: torch.Tensor | None = None) -> Answer:
         """See the class.
 
         Parameters
         ----------
         image : (B, C, S, S) float
             In [0, 1].
+        own : (B,) long, optional
+            Numbers of the normals that the images were made of: their own patches are not held against them.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            maps = self.maps(image)
+            found = maps = self.maps(image)
         if self.mirror:
             maps = [torch.cat((x, x.flip(3)), 1) for x in maps]
         x: torch.Tensor | None = None
@@ -96,7 +129,39 @@ class Fluid2dNet(nn.Module):
             here = lateral(one)
             x = block(here if x is None else here + F.interpolate(x, size=here.shape[2:], mode="nearest"))
         ends = F.interpolate(self.ends(x), size=image.shape[2:], mode="bilinear")
-        return ends[:, :1], image + ends[:, 1:]
+        logits, places, far = ends[:, :1], None, None
+        if self.memory is not None:
+            places, far = self.memory(patches(found[HELD]), own)
+            coarse = F.interpolate(places.detach()[:, None], size=image.shape[2:], mode="bilinear")
+            logits = logits + coarse
+        return Answer(logits, image + ends[:, 1:], places, far)
+
+    def remember(self, pixels: torch.Tensor, valid: torch.Tensor, *, seed: int) -> None:
+        """Keep patches of normals and of their mirror images in the memory.
+
+        Parameters
+        ----------
+        pixels : (N, C, S, S) float
+            In [0, 1].
+        valid : (N, 1, S, S) float
+            1 where an image is.
+        seed : int
+            Of what is chosen where they are too many.
+        """
+        assert self.memory is not None
+        rows, owners = [], []
+        with torch.no_grad():
+            for turned in (False, True):
+                for first in range(0, len(pixels), AT_ONCE):
+                    part, there = pixels[first : first + AT_ONCE], valid[first : first + AT_ONCE]
+                    if turned:
+                        part, there = part.flip(3), there.flip(3)
+                    found = patches(self.maps(part)[HELD])
+                    share = F.interpolate(there, size=found.shape[1:3], mode="area")[:, 0]
+                    inside = share >= share.amax((1, 2), keepdim=True).clamp_max(0.5)
+                    rows.append(found[inside])
+                    owners.append((first + inside.nonzero()[:, 0]).long())
+            self.memory.keep(torch.cat(rows), torch.cat(owners), seed=seed)
 
 
 def _block(width: int) -> nn.Sequential:
