@@ -156,10 +156,11 @@ def test_arguments_that_are_no_paths(wrapper, tmp_path):
     )  # a folder is none
 
 
-def test_the_model_of_a_detector_is_a_file(wrapper, tmp_path):
+@pytest.mark.parametrize("group", ["detect", "classify"])
+def test_the_model_of_a_detector_is_a_file(wrapper, tmp_path, group):
     here = tmp_path / "work"
     (here / "normals").mkdir()
-    words = wrapper("detect", "fit", "normals", "-o", "models/mine.safetensors")[1]
+    words = wrapper(group, "fit", "normals", "-o", "models/mine.safetensors")[1]
     mounted = {f"{here}/normals:{here}/normals:ro", f"{here}/models:{here}/models:rw"}
     assert values(words, "--volume") == mounted
     assert words[-4:] == ["fit", f"{here}/normals", "-o", f"{here}/models/mine.safetensors"]

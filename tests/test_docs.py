@@ -61,9 +61,7 @@ NOT_RUN = {
     ("how-to/own-data.md", "sanum train una-compact --data data -o runs/una-compact"): "takes hours",
     ("how-to/own-data.md", "sanum reconstruct scan.nii.gz -o out \\"): "the weights are those hours' result",
     ("cohorts.md", "sbatch --array=1-20 --cpus-per-task=4 \\"): "needs SLURM",
-    ("cohorts.md", "sanum reconstruct bids/ -o results --executor dask --workers 4"): (
-        "four processes with the network that ships, and a scheduler; see tests/cohort/on_dask.py"
-    ),
+    ("cohorts.md", "sanum reconstruct bids/ -o results --executor dask --workers 4"): "as in cluster.md",
     ("cohorts.md", "from dask_jobqueue import SLURMCluster  # or PBSCluster, SGECluster"): (
         "needs a queue: tests/cohort/test_jobqueue.py runs it on three that it makes"
     ),
@@ -74,6 +72,7 @@ NOT_RUN = {
     ("training.md", "sanum train una --data DATA -o runs/una --device cuda --devices 4"): "needs GPUs",
     ("evaluation.md", "sanum evaluate DATA... -o OUT --compose keep-healthy \\"): "shows the command's form",
     ("evaluation.md", "D=../shared/data"): "real data, 640 scans",
+    ("detection.md", "sanum classify fit normals abnormals -o classifier.safetensors"): "takes minutes",
     ("evaluation.md", "python bench/real.py --data ../shared/data --weights FILE -o runs/real"): "real data",
     ("evaluation.md", "sanum evaluate tests/*-whole tests/*-stripped -o measured/simulated \\"): (
         "takes hours; a small set is measured in tests/cli/test_evaluate.py"

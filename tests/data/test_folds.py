@@ -47,7 +47,7 @@ def test_every_image_is_tested():
 
 
 def test_a_leak_is_found():
-    leaky = Fold(0, 0, train=(0, 1), validation=(2, 3), test=(4, 5))
+    leaky = Fold(train=(0, 1), validation=(2, 3), test=(4, 5), normal=0, abnormal=0)
     require_disjoint(leaky, "abcdef")
     with pytest.raises(ValueError, match="group a is in train and in test of fold-g0b0: results would leak"):
         require_disjoint(leaky, "abcdea")

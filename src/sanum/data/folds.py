@@ -17,25 +17,21 @@ Indices = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Fold:
-    """One run of the protocol; numbers are those of the images, from 0.
+class Split:
+    """Three sets of images; numbers are those of the images, from 0.
 
     Parameters
     ----------
-    normal, abnormal : int
-        The g and b of the run.
     train : tuple of int
-        Normals.
+        To learn from.
     validation : tuple of int
-        Normals, then abnormals: epoch and threshold are chosen on them.
+        Epoch and threshold are chosen on them.
     test : tuple of int
-        Normals, then abnormals: scored once.
+        Scored once.
     left_out : tuple of int
         Images that are in no set, for their group is in another one.
     """
 
-    normal: int
-    abnormal: int
     train: Indices
     validation: Indices
     test: Indices
@@ -44,11 +40,32 @@ class Fold:
     @property
     def name(self) -> str:
         """Of its files."""
-        return f"fold-g{self.normal}b{self.abnormal}"
+        raise NotImplementedError
 
     def sets(self) -> Iterator[tuple[str, Indices]]:
         """Name and images of each set."""
         yield from (("train", self.train), ("validation", self.validation), ("test", self.test))
+
+
+@dataclass(frozen=True)
+class Fold(Split):
+    """One run of the protocol: training has normals alone.
+
+    Parameters
+    ----------
+    train, validation, test, left_out
+        As of `Split`; validation and test have normals, then abnormals.
+    normal, abnormal : int
+        The g and b of the run.
+    """
+
+    normal: int = 0
+    abnormal: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"fold-g{self.normal}b{self.abnormal}"
 
 
 def make_folds(
@@ -115,12 +132,12 @@ def make_folds(
     return folds
 
 
-def require_disjoint(fold: Fold, groups: Sequence[Hashable]) -> None:
+def require_disjoint(fold: Split, groups: Sequence[Hashable]) -> None:
     """Raise `ValueError` if a group is in two sets of a fold.
 
     Parameters
     ----------
-    fold : Fold
+    fold : Split
         Of `make_folds`, or made otherwise.
     groups : (N,) sequence
         Whose image it is.
@@ -134,19 +151,20 @@ def require_disjoint(fold: Fold, groups: Sequence[Hashable]) -> None:
                 )
 
 
-def manifest(fold: Fold, rows: Sequence[dict[str, object]]) -> str:
+def manifest(fold: Split, rows: Sequence[dict[str, object]]) -> str:
     """Who is in which set of a fold, as JSON: what `rows` says of each image, by set.
 
     Parameters
     ----------
-    fold : Fold
-        Of `make_folds`.
+    fold : Split
+        Of `make_folds`, or otherwise.
     rows : sequence of dict
         Plain values of each image: id, label, group, SHA-256.
     """
     sets = {name: [rows[n] for n in numbers] for name, numbers in fold.sets()}
     left = [rows[n] for n in fold.left_out]
-    content = {"normal_fold": fold.normal, "abnormal_fold": fold.abnormal, **sets, "left_out": left}
+    which = {"normal_fold": fold.normal, "abnormal_fold": fold.abnormal} if isinstance(fold, Fold) else {}
+    content = {**which, **sets, "left_out": left}
     return json.dumps(content, indent=1) + "\n"
 
 
@@ -209,6 +227,6 @@ def _fold(
     taken = in_test | {groups[n] for n in kept}
     learned = sorted(n for n in train if groups[n] not in taken)
     left = tuple(sorted({*train, *validation} - {*learned, *kept}))
-    fold = Fold(g, b, tuple(learned), tuple(kept), tuple(test), left)
+    fold = Fold(tuple(learned), tuple(kept), tuple(test), left, normal=g, abnormal=b)
     require_disjoint(fold, groups)
     return fold

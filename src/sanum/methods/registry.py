@@ -140,6 +140,15 @@ METHODS: tuple[Method, ...] = (
         extra="detect",
         fitted=True,
     ),
+    Method(
+        "classifier",
+        task="classification",
+        module="classification.classifier",
+        paper="Tan and Le, ICML 2019; Huang et al., CVPR 2017",
+        summary="A network of photographs tuned to normal and abnormal images, with class-activation maps.",
+        extra="detect",
+        fitted=True,
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from sanum.methods.anomaly2d.dagmm.loss import objective
 from sanum.methods.anomaly2d.dagmm.mixture import Mixture, energy, mixture_of
 from sanum.methods.anomaly2d.dagmm.model import Dagmm
 from sanum.methods.anomaly2d.dagmm.recipe import DAGMM, RECIPES
-from sanum.methods.common.detector_recipe import PictureSourceOfBatches
+from sanum.methods.common.picture_recipe import PictureSourceOfBatches
 from sanum.methods.common.squares import stack_of
 from sanum.methods.common.training import finished
 from sanum.scan.picture_conform import PictureConfig

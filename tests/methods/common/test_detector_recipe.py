@@ -12,7 +12,7 @@ from sanum.data.augment import AugmentConfig
 from sanum.learn.loop import TrainingStopped
 from sanum.learn.schedule import LoopConfig
 from sanum.methods import registry
-from sanum.methods.common.detector_recipe import rescaled
+from sanum.methods.common.picture_recipe import rescaled
 from sanum.methods.common.training import Start, train
 from sanum.scan.picture_conform import PictureConfig
 

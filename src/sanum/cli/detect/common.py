@@ -1,7 +1,8 @@
 """What the commands of `sanum detect` share: options, pictures that are read, detectors with settings."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +11,6 @@ from ..progress import ProgressBar
 
 if TYPE_CHECKING:
     from ...data.pictures import PictureSet
-    from ...methods.common.detector import Detector
     from ...scan.read_picture import PictureReading
 
 Settings = Annotated[
@@ -28,7 +28,27 @@ Normal = Annotated[
 _READING = "reading pictures"
 
 
-def detector_of(name: str, settings: list[str], *, device: str) -> "Detector":
+@dataclass(frozen=True)
+class Kind:
+    """What a group of commands fits and scores with.
+
+    Parameters
+    ----------
+    task : str
+        Of its methods.
+    what : str
+        One of them, as a sentence calls it.
+    """
+
+    task: str
+    what: str
+
+
+DETECTOR = Kind("anomaly2d", "detector of 2-D images")
+CLASSIFIER = Kind("classification", "classifier of 2-D images")
+
+
+def detector_of(name: str, settings: list[str], *, device: str, kind: Kind = DETECTOR) -> Any:
     """A detector that has learned nothing.
 
     Parameters
@@ -39,6 +59,8 @@ def detector_of(name: str, settings: list[str], *, device: str) -> "Detector":
         As given by `--set`.
     device : str
         As given by `--device`.
+    kind : Kind
+        Of the command.
 
     Raises
     ------
@@ -49,14 +71,13 @@ def detector_of(name: str, settings: list[str], *, device: str) -> "Detector":
     from ...methods import registry
 
     method, _ = registry.find_recipe(name)
-    if method.task != "anomaly2d":
-        known = ", ".join(m.name for m in registry.METHODS if m.task == "anomaly2d")
-        raise ValueError(f'"{name}" is no detector of 2-D images: known are {known}')
-    made: Detector = registry.load(name, device=resolve_device(device))
-    return made.with_settings(*settings)
+    if method.task != kind.task:
+        known = ", ".join(m.name for m in registry.METHODS if m.task == kind.task)
+        raise ValueError(f'"{name}" is no {kind.what}: known are {known}')
+    return registry.load(name, device=resolve_device(device)).with_settings(*settings)
 
 
-def detector_in(model: Path, device: str) -> "Detector":
+def detector_in(model: Path, device: str, kind: Kind = DETECTOR, threshold: float | None = None) -> Any:
     """The detector of a file, whatever its method.
 
     Parameters
@@ -65,11 +86,15 @@ def detector_in(model: Path, device: str) -> "Detector":
         That `sanum detect fit` wrote.
     device : str
         As given by `--device`.
+    kind : Kind
+        Of the command.
+    threshold : float, optional
+        As given by `--threshold`: another than the model's.
 
     Raises
     ------
     WeightsError
-        Missing, damaged, or no detector's.
+        Missing, damaged, or of another task.
     ValueError
         No such device.
     """
@@ -79,11 +104,13 @@ def detector_in(model: Path, device: str) -> "Detector":
 
     header = load_weights(model)[1]
     name = str(header.get("method"))
-    known = [method.name for method in registry.METHODS if method.task == "anomaly2d"]
+    known = [method.name for method in registry.METHODS if method.task == kind.task]
     if name not in known:
-        raise WeightsError(f"{model.name} holds weights of {name}: expected a detector of 2-D images")
-    loaded: Detector = registry.load(name, device=resolve_device(device), weights=model.absolute())
-    return loaded
+        raise WeightsError(f"{model.name} holds weights of {name}: expected a {kind.what}")
+    made = registry.load(name, device=resolve_device(device), weights=model.absolute())
+    if threshold is not None:
+        made.threshold = threshold
+    return made
 
 
 def reading_settings(window: str | None, axis: int) -> list[str]:

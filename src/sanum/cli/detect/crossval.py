@@ -12,7 +12,13 @@ from ..progress import ItemProgress, waiting
 from . import common
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...data.folds import Split
     from ...data.pictures import PictureSet
+    from ...evaluation.detection.job import CrossvalJob
+    from ...evaluation.detection.summary import SummaryRow
+    from ...evaluation.detection.write import Wording
     from ...methods.common.detector import Detector
 
 EXAMPLE = "Example:  sanum detect crossval normals/ abnormals/ -o out --method cae --method ssae"
@@ -61,44 +67,76 @@ def command(
     use.
     """
     with waiting("starting", quiet=quiet):
-        from ...evaluation.detection.page import crossval_page, galleries_in, write_page
+        from ...cohort import PlainResources
+        from ...evaluation.detection.job import CrossvalJob
         from ...evaluation.detection.protocol import folds_of, write_manifests
         from ...evaluation.detection.summary import summarize
-        from ...evaluation.detection.write import numbers_of_data, runs_in, write_summary_files
+        from ...evaluation.detection.write import DETECTORS, runs_in
         from ...learn.overrides import flat
 
     try:
         detectors = _detectors(method or [], settings or [], common.reading_settings(window, axis), device)
         reading = next(iter(detectors.values())).config.reading
         found = common.read_set(data, reading, normal=normal, near=_near(), quiet=quiet)
-        if not any(one.config.picture.grey for one in detectors.values()):
-            found.require_same_channels()
-        folds = folds_of(
-            found, normal_folds=normal_folds, abnormal_folds=abnormal_folds, seed=seed, grouped=grouped
-        )
+        counts = {"normal_folds": normal_folds, "abnormal_folds": abnormal_folds}
+        folds = folds_of(found, **counts, seed=seed, grouped=grouped)
         manifests = write_manifests(found, folds, output)
-        complete = _run(detectors, found, manifests, output, shard=shard, overwrite=overwrite, quiet=quiet)
-        runs = {name: done for name, done in runs_in(output, list(detectors), folds).items() if done}
+        files, resources = {entry.id: entry.at for entry in found.entries}, PlainResources()
+        jobs = {
+            name: CrossvalJob(name, one.with_settings, files, resources) for name, one in detectors.items()
+        }
+        complete = run_folds(jobs, manifests, output, shard=shard, overwrite=overwrite, quiet=quiet)
+        runs = {name: told for name, told in runs_in(output, list(detectors), folds).items() if told}
         about: dict[str, Any] = {
-            "protocol": {
-                "normal_folds": normal_folds,
-                "abnormal_folds": abnormal_folds,
-                "seed": seed,
-                "grouped": grouped,
-            },
+            "protocol": {**counts, "seed": seed, "grouped": grouped},
             "configurations": {name: flat(one.config) for name, one in detectors.items()},
         }
-        written = write_summary_files(output, rows := summarize(found, folds, runs), found, folds, about)
         with waiting("writing the report", quiet=quiet):
-            data_told, pictures = numbers_of_data(found, folds), galleries_in(output, list(runs), folds)
-            page = write_page(output, crossval_page(rows, runs, pictures, data_told))
-        for path in (*written, page):
+            written = write_all(output, summarize(found, folds, runs), runs, found, folds, about, DETECTORS)
+        for path in written:
             typer.echo(harmless(str(path)))
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
     if not complete:
         raise typer.Exit(1)
+
+
+def write_all(
+    output: Path,
+    rows: "Sequence[SummaryRow]",
+    runs: "Mapping[str, Sequence[Mapping[str, Any]]]",
+    found: "PictureSet",
+    folds: "Sequence[Split]",
+    about: "Mapping[str, Any]",
+    wording: "Wording",
+) -> list[Path]:
+    """Write tables and page; returns their paths.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder.
+    rows : sequence of SummaryRow
+        Of the tables.
+    runs : mapping of sequences
+        What each run said, by method.
+    found : PictureSet
+        The data set.
+    folds : sequence of Split
+        Of the protocol.
+    about : mapping
+        Plain values of the protocol.
+    wording : Wording
+        Of the protocol.
+    """
+    from ...evaluation.detection.page import crossval_page, galleries_in, write_page
+    from ...evaluation.detection.write import numbers_of_data, write_summary_files
+
+    written = write_summary_files(output, rows, found, folds, about, wording)
+    pictures = galleries_in(output, list(runs), folds)
+    html = crossval_page(rows, runs, pictures, numbers_of_data(found, folds), wording)
+    return [*written, write_page(output, html)]
 
 
 def _near() -> float:
@@ -127,9 +165,8 @@ def _detectors(
     return found
 
 
-def _run(
-    detectors: "dict[str, Detector]",
-    found: "PictureSet",
+def run_folds(
+    jobs: "Mapping[str, CrossvalJob]",
     manifests: list[Path],
     output: Path,
     *,
@@ -137,17 +174,30 @@ def _run(
     overwrite: bool,
     quiet: bool,
 ) -> bool:
-    """Do every run that is not finished; whether all are."""
-    from ...cohort import Item, PlainResources, RunSettings, RunSummary, part_of, run, shard_of
-    from ...evaluation.detection.job import TABLES, CrossvalJob
+    """Do every run that is not finished; whether all are.
 
-    files = {entry.id: entry.at for entry in found.entries}
-    resources = PlainResources()
-    jobs = {name: CrossvalJob(name, one.with_settings, files, resources) for name, one in detectors.items()}
+    Parameters
+    ----------
+    jobs : mapping of CrossvalJob
+        By the name in the tables.
+    manifests : list of Path
+        Of the folds.
+    output : Path
+        The output folder.
+    shard : str or None
+        As given by `--shard`.
+    overwrite : bool
+        As given by `--overwrite`.
+    quiet : bool
+        No progress.
+    """
+    from ...cohort import Item, RunSettings, RunSummary, part_of, run, shard_of
+    from ...evaluation.detection.job import TABLES
+
     items = [Item(path, Path(name)) for name in jobs for path in manifests]
     part = part_of(shard, len(items), on_note=complain)
     chosen = shard_of(items, *part)
-    summary = RunSummary(chosen, part, output, TABLES, resources=resources)
+    summary = RunSummary(chosen, part, output, TABLES, resources=next(iter(jobs.values())).resources)
     with steady_stderr(), terminated_as_interrupted(), ItemProgress(len(chosen), quiet=quiet) as progress:
         try:
             for name, job in jobs.items():

@@ -49,10 +49,7 @@ def command(
     from ...learn.loop import TrainingStopped
 
     try:
-        if output.suffix != ".safetensors":
-            raise ValueError(f"the model is a file that ends in .safetensors, got {output.name}")
-        if output.exists() and not overwrite:
-            raise FileExistsError(f"{output} exists: pass --overwrite to replace it")
+        require_free(output, overwrite=overwrite)
         detector = common.detector_of(
             method, [*common.reading_settings(window, axis), *(settings or [])], device=device
         )
@@ -80,6 +77,22 @@ def command(
     typer.echo(harmless(str(output)))
 
 
+def require_free(output: Path, *, overwrite: bool) -> None:
+    """Raise unless a model can be written to a file.
+
+    Parameters
+    ----------
+    output : Path
+        As given by `--output`.
+    overwrite : bool
+        A model that is there may be replaced.
+    """
+    if output.suffix != ".safetensors":
+        raise ValueError(f"the model is a file that ends in .safetensors, got {output.name}")
+    if output.exists() and not overwrite:
+        raise FileExistsError(f"{output} exists: pass --overwrite to replace it")
+
+
 def _near() -> float:
     from ...data.duplicates import NEAR
 
@@ -97,12 +110,19 @@ def _learn(detector: "Detector", found: "PictureSet", folder: Path, *, quiet: bo
             [found.sources[n] for n in kept],
             groups=[found.groups[n] for n in kept],
             validation=validation,
-            on_step=lambda now: bar.update(_TASK, now.step, now.steps, _line(now)),
+            on_step=lambda now: bar.update(_TASK, now.step, now.steps, step_line(now)),
             folder=folder,
         )
 
 
-def _line(now: "TrainingProgress") -> str:
+def step_line(now: "TrainingProgress") -> str:
+    """What is said of a training after a step.
+
+    Parameters
+    ----------
+    now : TrainingProgress
+        Of the loop.
+    """
     losses = ", ".join(f"{name} {value:.4g}" for name, value in now.values.items() if name.endswith("loss"))
     return f"step {now.step}/{now.steps}, {losses}, {duration(now.seconds_left)} left"
 

@@ -1,5 +1,6 @@
 """`sanum detect score`: which images are abnormal, and where."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +13,10 @@ from ..progress import ItemProgress, waiting
 from . import common
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...cohort import Item
-    from ...methods.common.detector import Detector
+    from ...methods.common.scorer import PictureScorer
 
 EXAMPLE = "Example:  sanum detect score images/ --model model.safetensors -o scored"
 
@@ -38,21 +41,63 @@ def command(
     Exit code: 0 all done, 1 some of several images failed, 2 wrong use, or
     a single image failed.
     """
+    score_all(
+        images,
+        output,
+        partial(common.detector_in, model, device, common.DETECTOR, threshold),
+        "detect",
+        report=report,
+        overwrite=overwrite,
+        shard=shard,
+        quiet=quiet,
+    )
+
+
+def score_all(
+    images: list[Path],
+    output: Path,
+    load: "Callable[[], PictureScorer]",
+    group: str,
+    *,
+    report: bool,
+    overwrite: bool,
+    shard: str | None,
+    quiet: bool,
+) -> None:
+    """Score files, as `sanum detect score` and `sanum classify score` do.
+
+    Parameters
+    ----------
+    images : list of Path
+        As given.
+    output : Path
+        The output folder.
+    load : function
+        Gives what scores.
+    group : str
+        "detect" or "classify".
+    report : bool
+        As given by `--report`.
+    overwrite : bool
+        As given by `--overwrite`.
+    shard : str or None
+        As given by `--shard`.
+    quiet : bool
+        No progress.
+    """
     with waiting("starting", quiet=quiet):
         from ...cohort import PlainResources, RunSettings, RunSummary, part_of, run, shard_of
-        from ...methods.common.detector_job import TABLES, ScoreJob, VolumeScoreJob, is_volume
+        from ...methods.common.detector_job import JOBS, TABLES, is_volume
 
     try:
-        detector = common.detector_in(model, device)
-        if threshold is not None:
-            detector.threshold = threshold
+        detector = load()
         items = _items(images, output)
         part = part_of(shard, len(items), on_note=complain)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
     resources = PlainResources()
-    jobs = {False: ScoreJob(detector, resources), True: VolumeScoreJob(detector, resources)}
+    jobs = {bool(n): job(detector, resources) for n, job in enumerate(JOBS[group])}
     chosen = shard_of(items, *part)
     single = len(items) == 1
     summary = RunSummary(chosen, part, output, TABLES, resources=resources)
@@ -78,7 +123,7 @@ def command(
     failed = summary.states["failed"]
     if report:
         with waiting("writing the report", quiet=quiet):
-            page = _write_page(detector, images, items, output, failed)
+            page = _write_page(detector, group, images, items, output, failed)
         if page and not quiet:
             complain(f"report: {page}")
     if failed:
@@ -87,7 +132,12 @@ def command(
 
 
 def _write_page(
-    detector: "Detector", images: list[Path], items: "list[Item]", output: Path, failed: int
+    detector: "PictureScorer",
+    group: str,
+    images: list[Path],
+    items: "list[Item]",
+    output: Path,
+    failed: int,
 ) -> Path | None:
     """Write report.html about every item that has a record, whichever run or shard made it."""
     from ...cohort.record import DamagedRecord, read_record
@@ -108,7 +158,7 @@ def _write_page(
     if not rows:
         return None
     with whole_file(output / "report.html") as partial:
-        partial.write_text(score_page(detector, rows, failed), encoding="utf-8")
+        partial.write_text(score_page(detector, rows, failed, group), encoding="utf-8")
     return output / "report.html"
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...methods.common.detector import Detector
 from ...methods.common.detector_gallery import Limits, panel_titles, panels
+from ...methods.common.scorer import PictureScorer
 from ...metrics.ranking import Labels, Scores
 from ...scan.picture import Picture
 from ...scan.read_picture import PictureAt, read_pictures
@@ -56,7 +56,7 @@ def clearest(scores: Scores, labels: Labels, threshold: float, each: int = EACH)
 
 
 def gallery_of(
-    detector: Detector,
+    detector: PictureScorer,
     sources: Sequence[PictureAt],
     chosen: Sequence[tuple[str, int]],
     limits: Limits,
@@ -65,7 +65,7 @@ def gallery_of(
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         As it scored the test set.
     sources : sequence of PictureAt
         Of the test set.

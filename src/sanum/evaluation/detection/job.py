@@ -13,8 +13,9 @@ from ...files import parse_json, sha256
 from ...learn.overrides import flat
 from ...learn.pace import TrainingProgress
 from ...methods.api import Output, OutputSpec, Result
-from ...methods.common.detector import Detector
+from ...methods.common.findings import OnStep
 from ...methods.common.plain_result import PlainResult
+from ...methods.common.scorer import PictureScorer
 from ...scan.errors import ScanError
 from ...scan.names import printable
 from ...scan.read_picture import PictureAt
@@ -28,7 +29,7 @@ NUMBERS = (
     *("auc", "average_precision", "accuracy", "balanced_accuracy"),
     *("recall", "precision", "specificity", "f1"),
 )
-"""Of the test set of a run; those of a threshold at the one of largest F1 on validation."""
+"""Of the test set of a run; those of a threshold at the one of `CrossvalJob.main`."""
 
 TABLES: Mapping[str, Mapping[str, int | None]] = {
     "runs.tsv": {"method": None, **dict.fromkeys(NUMBERS, 4)},
@@ -56,7 +57,7 @@ class CrossvalJob:
     label : str
         What tables call the method.
     make : function
-        Gives a detector that has learned nothing.
+        Gives one that has learned nothing.
     files : mapping of PictureAt
         Where each image is, by id.
     resources : object
@@ -64,18 +65,32 @@ class CrossvalJob:
     """
 
     label: str
-    make: Callable[[], Detector]
+    make: Callable[[], Any]
     files: Mapping[str, PictureAt]
     resources: Any
     name: ClassVar[str] = "detect crossval"
     past: ClassVar[str] = "cross-validated"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
     tables: ClassVar[Mapping[str, Mapping[str, int | None]]] = TABLES
+    main: ClassVar[tuple[str, str]] = ("labels", "f1")
+    """How epoch and threshold of the numbers in the table were chosen."""
+
+    def measure(self, sets: Mapping[str, NamedImages], on_step: OnStep) -> dict[str, Any]:
+        """One run.
+
+        Parameters
+        ----------
+        sets : mapping of NamedImages
+            "train", "validation" and "test".
+        on_step : function
+            Called after each step of a training.
+        """
+        return measure_fold(self.make(), sets, on_step)
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Version, method and its configuration."""
-        made = self.make()
+        made: PictureScorer = self.make()
         return {"version": __version__, "method": self.label, "of": made.method, "config": flat(made.config)}
 
     def read(self, item: HasPlace) -> tuple[str, dict[str, NamedImages]]:
@@ -105,9 +120,10 @@ class CrossvalJob:
         def stepped(now: TrainingProgress) -> None:  # each step, for a run that is to stop stops there
             on_step(f"step {now.step} of {now.steps}, {now.seconds_left:.0f} s left of the training")
 
-        told = measure_fold(self.make(), sets, stepped)
-        chosen = told["choices"]["labels"]
-        numbers = {**chosen["test"], **chosen["rules"]["f1"]["test"]}
+        told = self.measure(sets, stepped)
+        choice, rule = self.main
+        chosen = told["choices"][choice]
+        numbers = {**chosen["test"], **chosen["rules"][rule]["test"]}
         gallery = told.pop("gallery")
         contents = {
             name: json.dumps({"method": self.label, "fold": stem, **one}, indent=1) + "\n"

@@ -10,6 +10,7 @@ from ...learn.pace import TrainingProgress
 from ...methods.common.detector import Detector
 from ...methods.common.detector_gallery import Limits
 from ...methods.common.findings import LABELS, OnStep, Validation
+from ...methods.common.scorer import PictureScorer
 from ...methods.common.threshold import label_free
 from ...metrics.ranking import (
     Labels,
@@ -78,8 +79,7 @@ def measure_fold(
     train, validation, test = (sets[name] for name in ("train", "validation", "test"))
     if train.labels.any():
         raise ValueError("an abnormal image is among those to learn from")
-    if twice := set(train.ids) & set(validation.ids) | set(test.ids) & {*train.ids, *validation.ids}:
-        raise ValueError(f"{min(twice)} is in two of the three sets")
+    require_apart(sets)
     losses = Losses(on_step)
     detector.fit(
         train.sources,
@@ -93,7 +93,7 @@ def measure_fold(
     for how in sorted(detector.choices, key=lambda how: (how == LABELS, how)):  # the protocol's is shown
         detector.use(how)
         on_validation = detector.score(validation.sources)
-        on_test, limits = _tested(detector, test)
+        on_test, limits = tested(detector, test)
         choices[how] = {
             "facts": dict(detector.choices[how].facts),
             "validation": areas(on_validation, validation.labels),
@@ -106,18 +106,33 @@ def measure_fold(
         rule, first = next(iter(choices[how]["rules"].items()))
         chosen = clearest(on_test, test.labels, float(first["threshold"]))
         shown = {"choice": how, "rule": rule, **gallery_of(detector, test.sources, chosen, limits)}
-    for row in shown["rows"]:
-        place = row.pop("place")
-        row |= {"id": test.ids[place], "score": rows[shown["choice"]][len(validation.ids) + place]}
+    name_rows(shown, test, rows[shown["choice"]][len(validation.ids) :])
     return {
         "choices": choices,
-        "scores": _score_rows(validation, test, rows),
+        "scores": score_rows(validation, test, rows),
         "history": list(getattr(detector, "history", [])),
         "losses": losses.rows,
         "notes": list(detector.notes),
         "channels": detector.channels,
         "gallery": shown,
     }
+
+
+def name_rows(shown: dict[str, Any], test: NamedImages, scores: Sequence[float]) -> None:
+    """Say of each picture of a gallery which image it is, and its score.
+
+    Parameters
+    ----------
+    shown : dict
+        Of `gallery_of`; changed in place.
+    test : NamedImages
+        The test set.
+    scores : sequence of float
+        Of each of its images.
+    """
+    for row in shown["rows"]:
+        place = row.pop("place")
+        row |= {"id": test.ids[place], "score": scores[place]}
 
 
 class Losses:
@@ -148,8 +163,16 @@ class Losses:
             self.rows.append({"step": float(now.step), **losses})
 
 
-def _tested(detector: Detector, test: NamedImages) -> tuple[Scores, Limits]:
-    """Scores of the test set, and the limits of its maps: no more than one picture is held at a time."""
+def tested(detector: PictureScorer, test: NamedImages) -> tuple[Scores, Limits]:
+    """Scores of the test set, and the limits of its maps: no more than one picture is held at a time.
+
+    Parameters
+    ----------
+    detector : PictureScorer
+        Fitted.
+    test : NamedImages
+        To score.
+    """
     scores, limits = [], None
     for found in detector.findings(test.sources):
         scores.append(found.score)
@@ -207,10 +230,31 @@ def _by_rule(
     }
 
 
-def _score_rows(
+def require_apart(sets: Mapping[str, NamedImages]) -> None:
+    """Raise `ValueError` if an image is in two sets.
+
+    Parameters
+    ----------
+    sets : mapping of NamedImages
+        "train", "validation" and "test".
+    """
+    train, validation, test = (set(sets[name].ids) for name in ("train", "validation", "test"))
+    if twice := train & validation | test & (train | validation):
+        raise ValueError(f"{min(twice)} is in two of the three sets")
+
+
+def score_rows(
     validation: NamedImages, test: NamedImages, rows: Mapping[str, Sequence[float]]
 ) -> list[dict[str, Any]]:
-    """A row for each image: id, set, label, and its raw score by each choice."""
+    """A row for each image: id, set, label, and its raw score by each choice.
+
+    Parameters
+    ----------
+    validation, test : NamedImages
+        The sets that were scored.
+    rows : mapping of sequences
+        Scores of validation, then of the test set, by how the epoch was chosen.
+    """
     names = [("validation", n, validation) for n in range(len(validation.ids))]
     names += [("test", n, test) for n in range(len(test.ids))]
     return [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.folds import Fold
+from ...data.folds import Split
 from ...files import parse_json, whole_file
 from ...methods.common.findings import LABELS
 from ...report.detection import (
@@ -25,20 +25,15 @@ from ...report.html import page, text
 from ...report.sorting import SORT
 from .gallery import KINDS
 from .job import NUMBERS
-from .summary import ALL_POSITIVE, RULES, SummaryRow
-from .write import HEADINGS, PARTS
+from .summary import ALL_POSITIVE, SummaryRow
+from .write import DETECTORS, HEADINGS, Wording
 
 SHOWN = 8
 """Images of a gallery, of all runs."""
 
-TITLES = {
-    **PARTS,
-    ("labels", "youden"): "Threshold of largest recall + specificity on validation",
-    ("labels", "fpr"): "Threshold that calls a tenth of the normals of validation abnormal",
-}
 WHAT_IT_IS = (
     "Mean over the runs ± standard deviation between them (they share images, so it is no standard error), "
-    "and the 95 % bootstrap interval of the mean over images. No abnormal was learned from."
+    "and the 95 % bootstrap interval of the mean over images. "
 )
 CAPTION = (
     "Scores of the test sets of all runs, each of a training of its own; dashed: the thresholds, chosen "
@@ -52,6 +47,7 @@ def crossval_page(
     runs: Mapping[str, Sequence[Mapping[str, Any]]],
     galleries: Mapping[str, Sequence[Mapping[str, Any]]],
     data: Mapping[str, Any],
+    wording: Wording = DETECTORS,
 ) -> str:
     """A complete HTML document.
 
@@ -65,13 +61,19 @@ def crossval_page(
         Of `gallery.gallery_of`, by method.
     data : mapping
         Numbers of images, groups and runs, as in `crossval.json`.
+    wording : Wording
+        Of the protocol.
     """
-    body = _notes(data, runs) + section("Data", facts_table(_facts(data))) + section("Numbers", _tables(rows))
+    body = (
+        _notes(data, runs)
+        + section("Data", facts_table(_facts(data)))
+        + section("Numbers", _tables(rows, wording))
+    )
     for method, of_method in runs.items():
         if of_method:
             body += section(f"{method}: curves", _curves(method, of_method))
             body += section(f"{method}: images", _galleries(galleries.get(method, ())))
-    return page("Cross-validation", "sanum detect crossval", body, STYLE, SORT)
+    return page("Cross-validation", wording.command, body, STYLE, SORT)
 
 
 def write_page(output: Path, html: str) -> Path:
@@ -90,7 +92,7 @@ def write_page(output: Path, html: str) -> Path:
 
 
 def galleries_in(
-    output: Path, methods: Sequence[str], folds: Sequence[Fold]
+    output: Path, methods: Sequence[str], folds: Sequence[Split]
 ) -> dict[str, list[dict[str, Any]]]:
     """What was written of each run that is done, by method.
 
@@ -100,7 +102,7 @@ def galleries_in(
         The output folder.
     methods : sequence of str
         Their folders in it.
-    folds : sequence of Fold
+    folds : sequence of Split
         Of the protocol.
     """
     found: dict[str, list[dict[str, Any]]] = {}
@@ -129,18 +131,18 @@ def _facts(data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _tables(rows: Sequence[SummaryRow]) -> str:
+def _tables(rows: Sequence[SummaryRow], wording: Wording) -> str:
     """A table for each way of choosing, the best AUC first."""
     heads = ("Method", "Runs", *(HEADINGS[name] for name in NUMBERS))
-    html = f'<p class="kind">{text(WHAT_IT_IS)}</p>\n'
+    html = f'<p class="kind">{text(WHAT_IT_IS + wording.learned)}</p>\n'
     everything = [row for row in rows if row.method == ALL_POSITIVE]
-    for choice, rule in RULES:
+    for (choice, rule), title in wording.titles.items():
         part = [r for r in rows if (r.choice, r.rule) == (choice, rule) and r not in everything]
         if part:
             part.sort(key=lambda row: -row.numbers["auc"].mean)
             cells = [_cells(row) for row in (*part, *everything)]
             table = many_table(heads, cells, range(1, len(heads)), tight=True)
-            html += f"<h3>{text(TITLES[choice, rule])}</h3>\n{table}"
+            html += f"<h3>{text(title)}</h3>\n{table}"
     return html
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
-from ...data.folds import Fold, make_folds, manifest
+from ...data.folds import Fold, Split, make_folds, manifest
 from ...data.pictures import PictureSet
 from ...files import whole_file
 from ...scan.errors import ScanError
@@ -38,25 +38,38 @@ def folds_of(
     ValueError
         As `make_folds`.
     """
-    if missing := next((entry.id for entry in found.entries if entry.label is None), None):
-        raise ScanError(
-            f"{missing} has no label: cross-validation needs normals and abnormals in two folders, or labels"
-        )
+    require_labels(found, "cross-validation")
     groups: Sequence[Hashable] | None = found.groups if grouped else None
     return make_folds(
         found.labels, groups, normal_folds=normal_folds, abnormal_folds=abnormal_folds, seed=seed
     )
 
 
-def write_manifests(found: PictureSet, folds: Sequence[Fold], output: Path) -> list[Path]:
+def require_labels(found: PictureSet, who: str) -> None:
+    """Raise `ScanError` if a picture has no label.
+
+    Parameters
+    ----------
+    found : PictureSet
+        The data set.
+    who : str
+        What needs them.
+    """
+    if missing := next((entry.id for entry in found.entries if entry.label is None), None):
+        raise ScanError(
+            f"{missing} has no label: {who} needs normals and abnormals in two folders, or labels"
+        )
+
+
+def write_manifests(found: PictureSet, folds: Sequence[Split], output: Path) -> list[Path]:
     """Write a manifest for each fold, where it does not stand there already; returns their paths.
 
     Parameters
     ----------
     found : PictureSet
         The data set.
-    folds : sequence of Fold
-        Of `folds_of`.
+    folds : sequence of Split
+        Of `folds_of`, or others.
     output : Path
         The output folder.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.folds import Fold
+from ...data.folds import Split
 from ...data.pictures import PictureSet
 from ...metrics.ranking import decide
 from ...metrics.resampling import ScoredRun, Weights, draw_weights, intervals
@@ -68,9 +68,10 @@ class SummaryRow:
 
 def summarize(
     found: PictureSet,
-    folds: Sequence[Fold],
+    folds: Sequence[Split],
     runs: Mapping[str, Sequence[Mapping[str, Any]]],
     *,
+    rules: Sequence[tuple[str, str]] = RULES,
     seed: int = 0,
 ) -> list[SummaryRow]:
     """Rows of every method and rule, and one of calling everything abnormal.
@@ -79,10 +80,12 @@ def summarize(
     ----------
     found : PictureSet
         The data set.
-    folds : sequence of Fold
+    folds : sequence of Split
         Of the protocol.
     runs : mapping of sequences
         What `measure.measure_fold` gave for each fold that was done, by method.
+    rules : sequence of (str, str)
+        How epoch and threshold were chosen, the protocol's first.
     seed : int
         Of the bootstrap.
     """
@@ -90,13 +93,13 @@ def summarize(
     place = {entry.id: n for n, entry in enumerate(found.entries)}
     rows = []
     for method, of_method in runs.items():
-        for choice, rule in RULES:
+        for choice, rule in rules:
             scored = [_scored(run, choice, rule, place) for run in of_method]
             there = [one for one in scored if one is not None]
             if there:
                 rows.append(_row(method, choice, rule, there, found, weights))
     everything = [ScoredRun(np.array(f.test), np.zeros(len(f.test)), -np.inf) for f in folds]
-    rows.append(_row(ALL_POSITIVE, "labels", "f1", everything, found, weights))
+    rows.append(_row(ALL_POSITIVE, *rules[0], everything, found, weights))
     return rows
 
 

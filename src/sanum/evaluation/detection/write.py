@@ -4,11 +4,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...data.folds import Fold
+from ...data.folds import Split
 from ...data.pictures import PictureSet
 from ...files import parse_json, whole_file
 from .job import NUMBERS
@@ -24,17 +24,48 @@ HEADINGS = {
     "specificity": "specificity",
     "f1": "F1",
 }
-PARTS = {
-    ("labels", "f1"): "Epoch by validation AUC, threshold of largest F1 on validation",
-    (
-        "label-free",
-        "quantile",
-    ): "Label-free: epoch by the validation normals' score, threshold their quantile",
-    ("label-free", "conformal"): "Label-free: threshold by split-conformal prediction",
-}
 
 
-def runs_in(output: Path, methods: Sequence[str], folds: Sequence[Fold]) -> dict[str, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Wording:
+    """What tables and pages say of a protocol.
+
+    Parameters
+    ----------
+    titles : mapping of str
+        Of each part, by how epoch and threshold were chosen, in order.
+    tables : tuple of (str, str)
+        Parts that the Markdown has.
+    learned : str
+        From whom was learned, a sentence.
+    command : str
+        That made it.
+    """
+
+    titles: Mapping[tuple[str, str], str]
+    tables: tuple[tuple[str, str], ...]
+    learned: str
+    command: str
+
+
+DETECTORS = Wording(
+    {
+        ("labels", "f1"): "Epoch by validation AUC, threshold of largest F1 on validation",
+        ("labels", "youden"): "Threshold of largest recall + specificity on validation",
+        ("labels", "fpr"): "Threshold that calls a tenth of the normals of validation abnormal",
+        (
+            "label-free",
+            "quantile",
+        ): "Label-free: epoch by the validation normals' score, threshold their quantile",
+        ("label-free", "conformal"): "Label-free: threshold by split-conformal prediction",
+    },
+    (("labels", "f1"), ("label-free", "quantile"), ("label-free", "conformal")),
+    "No abnormal was learned from.",
+    "sanum detect crossval",
+)
+
+
+def runs_in(output: Path, methods: Sequence[str], folds: Sequence[Split]) -> dict[str, list[dict[str, Any]]]:
     """What was written of each run that is done, by method.
 
     Parameters
@@ -43,7 +74,7 @@ def runs_in(output: Path, methods: Sequence[str], folds: Sequence[Fold]) -> dict
         The output folder.
     methods : sequence of str
         Their folders in it.
-    folds : sequence of Fold
+    folds : sequence of Split
         Of the protocol.
     """
     found: dict[str, list[dict[str, Any]]] = {}
@@ -57,8 +88,9 @@ def write_summary_files(
     output: Path,
     rows: Sequence[SummaryRow],
     found: PictureSet,
-    folds: Sequence[Fold],
+    folds: Sequence[Split],
     about: Mapping[str, Any],
+    wording: Wording = DETECTORS,
 ) -> list[Path]:
     """Write `crossval.json`, `crossval.csv` and `crossval.md`; returns their paths.
 
@@ -70,17 +102,19 @@ def write_summary_files(
         Of `summary.summarize`.
     found : PictureSet
         The data set.
-    folds : sequence of Fold
+    folds : sequence of Split
         Of the protocol.
     about : mapping
         Plain values: seed, numbers of folds, whether groups were kept together, configurations.
+    wording : Wording
+        Of the protocol.
     """
     data = numbers_of_data(found, folds)
     content = {"data": data, **about, "rows": [asdict(row) for row in rows]}
     texts = {
         "crossval.json": json.dumps(_without_nan(content), indent=1) + "\n",
         "crossval.csv": as_csv(rows),
-        "crossval.md": as_markdown(rows, data),
+        "crossval.md": as_markdown(rows, data, wording),
     }
     for name, text in texts.items():
         with whole_file(output / name) as partial:
@@ -88,14 +122,14 @@ def write_summary_files(
     return [output / name for name in texts]
 
 
-def numbers_of_data(found: PictureSet, folds: Sequence[Fold]) -> dict[str, Any]:
+def numbers_of_data(found: PictureSet, folds: Sequence[Split]) -> dict[str, Any]:
     """How many images, groups and runs there are, as plain values.
 
     Parameters
     ----------
     found : PictureSet
         The data set.
-    folds : sequence of Fold
+    folds : sequence of Split
         Of the protocol.
     """
     return {
@@ -127,7 +161,7 @@ def as_csv(rows: Sequence[SummaryRow]) -> str:
     return stream.getvalue()
 
 
-def as_markdown(rows: Sequence[SummaryRow], data: Mapping[str, Any]) -> str:
+def as_markdown(rows: Sequence[SummaryRow], data: Mapping[str, Any], wording: Wording = DETECTORS) -> str:
     """Tables by the way in which epoch and threshold were chosen.
 
     Parameters
@@ -136,21 +170,23 @@ def as_markdown(rows: Sequence[SummaryRow], data: Mapping[str, Any]) -> str:
         Of `summary.summarize`.
     data : mapping
         Numbers of images, groups and runs.
+    wording : Wording
+        Of the protocol.
     """
     lines = [
         f"{data['images']} images ({data['normals']} normal, {data['abnormals']} abnormal), "
         f"{data['groups']} groups, {data['runs']} runs. Mean over the runs ± standard deviation between them "
         "(they share images, so it is no standard error), and in brackets the 95 % bootstrap interval of the "
-        "mean over images. No abnormal was learned from.",
+        f"mean over images. {wording.learned}",
         "",
     ]
     everything = [row for row in rows if row.method == ALL_POSITIVE]
-    for (choice, rule), title in PARTS.items():
+    for choice, rule in wording.tables:
         part = [row for row in rows if (row.choice, row.rule) == (choice, rule) and row not in everything]
         if not part:
             continue
         head = ["method", "runs", *(HEADINGS[name] for name in NUMBERS)]
-        lines += [f"## {title}", "", _line(head), _line(["---"] * len(head))]
+        lines += [f"## {wording.titles[choice, rule]}", "", _line(head), _line(["---"] * len(head))]
         lines += [
             _line([row.method, str(row.runs), *(_cell(row.numbers[name]) for name in NUMBERS)])
             for row in (*part, *everything)

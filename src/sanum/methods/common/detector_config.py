@@ -1,5 +1,6 @@
 """What every detector is told: how pictures are read and seen, and how maps become scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,8 +9,8 @@ from ...scan.read_picture import PictureReading
 from .pooling import PoolingConfig
 
 
-class DetectorSettings(Protocol):
-    """What a detector asks of its configuration: a `DetectorConfig`, or a recipe with these fields."""
+class PictureSettings(Protocol):
+    """What everything that sees 2-D images asks of its configuration."""
 
     @property
     def name(self) -> str:
@@ -26,6 +27,10 @@ class DetectorSettings(Protocol):
     @property
     def reading(self) -> PictureReading:
         """How files are read."""
+
+
+class DetectorSettings(PictureSettings, Protocol):
+    """What a detector asks of its configuration: a `DetectorConfig`, or a recipe with these fields."""
 
     @property
     def pooling(self) -> PoolingConfig:
@@ -74,14 +79,16 @@ class DetectorConfig:
         require_shares(self)
 
 
-def require_shares(config: DetectorSettings) -> None:
-    """Raise `ValueError` unless both shares of a configuration lie between 0 and 1.
+def require_shares(config: PictureSettings, names: Sequence[str] = ("hold_out", "alpha")) -> None:
+    """Raise `ValueError` unless shares of a configuration lie between 0 and 1.
 
     Parameters
     ----------
-    config : DetectorSettings
+    config : PictureSettings
         To look at.
+    names : sequence of str
+        Of the shares.
     """
-    for name in ("hold_out", "alpha"):
+    for name in names:
         if not 0 < getattr(config, name) < 1:
             raise ValueError(f"{name} is a share between 0 and 1, got {getattr(config, name)}")

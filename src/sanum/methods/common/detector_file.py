@@ -10,15 +10,15 @@ from .findings import LABEL_FREE, Chosen
 from .threshold import Threshold
 
 if TYPE_CHECKING:
-    from .detector import Detector
+    from .scorer import PictureScorer
 
 
-def save_detector(detector: "Detector", path: Path) -> Path:
+def save_detector(detector: "PictureScorer", path: Path) -> Path:
     """Write a detector that has learned, every bit of it; returns the path.
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         Its present choice is written.
     path : Path
         Of the file; made whole or not at all.
@@ -40,12 +40,12 @@ def save_detector(detector: "Detector", path: Path) -> Path:
     return path
 
 
-def restore_detector(detector: "Detector", path: Path) -> None:
+def restore_detector(detector: "PictureScorer", path: Path) -> None:
     """Let a detector be what a file says.
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         Of the file's method, with any config.
     path : Path
         Written by `save_detector`, or by a training.

@@ -12,8 +12,8 @@ from ...learn.threads import one_thread
 from ...scan.picture import Picture
 from ...scan.picture_conform import as_picture
 from ...types import FloatArray
-from .detector import Detector
 from .findings import Finding
+from .scorer import PictureScorer
 from .squares import BATCH
 
 HEIGHT, GAP = 132, 3  # pixels
@@ -23,12 +23,12 @@ MAP = colormaps["magma"]
 Limits = tuple[float, float]
 
 
-def panel_titles(detector: Detector) -> tuple[str, ...]:
+def panel_titles(detector: PictureScorer) -> tuple[str, ...]:
     """What stands side by side in each picture.
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         Fitted.
     """
     size, channels = detector.config.picture.size, detector.channels or 1
@@ -39,13 +39,13 @@ def panel_titles(detector: Detector) -> tuple[str, ...]:
 
 
 def panels(
-    detector: Detector, pictures: Sequence[Picture], found: Sequence[Finding], limits: Limits
+    detector: PictureScorer, pictures: Sequence[Picture], found: Sequence[Finding], limits: Limits
 ) -> list[bytes]:
     """JPEG of each picture: input, reconstruction where the method makes one, map.
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         That found it.
     pictures : sequence of Picture
         As read.

@@ -19,9 +19,9 @@ from ...scan.picture_volumes import slices_of, volume_of
 from ...scan.read_picture import read_pictures
 from ...types import FloatArray
 from ..api import Output, OutputSpec, Result
-from .detector import Detector
 from .findings import Finding
 from .plain_result import PlainResult
+from .scorer import PictureScorer
 
 OUTPUTS: Mapping[str, OutputSpec] = {
     "map": OutputSpec(
@@ -52,6 +52,9 @@ REFERENCE = "map_reference"
 HOTTEST = 3.0
 """Times the reference at which an overlay is hottest; it begins at the reference."""
 
+LARGEST = "map_largest"
+"""Fact of a classifier: what its map rarely exceeds on abnormals held out; there an overlay is hottest."""
+
 
 class HasFile(Protocol):
     """An item of a batch."""
@@ -71,13 +74,13 @@ class ScoreJob:
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         Fitted.
     resources : object
         As of `cohort.job.Job`.
     """
 
-    detector: Detector
+    detector: PictureScorer
     resources: Any
     name: ClassVar[str] = "detect score"
     past: ClassVar[str] = "scored"
@@ -156,8 +159,10 @@ class ScoreJob:
     def _heat(self, found: Finding) -> FloatArray:
         """Map in [0, 1]: 0 up to what normals reach; by its own maximum where nothing is known of normals."""
         values = found.on_picture
-        reference = self.detector.choices[self.detector.choice].facts.get(REFERENCE)
+        facts = self.detector.choices[self.detector.choice].facts
+        reference = facts.get(REFERENCE)
         low, high = (0.0, float(values.max())) if reference is None else (reference, HOTTEST * reference)
+        high = facts.get(LARGEST, high)
         if not high > low:
             return np.zeros_like(values)
         heat: FloatArray = np.clip((values - low) / (high - low), 0, 1)
@@ -170,7 +175,7 @@ class VolumeScoreJob(ScoreJob):
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         Fitted.
     resources : object
         As of `cohort.job.Job`.
@@ -207,6 +212,41 @@ class VolumeScoreJob(ScoreJob):
             return volume_of(maps, scan, how.axis)
 
         return self._result(stem, pictures, mapped, on_step)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifyJob(ScoreJob):
+    """A fitted classifier on every file.
+
+    Parameters
+    ----------
+    detector, resources
+        As of `ScoreJob`.
+    """
+
+    name: ClassVar[str] = "classify score"
+    past: ClassVar[str] = "classified"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifyVolumeJob(VolumeScoreJob):
+    """A fitted classifier on every slice of every volume.
+
+    Parameters
+    ----------
+    detector, resources
+        As of `ScoreJob`.
+    """
+
+    name: ClassVar[str] = "classify score"
+    past: ClassVar[str] = "classified"
+
+
+JOBS: Mapping[str, tuple[type[ScoreJob], type[ScoreJob]]] = {
+    "detect": (ScoreJob, VolumeScoreJob),
+    "classify": (ClassifyJob, ClassifyVolumeJob),
+}
+"""Of pictures and of volumes, by group of commands."""
 
 
 def is_volume(path: Path) -> bool:

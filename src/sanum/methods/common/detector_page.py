@@ -25,10 +25,10 @@ from ...report.sorting import SORT
 from ...scan.errors import ScanError
 from ...scan.picture import Picture
 from ...scan.read_picture import PictureAt, read_pictures
-from .detector import Detector
 from .detector_gallery import limits_of, panel_titles, panels
 from .detector_job import REFERENCE
 from .findings import Finding
+from .scorer import PictureScorer
 
 SHOWN = 12
 """Images of a gallery."""
@@ -64,17 +64,21 @@ class ScoredImage:
         return float(self.record["score"])
 
 
-def score_page(detector: Detector, rows: Sequence[ScoredImage], failed: int) -> str:
+def score_page(
+    detector: PictureScorer, rows: Sequence[ScoredImage], failed: int, group: str = "detect"
+) -> str:
     """A complete HTML document.
 
     Parameters
     ----------
-    detector : Detector
+    detector : PictureScorer
         That scored them.
     rows : sequence of ScoredImage
         At least one.
     failed : int
         Images that could not be scored.
+    group : str
+        Of the command: "detect" or "classify".
     """
     ordered = sorted(rows, key=lambda row: (-row.score, row.name))
     threshold = detector.threshold
@@ -96,10 +100,10 @@ def score_page(detector: Detector, rows: Sequence[ScoredImage], failed: int) -> 
         + section("Images", _galleries(detector, ordered))
         + section("Every image", _table(ordered, threshold.value if threshold else None))
     )
-    return page("Scores", f"sanum detect score · {detector.method}", body, STYLE, SORT)
+    return page("Scores", f"sanum {group} score · {detector.method}", body, STYLE, SORT)
 
 
-def _facts(detector: Detector, rows: Sequence[ScoredImage]) -> dict[str, str]:
+def _facts(detector: PictureScorer, rows: Sequence[ScoredImage]) -> dict[str, str]:
     threshold = detector.threshold
     told = {
         "Images": str(len(rows)),
@@ -115,6 +119,7 @@ def _facts(detector: Detector, rows: Sequence[ScoredImage]) -> dict[str, str]:
         "conformal": "split-conformal: a normal that comes from where the model's came from is called "
         f"abnormal with probability of at most α = {threshold.level or 0:g}",
         "quantile": f"quantile of held-out normals, α = {threshold.level or 0:g}, without a guarantee",
+        "half": "the likelier class",
         "given": "given by the user",
     }[threshold.rule]
     held = f"; {threshold.images} images" if threshold.images else ""
@@ -124,7 +129,7 @@ def _facts(detector: Detector, rows: Sequence[ScoredImage]) -> dict[str, str]:
     }
 
 
-def _galleries(detector: Detector, rows: Sequence[ScoredImage]) -> str:
+def _galleries(detector: PictureScorer, rows: Sequence[ScoredImage]) -> str:
     """The highest and the lowest; of few images each is in one of them only."""
     most = min(SHOWN, math.ceil(len(rows) / 2))
     parts = {
@@ -151,7 +156,7 @@ def _galleries(detector: Detector, rows: Sequence[ScoredImage]) -> str:
     return html
 
 
-def _again(detector: Detector, row: ScoredImage) -> tuple[Picture, Finding] | None:
+def _again(detector: PictureScorer, row: ScoredImage) -> tuple[Picture, Finding] | None:
     """The picture and what the detector says of it; None if it is gone. Of a volume the highest slice."""
     frame = row.record.get("slice")
     try:

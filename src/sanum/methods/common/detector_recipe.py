@@ -1,91 +1,46 @@
-"""What a detector with a network brings to training: a recipe, and the pictures as endless batches of views.
+"""What a detector with a network brings to training: a recipe.
 
 A method's recipe says which network, which loss and what the trained network makes of an image. It is trained
 in two ways: by `Detector.fit`, with validation, and by `sanum train` on a folder of normals.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ...data.augment import AugmentConfig, apply_views, draw_view
 from ...data.pictures import find_pictures, load_pictures
-from ...learn.draws import drawn_from
-from ...learn.overrides import flat
-from ...scan.picture_conform import PictureConfig
-from ...scan.read_picture import PictureReading
 from .detector_config import require_shares
+from .picture_recipe import PictureRecipe, PictureSourceOfBatches
 from .pooling import PoolingConfig
-from .recipe import Batch, Recipe, TrainingSource
-from .squares import BATCH, SquareStack, stack_of
+from .squares import SquareStack, stack_of
+
+__all__ = ["DetectorRecipe", "PictureSourceOfBatches"]
 
 
 @dataclass(frozen=True)
-class DetectorRecipe(Recipe):
+class DetectorRecipe(PictureRecipe):
     """Recipe of a detector with a network.
 
     Parameters
     ----------
-    name, seed, batch_size, workers, compile, loop
-        As of `Recipe`; views are made between the steps.
-    picture : PictureConfig
-        How a picture becomes a square.
-    reading : PictureReading
-        How files are read.
+    name, seed, batch_size, workers, compile, loop, picture, reading, augment, hold_out, validate_every
+        As of `PictureRecipe`; of the normals a share is held out.
     pooling : PoolingConfig
         How a map becomes a score.
-    augment : AugmentConfig
-        What views of the training pictures are drawn from.
-    hold_out : float
-        Share of the normals that is held out where no validation is given.
     alpha : float
         Share of normals that the label-free threshold may call abnormal.
-    validate_every : int
-        Steps between two looks at validation; 0: the last state is taken.
     """
 
-    workers: int = 0
-    picture: PictureConfig = field(default_factory=PictureConfig)
-    reading: PictureReading = field(default_factory=PictureReading)
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    hold_out: float = 0.2
     alpha: float = 0.05
-    validate_every: int = 20
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_shares(self)
-        if self.validate_every < 0:
-            raise ValueError(f"validate_every must be at least 0, got {self.validate_every}")
-
-    @abstractmethod
-    def build(self, channels: int) -> nn.Module:
-        """Network with its initial weights, drawn from PyTorch's global generator.
-
-        Parameters
-        ----------
-        channels : int
-            Of the pictures.
-        """
-
-    def objective(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Loss of a batch and its terms, each a detached scalar; of a method with one turn.
-
-        Parameters
-        ----------
-        model : Module
-            As `build` made it.
-        batch : dict of tensor
-            "image" (B, C, S, S) as the network sees it, "valid" (B, 1, S, S) 0 or 1, "seed" (1,).
-        """
-        raise NotImplementedError
+        require_shares(self, ("alpha",))
 
     @abstractmethod
     def respond(
@@ -127,43 +82,7 @@ class DetectorRecipe(Recipe):
         """Steps after which there is something to look at."""
         return 0
 
-    def settle(self, model: nn.Module, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Let a trained network know what it needs of all training pictures; most need nothing.
-
-        Parameters
-        ----------
-        model : Module
-            In evaluation mode; without gradients.
-        parts : iterable of tensor, tensor
-            (B, C, S, S), as the network sees it, and (B, 1, S, S) 0 or 1: every training picture once,
-            without views.
-        """
-        return
-
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """`objective`, with all that is drawn in it decided by the batch.
-
-        Parameters
-        ----------
-        model : Module
-            As `build` made it.
-        batch : dict of tensor
-            As of `objective`.
-        """
-        with drawn_from(int(batch["seed"]), batch["image"].device):
-            return self.objective(model, batch)
-
-    def seen(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels in [0, 1] as the network sees them.
-
-        Parameters
-        ----------
-        pixels : tensor
-            Of any shape.
-        """
-        return pixels * 2 - 1 if self.picture.signed else pixels
-
-    def source(self, stack: SquareStack) -> "PictureSourceOfBatches":
+    def source(self, stack: SquareStack) -> PictureSourceOfBatches:
         """Network and endless batches of pictures.
 
         Parameters
@@ -175,7 +94,7 @@ class DetectorRecipe(Recipe):
 
     def prepare(
         self, data: Path, cache: Path, on_prepare: Callable[[int, int], None] | None = None
-    ) -> "PictureSourceOfBatches":
+    ) -> PictureSourceOfBatches:
         """Read the normals of a folder or of a table, for `sanum train`; abnormals of a table are left aside.
 
         Parameters
@@ -195,93 +114,3 @@ class DetectorRecipe(Recipe):
             on_picture=(lambda n: on_prepare(n, len(entries))) if on_prepare else None,
         )
         return self.source(stack_of(found.sources, self))
-
-    def describe(self) -> dict[str, Any]:
-        """Method and configuration: enough to build the network again, with the number of channels."""
-        return {**super().describe(), "config": flat(self)}
-
-
-class PictureSourceOfBatches(TrainingSource):
-    """Pictures as batches of views: sample n is a view of the n-th picture of endless shuffled rounds.
-
-    Parameters
-    ----------
-    recipe : DetectorRecipe
-        Of the method.
-    stack : SquareStack
-        Normals to learn from.
-    """
-
-    def __init__(self, recipe: DetectorRecipe, stack: SquareStack) -> None:
-        self.recipe, self.stack = recipe, stack
-        self.pixels, self.valid = stack.pixels, stack.valid[:, None].float()
-
-    def build(self) -> nn.Module:
-        """The recipe's network, for the pictures' channels."""
-        return self.recipe.build(self.stack.channels)
-
-    def finish(self, model: nn.Module) -> None:
-        """As the recipe settles it, by every picture once.
-
-        Parameters
-        ----------
-        model : Module
-            In evaluation mode.
-        """
-        device = next(model.parameters()).device
-        pixels, valid = self.recipe.seen(self.pixels).to(device), self.valid.to(device)
-        self.recipe.settle(model, list(zip(pixels.split(BATCH), valid.split(BATCH), strict=True)))
-
-    def describe(self) -> dict[str, Any]:
-        """Channels, and how many pictures."""
-        return {"channels": self.stack.channels, "pictures": len(self.stack)}
-
-    def batches(self, numbers: Iterator[range]) -> Generator[Batch, None, None]:
-        """Batches of the samples with these numbers.
-
-        Parameters
-        ----------
-        numbers : iterator of range
-            Samples of each batch.
-        """
-        for samples in numbers:
-            yield self.batch(samples)
-
-    def batch(self, samples: range) -> Batch:
-        """One batch.
-
-        Parameters
-        ----------
-        samples : range
-            Numbers of its samples.
-        """
-        recipe = self.recipe
-        places = [self._picture(n) for n in samples]
-        views = [draw_view(np.random.default_rng([recipe.seed, 1, n]), recipe.augment) for n in samples]
-        pixels, valid = apply_views(self.pixels[places], self.valid[places], views)
-        if recipe.picture.scale == "each":
-            pixels = rescaled(pixels, valid)
-        seed = np.random.default_rng([recipe.seed, 2, samples.start]).integers(1 << 62)
-        return {"image": recipe.seen(pixels), "valid": valid, "seed": torch.tensor([int(seed)])}
-
-    def _picture(self, sample: int) -> int:
-        turn, place = divmod(sample, len(self.stack))
-        order = np.random.default_rng([self.recipe.seed, 0, turn]).permutation(len(self.stack))
-        return int(order[place])
-
-
-def rescaled(pixels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Each image to [0, 1] by its own valid range, over all channels; 0 where it is not valid.
-
-    Parameters
-    ----------
-    pixels : (B, C, S, S) float
-        Any.
-    valid : (B, 1, S, S) float
-        1 where an image is.
-    """
-    outside = valid == 0
-    low = pixels.masked_fill(outside, torch.inf).amin((1, 2, 3), keepdim=True)
-    high = pixels.masked_fill(outside, -torch.inf).amax((1, 2, 3), keepdim=True)
-    width = torch.where(high > low, high - low, torch.ones_like(high))
-    return ((pixels - torch.where(high > low, low, torch.zeros_like(low))) / width).masked_fill(outside, 0.0)

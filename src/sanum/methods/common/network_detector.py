@@ -1,33 +1,21 @@
 """A detector whose network a recipe builds and trains: what `cae`, `ssae` and others are made of."""
 
-import hashlib
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ...learn.devices import open_devices
 from ...learn.draws import drawn_from
-from ...learn.loop import Callbacks, Run, StepWentWrong, fit
-from ...learn.overrides import flat
 from ...metrics.ranking import auc
 from ...weights.file import WeightsError
 from .detector import Detector
-from .detector_recipe import DetectorRecipe, PictureSourceOfBatches
+from .detector_recipe import DetectorRecipe
 from .findings import LABEL_FREE, LABELS, Chosen, Held, OnStep, State
+from .network_training import Looks, digest_of, learned
+from .picture_recipe import PictureSourceOfBatches
 from .pooling import pooled
 from .squares import BATCH, SquareStack
-from .training import finished
-
-CHECKPOINT = "checkpoint.pt"
-GO_ON = "the same fit goes on from there"
 
 
 class NetworkDetector(Detector):
@@ -68,31 +56,12 @@ class NetworkDetector(Detector):
         recipe = self.recipe = self.config
         source = recipe.source(train)
         best = Best(source, held)
-        fabric = open_devices(self.device, precision="32")
-        fabric.launch()
-        with drawn_from(recipe.seed):
-            model = source.build()
-        size = recipe.batch_size
-        every = recipe.validate_every or recipe.loop.steps
-        with _kept_or_temporary(self.folder) as folder:
-            run = Run(
-                folder,
-                recipe={**flat(recipe), "pictures": _digest(train, held)},
-                batch_size=size,
-                resume=(folder / CHECKPOINT).is_file(),
-                go_on=GO_ON if self.folder else "fit(…, folder=…) can go on",
-            )
-            last = fit(
-                fabric,
-                model,
-                recipe.turns(),
-                lambda first: source.batches(range(n * size, (n + 1) * size) for n in count(first)),
-                recipe.loop,
-                run,
-                Callbacks(on_step, look=best.look, look_every=every, kept=best),
-            )
-            self.history = best.history
-            return best.choices(finished(source, model, last), recipe.loop.steps)
+        looks = Looks(best.look, recipe.validate_every or recipe.loop.steps, best)
+        last = learned(
+            source, looks, digest_of(train, held), folder=self.folder, device=self.device, on_step=on_step
+        )
+        self.history = best.history
+        return best.choices(last, recipe.loop.steps)
 
     def adopt(self, state: State) -> None:
         """Build the network, if it is not there, and give it these weights.
@@ -153,7 +122,8 @@ class Best:
     """
 
     def __init__(self, source: PictureSourceOfBatches, held: Held | None) -> None:
-        self.source, self.recipe, self.held = source, source.recipe, held
+        self.source, self.held = source, held
+        self.recipe: DetectorRecipe = source.recipe  # type: ignore[assignment]  # a detector made the source
         self.history: list[dict[str, float]] = []
         self.best: dict[str, tuple[float, Chosen]] = {}
 
@@ -249,29 +219,3 @@ def scores_of(
         rows.append(own)
     found: np.ndarray[Any, np.dtype[np.float64]] = torch.cat(rows).double().cpu().numpy()
     return found
-
-
-@contextmanager
-def _kept_or_temporary(folder: Path | None) -> Iterator[Path]:
-    """The folder of a run; a temporary one stays only where a step went wrong, for its sentence names it."""
-    if folder is not None:
-        yield folder
-        return
-    made = Path(mkdtemp(prefix="sanum-"))
-    try:
-        yield made
-    except StepWentWrong:
-        raise
-    except BaseException:
-        shutil.rmtree(made)
-        raise
-    shutil.rmtree(made)
-
-
-def _digest(train: SquareStack, held: Held | None) -> str:
-    """Of all pictures, and of who is abnormal: a run goes on with the same alone."""
-    digest = hashlib.sha256(train.pixels.numpy().tobytes())
-    if held is not None:
-        digest.update(held.stack.pixels.numpy().tobytes())
-        digest.update(held.labels.tobytes())
-    return digest.hexdigest()

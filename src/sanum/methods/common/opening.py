@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .detector import Detector
 from .findings import LABEL_FREE, LABELS, Chosen
+from .scorer import PictureScorer
 
-DetectorT = TypeVar("DetectorT", bound=Detector)
+ScorerT = TypeVar("ScorerT", bound=PictureScorer)
 
 
 def open_detector(
-    kind: type[DetectorT],
+    kind: type[ScorerT],
     configs: Mapping[str, Any],
     *,
     weights: Path | None = None,
     device: str = "cpu",
     recipe: str | None = None,
-) -> DetectorT:
+) -> ScorerT:
     """A detector that has learned nothing, or what a file says.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Pictures as detectors compute with them: a stack of squares of one size and one number of channels."""
+"""Pictures as networks compute with them: a stack of squares of one size and one number of channels."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import torch
 from ...scan.errors import ScanError
 from ...scan.picture_conform import Square, conform
 from ...scan.read_picture import PictureSource, read_pictures
-from .detector_config import DetectorSettings
+from .detector_config import PictureSettings
 
 BATCH = 16
 """Squares that a network sees at a time, where all of them are gone through."""
@@ -76,14 +76,14 @@ Images = Iterable[PictureSource] | np.ndarray[Any, Any]
 """What detectors take: paths, arrays, pictures; or one array with the images along its first axis."""
 
 
-def stack_of(images: Images, config: DetectorSettings) -> SquareStack:
+def stack_of(images: Images, config: PictureSettings) -> SquareStack:
     """Squares of images, each read, conformed and let go before the next.
 
     Parameters
     ----------
     images : iterable of PictureSource, or array
         A volume gives its slices; an array (N, H, W), or (N, C, H, W), the images along its first axis.
-    config : DetectorSettings
+    config : PictureSettings
         How they are read and seen.
 
     Raises
@@ -113,14 +113,14 @@ def stack_of(images: Images, config: DetectorSettings) -> SquareStack:
     return SquareStack(tuple(squares), tuple(sources))
 
 
-def stacks_of(images: Images, config: DetectorSettings, size: int) -> Iterator[SquareStack]:
+def stacks_of(images: Images, config: PictureSettings, size: int) -> Iterator[SquareStack]:
     """Squares of images, of some images at a time, so that thousands need no memory.
 
     Parameters
     ----------
     images : iterable of PictureSource, or array
         As of `stack_of`.
-    config : DetectorSettings
+    config : PictureSettings
         How they are read and seen.
     size : int
         Images, or volumes, at a time.

@@ -9,7 +9,7 @@ import numpy as np
 from ...metrics.conformal import conformal_threshold, fewest_normals
 from ...metrics.ranking import Labels, Scores, f1_threshold
 
-Rule = Literal["f1", "conformal", "quantile", "given"]
+Rule = Literal["f1", "conformal", "quantile", "half", "given"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Threshold:
     rule : str
         "f1": of largest F1 on validation; "conformal": with a guarantee, see
         `metrics.conformal.conformal_threshold`; "quantile": of scores of held-out normals, with
-        none; "given".
+        none; "half": of a probability, the likelier class; "given".
     level : float or None
         The α of the rule; None where it has none.
     images : int

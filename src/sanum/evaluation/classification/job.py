@@ -1,0 +1,106 @@
+"""One run of a classifier, and all runs as a batch: what differs from detectors (`evaluation.detection`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ...methods.common.findings import OnStep, Validation
+from ...metrics.ranking import decide, f1_threshold, youden_threshold
+from ..detection.gallery import clearest, gallery_of
+from ..detection.job import CrossvalJob
+from ..detection.measure import (
+    Losses,
+    NamedImages,
+    areas,
+    name_rows,
+    require_apart,
+    score_rows,
+    tested,
+)
+from ..detection.write import Wording
+
+CHOICE = "loss"
+RULES = ((CHOICE, "half"), (CHOICE, "f1"), (CHOICE, "youden"))
+"""How epoch and threshold were chosen; the first is the study's."""
+
+WORDING = Wording(
+    {
+        (CHOICE, "half"): "Epoch by validation loss, abnormal where that is the likelier class",
+        (CHOICE, "f1"): "Threshold of largest F1 on validation",
+        (CHOICE, "youden"): "Threshold of largest recall + specificity on validation",
+    },
+    RULES,
+    "Both classes were learned from; every image was tested once.",
+    "sanum classify crossval",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierCrossvalJob(CrossvalJob):
+    """One classifier on every fold.
+
+    Parameters
+    ----------
+    label, make, files, resources
+        As of `CrossvalJob`.
+    """
+
+    name: ClassVar[str] = "classify crossval"
+    main: ClassVar[tuple[str, str]] = RULES[0]
+
+    def measure(self, sets: Mapping[str, NamedImages], on_step: OnStep) -> dict[str, Any]:
+        """One run: learn, choose the epoch on validation, score the test set once.
+
+        Parameters
+        ----------
+        sets : mapping of NamedImages
+            "train", "validation" and "test".
+        on_step : function
+            Called after each step of a training.
+
+        Raises
+        ------
+        ValueError
+            An image is in two sets; one class is missing.
+        """
+        require_apart(sets)
+        train, validation, test = (sets[name] for name in ("train", "validation", "test"))
+        classifier, losses = self.make(), Losses(on_step)
+        classifier.fit(
+            train.sources,
+            train.labels,
+            groups=train.groups,
+            validation=Validation(validation.sources, validation.labels),
+            on_step=losses,
+        )
+        on_validation = classifier.score(validation.sources)
+        on_test, limits = tested(classifier, test)
+        thresholds = {
+            "half": 0.5,
+            "f1": f1_threshold(on_validation, validation.labels),
+            "youden": youden_threshold(on_validation, validation.labels),
+        }
+        rules = {
+            rule: {"threshold": repr(t), "test": decide(on_test, test.labels, t).as_dict()}
+            for rule, t in thresholds.items()
+        }
+        chosen = {
+            "facts": dict(classifier.choices[CHOICE].facts),
+            "validation": areas(on_validation, validation.labels),
+            "test": areas(on_test, test.labels),
+            "rules": rules,
+        }
+        shown = gallery_of(classifier, test.sources, clearest(on_test, test.labels, 0.5), limits)
+        name_rows(shown, test, on_test.tolist())
+        looks = [
+            {"step": row["step"], "validation loss": row["validation_loss"]} for row in classifier.history
+        ]
+        return {
+            "choices": {CHOICE: chosen},
+            "scores": score_rows(validation, test, {CHOICE: [*on_validation.tolist(), *on_test.tolist()]}),
+            "history": classifier.history,
+            "losses": [*losses.rows, *looks],
+            "notes": list(classifier.notes),
+            "channels": classifier.channels,
+            "gallery": {"choice": CHOICE, "rule": "half", **shown},
+        }

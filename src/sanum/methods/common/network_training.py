@@ -1,0 +1,132 @@
+"""The training of a network by `fit`: with looks at validation, in a folder that stays or not."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+
+from torch import nn
+
+from ...learn.devices import open_devices
+from ...learn.draws import drawn_from
+from ...learn.loop import Callbacks, Kept, Run, StepWentWrong, fit
+from ...learn.overrides import flat
+from .findings import Held, OnStep, State
+from .picture_recipe import PictureSourceOfBatches
+from .squares import SquareStack
+from .training import finished
+
+CHECKPOINT = "checkpoint.pt"
+GO_ON = "the same fit goes on from there"
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What is looked at while a network learns, and what is kept of it.
+
+    Parameters
+    ----------
+    look : function
+        Gets the network, in evaluation mode, and the number of steps done.
+    every : int
+        Steps between two looks.
+    kept : Kept
+        The checkpoint has it too.
+    """
+
+    look: Callable[[nn.Module, int], None]
+    every: int
+    kept: Kept
+
+
+def learned(
+    source: PictureSourceOfBatches,
+    looks: Looks,
+    digest: str,
+    *,
+    folder: Path | None,
+    device: str,
+    on_step: OnStep | None,
+) -> State:
+    """Train the network of a source by its recipe; returns the state after the last step.
+
+    Parameters
+    ----------
+    source : PictureSourceOfBatches
+        What is learned from.
+    looks : Looks
+        At validation.
+    digest : str
+        Of all pictures: a run goes on with the same alone.
+    folder : Path or None
+        Of the run; None: a temporary one.
+    device : str
+        A torch device.
+    on_step : function or None
+        Called after each step.
+    """
+    recipe = source.recipe
+    fabric = open_devices(device, precision="32")
+    fabric.launch()
+    with drawn_from(recipe.seed):
+        model = source.build()
+    size = recipe.batch_size
+    with _kept_or_temporary(folder) as place:
+        run = Run(
+            place,
+            recipe={**flat(recipe), "pictures": digest},
+            batch_size=size,
+            resume=(place / CHECKPOINT).is_file(),
+            go_on=GO_ON if folder else "fit(…, folder=…) can go on",
+        )
+        last = fit(
+            fabric,
+            model,
+            recipe.turns(),
+            lambda first: source.batches(range(n * size, (n + 1) * size) for n in count(first)),
+            recipe.loop,
+            run,
+            Callbacks(on_step, look=looks.look, look_every=looks.every, kept=looks.kept),
+        )
+        return finished(source, model, last)
+
+
+def digest_of(train: SquareStack, held: Held | None, more: bytes = b"") -> str:
+    """SHA-256 of all pictures, and of who is abnormal.
+
+    Parameters
+    ----------
+    train : SquareStack
+        Those to learn from.
+    held : Held or None
+        Validation.
+    more : bytes
+        What else the training depends on.
+    """
+    digest = hashlib.sha256(train.pixels.numpy().tobytes())
+    digest.update(more)
+    if held is not None:
+        digest.update(held.stack.pixels.numpy().tobytes())
+        digest.update(held.labels.tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _kept_or_temporary(folder: Path | None) -> Iterator[Path]:
+    """The folder of a run; a temporary one stays only where a step went wrong, for its sentence names it."""
+    if folder is not None:
+        yield folder
+        return
+    made = Path(mkdtemp(prefix="sanum-"))
+    try:
+        yield made
+    except StepWentWrong:
+        raise
+    except BaseException:
+        shutil.rmtree(made)
+        raise
+    shutil.rmtree(made)

@@ -1,0 +1,221 @@
+"""What a network of pictures brings to training: a recipe, and the pictures as endless batches of views."""
+
+from abc import abstractmethod
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...data.augment import AugmentConfig, apply_views, draw_view
+from ...learn.draws import drawn_from
+from ...learn.overrides import flat
+from ...scan.picture_conform import PictureConfig
+from ...scan.read_picture import PictureReading
+from .detector_config import require_shares
+from .recipe import Batch, Recipe, TrainingSource
+from .squares import BATCH, SquareStack
+
+
+@dataclass(frozen=True)
+class PictureRecipe(Recipe):
+    """Recipe of a network that sees pictures.
+
+    Parameters
+    ----------
+    name, seed, batch_size, workers, compile, loop
+        As of `Recipe`; views are made between the steps.
+    picture : PictureConfig
+        How a picture becomes a square.
+    reading : PictureReading
+        How files are read.
+    augment : AugmentConfig
+        What views of the training pictures are drawn from.
+    hold_out : float
+        Share of the pictures that is held out where no validation is given.
+    validate_every : int
+        Steps between two looks at validation; 0: the last state is taken.
+    """
+
+    workers: int = 0
+    picture: PictureConfig = field(default_factory=PictureConfig)
+    reading: PictureReading = field(default_factory=PictureReading)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    hold_out: float = 0.2
+    validate_every: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_shares(self, ("hold_out",))
+        if self.validate_every < 0:
+            raise ValueError(f"validate_every must be at least 0, got {self.validate_every}")
+
+    @abstractmethod
+    def build(self, channels: int) -> nn.Module:
+        """Network with its initial weights, drawn from PyTorch's global generator.
+
+        Parameters
+        ----------
+        channels : int
+            Of the pictures.
+        """
+
+    def objective(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss of a batch and its terms, each a detached scalar; of a method with one turn.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of tensor
+            "image" (B, C, S, S) as the network sees it, "valid" (B, 1, S, S) 0 or 1, "seed" (1,).
+        """
+        raise NotImplementedError
+
+    def settle(self, model: nn.Module, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Let a trained network know what it needs of all training pictures; most need nothing.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode; without gradients.
+        parts : iterable of tensor, tensor
+            (B, C, S, S), as the network sees it, and (B, 1, S, S) 0 or 1: every training picture once,
+            without views.
+        """
+        return
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """`objective`, with all that is drawn in it decided by the batch.
+
+        Parameters
+        ----------
+        model : Module
+            As `build` made it.
+        batch : dict of tensor
+            As of `objective`.
+        """
+        with drawn_from(int(batch["seed"]), batch["seed"].device):
+            return self.objective(model, batch)
+
+    def seen(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels in [0, 1] as the network sees them.
+
+        Parameters
+        ----------
+        pixels : tensor
+            Of any shape.
+        """
+        return pixels * 2 - 1 if self.picture.signed else pixels
+
+    def describe(self) -> dict[str, Any]:
+        """Method and configuration: enough to build the network again, with the number of channels."""
+        return {**super().describe(), "config": flat(self)}
+
+
+class PictureSourceOfBatches(TrainingSource):
+    """Pictures as batches of views: sample n is a view of the n-th picture of endless shuffled rounds.
+
+    Parameters
+    ----------
+    recipe : PictureRecipe
+        Of the method.
+    stack : SquareStack
+        Those to learn from.
+    """
+
+    def __init__(self, recipe: PictureRecipe, stack: SquareStack) -> None:
+        self.recipe, self.stack = recipe, stack
+        self.pixels, self.valid = stack.pixels, stack.valid[:, None].float()
+
+    def build(self) -> nn.Module:
+        """The recipe's network, for the pictures' channels."""
+        return self.recipe.build(self.stack.channels)
+
+    def finish(self, model: nn.Module) -> None:
+        """As the recipe settles it, by every picture once.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        """
+        device = next(model.parameters()).device
+        pixels, valid = self.recipe.seen(self.pixels).to(device), self.valid.to(device)
+        self.recipe.settle(model, list(zip(pixels.split(BATCH), valid.split(BATCH), strict=True)))
+
+    def describe(self) -> dict[str, Any]:
+        """Channels, and how many pictures."""
+        return {"channels": self.stack.channels, "pictures": len(self.stack)}
+
+    def batches(self, numbers: Iterator[range]) -> Generator[Batch, None, None]:
+        """Batches of the samples with these numbers.
+
+        Parameters
+        ----------
+        numbers : iterator of range
+            Samples of each batch.
+        """
+        for samples in numbers:
+            yield self.batch(samples)
+
+    def batch(self, samples: range) -> Batch:
+        """One batch.
+
+        Parameters
+        ----------
+        samples : range
+            Numbers of its samples.
+        """
+        recipe = self.recipe
+        places = self.places(samples)
+        views = [draw_view(np.random.default_rng([recipe.seed, 1, n]), recipe.augment) for n in samples]
+        pixels, valid = apply_views(self.pixels[places], self.valid[places], views)
+        if recipe.picture.scale == "each":
+            pixels = rescaled(pixels, valid)
+        return {"image": recipe.seen(pixels), "valid": valid, "seed": self.seed_of(samples)}
+
+    def seed_of(self, samples: range) -> torch.Tensor:
+        """What the draws of a batch's loss are decided by, (1,).
+
+        Parameters
+        ----------
+        samples : range
+            Numbers of its samples.
+        """
+        seed = np.random.default_rng([self.recipe.seed, 2, samples.start]).integers(1 << 62)
+        return torch.tensor([int(seed)])
+
+    def places(self, samples: range) -> list[int]:
+        """Which picture each of some samples is a view of.
+
+        Parameters
+        ----------
+        samples : range
+            Numbers of the samples.
+        """
+        return [self._picture(n) for n in samples]
+
+    def _picture(self, sample: int) -> int:
+        turn, place = divmod(sample, len(self.stack))
+        order = np.random.default_rng([self.recipe.seed, 0, turn]).permutation(len(self.stack))
+        return int(order[place])
+
+
+def rescaled(pixels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Each image to [0, 1] by its own valid range, over all channels; 0 where it is not valid.
+
+    Parameters
+    ----------
+    pixels : (B, C, S, S) float
+        Any.
+    valid : (B, 1, S, S) float
+        1 where an image is.
+    """
+    outside = valid == 0
+    low = pixels.masked_fill(outside, torch.inf).amin((1, 2, 3), keepdim=True)
+    high = pixels.masked_fill(outside, -torch.inf).amax((1, 2, 3), keepdim=True)
+    width = torch.where(high > low, high - low, torch.ones_like(high))
+    return ((pixels - torch.where(high > low, low, torch.zeros_like(low))) / width).masked_fill(outside, 0.0)
