@@ -195,6 +195,20 @@ def test_densenet_of_monai_learns_all_of_itself():
     assert len(recipe.turns()) == 1
 
 
+def test_a_loss_that_leaps_from_nearly_nothing_stops_nothing(monkeypatch):
+    losses, plain = [], type(CLASSIFIER).objective
+
+    def leaping(model, batch):
+        loss, terms = plain(CLASSIFIER, model, batch)
+        losses.append(1e-4 if len(losses) < 30 else 1.0)
+        return loss * (losses[-1] / loss.detach()), terms
+
+    recipe = made("loop.steps=32", "head_steps=4", "views=1", "validate_every=32")
+    monkeypatch.setattr(type(recipe.config), "objective", lambda self, model, batch: leaping(model, batch))
+    recipe.fit(TRAIN, LABELS, validation=VALIDATION)
+    assert len(losses) == 32
+
+
 def test_both_classes_weigh_the_same():
     labels = torch.tensor([0, 0, 0, 1])
     weights = class_weights(labels.numpy())

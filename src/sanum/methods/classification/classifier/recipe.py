@@ -100,11 +100,15 @@ class ClassifierRecipe(PictureRecipe):
         return PictureClassifier(self.backbone, self.tuned_from, self.dropout)
 
     def turns(self) -> tuple[Turn, ...]:
-        """The last layer first, then the late stages; without a pretrained backbone everything at once."""
+        """The last layer first, then the late stages; without a pretrained backbone everything at once.
+
+        A loss that leaps stops nothing: where it is nearly 0, one odd picture in a batch makes it a hundred
+        times as large.
+        """
         if self.backbone == "densenet121":
-            return (Turn(self.loss),)
-        head = Turn(self.loss, "head", ("classify",), self.head, end=self.head_steps)
-        tune = Turn(self.loss, "tune", begin=self.head_steps)
+            return (Turn(self.loss, watched=False),)
+        head = Turn(self.loss, "head", ("classify",), self.head, end=self.head_steps, watched=False)
+        tune = Turn(self.loss, "tune", begin=self.head_steps, watched=False)
         return tuple(turn for turn, used in ((head, self.head_steps), (tune, True)) if used)
 
     def objective(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
