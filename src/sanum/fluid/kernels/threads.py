@@ -5,6 +5,7 @@ and data loaders fork. What each writes is the same to the bit.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -32,7 +33,11 @@ def is_forked() -> bool:
 @contextmanager
 def one_kernel_thread() -> Iterator[None]:
     """Kernels run in one thread meanwhile: arrays of a few thousand cells wait longer for a second one."""
-    before = numba.get_num_threads()
+    torch = sys.modules.get("torch")  # the kernels need none
+    of_torch = torch.get_num_threads() if torch else 0
+    before = numba.get_num_threads()  # the first time it starts OpenMP's threads, and PyTorch takes as many
+    if torch:
+        torch.set_num_threads(of_torch)
     numba.set_num_threads(1)
     try:
         yield
