@@ -161,6 +161,28 @@ class TestWhichStage:
         assert stage["stage"] == "first alone: no side of a voxel is below 1.6 mm"
         assert stage["second_weights_sha256"] == "c" * 64
 
+    @pytest.mark.parametrize("contrast", ["T2w", "FLAIR", None])
+    def test_other_contrasts_than_t1w_are_left_alone(self, look, monkeypatch, contrast):
+        monkeypatch.setattr("sanum.healthy.refine.second_stage", lambda _: Copy(BOX))
+        other = replace(look, decided=Decided(contrast, "user"))
+        _, maps, stage = finest(other, None, object(), lambda _: None)
+        assert maps is look.maps
+        assert stage["stage"] == "first alone: the second is for T1w"
+
+    def test_the_anomaly_stays_that_of_the_first(self, look, monkeypatch):
+        monkeypatch.setattr("sanum.healthy.refine.second_stage", lambda _: Copy(BOX))
+        sick = replace(look.raw, anomaly=0.7 * look.raw.brain)
+        _, maps, _ = finest(replace(look, raw=sick), None, object(), lambda _: None)
+        assert np.median(maps.anomaly[maps.brain > 0]) == pytest.approx(0.7, abs=0.01)
+
+    @pytest.mark.parametrize(("p", "share"), [(0.0, 0.5), (0.6, 0.8), (1.0, 1.0)])
+    def test_the_likelier_an_anomaly_the_more_of_the_first_stays(self, look, monkeypatch, p, share):
+        """The copy's anatomy is half of the first's."""
+        monkeypatch.setattr("sanum.healthy.refine.second_stage", lambda _: Copy(BOX))
+        sick = replace(look.raw, anomaly=np.float32(p) * look.raw.brain)
+        made = finest(replace(look, raw=sick), None, object(), lambda _: None)[1].t1w
+        assert made.max() == pytest.approx(share * look.raw.t1w.max(), rel=0.02)
+
     def test_the_second_names_its_weights(self, look, monkeypatch):
         copy, steps = Copy(BOX), []
         monkeypatch.setattr("sanum.healthy.refine.second_stage", lambda _: copy)

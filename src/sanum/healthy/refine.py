@@ -1,7 +1,10 @@
-"""The second stage of the main job: the same maps on voxels of 1 mm, where the scan has the detail.
+"""The second stage of the main job: a T1w's anatomy on voxels of 1 mm, where the scan has the detail.
 
-It is there if its weights are, and were trained on the outputs of the very weights of the first stage. All
-that is made of the maps later (masks, the second witness, compositions, the report) is made of its maps.
+It is there if its weights are, and were trained on the outputs of the very weights of the first stage. Its
+anatomy, uncertainty and brain take the place of the first's; the anomaly stays the first's, for the second,
+which sees patches, finds fewer made lesions; and the more likely an anomaly is, the more of the first's
+anatomy stays. Of other contrasts than T1w its anatomies of real scans are no
+better (numbers in the recipe), so they stay at 2 mm.
 """
 
 from collections.abc import Callable
@@ -14,7 +17,9 @@ from ..scan import Scan
 from ..scan.conform import Conformed, conform_finer
 from ..scan.contrast import Decided
 from ..space.grid import Grid
+from ..space.resample import resample
 from ..types import Affine, FloatArray
+from .compose import is_t1w
 from .filling import mirrored
 from .mask import Lesion
 from .network import second_stage
@@ -124,6 +129,8 @@ def finest(
     if (refiner := second_stage(predictor)) is None:
         return *first, {}
     about = {"second_weights": refiner.weights_name, "second_weights_sha256": refiner.weights_sha256}
+    if not is_t1w(look.decided.contrast):
+        return *first, {"stage": "first alone: the second is for T1w", **about}
     if not has_detail(look.scan):
         return *first, {"stage": f"first alone: no side of a voxel is below {COARSEST_MM:g} mm", **about}
     on_step("refine at 1 mm")
@@ -134,7 +141,7 @@ def finest(
 
 
 def refined(look: FirstLook, refiner: Refiner, lesion: Lesion | None = None) -> tuple[Conformed, Maps]:
-    """The scan on 1 mm, and its maps after `postprocess`.
+    """The scan on 1 mm, and its maps after `postprocess`; the anomaly is the first stage's, interpolated.
 
     Parameters
     ----------
@@ -151,4 +158,6 @@ def refined(look: FirstLook, refiner: Refiner, lesion: Lesion | None = None) -> 
     made = refiner(
         fine.image, fine.grid, look.conformed.image, look.raw, look.conformed.grid, contrast=look.decided.told
     )
-    return fine, postprocess(made, fine)
+    first, p = (resample(x, look.conformed.grid, fine.grid) for x in (look.raw.t1w, look.raw.anomaly))
+    mixed = made.t1w + p * (first - made.t1w)  # what the scan shows of a lesion is no detail of the anatomy
+    return fine, postprocess(replace(made, t1w=mixed, anomaly=p), fine)
