@@ -59,6 +59,15 @@ class TestPostprocess:
         )
         assert not maps.t1w.any()
 
+    def test_what_fills_an_anomaly_is_no_whiter_than_healthy_tissue(self):
+        brain, sick = self.ball(), self.ball(8)
+        t1w = np.where(sick, 1.6, 0.6 + 0.4 * (points(self.grid)[..., 0] > 0)).astype(np.float32)
+        sure = postprocess(self.maps(brain, t1w=t1w, anomaly=sick.astype(np.float32)), self.conformed())
+        np.testing.assert_allclose(sure.t1w[sick], 1.0, atol=1e-5)
+        np.testing.assert_array_equal(sure.t1w[brain & ~sick], t1w[brain & ~sick])
+        unsure = postprocess(self.maps(brain, t1w=t1w, anomaly=np.float32(0.6) * sick), self.conformed())
+        np.testing.assert_allclose(unsure.t1w[sick], 1.2, atol=1e-5)  # half of .4 is left to it
+
     def test_a_brain_at_the_edge_of_the_box_is_told(self):
         warnings = postprocess(self.maps(np.ones(self.grid.shape, bool)), self.conformed()).warnings
         assert len(warnings) == 1

@@ -12,6 +12,7 @@ from ..types import FloatArray, Mask
 
 _EDGE_CM2 = 8.0  # of brain at the edge of the box: more is not chance
 _BORDER_MM, _REACH_MM = 2.0, 6.0  # how far a border is unsure; how far a stripping may leave off
+_HEALTHY, _WHITEST, _LEEWAY = 0.5, 99, 0.5  # anomaly of healthy tissue; its percentile; beyond it at p = 0
 _HIGH_UNCERTAINTY = 0.15  # mean in the brain, white matter is 1
 AT_THE_EDGE = "the brain reaches the edge of the model's box: parts of it may be missing from the results"
 
@@ -34,12 +35,24 @@ def postprocess(maps: Maps, conformed: Conformed) -> Maps:
     sure = np.where(brain & ~found, 1, maps.brain) * near  # the expected value where the border is unsure
     return replace(
         maps,
-        t1w=np.maximum(maps.t1w, 0) * sure,
+        t1w=np.maximum(_no_whiter(maps, brain), 0) * sure,
         anomaly=maps.anomaly * inside,
         brain=inside,
         uncertainty=np.where(brain, maps.uncertainty, np.float32(0)),  # NaN · 0 would be NaN
         warnings=(*maps.warnings, *_warnings(brain, maps.uncertainty, spacing)),
     )
+
+
+def _no_whiter(maps: Maps, brain: Mask) -> FloatArray:
+    """The anatomy, in which what fills an anomaly is no whiter than the white matter of healthy tissue.
+
+    The surer the anomaly is, the nearer is the limit to the 99th percentile of healthy tissue.
+    """
+    healthy = brain & (maps.anomaly < _HEALTHY)
+    if not healthy.any():
+        return maps.t1w
+    whitest = np.float32(np.percentile(maps.t1w[healthy], _WHITEST))
+    return np.asarray(np.minimum(maps.t1w, whitest + _LEEWAY * (1 - maps.anomaly)), np.float32)
 
 
 def with_stripped_border(brain: Mask, image: FloatArray, spacing_mm: float) -> Mask:
