@@ -96,7 +96,7 @@ class TestWithAMask:
         one.write_bytes(b"1")
         other.write_bytes(b"2")
         settings = [ReconstructJob(phantom_predictor, mask=m).settings for m in (None, one, other)]
-        assert "mask_sha256" not in settings[0]
+        assert settings[0]["mask_sha256"] is None
         assert settings[1]["mask_sha256"] != settings[2]["mask_sha256"]
 
 
