@@ -15,9 +15,10 @@ def test_list_names_the_shipped_weights(sanum, tmp_path):
     )
     ran = sanum("weights", "list", "--table", tmp_path / "table.json")
     assert (ran.code, ran.err) == (0, "")
-    shipped, other = ran.out.splitlines()
+    shipped, second, other = ran.out.splitlines()
     assert shipped.startswith("una-compact\t17.")
     assert shipped.endswith("una-compact.safetensors")
+    assert second.startswith("una-fine\t2.")
     assert other == "w\t2.0 MB\tabababababab\tnot here"
 
 
@@ -31,7 +32,9 @@ def test_verify(sanum, tmp_path):
     assert sanum("weights", "verify").out.startswith("una-compact\twhole\t/")
     (tmp_path / "una-compact.safetensors").write_bytes(b"short")
     ran = sanum("weights", "verify")
-    assert (ran.code, ran.out) == (1, "")
+    assert ran.code == 1
+    assert ran.out.startswith("una-fine\twhole\t/")
+    assert "una-compact" not in ran.out
     assert "are damaged: expected SHA-256" in ran.err
 
 
