@@ -78,6 +78,8 @@ def command(
         detectors = _detectors(method or [], settings or [], common.reading_settings(window, axis), device)
         reading = next(iter(detectors.values())).config.reading
         found = common.read_set(data, reading, normal=normal, near=_near(), quiet=quiet)
+        if not any(one.config.picture.grey for one in detectors.values()):
+            found.require_same_channels()
         counts = {"normal_folds": normal_folds, "abnormal_folds": abnormal_folds}
         folds = folds_of(found, **counts, seed=seed, grouped=grouped)
         manifests = write_manifests(found, folds, output)
