@@ -268,5 +268,5 @@ def test_what_is_nowhere(table, tmp_path):
     for name in ("x", "../w", str(tmp_path / "w.safetensors")):
         with pytest.raises(WeightsError, match="expected a file or one of una-compact, una-fine, w"):
             resolve(name, table=table())
-    with pytest.raises(WeightsError, match="unknown weights x: known are una-compact, w"):
+    with pytest.raises(WeightsError, match="unknown weights x: known are una-compact, una-fine, w"):
         fetch("x", table=table())
