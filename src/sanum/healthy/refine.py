@@ -3,8 +3,8 @@
 It is there if its weights are, and were trained on the outputs of the very weights of the first stage. Its
 anatomy, uncertainty and brain take the place of the first's; the anomaly stays the first's, for the second,
 which sees patches, finds fewer made lesions; and the more likely an anomaly is, the more of the first's
-anatomy stays. Of other contrasts than T1w its anatomies of real scans are no
-better (numbers in the recipe), so they stay at 2 mm.
+anatomy stays. Of other contrasts than T1w its anatomies of real scans are no better (numbers in the recipe),
+so they stay at 2 mm.
 """
 
 from collections.abc import Callable
