@@ -219,3 +219,15 @@ def test_networks_learn(fitted):
     assert one.choices["labels"].facts["step"] == steps[int(np.argmax(values))]
     free = [row["normal_score"] for row in one.history]
     assert one.choices["label-free"].facts["step"] == steps[int(np.argmin(free))]
+
+
+@pytest.mark.parametrize("name", ["cae", "pca"])
+def test_one_training_serves_several_validations_as_if_each_were_alone(name):
+    other = Validation(np.concatenate([images(8, seed=2), SICK[:3]]), [0] * 8 + [1] * 3)
+    together = made(name).fit_each(NORMALS[:16], [VALIDATION, other])
+    for one, validation in zip(together, (VALIDATION, other), strict=True):
+        alone = made(name).fit(NORMALS[:16], validation=validation)
+        assert one.history == alone.history
+        assert one.threshold == alone.threshold
+        np.testing.assert_array_equal(one.score(SICK), alone.score(SICK))
+    assert together[0].threshold != together[1].threshold

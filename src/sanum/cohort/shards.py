@@ -1,24 +1,25 @@
 """Parts of a batch: which items a task takes, by number or as a SLURM array's task says."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from .inputs import Item
+T = TypeVar("T")
 
 
-def shard_of(items: list[Item], number: int, count: int) -> list[Item]:
+def shard_of(items: Sequence[T], number: int, count: int) -> list[T]:
     """Part `number` of `count`: every `count`-th item, so that parts differ by one at most.
 
     Parameters
     ----------
-    items : list of Item
+    items : sequence
         All.
     number : int
         From 1.
     count : int
         Parts in all.
     """
-    return items[number - 1 :: count]
+    return list(items[number - 1 :: count])
 
 
 def part_of(

@@ -195,10 +195,15 @@ def run_folds(
     """
     from ...cohort import Item, RunSettings, RunSummary, part_of, run, shard_of
     from ...evaluation.detection.job import TABLES
+    from ...evaluation.detection.protocol import sharing_a_training
 
-    items = [Item(path, Path(name)) for name in jobs for path in manifests]
-    part = part_of(shard, len(items), on_note=complain)
-    chosen = shard_of(items, *part)
+    trainings = [
+        [Item(path, Path(name)) for path in paths]
+        for name, job in jobs.items()
+        for paths in sharing_a_training(manifests, job.together)
+    ]
+    part = part_of(shard, len(trainings), on_note=complain)
+    chosen = [item for items in shard_of(trainings, *part) for item in items]
     summary = RunSummary(chosen, part, output, TABLES, resources=next(iter(jobs.values())).resources)
     with steady_stderr(), terminated_as_interrupted(), ItemProgress(len(chosen), quiet=quiet) as progress:
         try:

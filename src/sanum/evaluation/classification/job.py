@@ -1,16 +1,15 @@
 """One run of a classifier, and all runs as a batch: what differs from detectors (`evaluation.detection`)."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...methods.common.findings import OnStep, Validation
 from ...metrics.ranking import decide, f1_threshold, youden_threshold
 from ..detection.gallery import clearest, gallery_of
-from ..detection.job import CrossvalJob
+from ..detection.job import CrossvalJob, Manifest, Sets
 from ..detection.measure import (
     Losses,
-    NamedImages,
     areas,
     name_rows,
     require_apart,
@@ -41,20 +40,30 @@ class ClassifierCrossvalJob(CrossvalJob):
 
     Parameters
     ----------
-    label, make, files, resources
+    label, make, files, resources, done
         As of `CrossvalJob`.
     """
 
     name: ClassVar[str] = "classify crossval"
     main: ClassVar[tuple[str, str]] = RULES[0]
 
-    def measure(self, sets: Mapping[str, NamedImages], on_step: OnStep) -> dict[str, Any]:
+    def together(self, one: Manifest, other: Manifest) -> bool:
+        """Never: every run learns from other images.
+
+        Parameters
+        ----------
+        one, other : mapping
+            Manifests of two folds.
+        """
+        return False
+
+    def measure(self, folds: Sequence[Sets], on_step: OnStep) -> list[dict[str, Any]]:
         """One run: learn, choose the epoch on validation, score the test set once.
 
         Parameters
         ----------
-        sets : mapping of NamedImages
-            "train", "validation" and "test".
+        folds : sequence of mapping of NamedImages
+            One: "train", "validation" and "test".
         on_step : function
             Called after each step of a training.
 
@@ -63,6 +72,7 @@ class ClassifierCrossvalJob(CrossvalJob):
         ValueError
             An image is in two sets; one class is missing.
         """
+        (sets,) = folds
         require_apart(sets)
         train, validation, test = (sets[name] for name in ("train", "validation", "test"))
         classifier, losses = self.make(), Losses(on_step)
@@ -95,7 +105,7 @@ class ClassifierCrossvalJob(CrossvalJob):
         looks = [
             {"step": row["step"], "validation loss": row["validation_loss"]} for row in classifier.history
         ]
-        return {
+        told = {
             "choices": {CHOICE: chosen},
             "scores": score_rows(validation, test, {CHOICE: [*on_validation.tolist(), *on_test.tolist()]}),
             "history": classifier.history,
@@ -104,3 +114,4 @@ class ClassifierCrossvalJob(CrossvalJob):
             "channels": classifier.channels,
             "gallery": {"choice": CHOICE, "rule": "half", **shown},
         }
+        return [told]

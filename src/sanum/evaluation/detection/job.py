@@ -1,8 +1,8 @@
 """A cross-validation as a batch sees it (`cohort.job.Job`): an item is the manifest of a fold."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -19,7 +19,10 @@ from ...methods.common.scorer import PictureScorer
 from ...scan.errors import ScanError
 from ...scan.names import printable
 from ...scan.read_picture import PictureAt
-from .measure import NamedImages, measure_fold
+from .measure import NamedImages, measure_folds
+
+Sets = Mapping[str, NamedImages]
+Manifest = Mapping[str, Any]
 
 OUTPUTS: Mapping[str, OutputSpec] = {
     "run": OutputSpec("run", "Thresholds, numbers, scores and curves of one run.", None, "run", ".json"),
@@ -62,12 +65,15 @@ class CrossvalJob:
         Where each image is, by id.
     resources : object
         As of `cohort.job.Job`.
+    done : dict
+        What runs gave that were trained together with the last one, and are still to come.
     """
 
     label: str
     make: Callable[[], Any]
     files: Mapping[str, PictureAt]
     resources: Any
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
     name: ClassVar[str] = "detect crossval"
     past: ClassVar[str] = "cross-validated"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -75,17 +81,27 @@ class CrossvalJob:
     main: ClassVar[tuple[str, str]] = ("labels", "f1")
     """How epoch and threshold of the numbers in the table were chosen."""
 
-    def measure(self, sets: Mapping[str, NamedImages], on_step: OnStep) -> dict[str, Any]:
-        """One run.
+    def measure(self, folds: Sequence[Sets], on_step: OnStep) -> list[dict[str, Any]]:
+        """Runs that learn from the same images.
 
         Parameters
         ----------
-        sets : mapping of NamedImages
-            "train", "validation" and "test".
+        folds : sequence of mapping of NamedImages
+            "train", "validation" and "test" of each.
         on_step : function
             Called after each step of a training.
         """
-        return measure_fold(self.make(), sets, on_step)
+        return measure_folds(self.make(), folds, on_step)
+
+    def together(self, one: Manifest, other: Manifest) -> bool:
+        """Whether two runs share a training: they learn from the same images.
+
+        Parameters
+        ----------
+        one, other : mapping
+            Manifests of two folds.
+        """
+        return bool(one["train"] == other["train"])
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -93,34 +109,46 @@ class CrossvalJob:
         made: PictureScorer = self.make()
         return {"version": __version__, "method": self.label, "of": made.method, "config": flat(made.config)}
 
-    def read(self, item: HasPlace) -> tuple[str, dict[str, NamedImages]]:
-        """Stem of a fold and its sets; `ScanError` if an image has changed since the folds were made.
+    def read(self, item: HasPlace) -> dict[str, Sets]:
+        """Sets of a fold, by its stem, and of those after it that share its training.
+
+        `ScanError` if an image has changed since the folds were made.
 
         Parameters
         ----------
         item : HasPlace
             Of the batch.
         """
-        content = parse_json(item.path.read_bytes())
-        return item.stem, {name: self._set(content[name]) for name in ("train", "validation", "test")}
+        first: Manifest = parse_json(item.path.read_bytes())
+        folds = {item.stem: first}
+        for path in sorted(item.path.parent.glob("*.json")):
+            if path.stem > item.path.stem and self.together(first, other := parse_json(path.read_bytes())):
+                folds[path.stem] = other
+        return {
+            stem: {name: self._set(content[name]) for name in ("train", "validation", "test")}
+            for stem, content in folds.items()
+        }
 
-    def compute(self, loaded: tuple[str, dict[str, NamedImages]], on_step: Callable[[str], None]) -> Result:
-        """The run.
+    def compute(self, loaded: dict[str, Sets], on_step: Callable[[str], None]) -> Result:
+        """The run; one that was trained together with the last one is not trained again.
 
         Parameters
         ----------
-        loaded : tuple
+        loaded : dict
             From `read`.
         on_step : function
             Called with the name of each step.
         """
-        stem, sets = loaded
+        stem = next(iter(loaded))
         on_step("reading pictures")
 
         def stepped(now: TrainingProgress) -> None:  # each step, for a run that is to stop stops there
             on_step(f"step {now.step} of {now.steps}, {now.seconds_left:.0f} s left of the training")
 
-        told = self.measure(sets, stepped)
+        if stem not in self.done:
+            self.done.clear()
+            self.done.update(zip(loaded, self.measure(list(loaded.values()), stepped), strict=True))
+        told = self.done.pop(stem)
         choice, rule = self.main
         chosen = told["choices"][choice]
         numbers = {**chosen["test"], **chosen["rules"][rule]["test"]}

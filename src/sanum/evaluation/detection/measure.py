@@ -54,39 +54,44 @@ class NamedImages:
     groups: tuple[str, ...]
 
 
-def measure_fold(
-    detector: Detector, sets: Mapping[str, NamedImages], on_step: OnStep | None = None
-) -> dict[str, Any]:
-    """Everything that is known of a run, as plain values.
+def measure_folds(
+    detector: Detector, folds: Sequence[Mapping[str, NamedImages]], on_step: OnStep | None = None
+) -> list[dict[str, Any]]:
+    """Everything that is known of runs that learn from the same images, as plain values, in their order.
 
-    Test labels are used after the scores are there, to count. A threshold is infinite where validation
-    normals are too few for it; as JSON has none, thresholds are text.
+    There is one training; each run chooses of its states on its own validation. Test labels are used after
+    the scores are there, to count. A threshold is infinite where validation normals are too few for it; as
+    JSON has none, thresholds are text.
 
     Parameters
     ----------
     detector : Detector
         It has learned nothing.
-    sets : mapping of NamedImages
-        "train" (normals alone), "validation" and "test".
+    folds : sequence of mapping of NamedImages
+        Of each run "train" (normals alone; the same in all), "validation" and "test".
     on_step : function, optional
         Called after each step of a training.
 
     Raises
     ------
     ValueError
-        There are abnormals among those to learn from; an image is in two sets.
+        There are abnormals among those to learn from; an image is in two sets; the runs learn from others.
     """
-    train, validation, test = (sets[name] for name in ("train", "validation", "test"))
+    train = folds[0]["train"]
     if train.labels.any():
         raise ValueError("an abnormal image is among those to learn from")
-    require_apart(sets)
+    for sets in folds:
+        require_apart(sets)
+        if sets["train"].ids != train.ids:
+            raise ValueError("runs that share a training learn from the same images")
     losses = Losses(on_step)
-    detector.fit(
-        train.sources,
-        groups=train.groups,
-        validation=Validation(validation.sources, validation.labels),
-        on_step=losses,
-    )
+    validations = [Validation(sets["validation"].sources, sets["validation"].labels) for sets in folds]
+    fitted = detector.fit_each(train.sources, validations, on_step=losses)
+    return [{**_measured(one, sets), "losses": losses.rows} for one, sets in zip(fitted, folds, strict=True)]
+
+
+def _measured(detector: Detector, sets: Mapping[str, NamedImages]) -> dict[str, Any]:
+    validation, test = sets["validation"], sets["test"]
     choices: dict[str, Any] = {}
     rows: dict[str, list[float]] = {}
     shown: dict[str, Any] = {}
@@ -110,8 +115,7 @@ def measure_fold(
     return {
         "choices": choices,
         "scores": score_rows(validation, test, rows),
-        "history": list(getattr(detector, "history", [])),
-        "losses": losses.rows,
+        "history": list(detector.history),
         "notes": list(detector.notes),
         "channels": detector.channels,
         "gallery": shown,

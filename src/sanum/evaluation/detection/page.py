@@ -56,7 +56,7 @@ def crossval_page(
     rows : sequence of SummaryRow
         Of `summary.summarize`.
     runs : mapping of sequences
-        What `measure.measure_fold` gave for each fold that was done, by method.
+        What `measure.measure_folds` gave for each fold that was done, by method.
     galleries : mapping of sequences
         Of `gallery.gallery_of`, by method.
     data : mapping

@@ -1,11 +1,12 @@
 """The folds of a data set, written down: who is in which set of which run."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...data.folds import Fold, Split, make_folds, manifest
 from ...data.pictures import PictureSet
-from ...files import whole_file
+from ...files import parse_json, whole_file
 from ...scan.errors import ScanError
 
 FOLDS = "folds"
@@ -85,3 +86,25 @@ def write_manifests(found: PictureSet, folds: Sequence[Split], output: Path) -> 
                 partial.write_text(text, encoding="utf-8")
         paths.append(path)
     return paths
+
+
+def sharing_a_training(
+    manifests: Sequence[Path], together: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+) -> list[list[Path]]:
+    """Manifests in their order, those that follow each other and share a training together.
+
+    Parameters
+    ----------
+    manifests : sequence of Path
+        As `write_manifests` returned them.
+    together : function
+        Whether two manifests share one, see `CrossvalJob.together`.
+    """
+    found: list[tuple[Mapping[str, Any], list[Path]]] = []
+    for path in manifests:
+        content = parse_json(path.read_bytes())
+        if found and together(found[-1][0], content):
+            found[-1][1].append(path)
+        else:
+            found.append((content, [path]))
+    return [paths for _, paths in found]

@@ -83,7 +83,7 @@ def summarize(
     folds : sequence of Split
         Of the protocol.
     runs : mapping of sequences
-        What `measure.measure_fold` gave for each fold that was done, by method.
+        What `measure.measure_folds` gave for each fold that was done, by method.
     rules : sequence of (str, str)
         How epoch and threshold were chosen, the protocol's first.
     seed : int

@@ -9,8 +9,9 @@ state gives. Reading, scaling, pooling, thresholds and files are the same for al
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
+from copy import copy
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from ...metrics.ranking import Scores
 from ...scan.errors import ScanError
 from ...types import FloatArray
 from .detector_graph import ExportedGraph, export_graph
-from .findings import LABEL_FREE, LABELS, Chosen, Held, OnStep, Validation
+from .findings import LABEL_FREE, LABELS, Chosen, Held, Learned, OnStep, Validation
 from .pooling import pooled
 from .scorer import PictureScorer, said_of
 from .squares import Images, SquareStack, stack_of
@@ -39,6 +40,10 @@ class Detector(PictureScorer):
         A torch device.
     """
 
+    def __init__(self, config: Any, *, device: str = "cpu") -> None:
+        super().__init__(config, device=device)
+        self.history: list[dict[str, float]] = []
+
     @abstractmethod
     def learn(self, train: SquareStack, held: Held | None, on_step: OnStep | None) -> dict[str, Chosen]:
         """States by how they were chosen: `LABEL_FREE`, and `LABELS` if `held` has both classes.
@@ -52,6 +57,22 @@ class Detector(PictureScorer):
         on_step : function, optional
             Called after each step of a training.
         """
+
+    def learn_each(
+        self, train: SquareStack, helds: Sequence[Held | None], on_step: OnStep | None
+    ) -> list[Learned]:
+        """What `learn` gives for each validation; a method that trains long trains once for all of them.
+
+        Parameters
+        ----------
+        train : SquareStack
+            Normals.
+        helds : sequence of Held or None
+            Validation sets.
+        on_step : function, optional
+            Called after each step of a training.
+        """
+        return [Learned(self.learn(train, held, on_step)) for held in helds]
 
     @abstractmethod
     def respond(self, pixels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -113,15 +134,34 @@ class Detector(PictureScorer):
         else:
             held = None
             self.notes += ("there is one image, or one group, only: nothing was held out for a threshold",)
-        self.channels = stack.channels
-        with one_thread(libraries=True):
-            self.choices = self.learn(stack, held, on_step)
-            if held is not None:
-                self.choices = {
-                    how: self._with_threshold(how, one, held) for how, one in self.choices.items()
-                }
-        self.use(LABELS if LABELS in self.choices else LABEL_FREE)
+        self._learn_from(stack, [held], on_step)
         return self
+
+    def fit_each(
+        self, images: Images, validations: Sequence[Validation], *, on_step: OnStep | None = None
+    ) -> list[Self]:
+        """A detector for each validation, as if each had been fitted alone; a training is done once for all.
+
+        Returns the detector itself and copies of it, in the order of the validations.
+
+        Parameters
+        ----------
+        images : iterable of path, array or Picture, or one array
+            Normals.
+        validations : sequence of Validation
+            At least one.
+        on_step : function, optional
+            Called after each step of a training.
+
+        Raises
+        ------
+        TrainingStopped, ScanError, ValueError
+            As `fit`.
+        """
+        self.folder = None
+        stack, _ = self._usable(images)
+        helds = [self._held(validation, stack.channels) for validation in validations]
+        return self._learn_from(stack, helds, on_step)
 
     def answer(self, pixels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps (B, S, S), 0 where a pixel does not count, and scores (B,), pooled as the config says.
@@ -186,6 +226,19 @@ class Detector(PictureScorer):
         """
         self.threshold = label_free(self.score(normals), self.config.alpha if alpha is None else alpha)
         return self
+
+    def _learn_from(
+        self, stack: SquareStack, helds: Sequence[Held | None], on_step: OnStep | None
+    ) -> list[Self]:
+        self.channels = stack.channels
+        fitted = [self, *(copy(self) for _ in helds[1:])]
+        with one_thread(libraries=True):
+            for one, held, learned in zip(fitted, helds, self.learn_each(stack, helds, on_step), strict=True):
+                one.choices, one.history = learned.choices, learned.history
+                if held is not None:
+                    one.choices = {how: one._with_threshold(how, c, held) for how, c in one.choices.items()}
+                one.use(LABELS if LABELS in one.choices else LABEL_FREE)
+        return fitted
 
     def _held(self, validation: Validation, channels: int) -> Held:
         stack = stack_of(validation.images, self.config)

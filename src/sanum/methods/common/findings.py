@@ -104,3 +104,19 @@ class Chosen:
     state: State
     threshold: Threshold | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a detector has learned for one validation.
+
+    Parameters
+    ----------
+    choices : dict of Chosen
+        States by how they were chosen.
+    history : list of dict
+        How validation went during a training.
+    """
+
+    choices: dict[str, Chosen]
+    history: list[dict[str, float]] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """A detector whose network a recipe builds and trains: what `cae`, `ssae` and others are made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...metrics.ranking import auc
 from ...weights.file import WeightsError
 from .detector import Detector
 from .detector_recipe import DetectorRecipe
-from .findings import LABEL_FREE, LABELS, Chosen, Held, OnStep, State
+from .findings import LABEL_FREE, LABELS, Chosen, Held, Learned, OnStep, State
 from .network_training import Looks, digest_of, learned
 from .picture_recipe import PictureSourceOfBatches
 from .pooling import pooled
@@ -34,7 +35,6 @@ class NetworkDetector(Detector):
         self.recipe: DetectorRecipe = config
         self.method = config.method  # type: ignore[misc]
         self.net: nn.Module | None = None
-        self.history: list[dict[str, float]] = []
 
     @property
     def not_exported(self) -> str:
@@ -53,15 +53,31 @@ class NetworkDetector(Detector):
         on_step : function, optional
             Called after each step.
         """
+        (learned_alone,) = self.learn_each(train, [held], on_step)
+        return learned_alone.choices
+
+    def learn_each(
+        self, train: SquareStack, helds: Sequence[Held | None], on_step: OnStep | None
+    ) -> list[Learned]:
+        """Train once; every validation looks at the same states.
+
+        Parameters
+        ----------
+        train : SquareStack
+            Normals.
+        helds : sequence of Held or None
+            Validation sets.
+        on_step : function, optional
+            Called after each step.
+        """
         recipe = self.recipe = self.config
         source = recipe.source(train)
-        best = Best(source, held)
-        looks = Looks(best.look, recipe.validate_every or recipe.loop.steps, best)
+        bests = Bests([Best(source, held) for held in helds])
+        looks = Looks(bests.look, recipe.validate_every or recipe.loop.steps, bests)
         last = learned(
-            source, looks, digest_of(train, held), folder=self.folder, device=self.device, on_step=on_step
+            source, looks, digest_of(train, helds), folder=self.folder, device=self.device, on_step=on_step
         )
-        self.history = best.history
-        return best.choices(last, recipe.loop.steps)
+        return [Learned(best.choices(last, recipe.loop.steps), best.history) for best in bests.each]
 
     def adopt(self, state: State) -> None:
         """Build the network, if it is not there, and give it these weights.
@@ -133,13 +149,12 @@ class Best:
         Parameters
         ----------
         model : Module
-            In evaluation mode; may be changed, see `TrainingSource.finish`.
+            In evaluation mode, finished by its source.
         step : int
             Steps done.
         """
-        if self.held is None or not self.recipe.validate_every or step <= self.recipe.validate_after:
+        if self.held is None:
             return
-        self.source.finish(model)
         scores = scores_of(self.recipe, model, self.held.stack)
         row = {"step": float(step), "normal_score": float(scores[self.held.labels == 0].mean())}
         values = {LABEL_FREE: -row["normal_score"]}
@@ -192,6 +207,52 @@ class Best:
             if self.held is not None and self.held.has_both
             else {LABEL_FREE: one}
         )
+
+
+class Bests:
+    """The best states for each of several validations that look at one training.
+
+    Parameters
+    ----------
+    each : sequence of Best
+        At least one, of one source.
+    """
+
+    def __init__(self, each: Sequence[Best]) -> None:
+        self.each = each
+
+    def look(self, model: nn.Module, step: int) -> None:
+        """Measure a state on every validation.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode; may be changed, see `TrainingSource.finish`.
+        step : int
+            Steps done.
+        """
+        first = self.each[0]
+        if not first.recipe.validate_every or step <= first.recipe.validate_after:
+            return
+        if any(best.held is not None for best in self.each):
+            first.source.finish(model)
+        for best in self.each:
+            best.look(model, step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, for the checkpoint."""
+        return {"each": [best.state_dict() for best in self.each]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+            As `state_dict` returned it.
+        """
+        for best, one in zip(self.each, state["each"], strict=True):
+            best.load_state_dict(one)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -95,23 +95,24 @@ def learned(
         return finished(source, model, last)
 
 
-def digest_of(train: SquareStack, held: Held | None, more: bytes = b"") -> str:
+def digest_of(train: SquareStack, helds: Iterable[Held | None], more: bytes = b"") -> str:
     """SHA-256 of all pictures, and of who is abnormal.
 
     Parameters
     ----------
     train : SquareStack
         Those to learn from.
-    held : Held or None
-        Validation.
+    helds : iterable of Held or None
+        Validation sets.
     more : bytes
         What else the training depends on.
     """
     digest = hashlib.sha256(train.pixels.numpy().tobytes())
     digest.update(more)
-    if held is not None:
-        digest.update(held.stack.pixels.numpy().tobytes())
-        digest.update(held.labels.tobytes())
+    for held in helds:
+        if held is not None:
+            digest.update(held.stack.pixels.numpy().tobytes())
+            digest.update(held.labels.tobytes())
     return digest.hexdigest()
 
 

@@ -196,7 +196,7 @@ class Classifier(PictureScorer):
         last = learned(
             source,
             Looks(best.look, config.validate_every or config.loop.steps, best),
-            digest_of(train, held, labels.tobytes()),
+            digest_of(train, [held], labels.tobytes()),
             folder=self.folder,
             device=self.device,
             on_step=on_step,
