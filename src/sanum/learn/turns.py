@@ -129,12 +129,13 @@ class RunningTurn:
         self.weights = [p for p in self.trainable if id(p) in own]
         if not self.weights:
             raise ValueError(f"turn {turn.name}: {', '.join(turn.modules) or 'the network'} has no weights")
-        self.plain_optimizer = _optimizer(self.weights, self.config)
+        scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
+        # Fabric clips no gradients of a fused optimizer if it scales the loss
+        self.plain_optimizer = _optimizer(self.weights, self.config, fused=not scaled)
         self.freeze_others()  # for several processes share gradients of what needs them now
         objective, optimizer = fabric.setup(_Objective(called, turn.loss), self.plain_optimizer)
         self.unfreeze()
         self.work = Work(fabric, model, objective, optimizer, config.accumulate, self.config.clip)
-        scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
         self.watch = Watch(scaled=scaled, leaps=turn.watched)
 
     def freeze_others(self) -> None:
@@ -250,12 +251,13 @@ class _Objective(nn.Module):
         return self.loss(self.model, batch)
 
 
-def _optimizer(weights: list[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+def _optimizer(weights: list[nn.Parameter], config: OptimizerConfig, *, fused: bool) -> torch.optim.Optimizer:
+    """The optimizer of a turn; fused, Adam goes over the weights once instead of eight times."""
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(weights, lr=rate, alpha=config.betas[1], weight_decay=decay)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(weights, lr=rate, betas=config.betas, weight_decay=decay)
+    return kind(weights, lr=rate, betas=config.betas, weight_decay=decay, fused=fused)
 
 
 def _modules(model: nn.Module, turn: Turn) -> list[nn.Module]:

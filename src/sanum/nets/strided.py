@@ -3,7 +3,77 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
+import torch.nn.functional as F
 from torch import nn
+
+SMALL = 4
+"""Side of a map up to which convolutions are computed as products of matrices while a network learns: there
+PyTorch's own spend more time on arranging weights than on products. The same numbers, but for rounding."""
+
+
+class Halving(nn.Conv2d):
+    """Convolution that makes the side half as long, quick on small maps.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels.
+    kernel : int
+        Its side, odd.
+    """
+
+    def __init__(self, before: int, after: int, kernel: int = 3) -> None:
+        super().__init__(before, after, kernel, stride=2, padding=kernel // 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class.
+
+        Parameters
+        ----------
+        x : (B, before, S, S)
+            S even.
+        """
+        side = x.shape[-1]
+        if not self.training or side > SMALL:
+            return super().forward(x)
+        kernel = self.kernel_size[0]
+        patches = F.unfold(x, kernel, padding=kernel // 2, stride=2).transpose(1, 2)
+        made = F.linear(patches, self.weight.flatten(1), self.bias)
+        return torch.unflatten(made.transpose(1, 2), 2, (side // 2, side // 2))
+
+
+class Doubling(nn.ConvTranspose2d):
+    """Transposed convolution that makes the side twice as long, quick on small maps.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels.
+    kernel : int
+        Its side, odd.
+    """
+
+    def __init__(self, before: int, after: int, kernel: int = 3) -> None:
+        super().__init__(before, after, kernel, stride=2, padding=kernel // 2, output_padding=1)
+
+    def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        """See the class.
+
+        Parameters
+        ----------
+        x : (B, before, S, S)
+            Any side.
+        output_size : list of int, optional
+            As of PyTorch's; not needed.
+        """
+        side = 2 * x.shape[-1]
+        if not self.training or side > SMALL or output_size is not None:
+            return super().forward(x, output_size)
+        kernel = self.kernel_size[0]
+        patches = F.linear(x.flatten(2).transpose(1, 2), self.weight.flatten(1).t()).transpose(1, 2)
+        made = F.fold(patches, (side, side), kernel, padding=kernel // 2, stride=2)
+        return made if self.bias is None else made + self.bias[:, None, None]
 
 
 def down_block(before: int, after: int, *, norm: bool, dropout: float, kernel: int = 3) -> nn.Sequential:
@@ -20,7 +90,7 @@ def down_block(before: int, after: int, *, norm: bool, dropout: float, kernel: i
     kernel : int
         Side of the convolution, odd.
     """
-    layers: list[nn.Module] = [nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2)]
+    layers: list[nn.Module] = [Halving(before, after, kernel)]
     return _finished(layers, after, norm, dropout)
 
 
@@ -38,21 +108,8 @@ def up_block(before: int, after: int, *, norm: bool, dropout: float, kernel: int
     kernel : int
         Side of the convolution, odd.
     """
-    layers: list[nn.Module] = [doubling(before, after, kernel)]
+    layers: list[nn.Module] = [Doubling(before, after, kernel)]
     return _finished(layers, after, norm, dropout)
-
-
-def doubling(before: int, after: int, kernel: int = 3) -> nn.ConvTranspose2d:
-    """Transposed convolution that makes the side twice as long.
-
-    Parameters
-    ----------
-    before, after : int
-        Channels.
-    kernel : int
-        Its side, odd.
-    """
-    return nn.ConvTranspose2d(before, after, kernel, stride=2, padding=kernel // 2, output_padding=1)
 
 
 def side_after(size: int, halvings: int) -> int:
@@ -110,7 +167,7 @@ def decoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Seque
     back = list(reversed(widths))
     pairs = list(pairwise(back))
     blocks = [up_block(a, b, norm=n + 1 < len(pairs), dropout=dropout) for n, (a, b) in enumerate(pairs)]
-    return nn.Sequential(*blocks, doubling(back[-1], channels))
+    return nn.Sequential(*blocks, Doubling(back[-1], channels))
 
 
 def _finished(layers: list[nn.Module], channels: int, norm: bool, dropout: float) -> nn.Sequential:

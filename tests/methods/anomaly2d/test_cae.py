@@ -1,5 +1,7 @@
 """Equations and layers of the convolutional autoencoder."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from sanum.methods.anomaly2d.cae.model import DenseAutoencoder
 from sanum.methods.anomaly2d.cae.recipe import CAE, RECIPES
 from sanum.methods.common.residual import residual, squared_error
+from sanum.nets.strided import Doubling, Halving
 
 
 def test_the_network_is_that_of_the_study():
@@ -18,9 +21,9 @@ def test_the_network_is_that_of_the_study():
     assert net(x).shape == x.shape
     kinds = [[type(layer) for layer in block] for block in net.encode]
     rest = [nn.BatchNorm2d, nn.LeakyReLU, nn.Dropout2d]
-    assert kinds == [[nn.Conv2d, *rest[1:]], *[[nn.Conv2d, *rest]] * 4]
+    assert kinds == [[Halving, *rest[1:]], *[[Halving, *rest]] * 4]
     back = [[type(layer) for layer in block] for block in list(net.decode)[:-1]]
-    assert back == [*[[nn.ConvTranspose2d, *rest]] * 3, [nn.ConvTranspose2d, *rest[1:]]]
+    assert back == [*[[Doubling, *rest]] * 3, [Doubling, *rest[1:]]]
     assert [type(layer) for layer in net.to_code] == [nn.Linear, nn.LeakyReLU, nn.Dropout, nn.BatchNorm1d]
     assert [block[0].out_channels for block in net.encode] == [32, 64, 128, 256, 512]
 
@@ -34,7 +37,7 @@ def test_dropout_of_the_code_leaves_out_numbers_and_no_whole_image():
 
 
 def test_the_optimizer_is_that_of_the_study():
-    loop = CAE.loop
+    loop = RECIPES["cae-faithful"].loop
     assert (loop.optimizer, loop.learning_rate, loop.betas, loop.steps) == (
         "adam",
         2e-4,
@@ -42,6 +45,7 @@ def test_the_optimizer_is_that_of_the_study():
         10_000,
     )
     assert (CAE.batch_size, loop.weight_decay, loop.ema, loop.warmup) == (30, 0, 0, 0)
+    assert CAE.loop == replace(loop, steps=2_500, save_every=2_500)
     assert RECIPES["cae-faithful"].picture.signed is False
     assert CAE.picture.signed is True
     assert (CAE.seen(torch.tensor(0.0)), CAE.seen(torch.tensor(1.0))) == (-1, 1)

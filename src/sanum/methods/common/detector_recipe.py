@@ -27,7 +27,8 @@ class DetectorRecipe(PictureRecipe):
 
     Parameters
     ----------
-    name, seed, batch_size, workers, compile, loop, picture, reading, augment, hold_out, validate_every
+    name, seed, batch_size, workers, compile, loop, picture, reading, augment, hold_out,
+    validate_every, precision
         As of `PictureRecipe`; of the normals a share is held out.
     pooling : PoolingConfig
         How a map becomes a score.

@@ -70,7 +70,7 @@ def learned(
         Called after each step.
     """
     recipe = source.recipe
-    fabric = open_devices(device, precision="32")
+    fabric = open_devices(device, precision=recipe.precision)
     fabric.launch()
     with drawn_from(recipe.seed):
         model = source.build()

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ class PictureRecipe(Recipe):
         Share of the pictures that is held out where no validation is given.
     validate_every : int
         Steps between two looks at validation; 0: the last state is taken.
+    precision : "32" or "auto"
+        Of `fit`: "auto" is bfloat16 where the device computes in it. `sanum train` has an option.
     """
 
     workers: int = 0
@@ -45,6 +47,7 @@ class PictureRecipe(Recipe):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     hold_out: float = 0.2
     validate_every: int = 20
+    precision: Literal["32", "auto"] = "32"
 
     def __post_init__(self) -> None:
         super().__post_init__()

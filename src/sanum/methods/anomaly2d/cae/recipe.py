@@ -6,7 +6,7 @@ Reached   README.md
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from torch import nn
 from ....data.augment import AugmentConfig
 from ....learn.schedule import LoopConfig
 from ...common.detector_recipe import DetectorRecipe
-from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS
+from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS, SHORT_LOOP
 from ...common.recipe import Batch
 from ...common.residual import residual, squared_error
 from .loss import objective
@@ -37,7 +37,8 @@ class CaeRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "cae"
     batch_size: int = 30
-    loop: LoopConfig = PUBLISHED_LOOP
+    loop: LoopConfig = SHORT_LOOP
+    precision: Literal["32", "auto"] = "auto"
     augment: AugmentConfig = PUBLISHED_VIEWS
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     code: int = 128
@@ -99,4 +100,7 @@ class CaeRecipe(DetectorRecipe):
 
 
 CAE = CaeRecipe("cae")
-RECIPES = {r.name: r for r in (CAE, replace(CAE, name="cae-faithful", picture=PUBLISHED_PICTURE))}
+RECIPES = {
+    r.name: r
+    for r in (CAE, replace(CAE, name="cae-faithful", picture=PUBLISHED_PICTURE, loop=PUBLISHED_LOOP))
+}

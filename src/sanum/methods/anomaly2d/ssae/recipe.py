@@ -6,7 +6,7 @@ Reached   README.md
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import nn
 from ....data.augment import AugmentConfig
 from ....learn.schedule import LoopConfig
 from ...common.detector_recipe import DetectorRecipe
-from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS
+from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS, SHORT_LOOP
 from ...common.recipe import Batch
 from ...common.residual import residual
 from .loss import errors_by_scale, objective
@@ -42,7 +42,8 @@ class SsaeRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "ssae"
     batch_size: int = 30
-    loop: LoopConfig = PUBLISHED_LOOP
+    loop: LoopConfig = SHORT_LOOP
+    precision: Literal["32", "auto"] = "auto"
     augment: AugmentConfig = PUBLISHED_VIEWS
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     dropout: float = 0.25
@@ -129,5 +130,7 @@ class SsaeRecipe(DetectorRecipe):
 
 
 SSAE = SsaeRecipe("ssae")
-FAITHFUL = replace(SSAE, name="ssae-faithful", picture=PUBLISHED_PICTURE, all_scales=False)
+FAITHFUL = replace(
+    SSAE, name="ssae-faithful", picture=PUBLISHED_PICTURE, loop=PUBLISHED_LOOP, all_scales=False
+)
 RECIPES = {r.name: r for r in (SSAE, replace(SSAE, name="ssae-lowpass", encode_lowpass=True), FAITHFUL)}

@@ -39,7 +39,7 @@ class ClassifierRecipe(PictureRecipe):
 
     Parameters
     ----------
-    name, seed, batch_size, workers, compile, picture, reading, augment, hold_out, validate_every
+    name, seed, batch_size, workers, compile, picture, reading, augment, hold_out, validate_every, precision
         As of `PictureRecipe`.
     loop : LoopConfig
         Steps, and the rate of the steps after `head_steps`.
