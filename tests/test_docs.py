@@ -73,6 +73,7 @@ NOT_RUN = {
     ("evaluation.md", "sanum evaluate DATA... -o OUT --compose keep-healthy \\"): "shows the command's form",
     ("evaluation.md", "D=../shared/data"): "real data, 640 scans",
     ("detection.md", "sanum classify fit normals abnormals -o classifier.safetensors"): "takes minutes",
+    ("detection.md", "D=../shared/data"): "56 real scans; see test_anatomy_sliced.py",
     ("evaluation.md", "python bench/real.py --data ../shared/data --weights FILE -o runs/real"): "real data",
     ("evaluation.md", "sanum evaluate tests/*-whole tests/*-stripped -o measured/simulated \\"): (
         "takes hours; a small set is measured in tests/cli/test_evaluate.py"

@@ -100,6 +100,10 @@ def test_what_is_refused(sanum, people, known, phantom, tmp_path):
     assert (
         "given twice" in sanum("evaluate", people, "-o", out, "--method", "una", "--method", "una").refused()
     )
+    told = sanum("evaluate", people, "-o", out, "--method", "pca").refused()
+    assert "pca has learned nothing yet: fit it to slices with sanum detect fit" in told
+    told = sanum("evaluate", people, "-o", out, "--method", "classifier=w.safetensors").refused()
+    assert '"classifier" makes neither anatomies nor maps of anomalies' in told
     assert "no case is left" in sanum("evaluate", people, "-o", out, "--only", "sub-9").refused()
     mask = people / "sub-2" / "anat" / "sub-2_desc-lesion_mask.nii.gz"
     write(type(phantom)(phantom.voxels[2:], phantom.affine), mask)
@@ -116,3 +120,10 @@ def test_a_case_that_fails_is_told_and_gives_exit_code_1(sanum, people, known, p
     assert ran.code == 1
     assert "sub-2_T1w.nii.gz" in ran.err
     assert "1 failed" in (tmp_path / "out" / "tables.md").read_text()
+
+
+def test_a_detector_of_slices_is_told_where_the_brain_is(sanum, people, known, tmp_path):
+    ran = sanum("evaluate", people, "-o", tmp_path / "out", "--method", "pca=w.safetensors", "-q")
+    assert ran.code == 1
+    assert "sub-1_T1w.nii.gz has no brain mask, which a detector of slices needs" in ran.err
+    assert "pca (w)" in (tmp_path / "out" / "tables.md").read_text()

@@ -133,6 +133,22 @@ def test_slices_of_a_volume_are_one_group(tmp_path):
     assert [e.at.frame for e in found.entries] == [0, 1, 2, 3]
 
 
+def test_people_are_no_duplicates_for_a_few_slices_that_look_alike(tmp_path):
+    """Two volumes with two of ten slices in common, and a copy under another name."""
+    import nibabel as nib
+
+    one, other = np.random.default_rng(4).random((2, 20, 20, 10)).astype(np.float32)
+    other[..., :2] = one[..., :2]
+    one[..., 9] = other[..., 9] = 0
+    for name, voxels in (("a", one), ("b", other), ("c", one + 1e-3)):
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    found = load_pictures(find_pictures([tmp_path]))
+    assert found.notes == ("3 slices have one value everywhere: left out",)
+    whose = dict(zip((e.id.partition("#")[0] for e in found.entries), found.groups, strict=True))
+    assert whose == {"a.nii.gz": "a.nii.gz", "b.nii.gz": "b.nii.gz", "c.nii.gz": "a.nii.gz"}
+    assert ("a.nii.gz#4", "c.nii.gz#4") in found.duplicates
+
+
 def test_a_fingerprint_does_not_see_size_or_brightness():
     pixels = np.add.outer(np.arange(80.0), np.arange(60.0) ** 1.2)[None]
     one, other = (fingerprint(picture_of(x)) for x in (pixels, 3 * pixels[:, ::2, ::2] + 7))

@@ -143,6 +143,22 @@ def test_slices_of_a_volume_are_turned_upright(tmp_path):
         read_picture(tmp_path / "v.nii.gz")
 
 
+def test_slices_that_are_learned_from_and_the_range_of_their_volume(tmp_path):
+    voxels = np.zeros((10, 10, 8), np.float32)
+    for n in range(1, 8):
+        voxels[:n, :, n] = 10 * n
+    nib.save(nib.Nifti1Image(voxels - 5, np.eye(4)), tmp_path / "v.nii.gz")
+    some = PictureReading(every=2, least=0.35, white=50)
+    found = read_pictures(tmp_path / "v.nii.gz", some)
+    assert [p.frame for p in found] == [4, 6]  # of 0, 2, 4 and 6 those with four rows or more
+    assert {p.window for p in found} == {(-5, 45)}  # half of the rows are of at most 50
+    assert len(read_pictures(tmp_path / "v.nii.gz", some.whole)) == 8
+    assert PictureReading(window=(0, 2), white=50).ends == (-1, 1)
+    for wrong in ({"every": 0}, {"least": 2.0}, {"white": 0.0}):
+        with pytest.raises(ValueError, match=r"at least 1 and least a share|is a percentile"):
+            PictureReading(**wrong)
+
+
 def test_where_the_channels_of_an_array_are():
     assert channels_first(np.zeros((3, 9, 9))).shape == (3, 9, 9)
     assert channels_first(np.zeros((9, 9, 2))).shape == (2, 9, 9)

@@ -1,7 +1,7 @@
 """`sanum evaluate`: methods measured on scans of which something is known."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,8 @@ from .progress import ProgressBar
 from .threads import use_threads
 
 if TYPE_CHECKING:
-    from ..evaluation import Case, Oracle
-    from ..methods.common.anatomy import Predictor
+    from ..evaluation import Case
+    from ..evaluation.tasks.anatomy.task import Evaluated
 
 _TASK = "reading"
 EXAMPLE = "Example:  sanum evaluate tests/t1w-whole tests/flair-whole -o measured --method una"
@@ -114,14 +114,14 @@ def command(
         raise typer.Exit(1)
 
 
-def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor | Oracle"]:
+def _load(names: list[str], device: str, threads: int) -> "dict[str, Evaluated]":
     """Methods by the name that the tables show: with weights of one's own, "una (no-fluid)"."""
     from ..evaluation import ORACLES, Oracle
     from ..learn.devices import resolve_device
     from ..methods import registry
 
     use_threads(threads)
-    methods: dict[str, Predictor | Oracle] = {}
+    methods: dict[str, Evaluated] = {}
     for given in names:
         name, _, weights = given.partition("=")
         label = f"{name} ({Path(weights).stem})" if weights else name
@@ -131,8 +131,28 @@ def _load(names: list[str], device: str, threads: int) -> dict[str, "Predictor |
         if name in ORACLES and not where:
             methods[label] = Oracle(name)
         else:
-            methods[label] = registry.load(name, device=resolve_device(device), weights=where)
+            loaded = registry.load(name, device=resolve_device(device), weights=where)
+            methods[label] = _on_scans(name, loaded, where)
     return methods
+
+
+def _on_scans(name: str, loaded: Any, weights: Path | None) -> "Evaluated":
+    """A method as it looks at scans; ValueError for one that is not of them, or has learned nothing."""
+    from ..evaluation import Sliced
+    from ..methods import registry
+
+    method, _ = registry.find_recipe(name)
+    if method.task == "anatomy":
+        predictor: Evaluated = loaded
+        return predictor
+    if method.task != "anomaly2d":
+        raise ValueError(f'"{name}" makes neither anatomies nor maps of anomalies: choose another method')
+    if weights is None:
+        raise ValueError(
+            f"{name} has learned nothing yet: fit it to slices with sanum detect fit, then give "
+            f"--method {name}=MODEL"
+        )
+    return Sliced(loaded)
 
 
 def _unseen(data: Path, names: list[str]) -> bool | set[str]:

@@ -1,5 +1,6 @@
 """Pictures that are nearly the same, such as neighbouring slices: a fold must not know one of the other."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +18,11 @@ NEAR = 0.01
 
 OF_MEDIAN = 1 / 8
 """The limit is at most this share of the median of all pairs: images that are all alike are no duplicates."""
+
+OF_SLICES = 0.9
+"""Two volumes are nearly the same if so large a share of their slices with the same number is.
+
+Single slices of two people often are, near the top of the head."""
 
 FINGERPRINT = PictureConfig(size=64, fit="stretch")
 _BLOCK = 512
@@ -62,6 +68,37 @@ def near_pairs(prints: Sequence[FloatArray], near: float = NEAR) -> list[tuple[i
                 if a + first < b:
                     pairs.append((numbers[a + first], numbers[b]))
     return sorted(pairs)
+
+
+def of_whole_volumes(
+    pairs: Sequence[tuple[int, int]], places: Sequence[tuple[str, int | None]]
+) -> list[tuple[int, int]]:
+    """Those pairs that are no slices of two volumes, unless these are nearly the same; see `OF_SLICES`.
+
+    Parameters
+    ----------
+    pairs : sequence of (int, int)
+        Of `near_pairs`.
+    places : sequence of (str, int or None)
+        File of each picture, and its number there; None: the file has no other.
+    """
+    slices = Counter(file for file, number in places if number is not None)
+    alike = Counter(
+        (places[a][0], places[b][0]) for a, b in pairs if places[a][1] is not None and _matching(places, a, b)
+    )
+
+    def counts(a: int, b: int) -> bool:
+        (one, n), (other, m) = places[a], places[b]
+        if one == other or n is None or m is None:
+            return True
+        same = alike[one, other] + alike[other, one]
+        return same >= OF_SLICES * min(slices[one], slices[other])
+
+    return [(a, b) for a, b in pairs if counts(a, b)]
+
+
+def _matching(places: Sequence[tuple[str, int | None]], a: int, b: int) -> bool:
+    return places[a][0] != places[b][0] and places[a][1] == places[b][1]
 
 
 def _distances(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

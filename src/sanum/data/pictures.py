@@ -18,7 +18,7 @@ from ..scan.picture import Picture
 from ..scan.picture_files import PICTURE_EXTENSIONS
 from ..scan.read_picture import PictureAt, PictureReading, read_pictures
 from ..types import FloatArray
-from .duplicates import NEAR, fingerprint, joined, near_pairs
+from .duplicates import NEAR, fingerprint, joined, near_pairs, of_whole_volumes
 
 NORMAL_WORDS = ("normal", "good", "healthy", "negative", "benign", "no", "ok", "control")
 """Labels in words that mean 0; the other word of a table then means 1."""
@@ -205,6 +205,7 @@ def load_pictures(
     channels: list[int] = []
     failed: list[tuple[str, str]] = []
     notes: list[str] = []
+    blank = 0
     for count, entry in enumerate(entries, 1):
         try:
             pictures = read_pictures(entry.at, reading)
@@ -213,6 +214,9 @@ def load_pictures(
             failed.append((entry.id, str(error)))
             pictures = []
         for picture in pictures:
+            if picture.is_constant and len(pictures) > 1:
+                blank += 1
+                continue
             if picture.is_constant:
                 failed.append((entry.id, f"{picture.name} has one value everywhere: it shows nothing"))
                 continue
@@ -223,11 +227,15 @@ def load_pictures(
         if on_picture:
             on_picture(count)
     if not kept:
-        reason = failed[0][1] if failed else "there are no pictures"
+        empty = "all slices have one value everywhere" if blank else "there are no pictures"
+        reason = failed[0][1] if failed else empty
         raise ScanError(f"no picture can be used: {reason}")
+    if blank:
+        notes.append(f"{blank} slices have one value everywhere: left out")
     if near is None:
         return PictureSet(tuple(kept), tuple(digests), tuple(failed), tuple(notes), channels=tuple(channels))
-    pairs = near_pairs(prints, near)
+    places = [(str(entry.at.path), entry.at.frame) for entry in kept]
+    pairs = of_whole_volumes(near_pairs(prints, near), places)
     groups = joined([entry.group or entry.id for entry in kept], pairs)
     entries_of = tuple(replace(entry, group=group) for entry, group in zip(kept, groups, strict=True))
     same = tuple((kept[a].id, kept[b].id) for a, b in pairs)
@@ -244,11 +252,8 @@ def _dcm(name: str) -> bool:
 def _framed(entry: PictureEntry, picture: Picture, *, several: bool) -> PictureEntry:
     """The entry of one slice of a file."""
     group = entry.group or entry.id
-    if not several:
-        return replace(entry, group=group)
-    return replace(
-        entry, at=PictureAt(entry.at.path, picture.frame), id=f"{entry.id}#{picture.frame}", group=group
-    )
+    number = f"#{picture.frame}" if several else ""
+    return replace(entry, at=PictureAt(entry.at.path, picture.frame), id=entry.id + number, group=group)
 
 
 def _of_table(path: Path, normal: str) -> list[PictureEntry]:

@@ -72,12 +72,15 @@ class SquarePlacement:
         First row, first column, rows and columns that it fills of the square.
     black, white : float
         Intensities that became 0 and 1.
+    windowed : bool
+        They are those of a window, not the picture's own range.
     """
 
     shape: tuple[int, int]
     box: tuple[int, int, int, int]
     black: float
     white: float
+    windowed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +146,8 @@ def conform(picture: Picture, config: PictureConfig) -> Square:
     else:
         unit = np.clip((fitted - np.float32(black)) / np.float32(white - black), 0, 1).astype(np.float32)
         unit[:, ~inside] = 0
-    return Square(unit, inside, SquarePlacement((height, width), box, black, white), constant)
+    placement = SquarePlacement((height, width), box, black, white, picture.window is not None)
+    return Square(unit, inside, placement, constant)
 
 
 def as_picture(values: FloatArray, placement: SquarePlacement) -> FloatArray:

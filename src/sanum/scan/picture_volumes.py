@@ -14,33 +14,9 @@ from .dicom_pixels import rescaled_pixels
 from .errors import ScanError
 from .names import printable
 from .picture import Picture, picture_of
-from .read import read
 from .scan import Scan
 
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
-
-
-def read_slices(
-    path: Path,
-    axis: int,
-    slices: tuple[int, int] | None = None,
-    window: tuple[float, float] | None = None,
-) -> list[Picture]:
-    """Slices of a volume along an axis of its voxels; the head's front or top is up where the header says.
-
-    Parameters
-    ----------
-    path : Path
-        What `scan.read` takes.
-    axis, slices, window
-        As of `slices_of`.
-
-    Raises
-    ------
-    ScanError
-        It cannot be read, or has no such slices.
-    """
-    return slices_of(read(path), path, axis, slices, window)
 
 
 def slices_of(
@@ -49,8 +25,11 @@ def slices_of(
     axis: int,
     slices: tuple[int, int] | None = None,
     window: tuple[float, float] | None = None,
+    *,
+    every: int = 1,
+    least: float = 0.0,
 ) -> list[Picture]:
-    """Slices of a volume that is read.
+    """Slices of a volume along an axis of its voxels; the head's front or top is up where the header says.
 
     Parameters
     ----------
@@ -64,6 +43,10 @@ def slices_of(
         First slice, and the first that is left out; default all.
     window : (float, float), optional
         Intensities shown as black and white.
+    every : int
+        Of these slices every so manieth, from the first.
+    least : float
+        Of these those in which so large a share of the pixels, and some, is above the volume's lowest value.
 
     Raises
     ------
@@ -83,6 +66,10 @@ def slices_of(
             f"these, got {first} to {end}"
         )
     across, up = (float(s) for s in np.delete(spacing, axis))
+    numbers = list(range(first, end, every))
+    if least:
+        shown = (voxels > _lowest(voxels)).mean(axis=tuple(a for a in range(3) if a != axis))
+        numbers = [n for n in numbers if shown[n] >= least]
     return [
         picture_of(
             np.ascontiguousarray(voxels.take(n, axis).T[None, ::-1]),
@@ -91,8 +78,29 @@ def slices_of(
             window=window,
             spacing_mm=(up, across),
         )
-        for n in range(first, end)
+        for n in numbers
     ]
+
+
+def range_of(scan: Scan, white: float) -> tuple[float, float] | None:
+    """A volume's lowest value, and a percentile of what is above it; None where nothing is.
+
+    Parameters
+    ----------
+    scan : Scan
+        Best without its skull, and 0 around the brain.
+    white : float
+        The percentile, in (0, 100].
+    """
+    voxels = np.asarray(scan.voxels)
+    low = _lowest(voxels)
+    above = voxels[np.isfinite(voxels) & (voxels > low)]
+    return (float(low), float(np.percentile(above, white))) if above.size else None
+
+
+def _lowest(voxels: npt.NDArray[Any]) -> float:
+    finite = voxels[np.isfinite(voxels)]
+    return float(finite.min()) if finite.size else 0.0
 
 
 def volume_of(maps: Mapping[int, FloatArray], scan: Scan, axis: int) -> Scan:

@@ -1,6 +1,6 @@
 """`read_picture` and `read_pictures`: 2-D images from a file, an array, or the slices of a volume."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +13,9 @@ from .errors import ScanError
 from .names import EXTENSIONS, printable
 from .picture import Picture, channels_first, picture_of
 from .picture_files import PICTURE_EXTENSIONS, read_array_file, read_image_file
-from .picture_volumes import read_dicom_picture, read_slices
+from .picture_volumes import range_of, read_dicom_picture, slices_of
+from .read import read
+from .scan import Scan
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class PictureReading:
         Of a volume's slices, 0 to 2.
     slices : (int, int), optional
         First slice of a volume that is read, and the first that is not; default all.
+    every : int
+        Slices of a volume that are learned from: every so manieth of these.
+    least : float
+        And of those the ones of which so large a share is above the volume's lowest value, in [0, 1]: a
+        stripped head's have a brain.
+    white : float, optional
+        Percentile of what is above a volume's lowest value: it is white in all of its slices, and the lowest
+        value black; default: each slice has its own range. A window takes its place.
     channel_axis : int, optional
         Of an array, where its shape does not tell.
     """
@@ -55,6 +65,9 @@ class PictureReading:
     window: tuple[float, float] | None = None
     axis: int = 2
     slices: tuple[int, int] | None = None
+    every: int = 1
+    least: float = 0.0
+    white: float | None = None
     channel_axis: int | None = None
 
     def __post_init__(self) -> None:
@@ -62,6 +75,10 @@ class PictureReading:
             raise ValueError(f"a window is a centre and a width above 0, got {self.window}")
         if self.axis not in (0, 1, 2):
             raise ValueError(f"axis is 0, 1 or 2, got {self.axis}")
+        if self.every < 1 or not 0 <= self.least <= 1:
+            raise ValueError(f"every is at least 1 and least a share, got {self.every} and {self.least:g}")
+        if self.white is not None and not 0 < self.white <= 100:
+            raise ValueError(f"white is a percentile, got {self.white:g}")
 
     @property
     def ends(self) -> tuple[float, float] | None:
@@ -70,6 +87,11 @@ class PictureReading:
             return None
         centre, width = self.window
         return centre - width / 2, centre + width / 2
+
+    @property
+    def whole(self) -> "PictureReading":
+        """The same of all slices: what is learned from is chosen, what is looked at is not."""
+        return replace(self, every=1, least=0.0)
 
 
 def read_pictures(source: PictureSource, reading: PictureReading | None = None) -> list[Picture]:
@@ -106,6 +128,31 @@ def read_pictures(source: PictureSource, reading: PictureReading | None = None) 
     return _of_file(Path(source), reading)
 
 
+def volume_pictures(scan: Scan, path: Path, reading: PictureReading) -> list[Picture]:
+    """Slices of a volume that is read.
+
+    Parameters
+    ----------
+    scan : Scan
+        The volume.
+    path : Path
+        Where it was read from.
+    reading : PictureReading
+        Choices.
+
+    Raises
+    ------
+    ScanError
+        It has no such slices.
+    """
+    window = reading.ends
+    if window is None and reading.white is not None:
+        window = range_of(scan, reading.white)
+    return slices_of(
+        scan, path, reading.axis, reading.slices, window, every=reading.every, least=reading.least
+    )
+
+
 def _of_file(path: Path, reading: PictureReading) -> list[Picture]:
     what, ending = printable(path.name), path.name.lower()
     try:
@@ -120,7 +167,7 @@ def _of_file(path: Path, reading: PictureReading) -> list[Picture]:
     if size == 0:
         raise ScanError(f"{what} is empty: expected a picture; copy or download it again")
     if ending.endswith(EXTENSIONS):
-        return read_slices(path, reading.axis, reading.slices, reading.ends)
+        return volume_pictures(read(path), path, reading)
     if ending.endswith(".npy"):
         pixels = read_array_file(path)
         return [

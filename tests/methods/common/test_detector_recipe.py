@@ -15,6 +15,7 @@ from sanum.methods import registry
 from sanum.methods.common.picture_recipe import rescaled
 from sanum.methods.common.training import Start, train
 from sanum.scan.picture_conform import PictureConfig
+from sanum.scan.read_picture import PictureReading
 
 LOOP = LoopConfig(optimizer="adam", steps=4, warmup=0, learning_rate=1e-3, ema=0.0, sheet_every=0)
 RECIPE = replace(
@@ -58,6 +59,13 @@ def test_views_are_scaled_by_their_own_valid_range(source):
         inside = image[:, valid[0] > 0]
         assert (inside.min(), inside.max()) == (-1, 1)
         assert (image[:, valid[0] == 0] == -1).all()
+
+
+def test_views_of_a_window_keep_its_range(folder, tmp_path):
+    """A dark picture stays dark beside a bright one."""
+    reading = PictureReading(window=(500, 1000))
+    source = replace(RECIPE, reading=reading, augment=AugmentConfig(flip=0.5)).prepare(folder, tmp_path)
+    assert -1 < source.batch(range(6))["image"].max() < -0.45  # at most 255 of 1000
 
 
 def test_a_constant_view_stays_a_number():

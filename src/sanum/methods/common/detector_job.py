@@ -15,8 +15,8 @@ from ...scan import Scan
 from ...scan import read as read_scan
 from ...scan.names import EXTENSIONS
 from ...scan.picture import Picture
-from ...scan.picture_volumes import slices_of, volume_of
-from ...scan.read_picture import read_pictures
+from ...scan.picture_volumes import volume_of
+from ...scan.read_picture import read_pictures, volume_pictures
 from ...types import FloatArray
 from ..api import Output, OutputSpec, Result
 from .findings import Finding
@@ -205,7 +205,7 @@ class VolumeScoreJob(ScoreJob):
         """
         stem, scan = loaded
         how = self.detector.config.reading
-        pictures = slices_of(scan, scan.path or Path(stem), how.axis, how.slices, how.ends)
+        pictures = volume_pictures(scan, scan.path or Path(stem), how.whole)
 
         def mapped(found: list[Finding]) -> Scan:
             maps = {p.frame or 0: f.on_picture for p, f in zip(pictures, found, strict=True)}

@@ -132,6 +132,7 @@ class PictureSourceOfBatches(TrainingSource):
     def __init__(self, recipe: PictureRecipe, stack: SquareStack) -> None:
         self.recipe, self.stack = recipe, stack
         self.pixels, self.valid = stack.pixels, stack.valid[:, None].float()
+        self.windowed = torch.tensor([square.placement.windowed for square in stack.squares])
 
     def build(self) -> nn.Module:
         """The recipe's network, for the pictures' channels."""
@@ -177,7 +178,8 @@ class PictureSourceOfBatches(TrainingSource):
         views = [draw_view(np.random.default_rng([recipe.seed, 1, n]), recipe.augment) for n in samples]
         pixels, valid = apply_views(self.pixels[places], self.valid[places], views)
         if recipe.picture.scale == "each":
-            pixels = rescaled(pixels, valid)
+            kept = self.windowed[places][:, None, None, None]
+            pixels = torch.where(kept, pixels, rescaled(pixels, valid))
         return {"image": recipe.seen(pixels), "valid": valid, "seed": self.seed_of(samples)}
 
     def seed_of(self, samples: range) -> torch.Tensor:

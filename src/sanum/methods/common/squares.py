@@ -76,7 +76,7 @@ Images = Iterable[PictureSource] | np.ndarray[Any, Any]
 """What detectors take: paths, arrays, pictures; or one array with the images along its first axis."""
 
 
-def stack_of(images: Images, config: PictureSettings) -> SquareStack:
+def stack_of(images: Images, config: PictureSettings, *, whole: bool = False) -> SquareStack:
     """Squares of images, each read, conformed and let go before the next.
 
     Parameters
@@ -85,6 +85,8 @@ def stack_of(images: Images, config: PictureSettings) -> SquareStack:
         A volume gives its slices; an array (N, H, W), or (N, C, H, W), the images along its first axis.
     config : PictureSettings
         How they are read and seen.
+    whole : bool
+        All slices of a volume, not those alone that are learned from.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def stack_of(images: Images, config: PictureSettings) -> SquareStack:
     """
     squares: list[Square] = []
     sources: list[int] = []
-    reading = config.reading
+    reading = config.reading.whole if whole else config.reading
     if isinstance(images, np.ndarray) and images.ndim == 4 and reading.channel_axis is None:
         reading = replace(reading, channel_axis=0)
     for n, picture in (
@@ -114,7 +116,7 @@ def stack_of(images: Images, config: PictureSettings) -> SquareStack:
 
 
 def stacks_of(images: Images, config: PictureSettings, size: int) -> Iterator[SquareStack]:
-    """Squares of images, of some images at a time, so that thousands need no memory.
+    """Squares of images, of some images at a time, so that thousands need no memory; all slices of volumes.
 
     Parameters
     ----------
@@ -127,7 +129,7 @@ def stacks_of(images: Images, config: PictureSettings, size: int) -> Iterator[Sq
     """
     every = images if isinstance(images, np.ndarray) else list(_checked(images))
     for first in range(0, max(len(every), 1), size):
-        yield stack_of(every[first : first + size], config)
+        yield stack_of(every[first : first + size], config, whole=True)
 
 
 def _checked(images: Images) -> Images:

@@ -2,6 +2,7 @@
 
 from .cases import Case, Mismatch, chosen, find_cases
 from .oracle import ORACLES, Oracle
+from .sliced import Sliced
 from .task import HealthyAnatomy, worth_measuring
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "HealthyAnatomy",
     "Mismatch",
     "Oracle",
+    "Sliced",
     "chosen",
     "find_cases",
     "worth_measuring",

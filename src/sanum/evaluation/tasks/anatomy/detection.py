@@ -13,7 +13,7 @@ from ...task import Numbers
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
 """Of which the oracle takes each scan's best, and validation one for all."""
 _PER_SIZE = ("true", "detected", "recall", "dice", "false", "false_ml")
-OF_SCORE = ("dice_oracle", "average_precision", "dice_curve", "volume_curve")
+OF_SCORE = ("dice_oracle", "dice_soft", "average_precision", "dice_curve", "volume_curve")
 """Numbers that need no threshold fixed beforehand."""
 OF_DETECTION = (
     *("dice", "dice_oracle", "dice_soft", "lesion_f1", "average_precision", "ece"),
@@ -50,6 +50,7 @@ def of_score(p: FloatArray, lesion: Mask | None, where: Mask, voxel_ml: float) -
         inside = where | lesion
         out |= {
             "dice_oracle": float(np.max(curve)),
+            "dice_soft": soft_dice(p, lesion),
             "average_precision": average_precision(p[inside], lesion[inside]),
             "dice_curve": _words(curve, 4),
         }
@@ -76,7 +77,6 @@ def of_lesion(p: FloatArray, found: Mask, lesion: Mask, where: Mask, voxel_ml: f
     out: Numbers = {
         **of_score(p, lesion, where, voxel_ml),
         "dice": dice(found, lesion),
-        "dice_soft": soft_dice(p, lesion),
         "lesion_f1": count_lesions(found, lesion).f1,
         "ece": expected_calibration_error(p[inside], lesion[inside]),
         "true_ml": float(lesion.sum() * voxel_ml),

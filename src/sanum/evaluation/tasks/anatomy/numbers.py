@@ -111,7 +111,9 @@ def numbers_of(case: Case, truth: GroundTruth, result: Reconstruction) -> Number
     return out | person_numbers(case)
 
 
-def score_numbers(case: Case, truth: GroundTruth, result: Reconstruction, score: FloatArray) -> Numbers:
+def score_numbers(
+    case: Case, truth: GroundTruth, score: FloatArray, predicted: Mask, voxel_ml: float
+) -> Numbers:
     """Numbers of a score map of a case that can be known of it.
 
     Parameters
@@ -120,17 +122,18 @@ def score_numbers(case: Case, truth: GroundTruth, result: Reconstruction, score:
         As of `numbers_of`.
     truth : GroundTruth
         Of the case.
-    result : Reconstruction
-        Of its scan.
     score : (X, Y, Z) float32
         On the scan's grid; see `SCORES`.
+    predicted : (X, Y, Z) bool
+        The brain, where the true one is not known.
+    voxel_ml : float
+        Volume of a voxel, mL.
     """
     lesion = truth.lesion if truth.lesion is not None and truth.lesion.any() else None
     if not case.healthy and lesion is None:
         return {}
-    brain = truth.brain if truth.brain is not None else np.asarray(result.brain.voxels) > 0
-    out = of_score(score, None if case.healthy else lesion, brain, result.scan.grid.voxel_volume_ml)
-    return out | person_numbers(case)
+    brain = truth.brain if truth.brain is not None else predicted
+    return of_score(score, None if case.healthy else lesion, brain, voxel_ml) | person_numbers(case)
 
 
 def person_numbers(case: Case) -> Numbers:

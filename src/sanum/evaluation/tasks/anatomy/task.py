@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from ....healthy.compose import Compose
@@ -30,10 +31,11 @@ from .numbers import (
 )
 from .oracle import Oracle
 from .scores import SCORES
+from .sliced import Sliced
 from .validated import ON_OTHERS, VALIDATED, validation_table, with_thresholds
 
-Evaluated = Predictor | Oracle
-"""A method that reconstructs, or a baseline that is given the truth."""
+Evaluated = Predictor | Oracle | Sliced
+"""A method that reconstructs, a baseline that is given the truth, or a detector of 2-D images."""
 
 
 class HealthyAnatomy(Task[Case, Evaluated]):
@@ -89,13 +91,17 @@ class HealthyAnatomy(Task[Case, Evaluated]):
     def variants(self, case: Case, method: Evaluated) -> Sequence[str]:
         """The method itself, and its compositions; of an oracle nothing where the truth is not known.
 
+        A detector of slices makes no anatomy: there is nothing of it where no lesion is known.
+
         Parameters
         ----------
         case : Case
-        method : Predictor or Oracle
+        method : Predictor, Oracle or Sliced
         """
         if isinstance(method, Oracle):
             return ("",) if case.truth else ()
+        if isinstance(method, Sliced):
+            return ("",) if case.healthy or case.lesion else ()
         composed_too = self.compositions if case.truth and case.contrast.lower() == "t1w" else ()
         return ("", *composed_too, *(self.scores if case.healthy or case.lesion else ()))
 
@@ -109,13 +115,13 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         return heads(cases)
 
     def compared(self, method: Evaluated) -> bool:
-        """Whether anatomies of one head are compared: those of oracles are not.
+        """Whether anatomies of one head are compared: those of oracles are not, and a detector makes none.
 
         Parameters
         ----------
-        method : Predictor or Oracle
+        method : Predictor, Oracle or Sliced
         """
-        return not isinstance(method, Oracle)
+        return not isinstance(method, Oracle | Sliced)
 
     def measure(self, case: Case, method: Evaluated, variants: Sequence[str], *, with_example: bool) -> Trial:
         """One case reconstructed and measured.
@@ -123,7 +129,7 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         Parameters
         ----------
         case : Case
-        method : Predictor or Oracle
+        method : Predictor, Oracle or Sliced
         variants : sequence of str
             "" for the method itself, a composition, or a score map.
         with_example : bool
@@ -132,9 +138,11 @@ class HealthyAnatomy(Task[Case, Evaluated]):
         Raises
         ------
         ScanError
-            The scan cannot be reconstructed.
+            The scan cannot be reconstructed; a detector of slices is not told where the brain is.
         """
         truth = read_truth(case)
+        if isinstance(method, Sliced):
+            return Trial(dict.fromkeys(variants, _of_slices(case, truth, method)))
         if isinstance(method, Oracle):
             result = method.reconstruct(case, truth)
         else:
@@ -248,11 +256,24 @@ def _on_one_grid(one: Case, other: Case) -> bool:
         return False
 
 
+def _of_slices(case: Case, truth: GroundTruth, method: Sliced) -> Numbers:
+    """Numbers of the maps of slices; the detector is told where the brain is."""
+    scan = read(case.scan)
+    if truth.brain is None:
+        raise ScanError(
+            f"{case.scan.name} has no brain mask, which a detector of slices needs: put a *_desc-brain_mask "
+            "beside it"
+        )
+    score = method.map_of(scan, truth.brain)
+    return score_numbers(case, truth, score, truth.brain, scan.grid.voxel_volume_ml)
+
+
 def _numbers(case: Case, truth: GroundTruth, result: Reconstruction, variant: str) -> Numbers:
     if not variant:
         return numbers_of(case, truth, result)
     if variant in SCORES:
-        return score_numbers(case, truth, result, SCORES[variant](result))
+        brain, ml = np.asarray(result.brain.voxels) > 0, result.scan.grid.voxel_volume_ml
+        return score_numbers(case, truth, SCORES[variant](result), brain, ml)
     kind = cast(Compose, variant)
     anatomy = composed(kind, result.scan, result.anatomy, result.anomaly, result.brain)
     # anomaly and uncertainty are the method's, and stand in its own row
