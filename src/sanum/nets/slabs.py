@@ -183,7 +183,8 @@ def _group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Slabs:
-    planes = (plane for _, _, slab in x.slabs() for plane in slab.split(1, dim=2))
+    # of a slab without values, whose memory alone is asked for, a plane is like all
+    planes = (plane for _, _, s in x.slabs() for plane in (s[:, :, :1] if s.is_meta else s).split(1, dim=2))
     slope, shift = line(planes, groups, weight, bias, eps)
     return x.map(lambda part: on_line(part, slope, shift))
 

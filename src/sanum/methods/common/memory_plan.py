@@ -27,7 +27,8 @@ PLANES = (32, 16, 8, 4)  # of a slab
 # bytes a voxel beside the U-Net: its input and what is read off its output (235 measured, una-compact)
 AROUND = 260
 WORKSPACE = 1.2  # what libraries take to compute a layer; see `peak_bytes`
-AMPLE = 8_000  # bytes a voxel that no network here comes near: the published one takes 2,200
+# bytes a voxel that no network here comes near: the published one takes 2,200, compact ones that ship 520
+AMPLE = {UNet: 8_000, CompactUNet: 1_200}
 _log = logging.getLogger(__name__)
 
 
@@ -155,17 +156,17 @@ class MemoryPlan:
     def need(self, placement: Placement) -> tuple[int, int]:
         """Bytes on the device, and beside it in the memory of the CPU: an estimate.
 
-        At most AMPLE a voxel where even that is free: a better estimate takes a second.
+        What is AMPLE where even that is free: a better estimate takes seconds, most of them for imports.
 
         Parameters
         ----------
         placement : Placement
             One of `placements`.
         """
-        voxels = prod(self.shape[2:])
-        room = self._room(placement.device)
-        if placement.planes is None and room is not None and room > voxels * AMPLE:
-            return voxels * AMPLE, 0
+        voxels, room = prod(self.shape[2:]), self._room(placement.device)
+        ample = voxels * next(n for kind, n in AMPLE.items() if isinstance(self.unets[0].net, kind))
+        if placement.planes is None and room is not None and room > ample:
+            return ample, 0
         if placement not in self._needs:
             half = self.autocast and native_bfloat16(placement.device)
             dtype = torch.bfloat16 if half else torch.float32
