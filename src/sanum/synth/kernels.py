@@ -11,7 +11,7 @@ from .drift import moved_on
 UNMOVED = np.zeros((1, 1, 1, 3), np.float32)
 
 
-@njit(inline="always")
+@njit()  # not inline="always": the compiler would take half as long again, and what it makes be no faster
 def _between(x: Any, knots: Any, values: Any) -> Any:
     """As `numpy.interp`: piecewise linear, constant beyond the ends."""
     if x <= knots[0]:
@@ -23,7 +23,7 @@ def _between(x: Any, knots: Any, values: Any) -> Any:
     return values[len(knots) - 1]
 
 
-@njit(inline="always")
+@njit()
 def _weight(volumes: Any, a: Any, b: Any, c: Any, n: Any) -> Any:
     """Value of volume n at (a, b, c); 0 outside."""
     nx, ny, nz, _ = volumes.shape
