@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -217,20 +215,21 @@ class TestCohort:
         assert f"sanum: {tmp_path / 'empty'} holds no scans: expected" in ran.err
         assert "holds no scans" in (tmp_path / "out" / "failed.tsv").read_text()
 
-    def test_scans_left_to_another_run(self, sanum, four, tmp_path):
+    def test_scans_left_to_another_run(self, sanum, four, tmp_path, monkeypatch):
         from sanum.cohort import Item, lock
         from sanum.cohort.failures import STATE
         from sanum.cohort.steps import key_of
 
         out = tmp_path / "out"
         paths = [four / f"sub-00{n}/anat/sub-00{n}_T1w.nii.gz" for n in (0, 2, 3)]
-        for path in paths[:2]:
-            assert lock.acquire(out / STATE / f"{key_of(Item(path))}.lock", "other")
-        script = "import sys; from sanum.cli.main import main; main()"  # another process
-        words = [sys.executable, "-c", script, "reconstruct", *paths, "-o", out, "--no-report", "-q"]
-        ran = subprocess.run(words, capture_output=True, text=True)
-        assert ran.returncode == 1
-        assert ran.stderr.splitlines()[-1] == "sanum: 2 scans left to another run: run it again to check"
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", os.getppid)  # another process, which lives
+            for path in paths[:2]:
+                assert lock.acquire(out / STATE / f"{key_of(Item(path))}.lock", "other")
+        ran = sanum("reconstruct", *paths, "-o", out, "--no-report", "-q")
+        assert ran.code == 1
+        assert ran.err.splitlines()[-1] == "sanum: 2 scans left to another run: run it again to check"
+        assert len(list(out.glob("*_record.json"))) == 1
 
     def test_standard_input_that_is_closed(self, sanum, tmp_path, monkeypatch):
         monkeypatch.setattr("sys.stdin", None)

@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import re
+import shutil
 from urllib.parse import unquote
 
 import numpy as np
@@ -22,16 +23,32 @@ from ..stand_in import NOISE, nifti, raw, small_scan
 SUBJECTS = [f"sub-{n:03d}" for n in range(1, 8)]
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder for what `done` makes: it is kept, and always put in the same place, whose path pages keep."""
+    return tmp_path_factory.mktemp("seven")
+
+
 @pytest.fixture
-def done(tmp_path, bids):
+def done(place, bids):
     """Seven subjects in the shape of IXI, done: the first healthy, the last with a far larger anomaly."""
+    root, kept = place / "data", place / "kept"
+    shutil.rmtree(root, ignore_errors=True)
+    if not kept.exists():
+        _seven_subjects(root, bids)
+        shutil.copytree(root, kept, symlinks=True)
+    else:
+        shutil.copytree(kept, root, symlinks=True)
+    return root
+
+
+def _seven_subjects(root, bids):
     paths = [f"{subject}/anat/{subject}_T1w.nii.gz" for subject in SUBJECTS]
-    root = raw(tmp_path / "data", *paths)
+    raw(root, *paths)
     nifti(root / paths[0], NOISE // 2)
     nifti(root / paths[-1], np.full_like(NOISE, 900) - NOISE % 50)
     (root / "participants.tsv").write_text("participant_id\tage\tsex\nsub-002\t41.5\tF\nsub-099\t7\tM\n")
     assert bids(root, root / "derivatives" / "sanum", "participant", "-q")[0] == 0
-    return root
 
 
 @pytest.fixture
