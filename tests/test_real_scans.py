@@ -86,8 +86,8 @@ def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(reconstruct):
 
 
 NO_HEADS = (
-    *(f"torso/image_{n}.nii.gz" for n in (1, 2, 3, 5, 8, 10, 13, 15, 19, 20)),
-    *(f"spine/{name}.nii.gz" for name in ("10_DzZ_T1", "11_DzZ_T2", "12_F02_T2", "example_ct")),
+    *(f"torso/image_{n}.nii.gz" for n in (1, 5, 10, 20)),
+    *(f"spine/{name}.nii.gz" for name in ("10_DzZ_T1", "12_F02_T2", "example_ct")),
     "spine/aorta_report__ct_cropped.nii.gz",
     "spine/spine_report__totalseg.nii.gz",
     "torso/label_1.nii.gz",
@@ -107,20 +107,25 @@ def test_what_shows_no_head_is_refused(shared_data, predictor, place):
 @pytest.mark.parametrize("spacing_mm", [5, 10])
 def test_hearts_are_refused(shared_data, predictor, spacing_mm):
     """Short-axis slices; their distance was not stored, and is between these two."""
-    for path in sorted((shared_data / "heart" / "acdc").glob("*.npz"))[::10]:
+    for path in sorted((shared_data / "heart" / "acdc").glob("*.npz"))[::25]:
         voxels = np.load(path)["ed"].transpose(2, 1, 0).astype(np.float32)
         with pytest.raises(sanum.ScanError, match=r"no head found|no brain found"):
             sanum.reconstruct(sanum.Scan(voxels, np.diag([1.5, 1.5, spacing_mm, 1])), predictor=predictor)
 
 
+@pytest.fixture(scope="module")
+def upright(icbm152_2mm, predictor):
+    return sanum.reconstruct(icbm152_2mm, predictor=predictor, fast=True)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(("axis", "degrees"), [("y", 90), ("z", -90), ("x", 180)])
-def test_a_head_on_its_side_gives_what_it_gives_upright(icbm152_2mm, predictor, axis, degrees):
+def test_a_head_on_its_side_gives_what_it_gives_upright(icbm152_2mm, predictor, upright, axis, degrees):
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
     turn[:3, 3] = (30, 5, -12)
     lying = sanum.Scan(icbm152_2mm.voxels, turn @ icbm152_2mm.affine, "T1w")
-    upright, found = (sanum.reconstruct(s, predictor=predictor) for s in (icbm152_2mm, lying))
+    found = sanum.reconstruct(lying, predictor=predictor, fast=True)
     a, b = (np.asarray(r.brain.voxels) > 0 for r in (upright, found))
     assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.995
     assert np.abs(upright.anatomy.voxels - found.anatomy.voxels)[a & b].mean() < 0.01
