@@ -4,8 +4,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 CORE := .venv/.core
 PROCESSES ?= 2
-# each process computes in one thread, or two of them would wait for each other
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+# Each process computes in one thread, or two of them would wait for each other. Bytecode is kept whatever the
+# environment says: tests start hundreds of processes, which would compile the package again.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
 .PHONY: demo test test-full check lint audit fuzz bench docs clean own
 
