@@ -16,7 +16,7 @@ HEAVY = (pytest.mark.full, pytest.mark.timeout(1200))
     [
         ("reconstruct", ("20", "4", "4")),
         ("bids", ("6", "2", "2")),
-        pytest.param("reconstruct", ("200", "10", "20"), marks=HEAVY),
+        pytest.param("reconstruct", ("100", "10", "12"), marks=HEAVY),
         pytest.param("bids", ("13", "4", "8"), marks=HEAVY),
     ],
     ids=str,
