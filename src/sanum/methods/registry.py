@@ -122,6 +122,15 @@ METHODS: tuple[Method, ...] = (
         fitted=True,
     ),
     Method(
+        "ldm",
+        task="anomaly2d",
+        module="anomaly2d.ldm",
+        paper="Graham et al., MICCAI 2023; Rombach et al., CVPR 2022",
+        summary="What latent diffusion restores otherwise, from many levels of noise.",
+        extra="detect",
+        fitted=True,
+    ),
+    Method(
         "features",
         task="anomaly2d",
         module="anomaly2d.features",

@@ -78,6 +78,20 @@ class DetectorRecipe(PictureRecipe):
         """
         return None
 
+    def normal_loss(self, model: nn.Module, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor | None:
+        """What epochs are chosen by without labels, (B,), of normals held out; None: their scores.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        image : (B, C, S, S) float32
+            As the network sees it.
+        valid : (B, S, S) bool
+            Pixels that count.
+        """
+        return None
+
     @property
     def validate_after(self) -> int:
         """Steps after which there is something to look at."""

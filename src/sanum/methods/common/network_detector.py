@@ -72,6 +72,7 @@ class NetworkDetector(Detector):
         """
         recipe = self.recipe = self.config
         source = recipe.source(train)
+        source.alone = None in helds
         bests = Bests([Best(source, held) for held in helds])
         looks = Looks(bests.look, recipe.validate_every or recipe.loop.steps, bests)
         last = learned(
@@ -125,7 +126,7 @@ class NetworkDetector(Detector):
 
 
 class Best:
-    """The best states: of largest validation AUC, and of smallest mean score of validation normals.
+    """The best states: of largest validation AUC, and of smallest mean score, or loss, of validation normals.
 
     The first needs labels. Only a better state replaces one, so of equal ones the earliest is kept.
 
@@ -155,8 +156,11 @@ class Best:
         """
         if self.held is None:
             return
+        self._compare(model, self.held)
         scores = scores_of(self.recipe, model, self.held.stack)
-        row = {"step": float(step), "normal_score": float(scores[self.held.labels == 0].mean())}
+        losses = losses_of(self.recipe, model, self.held.normals)
+        normal = scores[self.held.labels == 0] if losses is None else losses
+        row = {"step": float(step), "normal_score": float(normal.mean())}
         values = {LABEL_FREE: -row["normal_score"]}
         if self.held.has_both:
             row["auc"] = values[LABELS] = auc(scores, self.held.labels)
@@ -201,12 +205,25 @@ class Best:
         kept = {how: one for how, (_, one) in self.best.items()}
         if kept:
             return kept
+        if self.held is not None:
+            last = self._compared(last, self.held)
         one = Chosen({name: x.detach().cpu().clone() for name, x in last.items()}, facts={"step": steps})
         return (
             {LABEL_FREE: one, LABELS: one}
             if self.held is not None and self.held.has_both
             else {LABEL_FREE: one}
         )
+
+    @torch.no_grad()
+    def _compare(self, model: nn.Module, held: Held) -> None:
+        self.recipe.compare(model, self.recipe.parts(held.normals, next(model.parameters()).device))
+
+    def _compared(self, state: State, held: Held) -> State:
+        with drawn_from(0):  # what is drawn is replaced
+            net = self.recipe.build(held.stack.channels)
+        net.load_state_dict(state)
+        self._compare(net.eval(), held)
+        return net.state_dict()
 
 
 class Bests:
@@ -278,5 +295,31 @@ def scores_of(
         if own is None or recipe.pooling.kind != "own":
             own = pooled(maps, valid, recipe.pooling)
         rows.append(own)
+    found: np.ndarray[Any, np.dtype[np.float64]] = torch.cat(rows).double().cpu().numpy()
+    return found
+
+
+@torch.no_grad()
+def losses_of(
+    recipe: DetectorRecipe, model: nn.Module, stack: SquareStack
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """`DetectorRecipe.normal_loss` of squares, if the recipe has one.
+
+    Parameters
+    ----------
+    recipe : DetectorRecipe
+        Of the method.
+    model : Module
+        In evaluation mode, on its device.
+    stack : SquareStack
+        The squares.
+    """
+    device = next(model.parameters()).device
+    rows = []
+    for part in stack.parts(BATCH):
+        row = recipe.normal_loss(model, recipe.seen(part.pixels.to(device)), part.valid.to(device))
+        if row is None:
+            return None
+        rows.append(row)
     found: np.ndarray[Any, np.dtype[np.float64]] = torch.cat(rows).double().cpu().numpy()
     return found

@@ -90,6 +90,18 @@ class PictureRecipe(Recipe):
         """
         return
 
+    def compare(self, model: nn.Module, parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Let a settled network know how it does on pictures that it has not learned from; most need not.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode; without gradients.
+        parts : iterable of tensor, tensor
+            As of `settle`, of the normals that are held out; of those it learned from, where none are.
+        """
+        return
+
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """`objective`, with all that is drawn in it decided by the batch.
 
@@ -113,6 +125,19 @@ class PictureRecipe(Recipe):
         """
         return pixels * 2 - 1 if self.picture.signed else pixels
 
+    def parts(self, stack: SquareStack, device: torch.device) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Pictures as the network sees them, and where they are, some at a time.
+
+        Parameters
+        ----------
+        stack : SquareStack
+            Any.
+        device : device
+            Of the network.
+        """
+        pixels, valid = self.seen(stack.pixels).to(device), stack.valid[:, None].float().to(device)
+        return list(zip(pixels.split(BATCH), valid.split(BATCH), strict=True))
+
     def describe(self) -> dict[str, Any]:
         """Method and configuration: enough to build the network again, with the number of channels."""
         return {**super().describe(), "config": flat(self)}
@@ -131,6 +156,8 @@ class PictureSourceOfBatches(TrainingSource):
 
     def __init__(self, recipe: PictureRecipe, stack: SquareStack) -> None:
         self.recipe, self.stack = recipe, stack
+        self.alone = True
+        """No normals are held out: those learned from are what a network is compared with."""
         self.pixels, self.valid = stack.pixels, stack.valid[:, None].float()
         self.windowed = torch.tensor([square.placement.windowed for square in stack.squares])
 
@@ -139,7 +166,7 @@ class PictureSourceOfBatches(TrainingSource):
         return self.recipe.build(self.stack.channels)
 
     def finish(self, model: nn.Module) -> None:
-        """As the recipe settles it, by every picture once.
+        """As the recipe settles it, by every picture once; and compares it, where no others are held out.
 
         Parameters
         ----------
@@ -147,8 +174,10 @@ class PictureSourceOfBatches(TrainingSource):
             In evaluation mode.
         """
         device = next(model.parameters()).device
-        pixels, valid = self.recipe.seen(self.pixels).to(device), self.valid.to(device)
-        self.recipe.settle(model, list(zip(pixels.split(BATCH), valid.split(BATCH), strict=True)))
+        parts = self.recipe.parts(self.stack, device)
+        self.recipe.settle(model, parts)
+        if self.alone:
+            self.recipe.compare(model, parts)
 
     def describe(self) -> dict[str, Any]:
         """Channels, and how many pictures."""
