@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import sanum
-from sanum.cohort import ClusterError
+from sanum.cohort import ClusterError, RunSettings, cluster, run_on_dask
 from sanum.cohort.cluster import _check
+
+from .stand_in import nothing_job
 
 pytest.importorskip("distributed")
 pytest.importorskip("cryptography")
@@ -159,9 +161,13 @@ def test_workers_are_waited_for_and_that_is_told(on_dask, scheduler, worker):
     )
 
 
-def test_nobody_answers(on_dask):
-    ended = told(on_dask("plain", "tcp://127.0.0.1:9"))
-    assert ended["error"] == "no Dask scheduler answers at tcp://127.0.0.1:9: check the address"
+def test_nobody_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWERS_S", 0.5)
+    work = run_on_dask([], tmp_path / "out", nothing_job, (), RunSettings(), scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(
+        ClusterError, match=r"^no Dask scheduler answers at tcp://127\.0\.0\.1:9: check the address$"
+    ):
+        list(work)
 
 
 @pytest.mark.full

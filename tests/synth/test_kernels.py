@@ -29,7 +29,7 @@ def test_pose_is_pytorch_s_interpolation_with_the_warp_added():
 
 
 def test_pose_reads_where_the_tissue_came_from():
-    place = np.moveaxis(np.indices((12, 12, 12)), 0, -1).astype(np.float32)
+    place = np.moveaxis(np.indices((12, 12, 12)), 0, -1).astype(np.float32, order="C")
     moved = np.zeros((12, 12, 12, 3), np.float32)
     moved[..., 1] = 0.5 * place[..., 0] / 11  # farther along x, more along y
     still, out = (np.empty((3, 8, 8, 8), np.float32) for _ in range(2))
