@@ -317,7 +317,7 @@ def _placed(t1: FloatArray, brain: Mask, labels: Labels, grid: Grid, scheme: Sch
     return {
         "t1w": t1.astype(np.float16),
         "brain": brain,
-        "labels": labels,
+        "labels": np.ascontiguousarray(labels),  # as the others: a kernel is compiled for each order
         "tissue_means": means,
         "ramp": border_ramp(brain, tuple(grid.spacing_mm)).astype(np.float16),
         "mirror": find_mirror(stripped, grid),
