@@ -30,9 +30,6 @@ SCANS = {  # what is special → path and what the warnings say
 }
 
 
-QUICK = ("T1w, stripped, a stroke",)
-
-
 @pytest.fixture(scope="module")
 def predictor():
     return registry.load()
@@ -44,9 +41,8 @@ def reconstruct(shared_data, predictor):
     return cache(lambda kind: sanum.reconstruct(shared_data / SCANS[kind][0], predictor=predictor))
 
 
-@pytest.mark.parametrize(
-    "kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.full) for k in SCANS]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("kind", SCANS)
 def test_a_real_scan(shared_data, reconstruct, kind):
     place, told = SCANS[kind]
     path = shared_data / place

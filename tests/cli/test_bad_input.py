@@ -192,7 +192,9 @@ NO_HEADS = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param("noise", marks=pytest.mark.full), "ball", "dot", "ramp"])
+@pytest.mark.parametrize(
+    "name", [n if n in ("ball", "dot") else pytest.param(n, marks=pytest.mark.full) for n in NO_HEADS]
+)
 def test_an_image_with_no_head_in_it(sanum, tmp_path, name):
     """With the shipped network, which has seen nothing but heads."""
     path = tmp_path / f"{name}.nii.gz"
