@@ -3,7 +3,7 @@ import pytest
 import torch
 from monai.losses import DeepSupervisionLoss, DiceLoss
 
-from sanum.metrics.centerline import TopologyLoss, centerline_dice
+from sanum.metrics.centerline import TopologyLoss, centerline_dice, skeleton_distance
 
 VESSEL = np.zeros((1, 1, 11, 24), np.float32)
 VESSEL[..., 4:7, 2:22] = 1
@@ -69,6 +69,33 @@ def test_descending_it_closes_the_gap():
     assert centerline_dice(found, as_mask(VESSEL)) == 1
 
 
+def rod(y, z):
+    """A soft rod along x, (y, z) voxels from the middle; gradients flow to y and z."""
+    k, j, i = torch.meshgrid(*[torch.arange(n) for n in (14, 15, 16)], indexing="ij")
+    from_axis = ((j - 7 - y) ** 2 + (k - 6 - z) ** 2 + 1e-6).sqrt()
+    ends = torch.sigmoid(4 * (i - 2.5)) * torch.sigmoid(4 * (13.5 - i))
+    return (torch.sigmoid(2 * (3.2 - from_axis)) * ends)[None, None]
+
+
+def test_the_distance_is_that_of_the_lines_in_millimetres():
+    fixed = torch.zeros(1, 1, 7, 9, 12)
+    fixed[..., 3, 4, 1:11] = 1
+    assert skeleton_distance(fixed, fixed) == 0
+    assert skeleton_distance(fixed.roll(2, 3), fixed) == pytest.approx(2)
+    assert skeleton_distance(fixed.roll(2, 2), fixed, spacing_mm=(1.5, 1, 1)) == pytest.approx(3)
+
+
+def test_descending_the_distance_lays_one_rod_on_the_other():
+    """All points of the moving line are equally far away: the gradient comes through the border alone."""
+    fixed = (rod(torch.tensor(0.0), torch.tensor(0.0)) > 0.5).float()
+    shift, noise = torch.tensor([3.0, -2.0], requires_grad=True), torch.Generator().manual_seed(0)
+    for _ in range(16):
+        distance = skeleton_distance(rod(*shift), fixed, generator=noise)
+        (slope,) = torch.autograd.grad(distance, shift)
+        shift = (shift.detach() - 0.3 * slope / slope.norm()).requires_grad_()
+    assert shift.norm() < 0.7
+
+
 def test_an_empty_prediction_and_an_empty_truth_have_finite_gradients():
     for p, y in ((0 * VESSEL, VESSEL), (VESSEL, 0 * VESSEL), (0 * VESSEL, 0 * VESSEL)):
         x = p.clone().requires_grad_()
@@ -86,6 +113,10 @@ def test_an_empty_prediction_and_an_empty_truth_have_finite_gradients():
         (lambda: centerline_dice(np.ones((4, 5)), np.ones((4, 4))), "they must be the same"),
         (lambda: centerline_dice(np.ones((2, 5)), np.ones((2, 5))), "3 elements or more"),
         (lambda: TopologyLoss(alpha=2), "alpha must be in"),
+        (lambda: skeleton_distance(VESSEL, 0 * VESSEL), "one of them is empty"),
+        (lambda: skeleton_distance(0 * VESSEL, VESSEL), "one of them is empty"),
+        (lambda: skeleton_distance(VESSEL, VESSEL[..., 1:]), "they must be the same"),
+        (lambda: skeleton_distance(VESSEL, VESSEL, spacing_mm=(1, 1, 1)), "needs 2 numbers, not 3"),
         (lambda: TopologyLoss(sigmoid=True, softmax=True), "choose one"),
         (lambda: TopologyLoss(softmax=True)(VESSEL, VESSEL), "two channels or more"),
         (

@@ -1,11 +1,14 @@
-"""How well the centre lines of thin objects lie in each other: clDice (CVPR 2021), as a number and as a loss.
+"""How well the centre lines of thin objects agree: clDice (CVPR 2021), number and loss, and a distance.
 
-Both stand on `sanum.nets.skeleton`, whose skeletons have the topology of their objects.
+All stand on `sanum.nets.skeleton`, whose skeletons have the topology of their objects.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
@@ -47,6 +50,46 @@ def centerline_dice(found: npt.ArrayLike, truth: npt.ArrayLike) -> float:
         float((line & mask).sum() / line.sum()) for line, mask in zip(lines, masks[::-1], strict=True)
     )
     return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
+
+
+def skeleton_distance(
+    p: Tensor,
+    truth: Tensor,
+    *,
+    spacing_mm: Sequence[float] | None = None,
+    num_iter: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean distance from the skeleton of `p` to the nearest point of that of `truth`; the mean of all images.
+
+    For registration: it goes down as `p`, resampled, moves onto `truth`. The gradient has the direction, and
+    not the length, of the change; take steps of a length of your own.
+
+    Parameters
+    ----------
+    p : (B, C, Y, X) or (B, C, Z, Y, X)
+        Probabilities of the moving object, in [0, 1].
+    truth : the same shape
+        The fixed object, 0 and 1.
+    spacing_mm : float for each axis of the image, optional
+        Size of a voxel; default 1, which gives voxels.
+    num_iter, generator
+        See `TopologyLoss`.
+    """
+    if p.shape != truth.shape:
+        shapes = tuple(p.shape), tuple(truth.shape)
+        raise ValueError(f"p and truth have the shapes {shapes[0]} and {shapes[1]}; they must be the same")
+    if spacing_mm is not None and len(spacing_mm) != p.ndim - 2:
+        raise ValueError(f"spacing_mm needs {p.ndim - 2} numbers, not {len(spacing_mm)}")
+    with torch.no_grad():
+        fixed = skeletonize(truth, num_iter=num_iter).flatten(0, 1).cpu().numpy() == 0
+    thin = skeletonize(binarise(p.float(), generator=generator), num_iter=num_iter).flatten(0, 1)
+    size = thin.flatten(1).sum(1)
+    if fixed.reshape(len(fixed), -1).all(1).any() or not bool((size > 0).all()):
+        raise ValueError("skeleton_distance needs objects in both images: one of them is empty")
+    far = np.stack([ndimage.distance_transform_edt(f, sampling=spacing_mm) for f in fixed])
+    distance = torch.from_numpy(far).to(thin)
+    return ((thin * distance).flatten(1).sum(1) / size).mean()
 
 
 class TopologyLoss(nn.Module):
@@ -104,7 +147,7 @@ class TopologyLoss(nn.Module):
         target : the same shape
             0 and 1; or (B, 1, …) labels with `to_onehot_y`.
         """
-        p, y = self._channels(input.float(), target)
+        p, y = self._channels(input if input.dtype == torch.float64 else input.float(), target)
         axes = tuple(range(2, p.ndim))
 
         def share(part: Tensor, whole: Tensor) -> Tensor:
