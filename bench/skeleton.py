@@ -121,8 +121,6 @@ def large(mask: np.ndarray) -> None:
     print(f"| exact, numba | {np.abs(betti(found) - betti(mask)).sum()} | {ahead:.3f} | {back:.3f} |")
     error = np.abs(betti(lee(mask) > 0) - betti(mask)).sum()
     print(f"| scikit-image (Lee) | {error} | {seconds(lambda: lee(mask)):.3f} | – |")
-    ahead, back = both_ways(SKELETONS["soft (MONAI)"], mask, 1)
-    print(f"| soft (MONAI), {ITERATIONS} iterations | – | {ahead:.3f} | {back:.3f} |")
 
 
 def main() -> None:
