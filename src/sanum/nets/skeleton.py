@@ -121,7 +121,7 @@ def skeletonize(
     --------
     >>> bar = torch.zeros(1, 1, 5, 7)
     >>> bar[..., 1:4, 1:6] = 1
-    >>> skeletonize(bar)[0, 0].int()
+    >>> skeletonize(bar.bool())[0, 0].long()
     tensor([[0, 0, 0, 0, 0, 0, 0],
             [0, 0, 0, 0, 0, 0, 0],
             [0, 0, 1, 1, 1, 0, 0],
