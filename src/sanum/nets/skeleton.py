@@ -1,4 +1,4 @@
-r"""A skeleton of the very topology of its object, through which gradients flow, in 2-D and 3-D.
+"""A skeleton of the very topology of its object, through which gradients flow, in 2-D and 3-D.
 
 After M. J. Menten et al., "A skeletonization algorithm for gradient-based optimization", ICCV 2023.
 
@@ -11,7 +11,7 @@ and the background 4.
 
 **Backward.** With x the voxel, s whether it is simple, e whether it was an end point, and F the six faces,
 
-.. math:: d = s\,(1 - e)\,\max_{f \in F} (1 - x_f), \qquad x' = x - \mathrm{relu}(x + d - 1)
+    d = s · (1 − e) · max over F of (1 − x_f),    x' = x − relu(x + d − 1)
 
 which is min(x, 1 − d). The maximum is 1 for every simple voxel, so no value is changed by it. At 0 and 1 the
 test s, made of products and of "exactly one", stands on a plateau; so does e wherever d = 1: neither has a
