@@ -118,13 +118,13 @@ class Ldm(nn.Module):
         for t in range(self.starts[order[0]], -1, -self.stride):
             joining = [place for place in order[1:] if self.starts[place] == t]
             now = torch.cat([now, *(self.noised(latent, place) for place in joining)])
-            times = torch.full((len(now),), t, device=now.device)
+            times = torch.full((now.shape[0],), t, device=now.device)
             now = self.scheduler.step(self.unet(now, times), t, now)[0]
         made = self.autoencoder.decode(now / self.scale)
         if self.bounds is not None:
             made = made.clamp(*self.bounds)
-        ways = dict(zip(order, made.split(len(image)), strict=True))
-        return torch.stack([ways[place] for place in chosen], 1)
+        ways = made.reshape(len(order), image.shape[0], *made.shape[1:])
+        return torch.stack([ways[order.index(place)] for place in chosen], 1)
 
     def compared(self, image: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean squared errors (B, K), and residuals |x − x̂|, mean over channels, (B, K, S, S).
