@@ -14,8 +14,10 @@ from ....learn.draws import drawn_from
 from ....learn.threads import one_thread
 from ....metrics.ranking import auc
 from ....nets.cam import cam
+from ....nets.cam_of_network import full_grad, score_cam
 from ....scan.errors import ScanError
 from ....weights.file import WeightsError
+from ...common.backbone import MEAN
 from ...common.detector_job import LARGEST, REFERENCE
 from ...common.findings import Chosen, Held, OnStep, State, Validation
 from ...common.network_training import Looks, digest_of, learned
@@ -25,10 +27,13 @@ from ...common.squares import BATCH, Images, SquareStack, stack_of
 from ...common.threshold import Threshold
 from .loss import weighted_cross_entropy
 from .model import PictureClassifier
-from .recipe import RECIPES, ClassifierRecipe, LabelledPictures
+from .recipe import RECIPES, AnyCamKind, ClassifierRecipe, LabelledPictures
 
 LOSS = "loss"
 """How the epoch was chosen: by the smallest loss of validation."""
+
+TRIED = 64
+"""Feature maps that "scorecam" tries for a picture, each by a pass of the network."""
 
 
 def load(
@@ -175,9 +180,18 @@ class Classifier(PictureScorer):
         assert net is not None
         features = net.maps(pixels)
         normal, abnormal = net.logits(features).double().unbind(1)
-        small = cam(features, lambda a: net.logits(a)[:, 1], self.config.cam)
-        maps = F.interpolate(small[:, None], size=pixels.shape[2:], mode="bilinear")[:, 0]
+        maps = self._cam(net, pixels, features)
         return maps * valid, torch.sigmoid(abnormal - normal)
+
+    def _cam(self, net: PictureClassifier, pixels: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        kind: AnyCamKind = self.config.cam
+        if kind == "fullgrad":
+            return full_grad(net, pixels, lambda x: net(x)[:, 1], black=MEAN)
+        if kind == "scorecam":
+            small = score_cam(features, pixels, lambda x: net(x)[:, 1], most=TRIED)
+        else:
+            small = cam(features, lambda a: net.logits(a)[:, 1], kind)
+        return F.interpolate(small[:, None], size=pixels.shape[2:], mode="bilinear")[:, 0]
 
     def _held(self, validation: Validation, train: SquareStack) -> Held:
         stack = stack_of(validation.images, self.config)
@@ -209,9 +223,9 @@ class Classifier(PictureScorer):
     def _keep_scale(self, held: Held) -> None:
         """What maps of normals held out rarely reach, and those of abnormals, for pictures of them.
 
-        A map that knows no class has no such scale.
+        A map that knows no class, or is scaled for each image, has no such scale; one takes too long.
         """
-        if self.config.cam == "eigencam":
+        if self.config.cam in ("eigencam", "fullgrad", "scorecam"):
             return
         found = list(self._respond_to(held.stack))
         one, facts = self.choices[LOSS], {}

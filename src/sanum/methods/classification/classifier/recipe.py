@@ -9,7 +9,7 @@ Reached   README.md
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from ....data.pictures import find_pictures, load_pictures
 from ....learn.schedule import LoopConfig, OptimizerConfig
 from ....learn.turns import Turn
 from ....nets.cam import CamKind
+from ....nets.cam_of_network import NetworkCamKind
 from ....scan.errors import ScanError
 from ....scan.picture_conform import PictureConfig
 from ...common.picture_recipe import PictureRecipe, PictureSourceOfBatches
@@ -29,6 +30,7 @@ from ...common.squares import SquareStack, stack_of
 from .loss import class_weights, weighted_cross_entropy
 from .model import Backbone, PictureClassifier
 
+AnyCamKind = Literal[CamKind, NetworkCamKind]
 STUDY_VIEWS = AugmentConfig(flip=0.5, rotate_deg=3, shift=0.05, zoom=0.05)
 """As published."""
 
@@ -57,7 +59,7 @@ class ClassifierRecipe(PictureRecipe):
     head : OptimizerConfig
         Of these steps.
     cam : str
-        Kind of the class-activation map, see `nets.cam`.
+        Kind of the class-activation map, see `nets.cam` and `nets.cam_of_network`.
     """
 
     method: ClassVar[str] = "classifier"
@@ -78,7 +80,7 @@ class ClassifierRecipe(PictureRecipe):
     dropout: float = 0.2
     head_steps: int = 20
     head: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=3e-3, warmup=0))
-    cam: CamKind = "gradcam"
+    cam: AnyCamKind = "gradcam"
 
     def __post_init__(self) -> None:
         super().__post_init__()
