@@ -15,6 +15,7 @@ from PIL import Image
 
 import sanum as api
 from sanum.cli import main as entry
+from sanum.cli.detect.crossval import _detectors
 from sanum.weights.file import load_weights
 
 COMMANDS = ("fit", "score", "crossval", "export")
@@ -115,7 +116,9 @@ def test_fit_writes_a_model_and_says_its_threshold(sanum, made, tmp_path):
     assert "exists: pass --overwrite" in sanum(*words).refused()
 
 
-def test_a_fit_that_comes_upon_no_number_says_where_and_goes_on(sanum, made, tmp_path):
+def test_a_fit_that_comes_upon_no_number_says_where_and_goes_on(sanum, made, tmp_path, monkeypatch):
+    monkeypatch.setattr("sanum.methods.common.likeness.MADE", 4)
+    monkeypatch.setattr("sanum.methods.common.likeness.SIDE", 32)
     path, folder = tmp_path / "m.safetensors", tmp_path / "m.training"
     tiny = ("picture.size=16", "widths=4,8", "generator_widths=8,4", "code=6", "gan_steps=3", "loop.steps=6")
     words = ["detect", "fit", made / "normal", "-o", path, "--method", "fanogan", "-q"]
@@ -128,6 +131,12 @@ def test_a_fit_that_comes_upon_no_number_says_where_and_goes_on(sanum, made, tmp
     ran = sanum(*words, "--set", "gan.learning_rate=1e-4")
     assert (ran.code, ran.out) == (0, f"{path}\n")
     assert not folder.exists()
+    assert re.search(
+        r"4 generated images against the \d+ normals learned from: FID [\d.]+, KID -?[\d.]+", ran.err
+    )
+    assert load_weights(path)[1]["facts"]["generated"] == 4
+    with Image.open(tmp_path / "m.generated.jpg") as shown:
+        assert shown.size == (2 * 8 * 64 + 12, 4 * 64)
 
 
 def test_abnormals_choose_the_threshold_and_are_not_learned_from(sanum, made, tmp_path):
@@ -252,6 +261,7 @@ def test_the_page_of_a_cross_validation_shows_every_method(crossed):
         assert cells[2] == f"{one['mean']:.3f} ± {one['sd']:.3f}[{one['low']:.3f}, {one['high']:.3f}]"
     assert "Label-free: epoch by the validation normals' score" in shown.text
     assert "pca: curves" in shown.text
+    assert "Largest and smallest score of each class" in shown.text
     kept = {
         row["id"]
         for path in (out / "pca").glob("*_gallery.json")
@@ -273,6 +283,13 @@ def test_a_gallery_shows_what_was_called_what(crossed):
             right = called == bool(test[row["id"]]["label"])
             assert row["kind"] == f"{'true' if right else 'false'} {'positive' if called else 'negative'}"
             assert row["score"] == test[row["id"]]["labels"]
+        ends = {row["kind"]: row for row in told["ends"]}
+        for name, label in (("normal", 0), ("abnormal", 1)):
+            scores = {row["id"]: row["labels"] for row in test.values() if row["label"] == label}
+            for end, value in (("smallest", min(scores.values())), ("largest", max(scores.values()))):
+                row = ends.pop(f"{end} {name}")
+                assert row["score"] == scores[row["id"]] == value
+        assert not ends
         positives = [r["score"] for r in told["rows"] if r["kind"] == "true positive"]
         assert (
             positives
@@ -358,6 +375,13 @@ def test_other_channels_stop_a_cross_validation_before_it_begins(sanum, made, tm
     told = sanum(*words).refused()
     assert "ill/zz.png has 3 channels and normal/00.png 1" in told
     assert not (tmp_path / "out").exists()
+    detectors = _detectors(["cae"], ["picture.grey=true", "picture.size=32"], [], "cpu")
+    seen = {name: (one.config.picture.grey, one.config.picture.size) for name, one in detectors.items()}
+    assert seen == {
+        "cae": (True, 32),
+        "intensity": (True, 64),
+        "pca": (True, 64),
+    }  # so read_set may take both
 
 
 def test_a_picture_of_other_channels_is_one_sentence(sanum, model, tmp_path):

@@ -19,6 +19,11 @@ def test_step_as_published():
     assert [rate_at(s, config, config.steps) for s in (300_000, 399_999)] == pytest.approx([1e-5, 1e-5])
 
 
+def test_a_straight_line_to_nothing():
+    config = LoopConfig(steps=110, learning_rate=2.0, warmup=10, schedule="linear")
+    assert [rate_at(s, config, 110) for s in (4, 10, 60, 109, 110)] == pytest.approx([1, 2, 1, 0.02, 0])
+
+
 @pytest.mark.parametrize("name", ["steps", "accumulate", "save_every"])
 def test_a_plan_that_cannot_be(name):
     with pytest.raises(ValueError, match=f"loop.{name} must be at least 1, got 0"):

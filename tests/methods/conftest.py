@@ -21,6 +21,15 @@ anatomy = _phantom.anatomy
 TINY = {"widths": (4, 8), "box": Box((20, 24, 20), 8.5)}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_generated():
+    """Few images of a generator are measured, and small ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sanum.methods.common.likeness.MADE", 4)
+        patch.setattr("sanum.methods.common.likeness.SIDE", 32)
+        yield
+
+
 def item_of(recipe: AnatomyRecipe, anatomy, number: int = 0) -> dict[str, torch.Tensor]:
     """Sample `number` of a recipe."""
     box = recipe.box.grid()

@@ -34,9 +34,10 @@ class OptimizerConfig:
         Peak of the rate.
     warmup : int
         Steps of linear rise.
-    schedule : "cosine" or "step"
-        After the warm-up: half a cosine down to 1 % at the last step; or flat, and from `step_at` on times
-        `step_factor` (as published: 1e-4, from step 300,000 on 1e-5).
+    schedule : "cosine", "linear" or "step"
+        After the warm-up: half a cosine down to 1 % at the last step; or a straight line down to 0
+        after it; or flat, and from `step_at` on times `step_factor` (as published: 1e-4, from step 300,000 on
+        1e-5).
     step_at : int
         Step at which the "step" schedule changes its rate.
     step_factor : float
@@ -51,7 +52,7 @@ class OptimizerConfig:
     betas: tuple[float, float] = (0.9, 0.99)
     learning_rate: float = 1e-3
     warmup: int = 100
-    schedule: Literal["cosine", "step"] = "cosine"
+    schedule: Literal["cosine", "linear", "step"] = "cosine"
     step_at: int = 300_000
     step_factor: float = 0.1
     weight_decay: float = 1e-2
@@ -106,11 +107,13 @@ def rate_at(step: int, config: OptimizerConfig, steps: int) -> float:
     config : OptimizerConfig
         Peak rate and schedule.
     steps : int
-        Of the whole training.
+        Of the whole training, or of a turn that ends before it.
     """
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     if config.schedule == "step":
         return config.learning_rate * (config.step_factor if step >= config.step_at else 1.0)
     done = (step - config.warmup) / max(1, steps - config.warmup)
+    if config.schedule == "linear":
+        return config.learning_rate * (1 - min(done, 1.0))
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

@@ -123,7 +123,8 @@ class RunningTurn:
         config: LoopConfig,
         prefix: str = "",
     ) -> None:
-        self.turn, self.config, self.steps, self.prefix = turn, turn.config or config, config.steps, prefix
+        self.turn, self.config, self.prefix = turn, turn.config or config, prefix
+        self.steps = config.steps if turn.end is None else min(turn.end, config.steps)
         self.trainable = [p for p in model.parameters() if p.requires_grad]
         own = {id(p) for part in _modules(model, turn) for p in part.parameters()}
         self.weights = [p for p in self.trainable if id(p) in own]

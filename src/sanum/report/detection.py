@@ -90,6 +90,26 @@ def drawing(figure: Figure, alt: str, caption: str) -> str:
     )
 
 
+def photograph(jpeg: bytes, alt: str, caption: str) -> str:
+    """HTML of a picture that is as wide as the page.
+
+    Parameters
+    ----------
+    jpeg : bytes
+        The picture.
+    alt : str
+        What it shows, for who does not see it.
+    caption : str
+        Below it.
+    """
+    data = base64.b64encode(jpeg).decode("ascii")
+    return (
+        f'<figure class="light">\n<img loading="lazy" alt="{text(alt)}" '
+        f'src="data:image/jpeg;base64,{data}">\n'
+        f"<figcaption>{text(caption)}</figcaption>\n</figure>\n"
+    )
+
+
 def section(title: str, body: str) -> str:
     """HTML of a section.
 

@@ -37,6 +37,8 @@ class RunCurves:
         On validation.
     chosen : float or None
         The step whose state was taken.
+    likeness : sequence of (step, FID, KID)
+        Of what a generator made while it learned.
     """
 
     scores: Scores
@@ -45,6 +47,7 @@ class RunCurves:
     losses: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
     looks: Sequence[tuple[float, float]] = ()
     chosen: float | None = None
+    likeness: Sequence[tuple[float, float, float]] = ()
 
 
 def histogram(classes: Mapping[str, Scores], thresholds: Sequence[float]) -> Figure:
@@ -83,7 +86,10 @@ def figures_of_runs(runs: Sequence[RunCurves]) -> Figure:
     if trained:
         _losses(panels[1, 0], runs)
         _looks(panels[1, 1], runs)
-        panels[1, 2].set_visible(False)
+        if any(run.likeness for run in runs):
+            _likeness(panels[1, 2], runs)
+        else:
+            panels[1, 2].set_visible(False)
     return figure
 
 
@@ -202,6 +208,21 @@ def _looks(ax: Axes, runs: Sequence[RunCurves]) -> None:
     _dress(ax, "AUC on validation", "step", "AUC")
     ax.plot([], [], "o", color=MARK, markersize=4.5, label="taken")
     ax.legend(fontsize=8, frameon=False, loc="lower right", labelcolor="#1b2430")
+
+
+def _likeness(ax: Axes, runs: Sequence[RunCurves]) -> None:
+    """FID and KID have scales of their own."""
+    other = ax.twinx()
+    for run in runs:
+        if run.likeness:
+            steps, fid, kid = zip(*run.likeness, strict=True)
+            ax.plot(steps, fid, color=INK, linewidth=0.9, alpha=0.6, marker=".")
+            other.plot(steps, kid, color=MARK, linewidth=0.9, alpha=0.6, marker=".")
+    _dress(ax, "Generated images against normals", "step", "FID (dark)")
+    other.set_ylabel("KID (bright)", fontsize=8.5, color=MARK)
+    other.tick_params(colors=MARK, labelsize=8.5)
+    ax.set_ylim(bottom=0)
+    other.set_ylim(bottom=min(0.0, other.get_ylim()[0]))
 
 
 def _plain(name: str) -> str:

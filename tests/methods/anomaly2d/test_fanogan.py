@@ -1,5 +1,6 @@
 """Equations, layers and phases of f-AnoGAN."""
 
+import io
 import shutil
 import signal
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import sanum
@@ -18,15 +20,20 @@ from sanum.methods.anomaly2d.fanogan.loss import (
     generator_loss,
     gradient_penalty,
 )
-from sanum.methods.anomaly2d.fanogan.model import Critic, FAnoGan
+from sanum.methods.anomaly2d.fanogan.model import Critic, Design, FAnoGan
 from sanum.methods.anomaly2d.fanogan.recipe import FANOGAN, RECIPES
+from sanum.methods.common.backbone import pretrained
 from sanum.methods.common.findings import Validation
+from sanum.methods.common.likeness import photograph_features, sheet_of
+from sanum.scan.picture import picture_of
+from sanum.scan.picture_conform import conform
 
 DRAWN = torch.Generator().manual_seed(0)
 REAL, FAKE = (torch.rand(5, 2, 16, 16, generator=DRAWN) * 2 - 1 for _ in range(2))
 MIX = torch.rand(5, generator=DRAWN)
 CODE = torch.randn(5, 6, generator=DRAWN)
 VALID = torch.ones(5, 1, 16, 16)
+SMALL = Design((4, 8), (8, 4), code=6, dropout=0.0)
 TINY = (
     "picture.size=16",
     "widths=4,8",
@@ -43,7 +50,7 @@ TINY = (
 @pytest.fixture
 def net():
     torch.manual_seed(0)
-    return FAnoGan(2, 16, (4, 8), (8, 4), code=6, dropout=0.0).eval()
+    return FAnoGan(2, 16, SMALL).eval()
 
 
 def images(count, channels=1, seed=0):
@@ -76,19 +83,67 @@ def test_the_penalty_is_one_of_each_image_over_all_its_axes():
 @pytest.mark.parametrize("norm", ["layer", "none"])
 def test_an_image_has_its_own_criticism_whoever_else_is_in_the_batch(norm):
     torch.manual_seed(0)
-    critic = Critic(2, 16, (4, 8), 0.0, norm).train()
+    critic = Critic(2, 16, replace(SMALL, norm=norm)).train()
     torch.testing.assert_close(critic(REAL)[:1], critic(REAL[:1]))
     whole = gradient_penalty(critic, REAL, FAKE, MIX)
     single = [gradient_penalty(critic, REAL[n : n + 1], FAKE[n : n + 1], MIX[n : n + 1]) for n in range(5)]
     torch.testing.assert_close(whole, torch.stack(single).mean())
-    batch = Critic(2, 16, (4, 8), 0.0, "batch").train()
+    batch = Critic(2, 16, replace(SMALL, norm="batch")).train()
     assert not torch.allclose(batch(REAL)[:1], batch(REAL[:1]), atol=1e-4)
 
 
 def test_only_a_faithful_critic_has_batch_norm():
     for name, recipe in RECIPES.items():
         found = any(isinstance(part, nn.BatchNorm2d) for part in recipe.build(1).critic.modules())
-        assert found == (name == "fanogan-faithful")
+        assert found == name.endswith("-faithful")
+
+
+def test_the_networks_of_fundus_photographs_are_those_of_the_study():
+    recipe = RECIPES["fanogan-fundus-faithful"]
+    net = recipe.build(2).eval()
+    image = torch.zeros(1, 2, 256, 256)
+    assert net(image).shape == image.shape
+    assert net.critic.features(image).shape == (1, 8192)
+    doubled = [x for x in net.generator.layers if isinstance(x, nn.ConvTranspose2d)]
+    assert [x.out_channels for x in doubled] == [512, 256, 128, 64, 32, 16, 2]
+    assert [x.out_channels for x in net.encoder if isinstance(x, nn.Conv2d)] == [16, 32, 64, 128, 256, 512]
+    assert [x.out_features for x in net.critic.head if isinstance(x, nn.Linear)] == [256, 1]
+    norms = [x for x in net.modules() if isinstance(x, nn.BatchNorm2d)]
+    assert (len(norms), {x.momentum for x in norms}) == (6 + 2 * 5, {0.7})
+    assert sum(isinstance(x, nn.AvgPool2d) for x in net.modules()) == 12
+    critic, generator, encoder = recipe.turns()
+    assert (critic.repeats, critic.end, generator.config.schedule) == (5, 10_000, "linear")
+    assert (encoder.begin, recipe.loop.steps, recipe.loop.optimizer) == (10_000, 10_200, "adamw")
+    square = conform(picture_of(np.random.default_rng(0).random((3, 57, 76))), recipe.picture)
+    assert square.pixels.shape == (2, 256, 256)  # blue is dropped
+
+
+def test_a_generator_is_looked_at_while_it_learns_and_when_it_stands_still():
+    normals = images(14)
+    one = tiny("validate_every=1").fit(normals)
+    looks = [row for row in one.history if "fid" in row]
+    assert [row["step"] for row in looks] == [1, 2, 3, 4]
+    assert all(np.isfinite([row["fid"], row["kid"]]).all() for row in looks)
+    facts = one.choices[one.choice].facts
+    assert (facts["fid"], facts["kid"]) == (looks[-1]["fid"], looks[-1]["kid"])
+    assert (facts["generated"], facts["normals"] + facts["normals_held_out"]) == (4, 14)
+    made = one.generated(40)
+    torch.testing.assert_close(made, one.generated(40), rtol=0, atol=0)
+    assert made.shape == (40, 1, 16, 16)
+    assert 0 <= made.min() < made.max() <= 1
+    assert Image.open(io.BytesIO(sheet_of(one, normals))).size == (1036, 256)
+    assert sanum.load("pca").generated(4) is None
+
+
+def test_features_of_photographs_tell_an_image_from_another_and_see_each_channel():
+    net = pretrained("a test")
+    grey = torch.rand(3, 1, 20, 20, generator=DRAWN)
+    two = photograph_features(net, grey.expand(-1, 2, -1, -1))
+    one = photograph_features(net, grey)
+    assert two.shape == (3, 2 * 1280)
+    np.testing.assert_allclose(two[:, :1280], two[:, 1280:], atol=1e-5)
+    np.testing.assert_allclose(one, two[:, :1280], atol=1e-5)
+    assert np.abs(one[0] - one[1]).max() > 0.1
 
 
 def test_the_objectives_of_the_gan(net):
@@ -170,7 +225,8 @@ def test_images_of_some_channels(channels, tmp_path):
     again = sanum.load("fanogan", weights=path)
     np.testing.assert_array_equal(again.score(others), one.score(others))
     assert [m.shape for m in one.anomaly_map(others)] == [(20, 18)] * 3
-    assert len(one.history) == 4  # after steps 6, 8, 10 and 12: before, there is no encoder
+    looks = [row["step"] for row in one.history if "normal_score" in row]
+    assert looks == [6, 8, 10, 12]  # before, there is no encoder
 
 
 @pytest.mark.parametrize("step", [2, 7])

@@ -51,6 +51,7 @@ def command(
         from ...data.duplicates import NEAR
         from ...data.stratified import stratified_folds
         from ...evaluation.classification.job import RULES, WORDING, ClassifierCrossvalJob
+        from ...evaluation.detection.job import TRAININGS
         from ...evaluation.detection.protocol import require_labels, write_manifests
         from ...evaluation.detection.summary import summarize
         from ...evaluation.detection.write import runs_in
@@ -69,7 +70,7 @@ def command(
         manifests = write_manifests(found, dealt, output)
         files, resources = {entry.id: entry.at for entry in found.entries}, PlainResources()
         jobs = {
-            name: ClassifierCrossvalJob(name, one.with_settings, files, resources)
+            name: ClassifierCrossvalJob(name, one.with_settings, files, resources, output / TRAININGS)
             for name, one in made.items()
         }
         complete = run_folds(jobs, manifests, output, shard=shard, overwrite=overwrite, quiet=quiet)

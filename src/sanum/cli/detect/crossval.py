@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example:  sanum detect crossval normals/ abnormals/ -o out --method cae --method ssae"
 BASELINES = ("intensity", "pca")
+CHANNELS = ("picture.grey", "picture.channels")
 
 
 def command(
@@ -68,7 +69,7 @@ def command(
     """
     with waiting("starting", quiet=quiet):
         from ...cohort import PlainResources
-        from ...evaluation.detection.job import CrossvalJob
+        from ...evaluation.detection.job import TRAININGS, CrossvalJob
         from ...evaluation.detection.protocol import folds_of, write_manifests
         from ...evaluation.detection.summary import summarize
         from ...evaluation.detection.write import DETECTORS, runs_in
@@ -78,14 +79,15 @@ def command(
         detectors = _detectors(method or [], settings or [], common.reading_settings(window, axis), device)
         reading = next(iter(detectors.values())).config.reading
         found = common.read_set(data, reading, normal=normal, near=_near(), quiet=quiet)
-        if not any(one.config.picture.grey for one in detectors.values()):
+        if not all(one.config.picture.grey for one in detectors.values()):
             found.require_same_channels()
         counts = {"normal_folds": normal_folds, "abnormal_folds": abnormal_folds}
         folds = folds_of(found, **counts, seed=seed, grouped=grouped)
         manifests = write_manifests(found, folds, output)
         files, resources = {entry.id: entry.at for entry in found.entries}, PlainResources()
         jobs = {
-            name: CrossvalJob(name, one.with_settings, files, resources) for name, one in detectors.items()
+            name: CrossvalJob(name, one.with_settings, files, resources, output / TRAININGS)
+            for name, one in detectors.items()
         }
         complete = run_folds(jobs, manifests, output, shard=shard, overwrite=overwrite, quiet=quiet)
         runs = {name: told for name, told in runs_in(output, list(detectors), folds).items() if told}
@@ -150,14 +152,18 @@ def _near() -> float:
 def _detectors(
     names: list[str], settings: list[str], reading: list[str], device: str
 ) -> "dict[str, Detector]":
-    """Detectors by the name in the tables, the baselines last; a setting is for those that know its key."""
+    """Detectors by the name in the tables, the baselines last; a setting is for those that know its key.
+
+    Baselines take only what says which channels there are: they must be able to see what the others see.
+    """
     from ...learn.overrides import flat
 
     found: dict[str, Detector] = {}
     used = set()
     for name in dict.fromkeys([*names, *BASELINES]):
         plain = common.detector_of(name, [], device=device)
-        own = [s for s in settings if name in names and s.partition("=")[0].strip() in flat(plain.config)]
+        known = flat(plain.config) if name in names else CHANNELS
+        own = [s for s in settings if s.partition("=")[0].strip() in known]
         used.update(own)
         found[name] = plain.with_settings(*reading, *own)
     if unknown := [s for s in settings if s not in used]:

@@ -58,6 +58,7 @@ def command(
         folder = output.with_suffix(".training")
         _learn(detector, found, folder, quiet=quiet)
         detector.save(output)
+        _show_generator(detector, found, output)
         if folder.is_dir():
             shutil.rmtree(folder)
     except TrainingStopped as stopped:
@@ -113,6 +114,21 @@ def _learn(detector: "Detector", found: "PictureSet", folder: Path, *, quiet: bo
             on_step=lambda now: bar.update(_TASK, now.step, now.steps, step_line(now)),
             folder=folder,
         )
+
+
+def _show_generator(detector: "Detector", found: "PictureSet", output: Path) -> None:
+    """Write what a generator makes beside the model, and say how like the normals that is."""
+    from ...files import whole_file
+    from ...methods.common.likeness import in_words, sheet_of
+
+    normals = [source for source, label in zip(found.sources, found.labels, strict=True) if label != 1]
+    if (jpeg := sheet_of(detector, normals)) is None:
+        return
+    path = output.with_suffix(".generated.jpg")
+    with whole_file(path) as partial:
+        partial.write_bytes(jpeg)
+    if told := in_words(detector.choices[detector.choice].facts):
+        complain(f"{told}; left in {path.name} what it makes, right normals")
 
 
 def step_line(now: "TrainingProgress") -> str:

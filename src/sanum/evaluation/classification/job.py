@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ...methods.common.findings import OnStep, Validation
 from ...metrics.ranking import decide, f1_threshold, youden_threshold
-from ..detection.gallery import clearest, gallery_of
+from ..detection.gallery import clearest, extremes, gallery_of
 from ..detection.job import CrossvalJob, Manifest, Sets
 from ..detection.measure import (
     Losses,
@@ -40,7 +41,7 @@ class ClassifierCrossvalJob(CrossvalJob):
 
     Parameters
     ----------
-    label, make, files, resources, done
+    label, make, files, resources, trainings, done
         As of `CrossvalJob`.
     """
 
@@ -57,7 +58,9 @@ class ClassifierCrossvalJob(CrossvalJob):
         """
         return False
 
-    def measure(self, folds: Sequence[Sets], on_step: OnStep) -> list[dict[str, Any]]:
+    def measure(
+        self, folds: Sequence[Sets], on_step: OnStep, folder: Path | None = None
+    ) -> list[dict[str, Any]]:
         """One run: learn, choose the epoch on validation, score the test set once.
 
         Parameters
@@ -66,6 +69,8 @@ class ClassifierCrossvalJob(CrossvalJob):
             One: "train", "validation" and "test".
         on_step : function
             Called after each step of a training.
+        folder : Path, optional
+            Of the training.
 
         Raises
         ------
@@ -82,6 +87,7 @@ class ClassifierCrossvalJob(CrossvalJob):
             groups=train.groups,
             validation=Validation(validation.sources, validation.labels),
             on_step=losses,
+            folder=folder,
         )
         on_validation = classifier.score(validation.sources)
         on_test, limits = tested(classifier, test)
@@ -100,7 +106,8 @@ class ClassifierCrossvalJob(CrossvalJob):
             "test": areas(on_test, test.labels),
             "rules": rules,
         }
-        shown = gallery_of(classifier, test.sources, clearest(on_test, test.labels, 0.5), limits)
+        chosen_images = clearest(on_test, test.labels, 0.5), extremes(on_test, test.labels)
+        shown = gallery_of(classifier, test.sources, *chosen_images, limits)
         name_rows(shown, test, on_test.tolist())
         looks = [
             {"step": row["step"], "validation loss": row["validation_loss"]} for row in classifier.history

@@ -13,6 +13,9 @@ from ...scan.picture import Picture
 from ...scan.read_picture import PictureAt, read_pictures
 
 KINDS = ("true positive", "false positive", "false negative", "true negative")
+ENDS = ("largest abnormal", "smallest abnormal", "largest normal", "smallest normal")
+"""Scores of a test set whose images are shown, however they were called."""
+
 EACH = 4
 """Images of a kind that a run keeps."""
 
@@ -55,10 +58,31 @@ def clearest(scores: Scores, labels: Labels, threshold: float, each: int = EACH)
     return found
 
 
+def extremes(scores: Scores, labels: Labels) -> list[tuple[str, int]]:
+    """Which of `ENDS`, and the place, of the images of largest and smallest score of each class.
+
+    Parameters
+    ----------
+    scores : (n,) float
+        Of the test set.
+    labels : (n,) int
+        0 normal, 1 abnormal; both are there.
+    """
+    found = []
+    for name, label in (("abnormal", 1), ("normal", 0)):
+        places = np.flatnonzero(labels == label)
+        found += [
+            (f"largest {name}", int(places[np.argmax(scores[places])])),
+            (f"smallest {name}", int(places[np.argmin(scores[places])])),
+        ]
+    return found
+
+
 def gallery_of(
     detector: PictureScorer,
     sources: Sequence[PictureAt],
     chosen: Sequence[tuple[str, int]],
+    ends: Sequence[tuple[str, int]],
     limits: Limits,
 ) -> dict[str, Any]:
     """Pictures of images of the test set, as plain values.
@@ -71,18 +95,26 @@ def gallery_of(
         Of the test set.
     chosen : sequence of (str, int)
         Of `clearest`.
+    ends : sequence of (str, int)
+        Of `extremes`.
     limits : (float, float)
         Of the maps of the whole test set.
     """
+    both = [*chosen, *ends]
     pictures: list[Picture] = []
-    for _, n in chosen:
+    for _, n in both:
         pictures += read_pictures(sources[n], detector.config.reading)
     made = panels(detector, pictures, list(detector.findings(pictures)), limits)
     rows = [
         {"place": n, "kind": kind, "jpeg": base64.b64encode(picture).decode("ascii")}
-        for (kind, n), picture in zip(chosen, made, strict=True)
+        for (kind, n), picture in zip(both, made, strict=True)
     ]
-    return {"panels": list(panel_titles(detector)), "limits": list(limits), "rows": rows}
+    return {
+        "panels": list(panel_titles(detector)),
+        "limits": list(limits),
+        "rows": rows[: len(chosen)],
+        "ends": rows[len(chosen) :],
+    }
 
 
 def widened(limits: Limits | None, values: np.ndarray) -> Limits:

@@ -1,6 +1,8 @@
 """A cross-validation as a batch sees it (`cohort.job.Job`): an item is the manifest of a fold."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,9 @@ OUTPUTS: Mapping[str, OutputSpec] = {
     "run": OutputSpec("run", "Thresholds, numbers, scores and curves of one run.", None, "run", ".json"),
     "gallery": OutputSpec("gallery", "Pictures of its test set.", None, "gallery", ".json"),
 }
+TRAININGS = ".training"
+"""Folder, in the output folder, of trainings that are not finished."""
+
 NUMBERS = (
     *("auc", "average_precision", "accuracy", "balanced_accuracy"),
     *("recall", "precision", "specificity", "f1"),
@@ -65,6 +70,8 @@ class CrossvalJob:
         Where each image is, by id.
     resources : object
         As of `cohort.job.Job`.
+    trainings : Path, optional
+        Folder of the trainings: one that was stopped goes on there.
     done : dict
         What runs gave that were trained together with the last one, and are still to come.
     """
@@ -73,6 +80,7 @@ class CrossvalJob:
     make: Callable[[], Any]
     files: Mapping[str, PictureAt]
     resources: Any
+    trainings: Path | None = None
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     name: ClassVar[str] = "detect crossval"
     past: ClassVar[str] = "cross-validated"
@@ -81,7 +89,9 @@ class CrossvalJob:
     main: ClassVar[tuple[str, str]] = ("labels", "f1")
     """How epoch and threshold of the numbers in the table were chosen."""
 
-    def measure(self, folds: Sequence[Sets], on_step: OnStep) -> list[dict[str, Any]]:
+    def measure(
+        self, folds: Sequence[Sets], on_step: OnStep, folder: Path | None = None
+    ) -> list[dict[str, Any]]:
         """Runs that learn from the same images.
 
         Parameters
@@ -90,8 +100,10 @@ class CrossvalJob:
             "train", "validation" and "test" of each.
         on_step : function
             Called after each step of a training.
+        folder : Path, optional
+            Of the training.
         """
-        return measure_folds(self.make(), folds, on_step)
+        return measure_folds(self.make(), folds, on_step, folder)
 
     def together(self, one: Manifest, other: Manifest) -> bool:
         """Whether two runs share a training: they learn from the same images.
@@ -147,7 +159,10 @@ class CrossvalJob:
 
         if stem not in self.done:
             self.done.clear()
-            self.done.update(zip(loaded, self.measure(list(loaded.values()), stepped), strict=True))
+            folder = self._folder_of(stem)
+            self.done.update(zip(loaded, self.measure(list(loaded.values()), stepped, folder), strict=True))
+            for left in folder.parent.glob(f"{stem}-*") if folder else ():  # by other settings too
+                shutil.rmtree(left)
         told = self.done.pop(stem)
         choice, rule = self.main
         chosen = told["choices"][choice]
@@ -173,6 +188,13 @@ class CrossvalJob:
             From `compute`.
         """
         return {}
+
+    def _folder_of(self, stem: str) -> Path | None:
+        """Of the training of a fold: another configuration has another one."""
+        if self.trainings is None:
+            return None
+        digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True, default=str).encode()).hexdigest()
+        return self.trainings / self.label / f"{stem}-{digest[:12]}"
 
     def _set(self, rows: list[dict[str, Any]]) -> NamedImages:
         for row in rows:

@@ -1,7 +1,9 @@
 """One run: learn from the training normals, choose on validation, score the test set once."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from ...learn.pace import TrainingProgress
 from ...methods.common.detector import Detector
 from ...methods.common.detector_gallery import Limits
 from ...methods.common.findings import LABELS, OnStep, Validation
+from ...methods.common.likeness import sheet_of
 from ...methods.common.scorer import PictureScorer
 from ...methods.common.threshold import label_free
 from ...metrics.ranking import (
@@ -23,7 +26,7 @@ from ...metrics.ranking import (
     youden_threshold,
 )
 from ...scan.read_picture import PictureAt
-from .gallery import clearest, gallery_of, widened
+from .gallery import clearest, extremes, gallery_of, widened
 
 KEPT_STEPS = 200
 """Of a training whose losses are kept, at most."""
@@ -55,7 +58,10 @@ class NamedImages:
 
 
 def measure_folds(
-    detector: Detector, folds: Sequence[Mapping[str, NamedImages]], on_step: OnStep | None = None
+    detector: Detector,
+    folds: Sequence[Mapping[str, NamedImages]],
+    on_step: OnStep | None = None,
+    folder: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Everything that is known of runs that learn from the same images, as plain values, in their order.
 
@@ -71,6 +77,8 @@ def measure_folds(
         Of each run "train" (normals alone; the same in all), "validation" and "test".
     on_step : function, optional
         Called after each step of a training.
+    folder : Path, optional
+        Of the training: one that was stopped goes on there.
 
     Raises
     ------
@@ -86,7 +94,7 @@ def measure_folds(
             raise ValueError("runs that share a training learn from the same images")
     losses = Losses(on_step)
     validations = [Validation(sets["validation"].sources, sets["validation"].labels) for sets in folds]
-    fitted = detector.fit_each(train.sources, validations, on_step=losses)
+    fitted = detector.fit_each(train.sources, validations, on_step=losses, folder=folder)
     return [{**_measured(one, sets), "losses": losses.rows} for one, sets in zip(fitted, folds, strict=True)]
 
 
@@ -110,7 +118,10 @@ def _measured(detector: Detector, sets: Mapping[str, NamedImages]) -> dict[str, 
         rows[how] = [*on_validation.tolist(), *on_test.tolist()]
         rule, first = next(iter(choices[how]["rules"].items()))
         chosen = clearest(on_test, test.labels, float(first["threshold"]))
-        shown = {"choice": how, "rule": rule, **gallery_of(detector, test.sources, chosen, limits)}
+        ends = extremes(on_test, test.labels)
+        shown = {"choice": how, "rule": rule, **gallery_of(detector, test.sources, chosen, ends, limits)}
+    if (jpeg := sheet_of(detector, sets["train"].sources)) is not None:
+        shown["generated"] = base64.b64encode(jpeg).decode("ascii")
     name_rows(shown, test, rows[shown["choice"]][len(validation.ids) :])
     return {
         "choices": choices,
@@ -134,7 +145,7 @@ def name_rows(shown: dict[str, Any], test: NamedImages, scores: Sequence[float])
     scores : sequence of float
         Of each of its images.
     """
-    for row in shown["rows"]:
+    for row in (*shown["rows"], *shown["ends"]):
         place = row.pop("place")
         row |= {"id": test.ids[place], "score": scores[place]}
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...data.folds import Split
 from ...files import parse_json, whole_file
 from ...methods.common.findings import LABELS
+from ...methods.common.likeness import FID, KID, MADE
 from ...report.detection import (
     STYLE,
     GalleryRow,
@@ -18,18 +19,22 @@ from ...report.detection import (
     gallery,
     many_table,
     notes_box,
+    photograph,
     section,
 )
 from ...report.detection_figures import RunCurves, figures_of_runs
 from ...report.html import page, text
 from ...report.sorting import SORT
-from .gallery import KINDS
+from .gallery import ENDS, KINDS
 from .job import NUMBERS
 from .summary import ALL_POSITIVE, SummaryRow
 from .write import DETECTORS, HEADINGS, Wording
 
 SHOWN = 8
 """Images of a gallery, of all runs."""
+
+SHEETS = 2
+"""Runs whose generator, and whose smallest and largest scores, are shown."""
 
 WHAT_IT_IS = (
     "Mean over the runs ± standard deviation between them (they share images, so it is no standard error), "
@@ -39,6 +44,12 @@ CAPTION = (
     "Scores of the test sets of all runs, each of a training of its own; dashed: the thresholds, chosen "
     "on validation. F1 and ROC: a thin line a run. Loss and AUC on validation: a line a run; dots: the "
     "states that were taken."
+)
+LIKENESS = (
+    f"FID and KID of {MADE} generated images against the normals that were learned from, and of the normals "
+    "of validation against the same. Features are those of EfficientNet-Lite0, not of Inception: these "
+    "numbers are comparable among themselves alone. FID of so few images is mostly the bias of small "
+    "samples; KID has none."
 )
 
 
@@ -72,7 +83,10 @@ def crossval_page(
     for method, of_method in runs.items():
         if of_method:
             body += section(f"{method}: curves", _curves(method, of_method))
-            body += section(f"{method}: images", _galleries(galleries.get(method, ())))
+            of_images = galleries.get(method, ())
+            if any("generated" in one for one in of_images):
+                body += section(f"{method}: generator", _generator(of_method, of_images))
+            body += section(f"{method}: images", _ends(of_images) + _galleries(of_images))
     return page("Cross-validation", wording.command, body, STYLE, SORT)
 
 
@@ -160,9 +174,13 @@ def _curves(method: str, runs: Sequence[Mapping[str, Any]]) -> str:
     return drawing(figure, f"Scores, F1, ROC and training of {method}", CAPTION)
 
 
+def _choice_of(run: Mapping[str, Any]) -> str:
+    return LABELS if LABELS in run["choices"] else next(iter(run["choices"]))
+
+
 def _curves_of(run: Mapping[str, Any]) -> RunCurves:
     """By the protocol's choice: epoch of largest AUC, threshold of largest F1 on validation."""
-    name = LABELS if LABELS in run["choices"] else next(iter(run["choices"]))
+    name = _choice_of(run)
     choice = run["choices"][name]
     test = [row for row in run["scores"] if row["set"] == "test"]
     kept = run.get("losses", [])
@@ -177,7 +195,59 @@ def _curves_of(run: Mapping[str, Any]) -> RunCurves:
         },
         [(row["step"], row["auc"]) for row in run["history"] if "auc" in row],
         choice["facts"].get("step"),
+        [(row["step"], row[FID], row[KID]) for row in run["history"] if FID in row],
     )
+
+
+def _generator(runs: Sequence[Mapping[str, Any]], galleries: Sequence[Mapping[str, Any]]) -> str:
+    """Numbers of every run, pictures of the first."""
+    heads = ("Run", "FID", "KID", "FID of normals", "KID of normals")
+    cells = [
+        [
+            run["fold"],
+            *(
+                _number(_facts_of(run).get(name))
+                for name in (FID, KID, *(f"{n}_of_normals" for n in (FID, KID)))
+            ),
+        ]
+        for run in runs
+    ]
+    html = f'<p class="kind">{text(LIKENESS)}</p>\n' + many_table(heads, cells, range(1, len(heads)))
+    shown = [one for one in galleries if "generated" in one][:SHEETS]
+    return html + "".join(
+        photograph(
+            base64.b64decode(one["generated"]),
+            f"Generated images and normals of {one['fold']}",
+            f"{one['fold']}: left, what the generator makes of fixed codes; right, normals.",
+        )
+        for one in shown
+    )
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.4g}"
+
+
+def _facts_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = run["choices"][_choice_of(run)]["facts"]
+    return facts
+
+
+def _ends(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Of the first runs, for scores of two trainings are not compared."""
+    first = [run for run in runs if run.get("ends")][:SHEETS]
+    rows = [
+        GalleryRow(
+            row["id"], f"{row['kind']}: {row['score']:.4g} in {run['fold']}", base64.b64decode(row["jpeg"])
+        )
+        for kind in ENDS
+        for run in first
+        for row in run["ends"]
+        if row["kind"] == kind
+    ]
+    words = "However they were called; maps scaled over the test set."
+    title = "Largest and smallest score of each class"
+    return gallery(title, words, rows, first[0]["panels"]) if first else ""
 
 
 def _galleries(runs: Sequence[Mapping[str, Any]]) -> str:

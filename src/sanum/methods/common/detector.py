@@ -138,7 +138,12 @@ class Detector(PictureScorer):
         return self
 
     def fit_each(
-        self, images: Images, validations: Sequence[Validation], *, on_step: OnStep | None = None
+        self,
+        images: Images,
+        validations: Sequence[Validation],
+        *,
+        on_step: OnStep | None = None,
+        folder: Path | None = None,
     ) -> list[Self]:
         """A detector for each validation, as if each had been fitted alone; a training is done once for all.
 
@@ -152,13 +157,15 @@ class Detector(PictureScorer):
             At least one.
         on_step : function, optional
             Called after each step of a training.
+        folder : Path, optional
+            As of `fit`.
 
         Raises
         ------
         TrainingStopped, ScanError, ValueError
             As `fit`.
         """
-        self.folder = None
+        self.folder = folder
         stack, _ = self._usable(images)
         helds = [self._held(validation, stack.channels) for validation in validations]
         return self._learn_from(stack, helds, on_step)
@@ -177,6 +184,16 @@ class Detector(PictureScorer):
         pooling = self.config.pooling
         scores = own if own is not None and pooling.kind == "own" else pooled(maps, valid, pooling)
         return maps * valid, scores
+
+    def generated(self, count: int) -> torch.Tensor | None:
+        """Images (count, C, S, S) in [0, 1] of the same codes each time; None: it has no generator.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        """
+        return None
 
     @property
     def not_exported(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ... import __version__
 from ...report.detection import (
@@ -17,6 +18,7 @@ from ...report.detection import (
     gallery,
     many_table,
     notes_box,
+    photograph,
     section,
 )
 from ...report.detection_figures import histogram
@@ -25,9 +27,11 @@ from ...report.sorting import SORT
 from ...scan.errors import ScanError
 from ...scan.picture import Picture
 from ...scan.read_picture import PictureAt, read_pictures
+from .detector import Detector
 from .detector_gallery import limits_of, panel_titles, panels
 from .detector_job import REFERENCE
 from .findings import Finding
+from .likeness import SHEET, in_words, sheet
 from .scorer import PictureScorer
 
 SHOWN = 12
@@ -92,12 +96,14 @@ def score_page(
     if len(folders) > 1:
         caption += " By the folder in which the images were."
     drawn = drawing(histogram(classes, limits), "Histogram of the scores, with the threshold", caption)
+    made = detector.generated(SHEET) if isinstance(detector, Detector) else None
     notes = [f"{failed} images could not be scored: see failed.tsv."] if failed else []
     body = (
         notes_box(notes)
         + section("Model", facts_table(_facts(detector, ordered)))
         + section("Scores", drawn)
         + section("Images", _galleries(detector, ordered))
+        + ("" if made is None else section("Generator", _generator(detector, made)))
         + section("Every image", _table(ordered, threshold.value if threshold else None))
     )
     return page("Scores", f"sanum {group} score · {detector.method}", body, STYLE, SORT)
@@ -127,6 +133,12 @@ def _facts(detector: PictureScorer, rows: Sequence[ScoredImage]) -> dict[str, st
         "Called abnormal": f"{called} of {len(rows)}",
         "Threshold": f"{threshold.value:.6g} ({rule}{held})",
     }
+
+
+def _generator(detector: PictureScorer, made: torch.Tensor) -> str:
+    told = in_words(detector.choices[detector.choice].facts)
+    caption = "What it makes of fixed codes. " + (f"{told[0].upper()}{told[1:]}." if told else "")
+    return photograph(sheet(made), "Generated images", caption)
 
 
 def _galleries(detector: PictureScorer, rows: Sequence[ScoredImage]) -> str:

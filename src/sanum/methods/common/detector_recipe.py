@@ -94,8 +94,20 @@ class DetectorRecipe(PictureRecipe):
 
     @property
     def validate_after(self) -> int:
-        """Steps after which there is something to look at."""
+        """Steps after which there is something to look at; those of a generator, where there is one."""
         return 0
+
+    def samples(self, model: nn.Module, count: int) -> torch.Tensor | None:
+        """Images that its generator makes of codes drawn from PyTorch's global generator; None: it has none.
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        count : int
+            How many, (count, C, S, S) as the network sees images.
+        """
+        return None
 
     def source(self, stack: SquareStack) -> PictureSourceOfBatches:
         """Network and endless batches of pictures.

@@ -1,6 +1,7 @@
 """A detector whose network a recipe builds and trains: what `cae`, `ssae` and others are made of."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,13 @@ import torch
 from torch import nn
 
 from ...learn.draws import drawn_from
+from ...learn.threads import one_thread
 from ...metrics.ranking import auc
 from ...weights.file import WeightsError
 from .detector import Detector
 from .detector_recipe import DetectorRecipe
 from .findings import LABEL_FREE, LABELS, Chosen, Held, Learned, OnStep, State
+from .likeness import Likeness, made_of_codes
 from .network_training import Looks, digest_of, learned
 from .picture_recipe import PictureSourceOfBatches
 from .pooling import pooled
@@ -73,12 +76,23 @@ class NetworkDetector(Detector):
         recipe = self.recipe = self.config
         source = recipe.source(train)
         source.alone = None in helds
-        bests = Bests([Best(source, held) for held in helds])
+        normals = next((held.normals for held in helds if held is not None), None)
+        bests = Bests([Best(source, held) for held in helds], Likeness(recipe, train, normals))
         looks = Looks(bests.look, recipe.validate_every or recipe.loop.steps, bests)
         last = learned(
             source, looks, digest_of(train, helds), folder=self.folder, device=self.device, on_step=on_step
         )
-        return [Learned(best.choices(last, recipe.loop.steps), best.history) for best in bests.each]
+        told, rows = bests.likeness.facts(), bests.likeness.rows
+        return [
+            Learned(
+                {
+                    how: replace(one, facts={**one.facts, **told})
+                    for how, one in best.choices(last, recipe.loop.steps).items()
+                },
+                [*rows, *best.history],
+            )
+            for best in bests.each
+        ]
 
     def adopt(self, state: State) -> None:
         """Build the network, if it is not there, and give it these weights.
@@ -123,6 +137,18 @@ class NetworkDetector(Detector):
         assert self.net is not None
         made = self.recipe.reconstruct(self.net, self.recipe.seen(pixels), valid)
         return (made + 1) / 2 if made is not None and self.config.picture.signed else made
+
+    def generated(self, count: int) -> torch.Tensor | None:
+        """What the recipe's generator makes of fixed codes, in [0, 1].
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        """
+        assert self.net is not None
+        with one_thread():
+            return made_of_codes(self.recipe, self.net, count)
 
 
 class Best:
@@ -233,10 +259,12 @@ class Bests:
     ----------
     each : sequence of Best
         At least one, of one source.
+    likeness : Likeness
+        Of what a generator makes, if there is one.
     """
 
-    def __init__(self, each: Sequence[Best]) -> None:
-        self.each = each
+    def __init__(self, each: Sequence[Best], likeness: Likeness) -> None:
+        self.each, self.likeness = each, likeness
 
     def look(self, model: nn.Module, step: int) -> None:
         """Measure a state on every validation.
@@ -248,6 +276,7 @@ class Bests:
         step : int
             Steps done.
         """
+        self.likeness.look(model, step)
         first = self.each[0]
         if not first.recipe.validate_every or step <= first.recipe.validate_after:
             return
@@ -258,7 +287,7 @@ class Bests:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors, for the checkpoint."""
-        return {"each": [best.state_dict() for best in self.each]}
+        return {"each": [best.state_dict() for best in self.each], "likeness": self.likeness.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`.
@@ -270,6 +299,7 @@ class Bests:
         """
         for best, one in zip(self.each, state["each"], strict=True):
             best.load_state_dict(one)
+        self.likeness.rows = list(state.get("likeness", []))
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
-"""Recipes of f-AnoGAN: `fanogan`, of a size for CPUs, and `fanogan-faithful`, as in the study.
+"""Recipes of f-AnoGAN: `fanogan`, `fanogan-fundus`, of a size for CPUs; both `-faithful`, as in the study.
 
-Paper     Schlegl et al., Med Image Anal 2019; a study of head CT, published slides; departures in README.md
+Paper     Schlegl et al., Med Image Anal 2019; a study of head CT and fundus, slides; departures in README.md
 Command   sanum detect crossval NORMALS ABNORMALS -o OUT --method fanogan
 Reached   README.md
 """
@@ -15,12 +15,13 @@ from ....data.augment import AugmentConfig
 from ....learn.draws import drawn_from
 from ....learn.schedule import LoopConfig, OptimizerConfig
 from ....learn.turns import Turn
+from ....scan.picture_conform import PictureConfig
 from ...common.detector_recipe import DetectorRecipe
 from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS
 from ...common.recipe import Batch
 from ...common.residual import residual, squared_error
 from .loss import Encoding, Terms, critic_loss, encoder_loss, feature_error, generator_loss
-from .model import CriticNorm, FAnoGan
+from .model import CriticNorm, Design, Doubling, FAnoGan, Halving
 
 Loss = tuple[torch.Tensor, Terms]
 GAN = OptimizerConfig(
@@ -52,6 +53,14 @@ class FAnoGanRecipe(DetectorRecipe):
         Share of the channels of critic and encoder that training leaves out.
     critic_norm : "layer", "none" or "batch"
         Of the critic.
+    halving : "strided" or "pooled"
+        How critic and encoder halve; see `model.Design`.
+    doubling : "repeated" or "transposed"
+        How the generator doubles.
+    critic_hidden : int
+        Numbers between the critic's features and its answer; 0: none.
+    momentum : float
+        What the last batch counts in the running mean of batch norm.
     gan : OptimizerConfig
         Of critic and generator; `loop` has the encoder's.
     gan_steps : int
@@ -77,6 +86,10 @@ class FAnoGanRecipe(DetectorRecipe):
     code: int = 128
     dropout: float = 0.25
     critic_norm: CriticNorm = "layer"
+    halving: Halving = "strided"
+    doubling: Doubling = "repeated"
+    critic_hidden: int = 0
+    momentum: float = 0.1
     gan: OptimizerConfig = GAN
     gan_steps: int = 1_200
     critic_steps: int = 4
@@ -97,6 +110,21 @@ class FAnoGanRecipe(DetectorRecipe):
         """There is no encoder to look at before the networks of the GAN stand still."""
         return self.gan_steps
 
+    def samples(self, model: nn.Module, count: int) -> torch.Tensor:
+        """G(z).
+
+        Parameters
+        ----------
+        model : Module
+            In evaluation mode.
+        count : int
+            How many.
+        """
+        assert isinstance(model, FAnoGan)
+        code = torch.randn(count, self.code)  # the same on every device
+        made: torch.Tensor = model.generator(code.to(next(model.parameters()).device))
+        return made
+
     def build(self, channels: int) -> nn.Module:
         """Make the networks.
 
@@ -109,15 +137,18 @@ class FAnoGanRecipe(DetectorRecipe):
             raise ValueError(
                 f"gan_steps is {self.gan_steps} of {self.loop.steps} steps: leave some to the encoder"
             )
-        return FAnoGan(
-            channels,
-            self.picture.size,
+        design = Design(
             self.widths,
             self.generator_widths,
             self.code,
             self.dropout,
             self.critic_norm,
+            self.halving,
+            self.doubling,
+            self.critic_hidden,
+            self.momentum,
         )
+        return FAnoGan(channels, self.picture.size, design)
 
     def turns(self) -> tuple[Turn, ...]:
         """Critic and generator up to `gan_steps`, the encoder from then on."""
@@ -236,4 +267,37 @@ FAITHFUL = replace(
     gan_steps=2_500,
     loop=replace(LOOP, steps=8_500),
 )
-RECIPES = {r.name: r for r in (FANOGAN, FAITHFUL)}
+FUNDUS_VIEWS = AugmentConfig(flip=0.5, rotate_deg=3, shift=0.05, zoom=0.05)
+FUNDUS = replace(
+    FANOGAN,
+    name="fanogan-fundus",
+    picture=PictureConfig(size=128, fit="stretch", channels=(0, 1), high=99.99),
+    augment=FUNDUS_VIEWS,
+    batch_size=16,
+    widths=(8, 16, 32, 64, 128),
+    generator_widths=(128, 64, 32, 16, 8),
+    critic_norm="none",
+    doubling="transposed",
+    gan=replace(GAN, learning_rate=4e-4),
+    gan_steps=800,
+    critic_steps=3,
+    loop=replace(LOOP, learning_rate=5e-4, steps=1_300, save_every=20),
+)
+FUNDUS_FAITHFUL = replace(
+    FUNDUS,
+    name="fanogan-fundus-faithful",
+    picture=replace(FUNDUS.picture, size=256),
+    batch_size=64,
+    widths=(16, 32, 64, 128, 256, 512),
+    generator_widths=(512, 256, 128, 64, 32, 16),
+    critic_norm="batch",
+    halving="pooled",
+    critic_hidden=256,
+    momentum=0.7,
+    gan=replace(GAN, schedule="linear"),
+    gan_steps=10_000,
+    critic_steps=5,
+    validate_every=1,
+    loop=replace(LOOP, optimizer="adamw", weight_decay=1e-2, steps=10_200, save_every=100),
+)
+RECIPES = {r.name: r for r in (FANOGAN, FAITHFUL, FUNDUS, FUNDUS_FAITHFUL)}
