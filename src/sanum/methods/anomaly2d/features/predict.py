@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from ....nets.efficientnet_lite import STAGES
 from ....scan.picture_conform import PictureConfig
 from ....weights.file import WeightsError
+from ...common.asymmetry import uneven
 from ...common.backbone import pretrained
 from ...common.bank import core_set, distances
 from ...common.detector import Detector
@@ -52,6 +53,8 @@ class FeaturesConfig(DetectorConfig):
         Share of the mean covariance of all places in that of each.
     worst : float
         Percent of the places whose mean distance is the score.
+    asymmetry : float
+        Power of a place's difference from its mirror image that its distance is multiplied by; 0: none.
     """
 
     picture: PictureConfig = field(
@@ -68,6 +71,7 @@ class FeaturesConfig(DetectorConfig):
     dimensions: int = 100
     shrink: float = 0.1
     worst: float = 5.0
+    asymmetry: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +84,8 @@ class FeaturesConfig(DetectorConfig):
             raise ValueError(
                 "bank, neighbours, dimensions and grid are at least 1, and neighbours at most bank"
             )
+        if self.asymmetry < 0:
+            raise ValueError(f"asymmetry is at least 0, got {self.asymmetry}")
         if not 0 <= self.shrink <= 1 or not 0 < self.worst <= 100 or self.blur < 0:
             raise ValueError("shrink is a share from 0 to 1, worst a percentage, and blur at least 0")
 
@@ -87,6 +93,7 @@ class FeaturesConfig(DetectorConfig):
 CONFIGS = {
     "features": FeaturesConfig("features"),
     "features-gaussian": FeaturesConfig("features-gaussian", against="gaussian"),
+    "features-mirror": FeaturesConfig("features-mirror", asymmetry=0.5, worst=15.0),
 }
 
 
@@ -203,6 +210,10 @@ class FeaturesDetector(Detector):
             far = mahalanobis(own, self.learned["mean"], self.learned["whiten"])
         side = self.config.grid
         maps = far.reshape(pixels.shape[0], side, side)  # len() would fix the batch of an exported graph
+        if self.config.asymmetry:
+            turned, _ = self._patches(pixels.flip(3), valid.flip(2))
+            own, other = (x.reshape(*maps.shape, -1) for x in (rows, turned))
+            maps = uneven(maps, own, other, self.config.asymmetry)
         scores = pooled(maps, counts.reshape(maps.shape), PoolingConfig("top", top=self.config.worst))
         return F.interpolate(maps[:, None], size=pixels.shape[2:], mode="bilinear")[:, 0], scores
 

@@ -9,7 +9,9 @@ from torch import nn
 
 from ....nets.efficientnet_lite import CHANNELS, EfficientNetLite0
 from ....nets.strided import encoder
+from ...common.asymmetry import uneven
 from ...common.backbone import DEVIATION, MEAN
+from ...common.pooling import smoothed
 from .memory import Memory, patches
 
 STAGES = (0, 1, 2, 4)
@@ -33,7 +35,7 @@ class Answer(NamedTuple):
     places : (B, G, G) tensor or None
         Logits of patches, by how they differ from the nearest of the normals; None without a memory.
     far : (B, G, G) tensor or None
-        Their distances from those.
+        Their distances from those; where nothing is learned times a power of the asymmetry.
     """
 
     logits: torch.Tensor
@@ -59,12 +61,26 @@ class Fluid2dNet(nn.Module):
         The encoder stays as it is.
     bank : int
         Patches of normals that are kept; 0: there is no memory.
+    blur : float
+        Standard deviation of a Gaussian mean, in pixels, before a pretrained encoder.
+    asymmetry : float
+        Power of a place's difference from its mirror image; 0: none.
     """
 
     def __init__(
-        self, channels: int, widths: Sequence[int], decoder: int, *, mirror: bool, frozen: bool, bank: int = 0
+        self,
+        channels: int,
+        widths: Sequence[int],
+        decoder: int,
+        *,
+        mirror: bool,
+        frozen: bool,
+        bank: int = 0,
+        blur: float = 0.0,
+        asymmetry: float = 0.0,
     ) -> None:
         super().__init__()
+        self.blur, self.asymmetry = blur, asymmetry
         self.mirror, self.frozen, self.plain = mirror, frozen and not widths, bool(widths)
         self.encode: nn.Module
         if widths:
@@ -102,7 +118,9 @@ class Fluid2dNet(nn.Module):
         """
         if isinstance(self.encode, EfficientNetLite0):
             three = image.expand(-1, 3, -1, -1) if self.to_three is None else self.to_three(image)
-            return self.encode.features((three - MEAN) / DEVIATION, STAGES)
+            there = torch.ones_like(three, dtype=torch.bool).flatten(0, 1)
+            soft = smoothed(three.flatten(0, 1), there, self.blur).reshape(three.shape)
+            return self.encode.features((soft - MEAN) / DEVIATION, STAGES)
         found, x = [], image * 2 - 1
         assert isinstance(self.encode, nn.Sequential)
         for block in self.encode:
@@ -131,7 +149,10 @@ class Fluid2dNet(nn.Module):
         ends = F.interpolate(self.ends(x), size=image.shape[2:], mode="bilinear")
         logits, places, far = ends[:, :1], None, None
         if self.memory is not None:
-            places, far = self.memory(patches(found[HELD]), own)
+            rows = patches(found[HELD])
+            places, far = self.memory(rows, own)
+            if self.asymmetry and own is None:
+                far = uneven(far, rows, patches(self.maps(image.flip(3))[HELD]), self.asymmetry)
             coarse = F.interpolate(places.detach()[:, None], size=image.shape[2:], mode="bilinear")
             logits = logits + coarse
         return Answer(logits, image + ends[:, 1:], places, far)

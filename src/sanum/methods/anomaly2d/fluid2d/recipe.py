@@ -23,7 +23,7 @@ the recipe makes new ones for each step. How the pictures looked was decided by 
 the skull, layers along it, the grain kept.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -81,6 +81,10 @@ class Fluid2dRecipe(DetectorRecipe):
         What a distance from the patches of normals counts in the score, beside the logit; 0: no memory.
     bank : int
         Patches of normals that are remembered.
+    blur : float
+        Standard deviation of a Gaussian mean, in pixels, before a pretrained encoder: against noise.
+    asymmetry : float
+        Power of a place's difference from its mirror image that its distance is multiplied by; 0: none.
     map : "mark", "restored", "both" or "far"
         Probability of an anomaly; difference from the restored image; root of their product; distance from
         the nearest patch of the normals.
@@ -91,7 +95,7 @@ class Fluid2dRecipe(DetectorRecipe):
     loop: LoopConfig = LOOP
     augment: AugmentConfig = VIEWS
     picture: PictureConfig = field(
-        default_factory=lambda: PictureConfig(size=128, fit="stretch", signed=False)
+        default_factory=lambda: PictureConfig(size=224, fit="stretch", signed=False)
     )
     validate_every: int = 40
     widths: tuple[int, ...] = ()
@@ -104,7 +108,9 @@ class Fluid2dRecipe(DetectorRecipe):
     worst: float = 2.0
     farthest: float = 5.0
     far: float = 10.0
-    bank: int = 8000
+    bank: int = 3000
+    blur: float = 1.5
+    asymmetry: float = 0.5
     map: Literal["mark", "restored", "both", "far"] = "mark"
 
     def __post_init__(self) -> None:
@@ -121,6 +127,8 @@ class Fluid2dRecipe(DetectorRecipe):
                 "least 1"
             )
 
+        if self.blur < 0 or self.asymmetry < 0:
+            raise ValueError("blur and asymmetry are at least 0")
         if self.far < 0 or self.bank < 1 or (self.map == "far" and not self.has_bank):
             raise ValueError(
                 "far is at least 0 and bank at least 1; map=far needs far above 0 and a frozen, pretrained "
@@ -147,6 +155,8 @@ class Fluid2dRecipe(DetectorRecipe):
             mirror=self.mirror,
             frozen=self.frozen,
             bank=self.bank if self.has_bank else 0,
+            blur=self.blur,
+            asymmetry=self.asymmetry,
         )
 
     def source(self, stack: SquareStack) -> "AnomalySource":
@@ -272,5 +282,7 @@ class AnomalySource(PictureSourceOfBatches):
 
 
 FLUID2D = Fluid2dRecipe("fluid2d")
-PLAIN = Fluid2dRecipe("fluid2d-plain", widths=(16, 32, 48, 64, 96))
+PLAIN = replace(
+    FLUID2D, name="fluid2d-plain", widths=(16, 32, 48, 64, 96), picture=replace(FLUID2D.picture, size=128)
+)
 RECIPES = {r.name: r for r in (FLUID2D, PLAIN)}
