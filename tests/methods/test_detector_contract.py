@@ -11,7 +11,9 @@ from sanum.scan import ScanError
 from sanum.weights.file import WeightsError, load_weights
 
 LINES = [line for line in registry.METHODS if line.task == "anomaly2d"]
-NAMES = [name for line in LINES for name in (registry.recipes_of(line) or [line.name])]
+EVERY = [name for line in LINES for name in (registry.recipes_of(line) or [line.name])]
+FAITHFUL = [name for name in EVERY if name.endswith("-faithful")]
+NAMES = [name for name in EVERY if name not in FAITHFUL]
 TINY = {
     "picture.size": "32",
     "picture.channels": "",
@@ -67,6 +69,13 @@ VALIDATION = Validation(np.concatenate([images(8, seed=1), SICK]), [0] * 8 + [1]
 def fitted(request):
     """Each recipe, fitted to sixteen normals with labelled validation."""
     return made(request.param).fit(NORMALS[:16], validation=VALIDATION)
+
+
+@pytest.mark.parametrize("name", FAITHFUL)
+def test_a_recipe_with_published_settings_differs_in_settings_alone(name):
+    one = made(name).fit(NORMALS[:16], validation=VALIDATION)
+    assert np.isfinite(one.score(SICK)).all()
+    assert one.threshold is not None
 
 
 def test_scores_maps_and_predictions(fitted):
