@@ -179,6 +179,7 @@ def _as_they_end(
     While there are no workers, the log says so, and in the end the run gives up.
     """
     from distributed import as_completed
+    from distributed.client import ClosedClientError
 
     left, futures, ended = deque(items), dict["Future[Any]", Item](), as_completed(loop=client.loop)
     workers, threads = _Workers(client), 0
@@ -213,7 +214,7 @@ def _as_they_end(
             else:
                 time.sleep(0.02)
     finally:
-        with suppress(OSError):  # of a scheduler that is gone
+        with suppress(OSError, ClosedClientError):  # the scheduler is gone, or was given up by the client
             client.cancel(list(futures))
 
 
