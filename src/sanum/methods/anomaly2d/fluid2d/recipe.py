@@ -94,7 +94,7 @@ class Fluid2dRecipe(DetectorRecipe):
         Power of a place's difference from its mirror image that its distance is multiplied by; 0: none.
     map : "mark", "restored", "both" or "far"
         Probability of an anomaly; difference from the restored image; root of their product; distance from
-        the nearest patch of the normals.
+        the nearest patch of the normals, times the power of the asymmetry.
     """
 
     method: ClassVar[str] = "fluid2d"
