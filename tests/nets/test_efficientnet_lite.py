@@ -1,5 +1,7 @@
 """The classifier of photographs: its padding, its shapes, its weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -42,7 +44,10 @@ def test_maps_of_stages_and_no_later_ones(net):
 
 def test_a_block_is_added_to_its_input_where_the_shape_stays(net):
     x = torch.randn(1, 24, 8, 8)
-    block = net.blocks[2]
+    block = copy.deepcopy(net.blocks[2])
+    for norm in (block.expand.norm, block.depthwise.norm, block.project.norm):  # as after a training
+        for values in (norm.running_mean, norm.running_var, norm.weight.data, norm.bias.data):
+            values.uniform_(0.5, 1.5)
     slow = block.expand.norm(block.expand.conv(x)).clamp(0, 6)
     slow = block.depthwise.norm(block.depthwise.conv(F.pad(slow, (1, 1, 1, 1)))).clamp(0, 6)
     slow = block.project.norm(block.project.conv(slow)) + x

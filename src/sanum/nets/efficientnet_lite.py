@@ -59,12 +59,23 @@ class NormedConv(nn.Module):
         x : (B, before, H, W) tensor
             Feature maps.
         """
-        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
-        if kernel > 1:
+        conv, norm = self.conv, self.norm
+        kernel, stride = conv.kernel_size[0], conv.stride[0]
+        around = kernel // 2
+        if stride > 1:
             missing = [max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in (x.shape[3], x.shape[2])]
-            x = F.pad(x, [side for m in missing for side in (m // 2, m - m // 2)])
-        x = self.norm(self.conv(x))
-        return F.relu6(x) if self.active else x
+            x, around = F.pad(x, [side for m in missing for side in (m // 2, m - m // 2)]), 0
+        if norm.training:
+            x = norm(F.conv2d(x, conv.weight, None, stride, around, groups=conv.groups))
+        else:  # one pass over the map less: the norm is in the kernel
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            shift = norm.bias - norm.running_mean * scale
+            x = F.conv2d(
+                x, conv.weight * scale[:, None, None, None], shift, stride, around, groups=conv.groups
+            )
+        return F.relu6(x, inplace=not torch.is_grad_enabled()) if self.active else x
 
 
 class InvertedBlock(nn.Module):
@@ -136,7 +147,7 @@ class EfficientNetLite0(nn.Module):
         stages : sequence of int
             Increasing, from 0.
         """
-        found, x = [], self.stem(image)
+        found, x = [], self.stem(image.contiguous(memory_format=torch.channels_last))
         for n, block in enumerate(self.blocks[: self.ends[max(stages)] + 1]):
             x = block(x)
             if n in self.ends and self.ends.index(n) in stages:

@@ -267,7 +267,7 @@ class Bests:
         self.each, self.likeness = each, likeness
 
     def look(self, model: nn.Module, step: int) -> None:
-        """Measure a state on every validation.
+        """Measure a state on every validation, in single precision: so it scores once it is fitted.
 
         Parameters
         ----------
@@ -276,6 +276,10 @@ class Bests:
         step : int
             Steps done.
         """
+        with torch.autocast(next(model.parameters()).device.type, enabled=False):
+            self._look(model, step)
+
+    def _look(self, model: nn.Module, step: int) -> None:
         self.likeness.look(model, step)
         first = self.each[0]
         if not first.recipe.validate_every or step <= first.recipe.validate_after:

@@ -87,7 +87,7 @@ def smoothed(maps: torch.Tensor, valid: torch.Tensor, sigma: float) -> torch.Ten
     ----------
     maps : (B, S, S) float
         Any.
-    valid : (B, S, S) bool
+    valid : (B, S, S) or (1, S, S) bool
         Pixels that count.
     sigma : float
         In pixels; 0: nothing changes.

@@ -15,13 +15,13 @@ from torch import nn
 from ....data.augment import AugmentConfig
 from ....learn.schedule import LoopConfig
 from ...common.detector_recipe import DetectorRecipe
-from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS
+from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS, SHORT_LOOP
 from ...common.recipe import Batch
 from ...common.residual import residual
 from .loss import objective
 from .model import Dagmm
 
-LOOP = replace(PUBLISHED_LOOP, clip=5.0)
+LOOP = replace(SHORT_LOOP, clip=5.0)
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,12 @@ class DagmmRecipe(DetectorRecipe):
 
 
 DAGMM = DagmmRecipe("dagmm")
-FAITHFUL = replace(DAGMM, name="dagmm-faithful", picture=PUBLISHED_PICTURE, gaussians=4, standardise=False)
+FAITHFUL = replace(
+    DAGMM,
+    name="dagmm-faithful",
+    picture=PUBLISHED_PICTURE,
+    loop=replace(PUBLISHED_LOOP, clip=LOOP.clip),
+    gaussians=4,
+    standardise=False,
+)
 RECIPES = {r.name: r for r in (DAGMM, FAITHFUL)}

@@ -41,6 +41,8 @@ def critic_loss(
 ) -> tuple[torch.Tensor, Terms]:
     """Mean D(G(z)) − mean D(x) + λ penalty; its terms: mean D(x) − mean D(G(z)), and λ penalty.
 
+    The critic computes in single precision, whatever is set around: the penalty is of a gradient's length.
+
     Parameters
     ----------
     net : FAnoGan
@@ -55,9 +57,10 @@ def critic_loss(
         λ.
     """
     with torch.no_grad():
-        fake = net.generator(code)
-    distance = net.critic(real).mean() - net.critic(fake).mean()
-    penalty = weight * gradient_penalty(net.critic, real, fake, mix)
+        fake = net.generator(code).float()
+    with torch.autocast(real.device.type, enabled=False):
+        distance = net.critic(real).mean() - net.critic(fake).mean()
+        penalty = weight * gradient_penalty(net.critic, real, fake, mix)
     return penalty - distance, {"distance": distance.detach(), "penalty": penalty.detach()}
 
 

@@ -79,6 +79,7 @@ class FAnoGanRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "fanogan"
     batch_size: int = 30
+    precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP
     augment: AugmentConfig = PUBLISHED_VIEWS
     widths: tuple[int, ...] = (16, 32, 64, 128)
@@ -262,6 +263,7 @@ FAITHFUL = replace(
     FANOGAN,
     name="fanogan-faithful",
     picture=PUBLISHED_PICTURE,
+    precision="32",
     generator_widths=(128, 128, 64),
     critic_norm="batch",
     gan_steps=2_500,

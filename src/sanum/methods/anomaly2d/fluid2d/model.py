@@ -117,10 +117,10 @@ class Fluid2dNet(nn.Module):
             In [0, 1].
         """
         if isinstance(self.encode, EfficientNetLite0):
-            three = image.expand(-1, 3, -1, -1) if self.to_three is None else self.to_three(image)
-            there = torch.ones_like(three, dtype=torch.bool).flatten(0, 1)
-            soft = smoothed(three.flatten(0, 1), there, self.blur).reshape(three.shape)
-            return self.encode.features((soft - MEAN) / DEVIATION, STAGES)
+            seen = image if self.to_three is None else self.to_three(image)
+            there = torch.ones(1, *image.shape[2:], dtype=torch.bool, device=image.device)
+            soft = smoothed(seen.flatten(0, 1), there, self.blur).reshape(seen.shape)
+            return self.encode.features(((soft - MEAN) / DEVIATION).expand(-1, 3, -1, -1), STAGES)
         found, x = [], image * 2 - 1
         assert isinstance(self.encode, nn.Sequential)
         for block in self.encode:

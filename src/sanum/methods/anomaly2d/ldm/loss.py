@@ -37,7 +37,7 @@ def autoencoder_loss(
     made, mu, sigma = net.autoencoder(image)
     count = valid.sum((1, 2, 3)).clamp_min(1) * image.shape[1]
     away = (((made - image).abs() * valid).sum((1, 2, 3)) / count).mean()
-    kl = kl_weight * kl_from_standard(mu, sigma).mean()
+    kl = kl_weight * kl_from_standard(mu.float(), sigma.float()).mean()
     return away + kl, {"l1": away.detach(), "kl": kl.detach()}
 
 

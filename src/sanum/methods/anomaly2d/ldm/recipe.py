@@ -7,7 +7,7 @@ Reached   README.md
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from ....learn.draws import drawn_from
 from ....learn.schedule import LoopConfig, OptimizerConfig
 from ....learn.turns import Turn
 from ...common.detector_recipe import DetectorRecipe
+from ...common.pooling import PoolingConfig
 from ...common.published import PUBLISHED_VIEWS
 from ...common.recipe import Batch
 from ...common.squares import SquareStack
@@ -76,6 +77,7 @@ class LdmRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "ldm"
     batch_size: int = 8
+    precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP
     augment: AugmentConfig = PUBLISHED_VIEWS
     validate_every: int = 1_300
@@ -98,11 +100,6 @@ class LdmRecipe(DetectorRecipe):
     def validate_after(self) -> int:
         """Without a U-Net that has learned there is nothing to look at."""
         return self.autoencoder_steps
-
-    @property
-    def not_exported(self) -> str:
-        """Its networks can be written as graphs; the whole way back was not compared with PyTorch yet."""
-        return "ldm has no export yet: no graph of its way back, many passes of a network, was checked"
 
     def build(self, channels: int) -> nn.Module:
         """Make the networks.
@@ -178,7 +175,7 @@ class LdmRecipe(DetectorRecipe):
         model.scale.copy_(batch["scale"])
         with drawn_from(int(batch["seed"]), image.device):
             with torch.no_grad():
-                latent = model.autoencoder.encode_stage_2_inputs(image) * model.scale
+                latent = model.autoencoder.encode_stage_2_inputs(image).float() * model.scale
             times = torch.randint(0, max(self.starts) + 1, (len(image),), device=image.device)
             return noise_loss(model, latent, torch.randn_like(latent), times).mean(), {}
 
@@ -278,5 +275,5 @@ class LdmRecipe(DetectorRecipe):
             raise ValueError(f"starts differ from each other, got {self.starts}")
 
 
-LDM = LdmRecipe("ldm")
+LDM = LdmRecipe("ldm", pooling=PoolingConfig("max"))
 RECIPES = {LDM.name: LDM}
