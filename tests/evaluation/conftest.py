@@ -18,7 +18,7 @@ class Counting:
     """Brain where it is bright, anomaly where it is very bright; counts its full passes."""
 
     weights_name, device = "none", "cpu"
-    box = Box((64, 76, 64), 2.5)
+    box = Box((40, 48, 40), 4.0)
 
     def __init__(self, weights="0"):
         self.weights_sha256, self.passes = weights * 64, 0

@@ -47,16 +47,16 @@ class TestFinding:
     def test_the_brain_is_found_from_any_guess(self, phantom, phantom_predictor):
         assert np.linalg.norm(find_brain(phantom, phantom_predictor) - CENTRE_MM) < 3
 
-    def test_it_takes_four_quick_passes_at_most(self, phantom, phantom_predictor):
+    def test_it_takes_four_quick_passes_at_most(self, phantom, phantom_predictor_2mm):
         class Doubtful:
             """Finds a part of a brain wherever it looks, so that no guess is good enough to be the last."""
 
-            box, passes = phantom_predictor.box, 0
+            box, passes = phantom_predictor_2mm.box, 0
 
             def __call__(self, pair, *, quick, contrast="unknown"):
                 assert quick
                 self.passes += 1
-                maps = phantom_predictor(pair)
+                maps = phantom_predictor_2mm(pair)
                 x = np.arange(pair.shape[1])[:, None, None] / pair.shape[1]
                 return Maps(maps.t1w, maps.anomaly, maps.brain * (x < 0.6), maps.uncertainty)
 

@@ -42,10 +42,10 @@ class TestWithAMask:
         assert made[1].scan.voxels[drawn].max() == 7  # and the result shows the scan as it is
 
     def test_the_anomaly_is_certain_in_it_and_what_is_found_elsewhere_stays(
-        self, phantom, phantom_predictor, drawn
+        self, phantom, phantom_predictor_2mm, drawn
     ):
-        alone = reconstruct(phantom, predictor=phantom_predictor)
-        result = reconstruct(phantom, predictor=phantom_predictor, mask=drawn)
+        alone = reconstruct(phantom, predictor=phantom_predictor_2mm)
+        result = reconstruct(phantom, predictor=phantom_predictor_2mm, mask=drawn)
         assert (result.anomaly.voxels[drawn] == 1).all()
         assert alone.anomaly_mask.voxels.any()
         np.testing.assert_array_equal(result.anomaly_mask.voxels, alone.anomaly_mask.voxels | drawn)

@@ -24,11 +24,11 @@ from .heads import BRAIN_ML, oblique
 class TestReconstructThePhantom:
     """The plumbing, with a method that knows the phantom."""
 
-    def test_on_an_oblique_grid_with_thick_slices(self, phantom, phantom_predictor):
+    def test_on_an_oblique_grid_with_thick_slices(self, phantom, phantom_predictor_2mm):
         grid = oblique()
         scan = Scan(on_grid(phantom, grid).voxels, grid.affine, path=Path("sub-1_FLAIR.nii.gz"))
         steps = []
-        result = reconstruct(scan, predictor=phantom_predictor, on_step=steps.append)
+        result = reconstruct(scan, predictor=phantom_predictor_2mm, on_step=steps.append)
         assert steps[0] == "read"
         assert all(image.grid.same_as(grid) for image in result.images.values())
         assert result.brain.voxels.sum() * grid.voxel_volume_ml == pytest.approx(

@@ -233,7 +233,7 @@ class TestInTheMainJob:
         np.testing.assert_array_equal(result.witnesses.maps.anatomy.voxels, result.anatomy.voxels)
         assert not np.array_equal(result.residual.voxels, first.residual.voxels)
         # the report, and what it shows beside the anatomy
-        assert "second, at 2 mm" in result.report()
+        assert "second, at 4 mm" in result.report()
         assert "c" * 64 in result.report()
         (kept,) = result.others.values()
         lesion = np.asarray(result.anomaly_mask.voxels) > 0
@@ -267,5 +267,5 @@ class TestInTheMainJob:
         assert both.resources.base_bytes > fast.resources.base_bytes
         assert both.resources.description["second_weights"] == "copy"
         result = both.compute(phantom, lambda _: None)
-        assert both.facts(result)["stage"] == "second, at 2 mm"
+        assert both.facts(result)["stage"] == "second, at 4 mm"
         assert fast.facts(fast.compute(phantom, lambda _: None))["stage"] == "first alone, as asked"

@@ -8,7 +8,7 @@ from numba import njit, prange
 from ..fluid.kernels.threads import kernel
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def read_vector(field: Any, x: Any, y: Any, z: Any, axis: Any) -> Any:
     """Component `axis` of a field (X, Y, Z, 3) at a place in voxels, linearly; 0 outside."""
     nx, ny, nz, _ = field.shape
@@ -26,7 +26,7 @@ def read_vector(field: Any, x: Any, y: Any, z: Any, axis: Any) -> Any:
     return (one - fx) * low + fx * high
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def moved_on(field: Any, x: Any, y: Any, z: Any) -> Any:
     """A place in voxels, moved by what a field (X, Y, Z, 3) says there."""
     u, v, w = read_vector(field, x, y, z, 0), read_vector(field, x, y, z, 1), read_vector(field, x, y, z, 2)
