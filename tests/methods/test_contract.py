@@ -27,6 +27,7 @@ OUTPUTS = {
     "anatomy": {"t1w": (-INF, INF), "anomaly": (0, 1), "brain": (0, 1), "uncertainty": (0, INF)},
     "anomaly2d": {"score": (-INF, INF), "map": (-INF, INF)},
     "classification": {"score": (0, 1), "map": (0, INF)},
+    "segmentation": {"labels": (0, INF), "probabilities": (0, 1)},
 }
 """Names of what a method of each task gives, and the range of the values; a new task has a line here.
 

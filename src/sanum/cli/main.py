@@ -7,7 +7,20 @@ import typer
 
 from .. import __version__
 from ..extras import MissingExtra
-from . import bids, classify, demo, detect, evaluate, generate, info, methods, reconstruct, train, weights
+from . import (
+    bids,
+    classify,
+    demo,
+    detect,
+    evaluate,
+    generate,
+    info,
+    methods,
+    reconstruct,
+    segment,
+    train,
+    weights,
+)
 from .messages import complain
 
 _INTERRUPTED = 130
@@ -29,6 +42,7 @@ app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.command)
 app.command("methods", epilog=methods.EXAMPLE)(methods.command)
 app.add_typer(detect.app, name="detect")
 app.add_typer(classify.app, name="classify")
+app.add_typer(segment.app, name="segment")
 app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)
 

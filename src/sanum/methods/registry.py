@@ -158,6 +158,15 @@ METHODS: tuple[Method, ...] = (
         extra="detect",
         fitted=True,
     ),
+    Method(
+        "nisf",
+        task="segmentation",
+        module="segmentation.nisf",
+        paper="Stolt-Ansó et al., MICCAI 2023",
+        summary="Structures of a scan as a continuous function, at any resolution and from few slices too.",
+        extra="train",
+        fitted=True,
+    ),
 )
 
 

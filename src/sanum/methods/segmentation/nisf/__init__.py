@@ -1,0 +1,1 @@
+"""NISF: segmentation as a continuous function of coordinates. Stolt-Ansó et al., MICCAI 2023."""
