@@ -3,11 +3,13 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from sanum.synth.average import average_anatomy
 from sanum.weights.file import load_weights
 from sanum.weights.store import resolve
 
@@ -23,6 +25,14 @@ TINY = [
     "--set",
     "workers=0",
 ]
+
+
+@pytest.fixture
+def one_pose(monkeypatch):
+    """The average anatomy that a training begins with is of one pose of each subject, not of three."""
+    monkeypatch.setattr(
+        "sanum.methods.anatomy.una.recipe.average_anatomy", partial(average_anatomy, repeats=1)
+    )
 
 
 @pytest.fixture
@@ -45,6 +55,7 @@ def log_of(run):
         return list(csv.DictReader(log))
 
 
+@pytest.mark.usefixtures("one_pose")
 def test_a_step_then_another(sanum, words, prepared, tmp_path):
     """The real network, samples and objective; only anatomies are made up, and box and steps small."""
     (tmp_path / "cache").symlink_to(prepared)
@@ -158,6 +169,7 @@ def test_a_damaged_checkpoint(sanum, words, tmp_path):
     assert "checkpoint.pt is damaged; remove it and start again" in sentence
 
 
+@pytest.mark.usefixtures("one_pose")
 def test_subjects_without_labels_are_told(sanum, words, training_data, prepared, tmp_path):
     (tmp_path / "cache").symlink_to(prepared)
     data = tmp_path / "data"
@@ -170,6 +182,7 @@ def test_subjects_without_labels_are_told(sanum, words, training_data, prepared,
     assert ran.code == 0
 
 
+@pytest.mark.usefixtures("one_pose")
 def test_own_data_with_who_is_held_out(sanum, words, training_data, prepared, tmp_path):
     """A BIDS folder with another derivative and no masks; the run says who was held out, and keeps to it."""
     (tmp_path / "cache").symlink_to(prepared)

@@ -14,10 +14,10 @@ HEAVY = (pytest.mark.full, pytest.mark.timeout(1200))
 @pytest.mark.parametrize(
     ("command", "how"),
     [
-        ("reconstruct", ("20", "4", "4")),
-        ("bids", ("6", "2", "2")),
-        pytest.param("reconstruct", ("100", "10", "12"), marks=HEAVY),
-        pytest.param("bids", ("13", "4", "8"), marks=HEAVY),
+        ("reconstruct", ("12", "3", "2")),
+        ("bids", ("6", "2", "1")),
+        pytest.param("reconstruct", ("50", "10", "6"), marks=HEAVY),
+        pytest.param("bids", ("9", "3", "4"), marks=HEAVY),
     ],
     ids=str,
 )

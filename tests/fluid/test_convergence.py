@@ -46,7 +46,7 @@ def bump(x, y):
 
 @pytest.mark.parametrize(
     ("scheme", "least", "grids"),
-    [pytest.param("upwind", 0.9, (512, 1024), marks=pytest.mark.full), ("muscl", 1.7, (64, 128, 256))],
+    [pytest.param("upwind", 0.9, (512, 1024), marks=pytest.mark.full), ("muscl", 1.7, (64, 128))],
 )
 def test_a_bump_turned_by_a_rigid_rotation(scheme, least, grids):
     """After a sixteenth of a turn the bump is where the rotation puts it."""
@@ -130,7 +130,7 @@ def test_ssp3_is_of_third_order_in_time():
 @pytest.mark.parametrize("scheme", ["upwind", "muscl"])
 def test_agrees_with_the_adaptive_reference(scheme):
     pytest.importorskip("torchdiffeq")
-    domain = (np.indices((24, 26, 22)) - 12 < 11).all(0)
+    domain = (np.indices((16, 18, 14)) - 8 < 7).all(0)
     flow = draw_flow(domain, rng=3, spacing=(1.0, 1.2, 0.9), periods=(2.0, 2.0, 2.0))
     p0 = noise_shape(domain, rng=np.random.default_rng(1), percentile=80, periods=(3, 3, 3)).astype(float)
     a = transport(p0, flow, duration=0.3, scheme=scheme)

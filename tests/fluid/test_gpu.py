@@ -47,18 +47,18 @@ def test_a_stage_equals_the_oracle(scheme, dtype, a, b):
 
 
 @pytest.mark.parametrize("scheme", ["upwind", "muscl"])
-@pytest.mark.parametrize("shape", [(14, 12, 13), (14, 15)])
+@pytest.mark.parametrize("shape", [(10, 9, 11), (14, 15)])
 def test_a_transport_equals_the_cpus(shape, scheme):
     domain = ball(shape)
     flow = draw_flow(domain, rng=5, peak_speed=6.0)
     p0 = np.zeros((2, *shape), np.float32)
     p0[0][tuple(slice(n // 2 - 2, n // 2 + 2) for n in shape)] = 1
     p0[1][tuple(slice(n // 2 - 3, n // 2) for n in shape)] = 0.5
-    expected = transport(p0, flow, duration=0.2, scheme=scheme)
+    expected = transport(p0, flow, duration=0.1, scheme=scheme)
     job = TransportJob(torch.from_numpy(p0).to(DEVICE), flow.to(DEVICE), flow.peaks, TritonBackend(), same)
     before = job.masses()
-    steps = job.run(0.2, Stepping(scheme, max_steps=1000))
-    assert steps == expected.steps
+    steps = job.run(0.1, Stepping(scheme, max_steps=1000))
+    assert steps == expected.steps > 1
     np.testing.assert_allclose(job.result().cpu().numpy(), expected.p, atol=1e-5)
     np.testing.assert_allclose(job.masses(), before, rtol=1e-5)
 

@@ -49,8 +49,9 @@ def test_the_schemes_know_every_label_of_the_data(shared_data):
         assert names[str(right)][:-2] == names[str(left)][:-2]
     for path in sorted((shared_data / "labels").glob("*.nii.gz"))[:2]:
         labels, affine = read_labels(path, FREESURFER)
+        labels = labels[::2, ::2, ::2]  # for speed: the sign of x is the same
         for right, left in FREESURFER.sides:
-            if (labels == right).sum() > 100 and (labels == left).sum() > 100:
+            if (labels == right).sum() > 12 and (labels == left).sum() > 12:
                 x = [(affine @ [*np.argwhere(labels == n).mean(0), 1])[0] for n in (right, left)]
                 assert x[0] > x[1]  # RAS
 
