@@ -17,6 +17,7 @@ from . import (
     info,
     methods,
     reconstruct,
+    register,
     segment,
     train,
     weights,
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
+app.command("register", epilog=register.EXAMPLE)(register.command)
 app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)

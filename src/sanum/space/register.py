@@ -14,7 +14,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 import torch
 
-from ..types import AnyArray, Mask
+from ..types import AnyArray, FloatArray, Mask
 from .grid import Grid
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
@@ -170,6 +170,34 @@ def refine_affine(
     )
     a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)
     return _run(method, a, b, _to_itk(start), _mask(region, fixed_grid))[0]
+
+
+def resample_affine(
+    voxels: AnyArray, source: Grid, target: Grid, world: npt.NDArray[np.float64]
+) -> FloatArray:
+    """Values at the voxel centres of `target` after a world map, by a cubic spline, cut to their range.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        Values on `source`.
+    source : Grid
+        Of the voxels; orthogonal axes.
+    target : Grid
+        Where values are wanted; orthogonal axes.
+    world : (4, 4) float64
+        Target mm → source mm.
+
+    Returns
+    -------
+    (X', Y', Z') float32
+        The lowest value outside of `source`.
+    """
+    low, high = float(np.min(voxels)), float(np.max(voxels))
+    reference = to_sitk(np.zeros(target.shape, np.uint8), target)
+    found = sitk.Resample(to_sitk(voxels, source), reference, _to_itk(world), sitk.sitkBSpline, low)
+    values: FloatArray = np.clip(sitk.GetArrayFromImage(found).T, low, high)
+    return values
 
 
 def _to_itk(world: npt.NDArray[np.float64]) -> sitk.AffineTransform:

@@ -1,0 +1,120 @@
+"""`sanum register`: scans laid onto another, whatever their contrasts."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options as shared
+from .batch import terminated_as_interrupted
+from .messages import complain, harmless, steady_stderr
+from .progress import ItemProgress, waiting
+from .threads import use_threads
+
+if TYPE_CHECKING:
+    from ..cohort import Item
+
+EXAMPLE = "Example:  sanum register sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o registered"
+
+
+class InitOption(StrEnum):
+    """Where the search starts."""
+
+    both = "both"
+    header = "header"
+    centre = "centre"
+
+
+Fixed = Annotated[Path, typer.Argument(metavar="FIXED", help="The scan that stays where it is.")]
+Moving = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MOVING...", help="Scans that are laid onto it: files, DICOM, folders (searched)."
+    ),
+]
+Rigid = Annotated[
+    bool,
+    typer.Option(
+        "--rigid", help="Turn and shift alone, for scans of one person.", rich_help_panel=shared.RESULTS
+    ),
+]
+Init = Annotated[
+    InitOption,
+    typer.Option(
+        metavar="WHERE",
+        help="Start as the headers say (header), with the centres of both fields of view on each other "
+        "(centre), or with both.",
+        rich_help_panel=shared.SCAN,
+    ),
+]
+
+
+def command(
+    fixed: Fixed,
+    moving: Moving,
+    output: shared.Output,
+    rigid: Rigid = False,
+    init: Init = InitOption.both,
+    overwrite: shared.Overwrite = False,
+    threads: shared.Threads = 0,
+    quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False,
+) -> None:
+    """Lay MOVING... onto FIXED: affine, any contrasts, grids and fields of view.
+
+    Of each: the scan on the grid of FIXED, the transform for ITK and ANTs
+    (.tfm) and as a matrix (.txt), a picture to check it by, and how sure it
+    is. Started again, it does what is not finished.
+
+    Exit code: 0 all done, 1 some of several scans failed, 2 wrong use, or a
+    single scan failed.
+    """
+    with waiting("starting", quiet=quiet):
+        from ..cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..methods.common.alignment_job import TABLES, RegisterJob, opened
+        from ..scan import ScanError
+
+    use_threads(threads)
+    try:
+        items = expand(moving, output, b"")
+        job = RegisterJob(opened(fixed.absolute()), rigid, init.value, resources := PlainResources())
+    except NothingToDo as nothing:
+        complain(str(nothing))
+        return
+    except (ScanError, ValueError, OSError, MemoryError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    single = names_one(moving, items)
+
+    def step(item: "Item", words: str) -> None:
+        progress.step(item.shown, words)
+
+    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
+    with (
+        steady_stderr(),
+        terminated_as_interrupted(),
+        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
+    ):
+        try:
+            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
+            for outcome in run(items, output, job, settings, on_step=step):
+                summary.add(outcome)
+                with progress.hidden():
+                    seconds = outcome.seconds if outcome.state == "done" else None
+                    progress.ended(outcome.item.shown, outcome.state, seconds)
+                    if outcome.reason:
+                        complain(outcome.reason)
+                    elif outcome.record:
+                        typer.echo(_line(outcome.item.shown, outcome.record))
+        finally:
+            summary.write()
+    if failed := summary.states["failed"]:
+        if not single:
+            complain(f"{failed} of {len(items)} scans failed: see {output / 'failed.tsv'}")
+        raise typer.Exit(2 if single else 1)
+
+
+def _line(name: str, record: dict[str, object]) -> str:
+    numbers = (f"{what} {record[what]:.2f}" for what in ("sure", "similarity"))
+    return harmless("\t".join((name, *numbers, f"moved {record['moved_mm']:.1f} mm")))

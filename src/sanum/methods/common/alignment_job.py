@@ -1,0 +1,169 @@
+"""Laying each of many scans onto one, as a batch sees it (`cohort.job.Job`)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import __version__
+from ...report.alignment import alignment_png
+from ...scan import Scan
+from ...scan import read as read_scan
+from ...scan.hounsfield import contrast_by_values
+from ..api import Output, OutputSpec, Result
+from .alignment import Aligned, Init, align, resampled
+from .detector_job import HasFile
+from .plain_result import PlainResult
+
+OUTPUTS: Mapping[str, OutputSpec] = {
+    "image": OutputSpec("image", "The moving scan on the fixed one's grid.", "registered", "image"),
+    "itk": OutputSpec(
+        "itk",
+        "Transform for ITK, ANTs and SimpleITK: points of the fixed scan to the moving one, LPS, mm.",
+        None,
+        "transform",
+        ".tfm",
+    ),
+    "matrix": OutputSpec(
+        "matrix",
+        "The same, as four rows of four numbers in RAS, mm.",
+        None,
+        "transform",
+        ".txt",
+    ),
+    "picture": OutputSpec("picture", "Checkerboard, and edges over the fixed scan.", None, "check", ".png"),
+}
+TABLES: Mapping[str, Mapping[str, int | None]] = {
+    "registrations.tsv": {"sure": 2, "similarity": 4, "before": 4, "moved_mm": 1, "warnings": None},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class RegisterJob:
+    """Every scan onto the fixed one.
+
+    Parameters
+    ----------
+    fixed : Scan
+        As `opened` gives it.
+    rigid : bool
+        Turn and shift alone.
+    init : "both", "header" or "centre"
+        As of `align`.
+    resources : object
+        As of `cohort.job.Job`.
+    """
+
+    fixed: Scan
+    rigid: bool
+    init: Init
+    resources: Any
+    name: ClassVar[str] = "register"
+    past: ClassVar[str] = "registered"
+    outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
+    tables: ClassVar[Mapping[str, Mapping[str, int | None]]] = TABLES
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Version, fixed scan and choices."""
+        return {
+            "version": __version__,
+            "fixed": str(self.fixed.path),
+            "rigid": self.rigid,
+            "init": self.init,
+        }
+
+    def read(self, item: HasFile) -> tuple[str, Scan]:
+        """Stem and scan.
+
+        Parameters
+        ----------
+        item : HasFile
+            Of the batch.
+        """
+        return item.stem, opened(item.path)
+
+    def compute(self, loaded: tuple[str, Scan], on_step: Callable[[str], None]) -> Result:
+        """Image, transform and picture.
+
+        Parameters
+        ----------
+        loaded : tuple
+            From `read`.
+        on_step : function
+            Called with the name of each step.
+        """
+        stem, moving = loaded
+        found = align(self.fixed, moving, rigid=self.rigid, init=self.init, on_step=on_step)
+        on_step("resampling")
+        image = resampled(moving, self.fixed, found.world)
+        contents = {
+            "image": image,
+            "itk": itk_text(found.world),
+            "matrix": matrix_text(found.world),
+            "picture": alignment_png(self.fixed, image),
+        }
+        outputs = {name: Output(OUTPUTS[name], content) for name, content in contents.items()}
+        return PlainResult(stem, outputs, _numbers(found), (*moving.warnings, *found.warnings))
+
+    def facts(self, result: Result) -> Mapping[str, Any]:
+        """Nothing beside its numbers.
+
+        Parameters
+        ----------
+        result : Result
+            From `compute`.
+        """
+        return {}
+
+
+def opened(path: Path) -> Scan:
+    """A scan, whose contrast is that of its values: a CT is seen through a window.
+
+    Parameters
+    ----------
+    path : Path
+        Of the scan.
+    """
+    return contrast_by_values(read_scan(path))
+
+
+def itk_text(world: npt.NDArray[np.float64]) -> str:
+    """An ITK transform file of a world map: as `sitk.ReadTransform` and `antsApplyTransforms -t` read it.
+
+    Parameters
+    ----------
+    world : (4, 4) float64
+        Fixed mm → moving mm, RAS. The file has LPS.
+    """
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    lps = flip @ world @ flip
+    numbers = " ".join(f"{x:.12g}" for x in (*lps[:3, :3].ravel(), *lps[:3, 3]))
+    return (
+        "#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"
+        f"Parameters: {numbers}\nFixedParameters: 0 0 0\n"
+    )
+
+
+def matrix_text(world: npt.NDArray[np.float64]) -> str:
+    """Four rows of four numbers, as `numpy.loadtxt` reads them, below a line that says the direction.
+
+    Parameters
+    ----------
+    world : (4, 4) float64
+        Fixed mm → moving mm, RAS.
+    """
+    rows = "\n".join(" ".join(f"{x:.12g}" for x in row) for row in world)
+    return f"# a point of the fixed scan to the same point of the moving scan; world mm, RAS\n{rows}\n"
+
+
+def _numbers(found: Aligned) -> dict[str, float]:
+    return {
+        "sure": found.sure,
+        "similarity": found.similarity,
+        "before": found.before,
+        "moved_mm": found.moved_mm,
+    }

@@ -1,0 +1,88 @@
+"""Two scans laid onto each other: the direction of every file, other people's readers, how sure it is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from sanum.methods.common.alignment import align, resampled
+from sanum.methods.common.alignment_job import itk_text, matrix_text
+from sanum.scan import Scan, ScanError
+from sanum.space.affine import REACH_MM, matrix_of, mean_displacement_mm
+from sanum.space.grid import apply_affine
+from sanum.space.register import to_sitk
+
+
+@pytest.fixture(scope="module")
+def pair(icbm152_2mm):
+    """A head, and it in another contrast somewhere else; fixed mm → moving mm."""
+    scan = icbm152_2mm
+    turn, scale = np.deg2rad([10, -8, 12]) * REACH_MM, np.array([0.03, -0.02, 0.0]) * REACH_MM
+    numbers = torch.tensor(np.concatenate([turn, [14, -9, 11], scale, np.zeros(3)]))
+    truth = matrix_of(numbers, torch.tensor(scan.grid.centre_mm)).numpy()
+    other = np.where(scan.voxels > 0, scan.voxels.max() - scan.voxels, 0)
+    cut = np.array([[1.0, 0, 0, 10], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])  # thick slices
+    return scan, Scan(other[10:-8, :, ::2], truth @ scan.affine @ cut), truth
+
+
+@pytest.fixture(scope="module")
+def found(pair):
+    return align(*pair[:2])
+
+
+def test_it_is_found_within_a_millimetre(pair, found):
+    scan, _, truth = pair
+    points = apply_affine(scan.affine, np.argwhere(scan.voxels > 0)[::500])
+    assert mean_displacement_mm(truth, np.eye(4), points) > 10
+    assert mean_displacement_mm(found.world, truth, points) < 1
+    assert found.sure > 0.8
+    assert found.similarity > found.before
+    assert not found.warnings
+
+
+def test_the_image_shows_what_the_fixed_one_has_there(pair, found):
+    scan, moving, _ = pair
+    image = resampled(moving, scan, found.world)
+    assert image.grid.same_as(scan.grid)
+    inside = scan.voxels > 0
+    inside[:20] = inside[-20:] = False
+    assert np.corrcoef(image.voxels[inside], scan.voxels[inside])[0, 1] < -0.85
+
+
+def test_itk_reads_the_direction_that_is_written(pair, found, tmp_path):
+    """SimpleITK resamples with the file; ANTs reads the same format with the same meaning."""
+    scan, moving, _ = pair
+    path = tmp_path / "t.tfm"
+    path.write_text(itk_text(found.world))
+    transform = sitk.ReadTransform(path)
+    point = np.array([12.0, -30.0, 25.0])
+    lps = np.array([-1, -1, 1])
+    there = np.array(transform.TransformPoint((point * lps).tolist())) * lps
+    np.testing.assert_allclose(there, apply_affine(found.world, point), atol=1e-6)
+    low = float(moving.voxels.min())
+    image = sitk.Resample(
+        to_sitk(moving.voxels, moving.grid), to_sitk(scan.voxels, scan.grid), transform, sitk.sitkBSpline, low
+    )
+    ours = resampled(moving, scan, found.world).voxels
+    difference = np.abs(sitk.GetArrayFromImage(image).T - ours)[ours > low]
+    assert np.percentile(difference, 99) < 0.02 * ours.max()
+
+
+def test_the_matrix_is_read_by_numpy(found, tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text(matrix_text(found.world))
+    np.testing.assert_allclose(np.loadtxt(path), found.world, rtol=1e-9, atol=1e-9)
+
+
+def test_what_cannot_be_aligned_is_one_sentence(pair):
+    scan, moving, _ = pair
+    with pytest.raises(ScanError, match="one value everywhere"):
+        align(scan, replace(moving, voxels=np.ones(moving.voxels.shape)))
+    with pytest.raises(ScanError, match="one slice alone"):
+        align(scan, replace(moving, voxels=moving.voxels[:, :, :1]))
+    far = np.array(moving.affine)
+    far[:3, 3] += 5000
+    with pytest.raises(ScanError, match=r"do not overlap .* --init centre"):
+        align(scan, replace(moving, affine=far), init="header")
