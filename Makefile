@@ -29,7 +29,7 @@ demo: $(CORE)  ## the main job on a real scan with a known lesion
 test: $(READY)  ## the tests but for the heaviest proofs; minutes
 	$(PYTEST)
 
-test-full: $(READY)  ## the rest: hundreds of scans, runs killed again and again, thousands of damaged files
+test-full: $(READY)  ## the rest: dozens of scans, runs killed again and again, hundreds of damaged files
 	$(PYTEST) -m full
 
 lint: $(READY)

@@ -107,7 +107,7 @@ def changed(text, rng):
 
 
 @pytest.mark.timeout(900)  # hundreds of records, on a busy machine too
-@pytest.mark.parametrize("count", [60, pytest.param(800, marks=pytest.mark.full)])
+@pytest.mark.parametrize("count", [60, pytest.param(240, marks=pytest.mark.full)])
 def test_whatever_stands_in_a_record_tables_and_pages_are_made(out, count):
     rng, text, kept = random.Random(count), (out / RECORD).read_text(), 0
     for n in range(count):
@@ -257,7 +257,7 @@ class TestLocks:
         assert lock.acquire(tmp_path / "state" / "scan.lock", "a")
         assert list(elsewhere.iterdir()) == []
 
-    @pytest.mark.parametrize("count", [200, pytest.param(4000, marks=pytest.mark.full)])
+    @pytest.mark.parametrize("count", [200, pytest.param(1200, marks=pytest.mark.full)])
     def test_any_bytes_hold_for_a_while_at_most(self, path, count):
         rng = random.Random(count)
         for _ in range(count):

@@ -73,7 +73,7 @@ def test_damaged_lines_are_measured_again_and_the_others_stay(path, caplog):
     assert again.rows == store.rows
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("count", [150, pytest.param(2500, marks=pytest.mark.full)])
 def test_any_bytes_are_read_or_refused(path, count):
     Store(path, COLUMNS).put(row(case, psnr=20.0, curve="0.1 0.2") for case in "abcdefg")
     whole, rng, kept = path.read_bytes(), random.Random(count), 0

@@ -46,7 +46,7 @@ def bump(x, y):
 
 @pytest.mark.parametrize(
     ("scheme", "least", "grids"),
-    [pytest.param("upwind", 0.9, (512, 1024), marks=pytest.mark.full), ("muscl", 1.7, (64, 128))],
+    [pytest.param("upwind", 0.9, (256, 512), marks=pytest.mark.full), ("muscl", 1.7, (64, 128))],
 )
 def test_a_bump_turned_by_a_rigid_rotation(scheme, least, grids):
     """After a sixteenth of a turn the bump is where the rotation puts it."""

@@ -72,7 +72,7 @@ def agrees(detector, path):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", [line.name for line in LINES])
+@pytest.mark.parametrize("name", [*(line.name for line in LINES), "features-mirror"])
 def test_every_detector_has_a_graph(tmp_path, name):
     """The energies of dagmm are the hardest: float64, a mixture, a triangular system."""
     pytest.importorskip("onnxscript")

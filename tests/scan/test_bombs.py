@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
     ("count", "first"),
     [
         (200, 1_000_000),
-        pytest.param(1500, 1_000_200, marks=pytest.mark.full),
+        pytest.param(600, 1_000_200, marks=pytest.mark.full),
     ],
 )
 def test_damaged_files(count, first):

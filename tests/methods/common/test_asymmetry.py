@@ -36,3 +36,16 @@ def test_distances_count_more_where_sides_differ():
     found = uneven(far, rows, mirrored, 0.5)
     assert found[:, 2, 2].min() > 10 * found[:, 0, 0].max()
     assert torch.equal(uneven(far, rows, mirrored, 0.0), far)
+
+
+def test_rounding_of_the_patches_of_a_symmetric_picture_changes_nothing():
+    """Those of both sides go through the network each by itself; other libraries round otherwise."""
+    rows, far = patches(5, (2, 7, 7, 64)), torch.ones(2, 7, 7)
+    noise = torch.from_numpy(np.random.default_rng(6).normal(0, 1e-7, rows.shape).astype(np.float32))
+    torch.testing.assert_close(uneven(far, rows, rows + noise, 0.5), uneven(far, rows, rows, 0.5))
+
+
+def test_what_has_no_length_is_as_far_as_what_has_nothing_in_common():
+    rows, nothing = patches(7), torch.zeros(2, 5, 5, 7)
+    for found in (asymmetry(rows, nothing), asymmetry(nothing, rows), asymmetry(nothing, nothing)):
+        torch.testing.assert_close(found, torch.full((2, 5, 5), 2**0.5))

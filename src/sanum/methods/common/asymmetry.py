@@ -9,6 +9,9 @@ import torch.nn.functional as F
 REACH = 1
 """Places to each side that are tried: heads are turned and moved a little."""
 
+LEAST = 1e-3
+"""Asymmetry of what is symmetric: below it there is rounding of the network that made the patches."""
+
 
 def asymmetry(rows: torch.Tensor, mirrored: torch.Tensor, reach: int = REACH) -> torch.Tensor:
     """Distance (B, G, G) of each patch from the nearest about the same place of the mirror image.
@@ -23,14 +26,22 @@ def asymmetry(rows: torch.Tensor, mirrored: torch.Tensor, reach: int = REACH) ->
         Places to each side.
     """
     side = 2 * reach + 1
-    beside = F.pad(
-        mirrored, (0, 0, reach, reach, reach, reach)
-    )  # length 0: as far as what has nothing in common
+    # by differences: 2 - 2 cos is rounding alone where both are alike, and its root is then not small
+    beside = F.pad(mirrored, (0, 0, reach, reach, reach, reach))
+    lacks, lacks_beside = _lacks(rows), _lacks(beside)
     rows_, columns = rows.shape[1], rows.shape[2]
-    alike = [
-        (rows * beside[:, y : y + rows_, x : x + columns]).sum(3) for y in range(side) for x in range(side)
+    apart = [
+        (rows - beside[:, y : y + rows_, x : x + columns]).square().sum(3)
+        + lacks_beside[:, y : y + rows_, x : x + columns]
+        for y in range(side)
+        for x in range(side)
     ]
-    return (2 - 2 * torch.stack(alike).amax(0)).clamp_min(0).sqrt()
+    return (torch.stack(apart).amin(0) + lacks).sqrt()
+
+
+def _lacks(rows: torch.Tensor) -> torch.Tensor:
+    """1 where a patch has length 0, which is as far from all as what has nothing in common; else 0."""
+    return (rows.square().sum(3) < 0.5).to(rows.dtype)
 
 
 def uneven(far: torch.Tensor, rows: torch.Tensor, mirrored: torch.Tensor, power: float) -> torch.Tensor:
@@ -45,4 +56,4 @@ def uneven(far: torch.Tensor, rows: torch.Tensor, mirrored: torch.Tensor, power:
     power : float
         0: nothing changes.
     """
-    return far * asymmetry(rows, mirrored).clamp_min(1e-6) ** power
+    return far * asymmetry(rows, mirrored).clamp_min(LEAST) ** power
