@@ -1,6 +1,6 @@
 """NISF on short-axis heart stacks: 12 patients to learn from, 3 to choose the latent steps by, 5 to test.
 
-    python bench/nisf.py train|test|cine|report --data $SANUM_DATA/heart -o OUT [--shard I/N] [--set k=v]
+    python bench/nisf.py train|refit|test|cine|report --data DATA/heart -o OUT [--shard I/N] [--set k=v]
 
 Each stage goes on where it was stopped: training from its checkpoint, the test from its finished stacks. The
 files hold no images. Labels of the test patients are read for Dice alone, after a latent is fitted.
@@ -70,9 +70,11 @@ def mean_shape(stacks: list[SliceStack], grid: Grid) -> npt.NDArray[np.int64]:
     return votes.argmax(-1)
 
 
-def train(data: Path, out: Path, settings: list[str]) -> None:
-    """Learn, with the processor time that it takes."""
+def train(data: Path, out: Path, settings: list[str], *, every: bool = False) -> None:
+    """Learn, and note the processor time; `every`: also from those that have chosen the number of steps."""
     fit, held, _ = stacks_of(data)
+    if every:
+        fit, held = [*fit, *held], []
     began, spent = time.monotonic(), time.process_time()
     segmenter = load().with_settings(LABELS, *settings)
     said = {"steps": 0}
@@ -185,15 +187,15 @@ def write_json(path: Path, content: Any) -> None:
 def main() -> None:
     """Read the words, do the stage."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("stage", choices=("train", "test", "cine", "report"))
+    words.add_argument("stage", choices=("train", "refit", "test", "cine", "report"))
     words.add_argument("--data", type=Path)
     words.add_argument("-o", "--output", type=Path, required=True)
     words.add_argument("--shard", default="1/1")
     words.add_argument("--set", action="append", default=[])
     given = words.parse_args()
     torch.set_num_threads(1)
-    if given.stage == "train":
-        train(given.data, given.output, given.set)
+    if given.stage in ("train", "refit"):
+        train(given.data, given.output, given.set, every=given.stage == "refit")
     elif given.stage == "test":
         first, parts = map(int, given.shard.split("/"))
         test(given.data, given.output, (first, parts))

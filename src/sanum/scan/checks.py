@@ -223,7 +223,7 @@ def usable_scan(
         np.copyto(voxels, background, where=np.logical_not(finite, out=finite))
         warnings = (*warnings, f"{broken} voxels were NaN or infinite and were set to {background:g}")
     if low == high:
-        raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image of a head")
+        raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image that shows something")
     scan = Scan(voxels, affine, path=path, warnings=warnings, forms=forms)
     return scan.with_contrast(contrast)
 

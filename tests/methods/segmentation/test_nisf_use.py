@@ -207,7 +207,9 @@ def test_what_is_refused_in_one_sentence(learned, tmp_path):
     away[:3, 3] += 500
     with pytest.raises(ScanError, match=r"no slice of stack is in the field of the prior: expected"):
         segmenter.segment(Scan(stack.voxels[..., 0], away), frame=stack.grid)
-    with pytest.raises(ScanError, match=r"is constant, every voxel is 3: expected an image with structures"):
+    with pytest.raises(
+        ScanError, match=r"is constant, every voxel is 3: expected an image that shows something"
+    ):
         segmenter.segment(Scan(np.full(stack.grid.shape, 3.0), stack.grid.affine))
     fresh = sanum.load("nisf")
     for change, problem in {

@@ -80,9 +80,7 @@ def scaled(values: FloatArray, seen: FloatArray, what: str) -> FloatArray:
     if not high > low:
         low, high = float(seen.min()), float(seen.max())
     if not high > low:
-        raise ScanError(
-            f"{what} is constant, every voxel is {low:g}: expected an image with structures in it"
-        )
+        raise ScanError(f"{what} is constant, every voxel is {low:g}: expected an image that shows something")
     unit: FloatArray = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
     return unit
 
