@@ -155,7 +155,7 @@ def heart_image(
 
 
 def heart_grid(shape: tuple[int, int, int], width_mm: float = 100.0) -> Grid:
-    """Grid of a short-axis stack around the origin, whole of the heart in it.
+    """Grid of a short-axis stack around the origin; a large right ventricle may reach its edge.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sanum.methods.segmentation.nisf.coordinates import points_at, times_of, to_unit
+from sanum.methods.segmentation.nisf.coordinates import middles_of, points_at, time_at, times_of, to_unit
 from sanum.methods.segmentation.nisf.latent import LatentConfig, Seen, fit_latent
 from sanum.methods.segmentation.nisf.loss import latent_size, reconstruction, segmentation, weight_size
 from sanum.methods.segmentation.nisf.model import Nisf, gabor
@@ -29,7 +29,7 @@ def test_the_network_is_that_of_concatenated_inputs_with_skips(kind):
     """Slowly: (c, h) side by side, and each layer's input added to its result; the first adds the latent."""
     torch.manual_seed(0)
     net = Nisf(1, 4, width=8, depth=3, kind=kind, w0=3.0, s0=0.5)
-    points, latents = torch.randn(2, 5, 4), torch.randn(2, 8)
+    points, latents = torch.randn(2, 5, 5), torch.randn(2, 8)
     intensity, classes = net(points, latents)
     for b in range(2):
         for n in range(5):
@@ -84,29 +84,36 @@ def test_coordinates_are_minus_one_and_one_at_the_edges_of_any_stack():
     frame = Grid((10, 20, 4), affine)
     corners = [[-0.5, -0.5, -0.5], [9.5, 19.5, 3.5], [4.5, 9.5, 1.5]]
     world = np.array(corners) @ affine[:3, :3].T + affine[:3, 3]
-    found = points_at(world, to_unit(frame), 0.0)
+    found = points_at(world, to_unit(frame), time_at(None))
     np.testing.assert_allclose(found[:, :3], [[-1] * 3, [1] * 3, [0] * 3], atol=1e-6)
-    below = points_at([affine[:3, :3] @ [4.5, 9.5, -4.5] + affine[:3, 3]], to_unit(frame), 0.0)
+    below = points_at([affine[:3, :3] @ [4.5, 9.5, -4.5] + affine[:3, 3]], to_unit(frame), time_at(None))
     assert below[0, 2].item() == pytest.approx(-3)
-    np.testing.assert_allclose(times_of(4), [-0.75, -0.25, 0.25, 0.75])
-    assert times_of(1).tolist() == [0]
+    np.testing.assert_allclose(middles_of(4), [-0.75, -0.25, 0.25, 0.75])
+
+
+def test_time_is_a_circle():
+    np.testing.assert_allclose(time_at(0.25), [0, 1], atol=1e-12)
+    np.testing.assert_allclose(time_at(0.0), time_at(1.0), atol=1e-12)
+    np.testing.assert_allclose(times_of(2), [[0, 1], [0, -1]], atol=1e-12)
+    assert times_of(1).tolist() == [[0, 0]]
+    assert time_at(None).tolist() == [0, 0]
 
 
 def test_a_half_stack_in_the_frame_of_the_whole_has_its_coordinates():
     whole = Grid((4, 4, 6), np.diag([1.0, 1, 8, 1]))
     half = np.diag([1.0, 1, 16, 1])
     places = np.array([[1, 2, k] for k in range(3)])
-    there = points_at(places, to_unit(whole) @ half, 0.0)
-    own = points_at(places * [1, 1, 2], to_unit(whole) @ whole.affine, 0.0)
+    there = points_at(places, to_unit(whole) @ half, time_at(None))
+    own = points_at(places * [1, 1, 2], to_unit(whole) @ whole.affine, time_at(None))
     torch.testing.assert_close(there, own)
 
 
 def test_a_pose_by_hand_and_one_that_changes_nothing():
-    points = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
+    points = torch.tensor([[0.1, 0.2, 0.3, 0.4, 0.5]])
     same = PoseParams((1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 0, 0), (0,) * 12, (0,) * 12, (0,) * 4, 1.0)
     torch.testing.assert_close(apply_pose(points, same), points)
     turned = PoseParams((0, -1, 0, 1, 0, 0, 0, 0, 1), (1, 0, 0), (0,) * 12, (0,) * 12, (0,) * 4, 1.0)
-    torch.testing.assert_close(apply_pose(points, turned), torch.tensor([[0.8, 0.1, 0.3, 0.4]]))
+    torch.testing.assert_close(apply_pose(points, turned), torch.tensor([[0.8, 0.1, 0.3, 0.4, 0.5]]))
     config = PoseConfig()
     again = [draw_pose(np.random.default_rng(3), config) for _ in range(2)]
     assert again[0] == again[1]
@@ -118,7 +125,7 @@ def test_a_bend_is_the_sum_of_its_waves():
     pose = PoseParams(
         (1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 0, 0), (0, 0, 0.5) + (0,) * 9, (2, 0, 0) + (0,) * 9, (0.3,) * 4, 1.0
     )
-    moved = apply_pose(torch.tensor([[0.7, 0.0, 0.0, 0.0]]), pose)
+    moved = apply_pose(torch.tensor([[0.7, 0.0, 0.0, 0.0, 0.0]]), pose)
     assert moved[0, 2].item() == pytest.approx(0.5 * np.sin(2 * 0.7 + 0.3), rel=1e-5)
 
 
@@ -127,7 +134,7 @@ def test_a_fit_changes_the_image_error_and_not_the_model(too):
     torch.manual_seed(0)
     net = Nisf(2, 3, width=16, depth=2, w0=3.0, s0=0.5)
     before = {name: x.clone() for name, x in net.state_dict().items()}
-    points = torch.rand(200, 4) * 2 - 1
+    points = torch.rand(200, 5) * 2 - 1
     seen = Seen(points, (points[:, 0] > 0).float())
     config = LatentConfig(learning_rate=5e-2, points=200, weights_too=too, weights_rate=1e-2)
 

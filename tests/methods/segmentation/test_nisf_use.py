@@ -95,7 +95,7 @@ def test_only_the_slices_that_are_named_are_looked_at(learned):
         for given, chosen in ((parts, None), ([stack], [0, 2, 4]))
     )
     rows = [
-        np.sort(np.column_stack([seen.points, seen.image]).round(5).view("f4,f4,f4,f4,f4"), axis=0)
+        np.sort(np.column_stack([seen.points, seen.image]).round(5).view("f4,f4,f4,f4,f4,f4"), axis=0)
         for seen in (planes, slices)
     ]
     np.testing.assert_array_equal(*rows)
@@ -193,7 +193,13 @@ def test_a_cycle_has_times_and_may_be_labelled_in_part(tmp_path):
     made = segmenter.of_training(0, stack)
     early, late = made.at([[0.0, 0, 0]], 0.1), made.at([[0.0, 0, 0]], 0.6)
     assert not np.array_equal(early, late)
+    np.testing.assert_allclose(made.at([[0.0, 0, 0]], 1.0), made.at([[0.0, 0, 0]], 0.0), atol=1e-5)
     assert segmenter.segment(stack).stack.frames == 4
+    assert segmenter.knows_time
+    segmenter.about["times"] = 1
+    with pytest.raises(ScanError, match="cine has 4 times, and the model was fitted to scans of one"):
+        segmenter.segment(stack)
+    assert np.array_equal(stack.at_time(2).voxels[..., 0], frames[2][0].voxels)
 
 
 def test_what_is_refused_in_one_sentence(learned, tmp_path):

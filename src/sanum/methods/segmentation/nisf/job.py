@@ -1,7 +1,7 @@
 """Segmenting a file as a batch sees it (`cohort.job.Job`): labels, probabilities, surfaces and a picture."""
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,12 +154,16 @@ class SegmentJob:
         """
         stem, stack = loaded
         on_step("fitting the latent")
-        made = self.segmenter.segment(
-            stack,
-            slices=self.asked.slices,
-            frame=self.asked.frame,
-            weights_too=self.asked.weights_too or None,
-        )
+        apart = stack.frames > 1 and not self.segmenter.knows_time
+        made = [
+            self.segmenter.segment(
+                part,
+                slices=self.asked.slices,
+                frame=self.asked.frame,
+                weights_too=self.asked.weights_too or None,
+            )
+            for part in ([stack.at_time(t) for t in range(stack.frames)] if apart else [stack])
+        ]
         on_step("asking for the labels")
         contents, numbers, warnings = contents_of(made, self.asked)
         outputs = {name: Output(spec, contents[name]) for name, spec in self.outputs.items()}
@@ -196,26 +200,29 @@ class CycleJob(SegmentJob):
         return {**super().outputs, **OF_CYCLES}
 
 
-def contents_of(made: Segmentation, asked: Asked) -> tuple[dict[str, Any], dict[str, float], tuple[str, ...]]:
+def contents_of(
+    made: Sequence[Segmentation], asked: Asked
+) -> tuple[dict[str, Any], dict[str, float], tuple[str, ...]]:
     """Content of every output, volumes of the first time, and what a user should know.
 
     Parameters
     ----------
-    made : Segmentation
-        Of a subject.
+    made : sequence of Segmentation
+        Of a subject: one, or one for each time.
     asked : Asked
         What of it.
     """
-    stack, names = made.stack, made.structures.names
-    grid, frames = asked.grid(stack.grid), stack.frames
+    stack, names = made[0].stack, made[0].structures.names
+    grid, frames = asked.grid(stack.grid), max(stack.frames, len(made))
     phases = (np.arange(frames) + 0.5) / frames
-    times = [made.on(grid, None if frames == 1 else float(phase)) for phase in phases]
-    first = None if frames == 1 else float(phases[0])
+    moments = [(one, None) for one in made] if stack.frames == 1 else [(made[0], float(p)) for p in phases]
+    times = [one.on(grid, phase) for one, phase in moments]
+    first = moments[0][1]
     volumes = {
         name: [float((labels == value).sum()) * grid.voxel_volume_ml for labels, _ in times]
-        for name, value in zip(names, made.structures.values, strict=True)
+        for name, value in zip(names, made[0].structures.values, strict=True)
     }
-    own = times[0][1] if grid.same_as(stack.grid) else made.on(stack.grid, first)[1]
+    own = times[0][1] if grid.same_as(stack.grid) else made[0].on(stack.grid, first)[1]
     unseen = [] if asked.slices is None else [k for k in range(stack.grid.shape[2]) if k not in asked.slices]
     aspect = float(stack.grid.spacing_mm[1] / stack.grid.spacing_mm[0])
     contents: dict[str, Any] = {
@@ -226,7 +233,7 @@ def contents_of(made: Segmentation, asked: Asked) -> tuple[dict[str, Any], dict[
         "volumes": _table(phases, volumes),
     }
     fine = fine_grid(grid)
-    probabilities = made.on(fine, first)[1]
+    probabilities = made[0].on(fine, first)[1]
     for k, name in enumerate(names):
         contents[f"surface_{name}"] = gifti(surface_of(probabilities, k + 1, fine), name)
     missing = [name for name in names if not any(volumes[name])]

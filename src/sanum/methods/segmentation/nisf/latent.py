@@ -69,7 +69,7 @@ class Seen:
 
     Parameters
     ----------
-    points : (N, 4) float32 tensor
+    points : (N, 5) float32 tensor
         Coordinates, in the field of the prior.
     image : (N,) float32 tensor
         Intensities in [0, 1].

@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 LayerKind = Literal["gabor", "siren", "relu"]
+COORDINATES = 5
+"""x, y, z, and two of time."""
+
 LATENT_STD = 1e-4
 """Of a fresh latent."""
 
@@ -136,7 +139,7 @@ class Nisf(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.first = Layer(4 + width, width, kind, w0, s0)
+        self.first = Layer(COORDINATES + width, width, kind, w0, s0)
         self.hidden = nn.ModuleList(Layer(width, width, kind, w0, s0) for _ in range(depth - 1))
         self.heads = nn.Linear(width, 1 + classes)
         self.latents = nn.Embedding(subjects, width)
@@ -161,7 +164,7 @@ class Nisf(nn.Module):
 
         Parameters
         ----------
-        points : (…, 4) tensor
+        points : (…, 5) tensor
             Coordinates.
         """
         inside = (points[..., :3] >= self.field[0]) & (points[..., :3] <= self.field[1])
@@ -174,14 +177,14 @@ class Nisf(nn.Module):
 
         Parameters
         ----------
-        points : (B, N, 4) tensor
-            x, y, z and t, as `coordinates` makes them.
+        points : (B, N, 5) tensor
+            x, y, z and two of time, as `coordinates` makes them.
         latents : (B, width) tensor
             One for each subject.
         """
         weight, bias = self.first.linear.weight, self.first.linear.bias
-        of_latent = nn.functional.linear(latents, weight[:, 4:], bias)[:, None]
-        linear = nn.functional.linear(points, weight[:, :4]) + of_latent
+        of_latent = nn.functional.linear(latents, weight[:, COORDINATES:], bias)[:, None]
+        linear = nn.functional.linear(points, weight[:, :COORDINATES]) + of_latent
         x = self.first.activate(linear) + latents[:, None]
         for layer in self.hidden:
             x = layer(x) + x

@@ -95,11 +95,11 @@ def draw_pose(rng: np.random.Generator, config: PoseConfig) -> PoseParams:
 
 
 def apply_pose(points: torch.Tensor, pose: PoseParams) -> torch.Tensor:
-    """Coordinates in a pose, (N, 4); time stays.
+    """Coordinates in a pose, (N, 5); time stays.
 
     Parameters
     ----------
-    points : (N, 4) tensor
+    points : (N, 5) tensor
         Coordinates in the stack.
     pose : PoseParams
         The pose.

@@ -154,7 +154,7 @@ class NisfRecipe(Recipe):
         model : Module
             A `Nisf`.
         batch : dict of tensor
-            "points" (B, N, 4), "image" (B, N), "labels" (B, N), "subjects" (B,).
+            "points" (B, N, 5), "image" (B, N), "labels" (B, N), "subjects" (B,).
         """
         latents = model.latents_of(batch["subjects"])  # type: ignore[operator]
         intensity, classes = model(batch["points"], latents)

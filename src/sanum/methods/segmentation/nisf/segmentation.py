@@ -8,7 +8,7 @@ import torch
 
 from ....space.grid import Grid
 from ....types import FloatArray
-from .coordinates import points_at, to_unit
+from .coordinates import points_at, time_at, to_unit
 from .model import Nisf
 from .source import CHUNK, classes_at
 from .stacks import SliceStack, Structures
@@ -109,4 +109,4 @@ class Segmentation:
         return {name: float((labels == value).sum()) * grid.voxel_volume_ml for name, value in named}
 
     def _points(self, points_mm: npt.NDArray[np.float64], phase: float | None) -> torch.Tensor:
-        return points_at(points_mm, to_unit(self.frame), 0.0 if phase is None else 2 * phase - 1)
+        return points_at(points_mm, to_unit(self.frame), time_at(phase))

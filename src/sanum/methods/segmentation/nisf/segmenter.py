@@ -60,6 +60,11 @@ class NisfSegmenter:
         return int(self.learned.steps)
 
     @property
+    def knows_time(self) -> bool:
+        """Whether it has learned from cycles, and so can be asked between their times."""
+        return int(self.about.get("times", 1)) > 1
+
+    @property
     def learned(self) -> Nisf:
         """The network; RuntimeError where it has not learned."""
         if self.net is None:
@@ -186,7 +191,7 @@ class NisfSegmenter:
                 f"of sanum ({reason})"
             ) from error
         self.net = net.to(self.device).eval().requires_grad_(False)
-        kept = ("labels", "names", "subjects", "stacks", "held_out")
+        kept = ("labels", "names", "subjects", "stacks", "times", "held_out")
         self.about = {key: header[key] for key in kept if key in header}
         self.curve = [(int(step), float(dice)) for step, dice in header.get("dice_by_steps", ())]
         self.weights_name, self.weights_sha256 = path.name, sha256(path)
@@ -219,8 +224,14 @@ class NisfSegmenter:
         Raises
         ------
         ScanError
-            Slices that are not there; nothing in the field of the prior; a constant image.
+            Times, where it has learned from scans of one; slices that are not there; nothing in the field of
+            the prior; a constant image.
         """
+        if isinstance(scans, SliceStack) and scans.frames > 1 and not self.knows_time:
+            raise ScanError(
+                f"{scans.name} has {scans.frames} times, and the model was fitted to scans of one: "
+                "segment each time by itself (`at_time`)"
+            )
         given: Sequence[SliceStack | Scan] = [scans] if isinstance(scans, SliceStack | Scan) else scans
         parts = [s if isinstance(s, SliceStack) else stack_of(s) for s in given]
         frame = frame or parts[0].grid

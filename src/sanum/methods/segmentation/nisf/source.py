@@ -10,7 +10,7 @@ from torch import nn
 from ....data.folds import hold_out
 from ....learn.threads import one_thread
 from ...common.recipe import Batch, TrainingSource
-from .coordinates import points_at, times_of, to_unit
+from .coordinates import middles_of, points_at, times_of, to_unit
 from .latent import CHECKED, Seen, fit_latent
 from .loss import UNLABELLED
 from .model import Nisf
@@ -59,7 +59,7 @@ class Sampled:
         return len(self.image)
 
     def points(self, numbers: np.ndarray[Any, Any]) -> torch.Tensor:
-        """Coordinates (N, 4) of voxels.
+        """Coordinates (N, 5) of voxels.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ def axes_of(stack: SliceStack) -> list[np.ndarray[Any, Any]]:
     stack : SliceStack
         Any.
     """
-    return [times_of(n) for n in stack.grid.shape]
+    return [middles_of(n) for n in stack.grid.shape]
 
 
 def field_of(stacks: Sequence[SliceStack], margin: float) -> np.ndarray[Any, Any]:
@@ -229,6 +229,7 @@ class NisfSource(TrainingSource):
             "names": self.structures.names,
             "subjects": self.subjects,
             "stacks": len(self.train),
+            "times": max(s.frames for s in self.train),
             "held_out": sorted({s.name for s in self.held}),
         }
 
@@ -245,7 +246,7 @@ def classes_at(model: Nisf, points: torch.Tensor, latent: torch.Tensor) -> torch
     ----------
     model : Nisf
         Learned.
-    points : (N, 4) tensor
+    points : (N, 5) tensor
         Coordinates.
     latent : (1, width) tensor
         Of the subject.

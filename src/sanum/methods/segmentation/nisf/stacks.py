@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,17 @@ class SliceStack:
     def frames(self) -> int:
         """Times."""
         return int(self.voxels.shape[3])
+
+    def at_time(self, frame: int) -> "SliceStack":
+        """One time by itself.
+
+        Parameters
+        ----------
+        frame : int
+            From 0.
+        """
+        known = None if self.labels is None else self.labels[..., frame : frame + 1]
+        return replace(self, voxels=self.voxels[..., frame : frame + 1], labels=known)
 
 
 def scaled(values: FloatArray, seen: FloatArray, what: str) -> FloatArray:
