@@ -90,7 +90,7 @@ def train(data: Path, out: Path, settings: list[str], *, every: bool = False) ->
     told = {
         "wall_s": time.monotonic() - began,
         "processor_s": time.process_time() - spent,
-        "curve": segmenter.curve,
+        "curves": [*segmenter.curves.values()],
     }
     write_json(out / "train.json", told)
 

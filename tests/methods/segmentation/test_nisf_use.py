@@ -73,8 +73,9 @@ def test_it_learns_and_segments_a_heart_that_it_has_not_seen(learned):
     true = stacks[7].labels[..., 0]
     assert dice(labels, true) > dice(fresh, true) + 0.15
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
-    assert segmenter.steps in (0, 10, 25)
-    assert segmenter.steps == max(segmenter.curve, key=lambda at: at[1])[0]
+    for too, curve in segmenter.curves.items():
+        assert [step for step, _ in curve] == [0, 10, 25]
+        assert segmenter.steps(weights_too=too) == max(curve, key=lambda at: at[1])[0]
     assert len(segmenter.about["held_out"]) == 1
 
 
@@ -128,10 +129,10 @@ def test_what_is_saved_gives_the_same_bits(learned, tmp_path):
     segmenter, stacks = learned
     path = segmenter.save(tmp_path / "model.safetensors")
     again = sanum.load("nisf", weights=path)
-    assert (again.steps, again.structures, again.curve) == (
-        segmenter.steps,
+    assert (again.steps(), again.structures, again.curves) == (
+        segmenter.steps(),
         segmenter.structures,
-        segmenter.curve,
+        segmenter.curves,
     )
     points = np.zeros((1, 3))
     assert np.array_equal(again.segment(stacks[7]).at(points), segmenter.segment(stacks[7]).at(points))
@@ -162,7 +163,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypa
     made[1].fit(stacks, held=[], folder=tmp_path / "broken")
     one, other = (s.learned.state_dict() for s in made)
     assert all(np.array_equal(x, other[name]) for name, x in one.items())
-    assert made[0].steps == 25  # nobody was held out
+    assert made[0].steps() == 25  # nobody was held out
 
 
 def test_points_of_a_batch_are_those_of_its_stack():

@@ -65,12 +65,13 @@ def command(
     except (TrainingStopped, ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    if segmenter.curve:
-        best = max(dice for _, dice in segmenter.curve)
+    curve = segmenter.curves[segmenter.config.latent.weights_too]
+    if curve:
+        steps, best = max(curve, key=lambda at: at[1])
         held = len(segmenter.about["held_out"])
-        complain(f"{segmenter.steps} latent steps, mean Dice {best:.3f} on {held} scans held out")
+        complain(f"{steps} latent steps, mean Dice {best:.3f} on {held} scans held out")
     else:
         complain(
-            f"note: too few subjects to hold some out, so {segmenter.steps} latent steps were not validated"
+            f"note: too few subjects to hold some out, so {segmenter.steps()} latent steps were not validated"
         )
     typer.echo(harmless(str(output)))

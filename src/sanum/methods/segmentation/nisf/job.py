@@ -179,7 +179,7 @@ class SegmentJob:
         """
         return {
             "weights": self.segmenter.weights_name,
-            "latent_steps": self.segmenter.steps,
+            "latent_steps": self.segmenter.steps(weights_too=self.asked.weights_too),
             "device": self.segmenter.device,
         }
 

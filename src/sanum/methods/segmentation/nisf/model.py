@@ -121,7 +121,7 @@ class Nisf(nn.Module):
     """
 
     steps: torch.Tensor
-    """Steps that a latent is fitted, as validation has chosen them; 0 before that."""
+    """(2,): steps that a latent is fitted, alone and with the weights, as validation has chosen."""
 
     field: torch.Tensor
     """(2, 3): lowest and highest coordinates of what the prior knows."""
@@ -145,7 +145,7 @@ class Nisf(nn.Module):
         self.latents = nn.Embedding(subjects, width)
         self.gain = gain
         nn.init.normal_(self.latents.weight, std=LATENT_STD / gain)
-        self.register_buffer("steps", torch.tensor(0))
+        self.register_buffer("steps", torch.tensor([0, 0]))
         self.register_buffer("field", torch.tensor([[-1.0] * 3, [1.0] * 3]))
 
     def latents_of(self, subjects: torch.Tensor) -> torch.Tensor:

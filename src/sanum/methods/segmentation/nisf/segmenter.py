@@ -51,13 +51,18 @@ class NisfSegmenter:
         self.net: Nisf | None = None
         self.structures = Structures((), ())
         self.about: dict[str, Any] = {}
-        self.curve: list[tuple[int, float]] = []
+        self.curves: dict[bool, list[tuple[int, float]]] = {False: [], True: []}
         self.weights_name = self.weights_sha256 = ""
 
-    @property
-    def steps(self) -> int:
-        """Steps that a latent is fitted, as validation has chosen them."""
-        return int(self.learned.steps)
+    def steps(self, *, weights_too: bool = False) -> int:
+        """Steps that a latent is fitted, as validation has chosen them.
+
+        Parameters
+        ----------
+        weights_too : bool
+            With a copy of the weights.
+        """
+        return int(self.learned.steps[int(weights_too)])
 
     @property
     def knows_time(self) -> bool:
@@ -139,7 +144,11 @@ class NisfSegmenter:
                 Callbacks(on_step),
             )
         model.load_state_dict(finished(source, model, state))
-        self.net, self.structures, self.curve = model.to(self.device).eval(), source.structures, source.curve
+        self.net, self.structures, self.curves = (
+            model.to(self.device).eval(),
+            source.structures,
+            source.curves,
+        )
         self.about = source.describe()
         return self
 
@@ -151,7 +160,12 @@ class NisfSegmenter:
         path : Path
             Of the file; made whole or not at all.
         """
-        described = {**self.config.describe(), **self.about, "version": VERSION, "dice_by_steps": self.curve}
+        described = {
+            **self.config.describe(),
+            **self.about,
+            "version": VERSION,
+            "dice_by_steps": [*self.curves.values()],
+        }
         self.weights_sha256 = save_weights(path, self.learned.state_dict(), half=False, **described)
         self.weights_name = path.name
         return path
@@ -193,7 +207,8 @@ class NisfSegmenter:
         self.net = net.to(self.device).eval().requires_grad_(False)
         kept = ("labels", "names", "subjects", "stacks", "times", "held_out")
         self.about = {key: header[key] for key in kept if key in header}
-        self.curve = [(int(step), float(dice)) for step, dice in header.get("dice_by_steps", ())]
+        found = header.get("dice_by_steps") or [[], []]
+        self.curves = {bool(n): [(int(s), float(d)) for s, d in curve] for n, curve in enumerate(found)}
         self.weights_name, self.weights_sha256 = path.name, sha256(path)
         return self
 
@@ -239,8 +254,10 @@ class NisfSegmenter:
         config = self.config.latent
         if weights_too is not None:
             config = replace(config, weights_too=weights_too)
+        if steps is None:
+            steps = self.steps(weights_too=config.weights_too)
         with one_thread():
-            net, latent = fit_latent(self.learned, seen, config, self.steps if steps is None else steps)
+            net, latent = fit_latent(self.learned, seen, config, steps)
         return Segmentation(net, latent, self.structures, frame, parts[0])
 
     def of_training(self, number: int, stack: SliceStack) -> Segmentation:

@@ -1,6 +1,7 @@
 """Labelled stacks as endless minibatches of points; the number of latent steps that those held out choose."""
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,7 +141,7 @@ class NisfSource(TrainingSource):
         self.copies = recipe.poses.copies
         rng = np.random.default_rng([recipe.seed, 0])
         self.poses = [draw_pose(rng, recipe.poses) for _ in range(len(self.train) * self.copies)]
-        self.curve: list[tuple[int, float]] = []
+        self.curves: dict[bool, list[tuple[int, float]]] = {False: [], True: []}
 
     @property
     def subjects(self) -> int:
@@ -192,7 +193,7 @@ class NisfSource(TrainingSource):
         }
 
     def finish(self, model: nn.Module) -> None:
-        """Choose the number of latent steps: that of the best mean Dice over the stacks held out.
+        """Choose the steps, without the weights and with them: those of the best mean Dice held out.
 
         Parameters
         ----------
@@ -202,15 +203,17 @@ class NisfSource(TrainingSource):
         assert isinstance(model, Nisf)
         steps = self.recipe.latent.steps
         checked = sorted({s for s in CHECKED if s < steps} | ({steps} & set(CHECKED)))
-        if self.held and checked:
-            with one_thread(), torch.enable_grad():
-                rows = [self._dice_by_step(model, stack) for stack in self.held]
-            means = [float(np.mean([row[step] for row in rows])) for step in checked]
-            self.curve = list(zip(checked, means, strict=True))
-            steps = checked[int(np.argmax(means))]
         model.steps.fill_(steps)
+        if not (self.held and checked):
+            return
+        with one_thread(), torch.enable_grad():
+            for too in (False, True):
+                rows = [self._dice_by_step(model, stack, weights_too=too) for stack in self.held]
+                means = [float(np.mean([row[step] for row in rows])) for step in checked]
+                self.curves[too] = list(zip(checked, means, strict=True))
+                model.steps[int(too)] = checked[int(np.argmax(means))]
 
-    def _dice_by_step(self, model: Nisf, stack: SliceStack) -> dict[int, float]:
+    def _dice_by_step(self, model: Nisf, stack: SliceStack, *, weights_too: bool) -> dict[int, float]:
         own = Sampled(stack, self.structures, self.field)
         points = own.points(np.arange(len(own)))
         found: dict[int, float] = {}
@@ -219,7 +222,8 @@ class NisfSource(TrainingSource):
             classes = classes_at(net, points, latent).argmax(-1)
             found[step] = mean_dice(classes, own.labels, len(self.structures.values))
 
-        fit_latent(model, Seen(points, own.image), self.recipe.latent, self.recipe.latent.steps, watch=watch)
+        config = replace(self.recipe.latent, weights_too=weights_too)
+        fit_latent(model, Seen(points, own.image), config, config.steps, watch=watch)
         return found
 
     def describe(self) -> dict[str, Any]:
