@@ -82,7 +82,7 @@ def test_it_finds_a_real_stroke_and_leaves_the_healthy_alone(reconstruct):
 
 
 NO_HEADS = (
-    *(f"torso/image_{n}.nii.gz" for n in (1, 5, 10, 20)),
+    *(f"torso/image_{n}.nii.gz" for n in (1, 20)),
     *(f"spine/{name}.nii.gz" for name in ("10_DzZ_T1", "12_F02_T2", "example_ct")),
     "spine/aorta_report__ct_cropped.nii.gz",
     "spine/spine_report__totalseg.nii.gz",
@@ -103,7 +103,7 @@ def test_what_shows_no_head_is_refused(shared_data, predictor, place):
 @pytest.mark.parametrize("spacing_mm", [5, 10])
 def test_hearts_are_refused(shared_data, predictor, spacing_mm):
     """Short-axis slices; their distance was not stored, and is between these two."""
-    for path in sorted((shared_data / "heart" / "acdc").glob("*.npz"))[::25]:
+    for path in sorted((shared_data / "heart" / "acdc").glob("*.npz"))[::50]:
         voxels = np.load(path)["ed"].transpose(2, 1, 0).astype(np.float32)
         with pytest.raises(sanum.ScanError, match=r"no head found|no brain found"):
             sanum.reconstruct(sanum.Scan(voxels, np.diag([1.5, 1.5, spacing_mm, 1])), predictor=predictor)
