@@ -191,6 +191,8 @@ def test_a_cycle_has_times_and_may_be_labelled_in_part(tmp_path):
     stack = stack_of([image for image, _ in frames], labels, "cine")
     segmenter = sanum.load("nisf").with_settings(*SMALL, "loop.steps=4", "poses.copies=1", "batch_size=1")
     segmenter.fit([stack], folder=tmp_path)
+    batch = training.NisfSource(segmenter.config, [stack]).sample(0)
+    assert (batch["labels"] >= 0).float().mean() > 0.6  # half, and half of the others
     made = segmenter.of_training(0, stack)
     early, late = made.at([[0.0, 0, 0]], 0.1), made.at([[0.0, 0, 0]], 0.6)
     assert not np.array_equal(early, late)

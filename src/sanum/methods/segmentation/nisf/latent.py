@@ -43,7 +43,7 @@ class LatentConfig:
         Weight of the mean square of the latent.
     """
 
-    steps: int = 400
+    steps: int = 800
     learning_rate: float = 1e-2
     points: int = 2000
     start: Literal["fresh", "nearest"] = "fresh"

@@ -55,9 +55,25 @@ class Sampled:
         self.image = torch.from_numpy(unit[np.ix_(*where)].reshape(-1))
         labels = np.full(unit.shape, UNLABELLED, np.int16) if stack.labels is None else stack.labels
         self.labels = torch.from_numpy(structures.classes_of(labels[np.ix_(*where)]).reshape(-1))
+        self.known = np.flatnonzero(self.labels.numpy() != UNLABELLED)
 
     def __len__(self) -> int:
         return len(self.image)
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
+        """Numbers of random voxels; of a stack that is labelled in part, half of them from there.
+
+        Parameters
+        ----------
+        rng : Generator
+            Source of randomness.
+        count : int
+            How many.
+        """
+        chosen: np.ndarray[Any, Any] = rng.integers(len(self), size=count)
+        if 0 < len(self.known) < len(self):
+            chosen[: count // 2] = self.known[rng.integers(len(self.known), size=count // 2)]
+        return chosen
 
     def points(self, numbers: np.ndarray[Any, Any]) -> torch.Tensor:
         """Coordinates (N, 5) of voxels.
@@ -179,7 +195,7 @@ class NisfSource(TrainingSource):
         subject = int(order[place])
         own = self.sampled[subject // self.copies]
         rng = np.random.default_rng([self.recipe.seed, 2, number])
-        chosen = rng.integers(len(own), size=self.recipe.points)
+        chosen = own.draw(rng, self.recipe.points)
         points, image = own.points(chosen), own.image[chosen]
         if subject % self.copies:
             pose = self.poses[subject]
