@@ -18,6 +18,7 @@ pytest.importorskip("monai")
 
 TINY = (
     "picture.size=16",
+    "pooling.kind=own",
     "autoencoder_widths=4,8",
     "unet_widths=8,8",
     "sampler_steps=10",
