@@ -181,7 +181,9 @@ def _refined(fixed: Scan, moving: Scan, coarse: npt.NDArray[np.float64]) -> npt.
         parts.append((resample(voxels, scan.grid, grid, fill=float(np.min(voxels))), grid))
     (a, grid_a), (b, grid_b) = parts
     inside = resample(np.ones(fixed.grid.shape, np.uint8), fixed.grid, grid_a, antialias=False) > 0.5
-    return refine_affine(a, grid_a, b, grid_b, coarse, region=inside)
+    fine = refine_affine(a, grid_a, b, grid_b, coarse, region=inside)
+    pair = _volume(fixed, FINE_MM), _volume(moving, FINE_MM)
+    return max(fine, coarse, key=lambda end: _similarity(*pair, end))  # the way of ITK may lead astray
 
 
 def _sure(
