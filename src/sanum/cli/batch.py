@@ -1,13 +1,13 @@
-"""What `sanum reconstruct` and `sanum bids` share: loading the job, and saying what becomes of each scan."""
+"""What commands over many scans share: loading the job, and saying what becomes of each scan."""
 
 import importlib.util
 import re
 import signal
-from collections.abc import Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
@@ -220,6 +220,36 @@ def do_batch(
         work = run(items, output, by, settings, on_step=lambda item, step: progress.step(names[item], step))
         summary = RunSummary(items, part, output, TABLES, resources=by.resources, single=single)
     return _follow(work, summary, progress)
+
+
+def show_each(
+    work: "Iterable[ItemOutcome]",
+    summary: "RunSummary",
+    progress: ItemProgress,
+    line: "Callable[[Item, dict[str, Any]], str]",
+) -> None:
+    """Print a line for each item as it ends, or why it failed.
+
+    Parameters
+    ----------
+    work : iterable of ItemOutcome
+        Of `cohort.run`.
+    summary : RunSummary
+        Takes note of each.
+    progress : ItemProgress
+        That is shown meanwhile.
+    line : function
+        Gives the line of an item and its record.
+    """
+    for outcome in work:
+        summary.add(outcome)
+        with progress.hidden():
+            seconds = outcome.seconds if outcome.state == "done" else None
+            progress.ended(outcome.item.shown, outcome.state, seconds)
+            if outcome.reason:
+                complain(outcome.reason)
+            elif outcome.record:
+                typer.echo(line(outcome.item, outcome.record))
 
 
 def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: ItemProgress) -> int:

@@ -2,12 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import options as shared
-from .batch import terminated_as_interrupted
+from .batch import show_each, terminated_as_interrupted
 from .messages import complain, harmless, steady_stderr
 from .progress import ItemProgress, waiting
 from .threads import use_threads
@@ -98,15 +98,7 @@ def command(
     ):
         try:
             settings = RunSettings(overwrite=overwrite, keep_failures=not single)
-            for outcome in run(items, output, job, settings, on_step=step):
-                summary.add(outcome)
-                with progress.hidden():
-                    seconds = outcome.seconds if outcome.state == "done" else None
-                    progress.ended(outcome.item.shown, outcome.state, seconds)
-                    if outcome.reason:
-                        complain(outcome.reason)
-                    elif outcome.record:
-                        typer.echo(_line(outcome.item.shown, outcome.record))
+            show_each(run(items, output, job, settings, on_step=step), summary, progress, _line)
         finally:
             summary.write()
     if failed := summary.states["failed"]:
@@ -115,6 +107,6 @@ def command(
         raise typer.Exit(2 if single else 1)
 
 
-def _line(name: str, record: dict[str, object]) -> str:
+def _line(item: "Item", record: dict[str, Any]) -> str:
     numbers = (f"{what} {record[what]:.2f}" for what in ("sure", "similarity"))
-    return harmless("\t".join((name, *numbers, f"moved {record['moved_mm']:.1f} mm")))
+    return harmless("\t".join((item.shown, *numbers, f"moved {record['moved_mm']:.1f} mm")))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options as shared
-from ..batch import terminated_as_interrupted
+from ..batch import show_each, terminated_as_interrupted
 from ..messages import complain, harmless, steady_stderr
 from ..progress import ItemProgress, waiting
 from . import common
@@ -109,15 +109,8 @@ def score_all(
         try:
             for volumes, job in jobs.items():
                 own = [item for item in chosen if is_volume(item.path) == volumes]
-                for outcome in run(own, output, job, RunSettings(overwrite=overwrite)):
-                    summary.add(outcome)
-                    with progress.hidden():
-                        seconds = outcome.seconds if outcome.state == "done" else None
-                        progress.ended(outcome.item.shown, outcome.state, seconds)
-                        if outcome.reason:
-                            complain(outcome.reason)
-                        elif outcome.record:
-                            typer.echo(_line(outcome.item, outcome.record))
+                work = run(own, output, job, RunSettings(overwrite=overwrite))
+                show_each(work, summary, progress, _line)
         finally:
             summary.write()
     failed = summary.states["failed"]

@@ -1,16 +1,17 @@
 """`sanum segment apply`: where the structures of a scan are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import options as shared
-from ..batch import terminated_as_interrupted
+from ..batch import show_each, terminated_as_interrupted
 from ..messages import complain, harmless, steady_stderr
 from ..progress import ItemProgress, waiting
 
 if TYPE_CHECKING:
+    from ...cohort import Item
     from ...methods.segmentation.nisf.job import Asked
 
 EXAMPLE = (
@@ -64,6 +65,11 @@ def command(
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
+
+    def line(item: "Item", record: dict[str, Any]) -> str:
+        volumes = (f"{n} {record[f'{n}_ml']:.1f} ml" for n in segmenter.structures.names)
+        return harmless("\t".join([item.shown, *volumes]))
+
     resources = PlainResources()
     jobs = {False: SegmentJob(segmenter, resources, asked), True: CycleJob(segmenter, resources, asked)}
     summary = RunSummary(items, (1, 1), output, jobs[False].tables, resources=resources)
@@ -72,20 +78,10 @@ def command(
             for cycles, job in jobs.items():
                 own = [item for item in items if (times_in(item.path) > 1) == cycles]
                 settings = RunSettings(overwrite=overwrite)
-                for outcome in run(
+                work = run(
                     own, output, job, settings, on_step=lambda item, step: progress.step(item.shown, step)
-                ):
-                    summary.add(outcome)
-                    with progress.hidden():
-                        seconds = outcome.seconds if outcome.state == "done" else None
-                        progress.ended(outcome.item.shown, outcome.state, seconds)
-                        if outcome.reason:
-                            complain(outcome.reason)
-                        elif outcome.record:
-                            volumes = [
-                                f"{n} {outcome.record[f'{n}_ml']:.1f} ml" for n in segmenter.structures.names
-                            ]
-                            typer.echo(harmless("\t".join([outcome.item.shown, *volumes])))
+                )
+                show_each(work, summary, progress, line)
         finally:
             summary.write()
     if failed := summary.states["failed"]:
