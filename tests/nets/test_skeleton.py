@@ -113,6 +113,19 @@ def test_both_backends_give_the_same_bits_and_gradients(shape):
         assert torch.equal(skeletonize(mask[1:], test=test)[0], thinned[0][1])  # a batch is its members
 
 
+def test_a_turned_view_is_its_copy():
+    for shape in ((7, 8, 9), (7, 8)):  # as nibabel's arrays, whose first axis is the fastest
+        mask = torch.from_numpy(noise(0, shape)).double().permute(*reversed(range(len(shape))))[None, None]
+        found = []
+        for x in (mask, mask.contiguous()):
+            x.requires_grad_()
+            y = skeletonize(x)
+            y.mT.contiguous().mT.square().sum().backward()
+            found += [y.detach(), x.grad]
+        assert torch.equal(found[0], found[2])
+        assert torch.equal(found[1], found[3])
+
+
 def test_flips_flip_along_axes_of_odd_length():
     mask = noise(3, (13, 15, 11))
     for axes in ((0,), (1,), (2,), (0, 1, 2)):

@@ -177,7 +177,7 @@ class _Thinned(torch.autograd.Function):
         deleted: list[tuple[AnyArray, AnyArray]] = []
         for n in range(len(x)):
             solid = x[n].detach().numpy() != 0
-            volume = np.pad(solid.astype(np.uint8), 1)
+            volume = np.pad(solid.astype(np.uint8, order="C"), 1)  # pad keeps the order, the kernel wants C
             size = int(solid.sum())
             order, empty = np.empty(size, np.int64), np.empty(size, np.uint8)
             done = thin(volume, np.iinfo(np.int64).max if most is None else most, euler, order, empty)
@@ -193,7 +193,7 @@ class _Thinned(torch.autograd.Function):
 
         back = torch.empty_like(gradient)
         for n, (order, empty) in enumerate(ctx.deleted):
-            padded = np.pad(gradient[n].numpy(), 1)
+            padded = np.pad(np.ascontiguousarray(gradient[n].numpy()), 1)
             send_back(padded, order, empty)
             back[n] = torch.from_numpy(padded[1:-1, 1:-1, 1:-1])
         return back, None, None
