@@ -15,10 +15,11 @@ def test_list_names_the_shipped_weights(sanum, tmp_path):
     )
     ran = sanum("weights", "list", "--table", tmp_path / "table.json")
     assert (ran.code, ran.err) == (0, "")
-    shipped, second, other = ran.out.splitlines()
+    shipped, second, third, other = ran.out.splitlines()
     assert shipped.startswith("una-compact\t17.")
     assert shipped.endswith("una-compact.safetensors")
     assert second.startswith("una-fine\t2.")
+    assert third.startswith("mad\t")
     assert other == "w\t2.0 MB\tabababababab\tnot here"
 
 

@@ -28,6 +28,7 @@ OUTPUTS = {
     "anomaly2d": {"score": (-INF, INF), "map": (-INF, INF)},
     "classification": {"score": (0, 1), "map": (0, INF)},
     "segmentation": {"labels": (0, INF), "probabilities": (0, 1)},
+    "registration": {"distance": (0, INF), "map": (-INF, INF)},
 }
 """Names of what a method of each task gives, and the range of the values; a new task has a line here.
 

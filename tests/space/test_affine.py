@@ -3,7 +3,15 @@
 import numpy as np
 import torch
 
-from sanum.space.affine import REACH_MM, draw_affine, matrix_of, mean_displacement_mm
+from sanum.space.affine import (
+    REACH_MM,
+    RIGID,
+    draw_affine,
+    matrix_of,
+    mean_displacement_mm,
+    numbers_of,
+)
+from sanum.space.grid import apply_affine
 
 CENTRE = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
 
@@ -51,3 +59,16 @@ def test_draws_stay_in_their_range_and_depend_on_the_generator_alone():
 def test_displacement_of_a_shift_is_its_length():
     world = one(4, -7.0)
     assert mean_displacement_mm(world, np.eye(4), np.random.default_rng(0).normal(0, 50, (9, 3))) == 7.0
+
+
+def test_numbers_of_a_map_are_found_again():
+    numbers = draw_affine(np.random.default_rng(5), shift_mm=30, turn_deg=100, scale=0.2, shear=0.2)
+    centre = np.array([5.0, -20.0, 11.0])
+    world = matrix_of(torch.tensor(numbers), torch.tensor(centre)).numpy()
+    np.testing.assert_allclose(numbers_of(world, centre), numbers, atol=1e-9)
+    near = numbers_of(world, centre, rigid=True)
+    assert not near[RIGID:].any()
+    turned = matrix_of(torch.tensor(near), torch.tensor(centre)).numpy()
+    np.testing.assert_allclose(turned[:3, :3] @ turned[:3, :3].T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(apply_affine(turned, centre), apply_affine(world, centre), atol=1e-9)
+    assert np.linalg.det(turned[:3, :3]) > 0

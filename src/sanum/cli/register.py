@@ -72,13 +72,15 @@ def command(
     """
     with waiting("starting", quiet=quiet):
         from ..cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..methods import registry
         from ..methods.common.alignment_job import TABLES, RegisterJob, opened
         from ..scan import ScanError
 
     use_threads(threads)
     try:
         items = expand(moving, output, b"")
-        job = RegisterJob(opened(fixed.absolute()), rigid, init.value, resources := PlainResources())
+        scan, guide = opened(fixed.absolute()), registry.load("mad")
+        job = RegisterJob(scan, rigid, init.value, guide, resources := PlainResources())
     except NothingToDo as nothing:
         complain(str(nothing))
         return

@@ -167,6 +167,14 @@ METHODS: tuple[Method, ...] = (
         extra="train",
         fitted=True,
     ),
+    Method(
+        "mad",
+        task="registration",
+        module="registration.mad",
+        paper="Sideri-Lampretsa et al., 2023",
+        summary="How far apart two scans of any contrast lie, and how: learned from T1w alone.",
+        weights="mad",
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.spatial.transform import Rotation
 
 from ..types import FloatArray
 
@@ -37,6 +38,35 @@ def matrix_of(numbers: torch.Tensor, centre_mm: torch.Tensor) -> torch.Tensor:
     top = torch.cat([linear, moved[..., None]], -1)
     last = top.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*top.shape[:-2], 1, 4)
     return torch.cat([top, last], -2)
+
+
+def numbers_of(
+    world: npt.ArrayLike, centre_mm: npt.ArrayLike, *, rigid: bool = False
+) -> npt.NDArray[np.float64]:
+    """The numbers (12,) that `matrix_of` makes of a map without a reflection: the way back.
+
+    Parameters
+    ----------
+    world : (4, 4) float
+        A world map.
+    centre_mm : (3,) float
+        c.
+    rigid : bool
+        Those of the nearest turn, with the same place for c: scale and shear are then 0.
+    """
+    matrix, centre = np.asarray(world, np.float64), np.asarray(centre_mm, np.float64)
+    linear, shift = matrix[:3, :3], matrix[:3, :3] @ centre + matrix[:3, 3] - centre
+    if rigid:
+        left, _, right = np.linalg.svd(linear)
+        turned, upper = left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right, np.eye(3)
+    else:
+        turned, upper = np.linalg.qr(linear)
+        signs = np.sign(np.diag(upper))
+        turned, upper = turned * signs, signs[:, None] * upper
+    scale = np.diag(upper)
+    shear = (upper / scale[:, None])[[0, 0, 1], [1, 2, 2]]
+    turn = Rotation.from_matrix(turned).as_rotvec()
+    return np.concatenate([turn * REACH_MM, shift, np.log(scale) * REACH_MM, shear * REACH_MM])
 
 
 def draw_affine(

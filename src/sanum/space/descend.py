@@ -1,7 +1,6 @@
 """Affine registration by descending any `Distance` from several starts, coarse to fine, in PyTorch.
 
-It finds the neighbourhood; `register.refine_affine` finds the place. Work has a bound: each level has a fixed
-number of steps.
+Work has a bound: each level has a fixed number of steps.
 """
 
 from collections.abc import Sequence
@@ -51,7 +50,12 @@ class Resolution:
     free: int = 12
 
 
-LEVELS = (Resolution(8.0, 3, 50, 3.0, RIGID), Resolution(5.0, 1, 30, 1.0))
+LEVELS = (
+    Resolution(8.0, 3, 40, 3.0, RIGID),
+    Resolution(8.0, 2, 40, 2.0),
+    Resolution(5.0, 1, 40, 1.0),
+    Resolution(3.0, 1, 25, 0.5),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +151,24 @@ def cost_of(
         What is descended.
     """
     image, inside = moved(fixed, moving, world)
+    lacking, share = overlap_of(fixed, moving, inside)
+    return distance(fixed.image, image, inside) + lacking, share
+
+
+def overlap_of(fixed: Volume, moving: Volume, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What lacks of `LEAST_SHARE`, in parts of it, and the share of the smaller field of view, (B,) each.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        To compare.
+    inside : (B, 1, X, Y, Z) float
+        Where both fields of view are, of `moved`.
+    """
     edge = np.abs(np.linalg.det(moving.affine[:3, :3]) / np.linalg.det(fixed.affine[:3, :3]))
     smaller = min(float(fixed.covered.sum()), float(moving.covered.sum()) * edge)
     share = inside.flatten(1).sum(1) / max(smaller, 1.0)
-    away = distance(fixed.image, image, inside)
-    return away + (LEAST_SHARE - share).clamp_min(0) / LEAST_SHARE, share
+    return (LEAST_SHARE - share).clamp_min(0) / LEAST_SHARE, share
 
 
 def descend(

@@ -1,12 +1,13 @@
 """Two scans laid onto each other, whatever their contrasts and fields of view: `align`, and how sure it is.
 
-Mutual information is descended from several starts on coarse voxels (`space.descend`), then by ITK on fine
-ones (`space.register.refine_affine`). The map goes from the fixed scan's world to the moving one's.
+Starts are those of the headers and, where it is given, of a network that sees far (`Guide`). Mutual
+information is descended from the best of them, coarse to fine (`space.descend`). The map goes from the fixed
+scan's world to the moving one's.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +15,24 @@ import torch
 
 from ...learn.threads import one_thread
 from ...scan import Scan, ScanError
-from ...space.affine import REACH_MM, RIGID, matrix_of, mean_displacement_mm
+from ...space.affine import REACH_MM, RIGID, matrix_of, mean_displacement_mm, numbers_of
 from ...space.descend import LEVELS, Resolution, Volume, cost_of, descend, starts_of, volume_of
-from ...space.grid import Grid, apply_affine, covering
-from ...space.register import refine_affine, resample_affine
-from ...space.resample import resample
+from ...space.grid import Grid, apply_affine
+from ...space.register import resample_affine
 from ...space.similarity import Distance, MutualInformation
 
 Init = Literal["both", "header", "centre"]
 INITS: tuple[Init, ...] = ("both", "header", "centre")
 
-FINE_MM = 2.5
-"""Voxels on which ITK refines: it halves them once more on its first level."""
-
 TRIED_MM, TRIED_DEG = 12.0, 12.0
 """How far the end is pushed away, to see whether it is found again."""
 
-RIGID_LEVELS = tuple(replace(one, free=RIGID) for one in (*LEVELS, Resolution(3.0, 1, 25, 0.5)))
-"""ITK's refinement is affine; without it there is one level more."""
+GUIDED = 3
+"""Of a guide's ends, so many are tried."""
+
+TRUST = 0.2
+"""Weight of the guide's distance beside the one that is descended, where one end is chosen: a head on its
+side can share more information with another than an upright one."""
 
 AGAIN_MM = 4.0
 """So near counts as found again: half of a coarse voxel."""
@@ -44,6 +45,26 @@ SURE = 0.5
 
 CT_WINDOW = (-100.0, 300.0)
 """Hounsfield units that are looked at: fat to bone."""
+
+
+class Guide(Distance, Protocol):
+    """What sees from afar where a scan belongs; as a distance, in radii of a head."""
+
+    spacing_mm: float
+
+    def approach(
+        self, fixed: Volume, moving: Volume, starts: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Maps (B, 4, 4), fixed mm → moving mm, the best first, and how far off each seems, (B,) in mm.
+
+        Parameters
+        ----------
+        fixed, moving : Volume
+            On voxels of `spacing_mm`.
+        starts : (B, 4, 4) float
+            Fixed mm → moving mm.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +102,7 @@ def align(
     rigid: bool = False,
     init: Init = "both",
     distance: Distance | None = None,
+    guide: Guide | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Aligned:
     """The map from the fixed scan's world to the moving one's that makes them most alike.
@@ -94,7 +116,9 @@ def align(
     init : "both", "header" or "centre"
         Starts: as the headers say, the centres of both fields of view on each other, or both.
     distance : Distance, optional
-        What is descended on coarse voxels; default mutual information.
+        What is descended; default mutual information.
+    guide : Guide, optional
+        Such as `sanum.load("mad")`: its ends are starts too.
     on_step : function
         Called with the name of each step.
 
@@ -105,21 +129,29 @@ def align(
     """
     measure = MutualInformation() if distance is None else distance
     centre = torch.tensor(fixed.grid.centre_mm, dtype=torch.float32)
-    levels = RIGID_LEVELS if rigid else LEVELS
+    levels = tuple(replace(one, free=RIGID) for one in LEVELS) if rigid else LEVELS
     with one_thread():
         on_step("reading both on coarse voxels")
         pairs = [(_volume(fixed, level.spacing_mm), _volume(moving, level.spacing_mm)) for level in levels]
         before = _similarity(*pairs[0], np.eye(4))
         numbers = _starts(fixed.grid, moving.grid, init)
+        far = (
+            None
+            if guide is None
+            else _Far(guide, _volume(fixed, guide.spacing_mm), _volume(moving, guide.spacing_mm))
+        )
+        if far is not None:
+            on_step("looking from afar")
+            numbers = torch.cat([numbers, far.ends(numbers, centre, rigid=rigid)])
         on_step("choosing among starts")
-        numbers = _best(pairs[0], numbers, centre, measure, levels[0].kept)
+        numbers = _best(pairs[0], numbers, centre, measure, far, levels[0].kept)
         for level, pair in zip(levels, pairs, strict=True):
             on_step(f"descending on {level.spacing_mm:g} mm")
             numbers, costs = descend(*pair, numbers[: level.kept], centre, measure, level)
+            if far is not None and len(numbers) > 1:
+                costs = costs + far.cost(numbers, centre)
             numbers = numbers[costs.argsort()]
-        coarse = matrix_of(numbers[0].double(), centre.double()).numpy()
-        on_step("refining")
-        world = coarse if rigid else _refined(fixed, moving, coarse)
+        world = matrix_of(numbers[0].double(), centre.double()).numpy()
         on_step("trying whether it is found again")
         sure = _sure(pairs[0], numbers[0], centre, measure, replace(levels[0], steps=30))
         after = _similarity(*pairs[0], world)
@@ -154,13 +186,36 @@ def _volume(scan: Scan, spacing_mm: float) -> Volume:
         raise ScanError(str(error)) from error
 
 
+@dataclass(frozen=True, eq=False)
+class _Far:
+    """A guide, and both scans as it sees them."""
+
+    guide: Guide
+    fixed: Volume
+    moving: Volume
+
+    def ends(self, starts: torch.Tensor, centre: torch.Tensor, *, rigid: bool) -> torch.Tensor:
+        worlds = self.guide.approach(self.fixed, self.moving, matrix_of(starts, centre))[0][:GUIDED]
+        numbers = [numbers_of(world, centre, rigid=rigid) for world in worlds]
+        return torch.tensor(np.stack(numbers)).to(starts)
+
+    @torch.no_grad()
+    def cost(self, numbers: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+        return TRUST * cost_of(self.fixed, self.moving, matrix_of(numbers, centre), self.guide)[0]
+
+
 def _starts(fixed: Grid, moving: Grid, init: Init) -> torch.Tensor:
     shifts = {"header": np.zeros(3), "centre": moving.centre_mm - fixed.centre_mm}
     return starts_of([shifts[name] for name in (("header", "centre") if init == "both" else (init,))])
 
 
 def _best(
-    pair: tuple[Volume, Volume], numbers: torch.Tensor, centre: torch.Tensor, measure: Distance, kept: int
+    pair: tuple[Volume, Volume],
+    numbers: torch.Tensor,
+    centre: torch.Tensor,
+    measure: Distance,
+    far: _Far | None,
+    kept: int,
 ) -> torch.Tensor:
     with torch.no_grad():
         rows = [cost_of(*pair, matrix_of(one[None], centre), measure) for one in numbers]
@@ -170,20 +225,9 @@ def _best(
             "the two scans do not overlap where their headers put them: lay their centres on each other with "
             "--init centre"
         )
+    if far is not None:
+        costs = costs + far.cost(numbers, centre)
     return numbers[costs.argsort()[:kept]]
-
-
-def _refined(fixed: Scan, moving: Scan, coarse: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    parts = []
-    for scan in (fixed, moving):
-        voxels = np.clip(scan.voxels, *CT_WINDOW) if scan.contrast == "CT" else scan.voxels
-        grid = covering(scan.grid, max(FINE_MM, float(scan.grid.spacing_mm.min())))
-        parts.append((resample(voxels, scan.grid, grid, fill=float(np.min(voxels))), grid))
-    (a, grid_a), (b, grid_b) = parts
-    inside = resample(np.ones(fixed.grid.shape, np.uint8), fixed.grid, grid_a, antialias=False) > 0.5
-    fine = refine_affine(a, grid_a, b, grid_b, coarse, region=inside)
-    pair = _volume(fixed, FINE_MM), _volume(moving, FINE_MM)
-    return max(fine, coarse, key=lambda end: _similarity(*pair, end))  # the way of ITK may lead astray
 
 
 def _sure(

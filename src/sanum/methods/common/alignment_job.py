@@ -14,7 +14,7 @@ from ...scan import Scan
 from ...scan import read as read_scan
 from ...scan.hounsfield import contrast_by_values
 from ..api import Output, OutputSpec, Result
-from .alignment import Aligned, Init, align, resampled
+from .alignment import Aligned, Guide, Init, align, resampled
 from .detector_job import HasFile
 from .plain_result import PlainResult
 
@@ -53,6 +53,8 @@ class RegisterJob:
         Turn and shift alone.
     init : "both", "header" or "centre"
         As of `align`.
+    guide : Guide or None
+        As of `align`; its weights are one of the settings.
     resources : object
         As of `cohort.job.Job`.
     """
@@ -60,6 +62,7 @@ class RegisterJob:
     fixed: Scan
     rigid: bool
     init: Init
+    guide: Guide | None
     resources: Any
     name: ClassVar[str] = "register"
     past: ClassVar[str] = "registered"
@@ -74,6 +77,7 @@ class RegisterJob:
             "fixed": str(self.fixed.path),
             "rigid": self.rigid,
             "init": self.init,
+            "guide": getattr(self.guide, "weights_sha256", None),
         }
 
     def read(self, item: HasFile) -> tuple[str, Scan]:
@@ -97,7 +101,7 @@ class RegisterJob:
             Called with the name of each step.
         """
         stem, moving = loaded
-        found = align(self.fixed, moving, rigid=self.rigid, init=self.init, on_step=on_step)
+        found = align(self.fixed, moving, rigid=self.rigid, init=self.init, guide=self.guide, on_step=on_step)
         on_step("resampling")
         image = resampled(moving, self.fixed, found.world)
         contents = {
