@@ -69,6 +69,18 @@ def test_descending_it_closes_the_gap():
     assert centerline_dice(found, as_mask(VESSEL)) == 1
 
 
+def test_what_is_beside_the_object_is_neither_pushed_nor_pulled_for_itself():
+    # a false line: its voxels stay, so nothing is handed outwards
+    truth, p = torch.zeros(2, 1, 1, 9, 14)
+    truth[..., 2, 2:12], p[..., 2, 2:12], p[..., 6, 2:12] = 1, 0.9, 0.9
+    x = (0.1 + 0.8 * p).requires_grad_()
+    slope = torch.autograd.grad(TopologyLoss(alpha=1.0)(x, truth), x)[0][0, 0]
+    assert (slope[6, 2:12] > 0).all()
+    assert (slope[5, 1:13] == 0).all()
+    assert (slope[4] > 0).all()  # an island here would be a new line
+    assert (slope[2, 2:12] < 0).all()
+
+
 def rod(y, z):
     """A soft rod along x, (y, z) voxels from the middle; gradients flow to y and z."""
     k, j, i = torch.meshgrid(*[torch.arange(n) for n in (14, 15, 16)], indexing="ij")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import max_pool2d, max_pool3d, one_hot
 
 from ..nets.skeleton import binarise, skeletonize
 
@@ -98,6 +98,10 @@ class TopologyLoss(nn.Module):
     Arguments and their order are those of MONAI's losses, so that it stands where `DiceLoss` does. Half
     precision (autocast) is made float32 before anything is computed.
 
+    One gradient is not the skeleton's own: background that touches the object has what was handed outwards
+    to it, and nothing else. Filled, it would be peeled off again as a rule, where the skeleton's gradient
+    takes it for a new line; with that, vessels shrank by a tenth and more (see the how-to).
+
     Parameters
     ----------
     include_background : bool
@@ -156,7 +160,8 @@ class TopologyLoss(nn.Module):
         dice = share(2 * p * y, p + y)
         if self.alpha == 0:
             return (1 - dice).mean()
-        thin = skeletonize(binarise(p, generator=self.generator), num_iter=self.num_iter)
+        mask = binarise(p, generator=self.generator)
+        thin = skeletonize(mask, num_iter=self.num_iter) * _not_beside(mask.detach())
         precision = share(thin * y, thin)
         true = skeletonize(y, num_iter=self.num_iter)
         sensitivity = share(true * p, true)
@@ -182,3 +187,9 @@ class TopologyLoss(nn.Module):
         p = torch.sigmoid(x) if self.sigmoid else x.softmax(1) if self.softmax else x
         first = 0 if self.include_background else 1
         return p[:, first:], target[:, first:].to(p.dtype)
+
+
+def _not_beside(mask: Tensor) -> Tensor:
+    """0 at background with a neighbour in the object, else 1."""
+    pool = max_pool2d if mask.ndim == 4 else max_pool3d
+    return mask + 1 - pool(mask, 3, stride=1, padding=1)
