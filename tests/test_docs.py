@@ -55,7 +55,6 @@ NOT_RUN = {
     ("how-to/cluster.md", "sanum reconstruct scans -o results --executor dask --workers 4"): (
         "four processes with the network that ships, and a scheduler; see tests/cohort/on_dask.py"
     ),
-    ("how-to/skeleton.md", "python bench/vessels.py choose --data DATA/vessels -o OUT"): "takes an hour",
     ("how-to/own-data.md", "sanum train una-small --data data -o runs/try --steps 10"): (
         "takes minutes; two steps run in tests/cli/test_train.py"
     ),
