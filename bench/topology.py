@@ -42,7 +42,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Loss:
-    """`kind` is dice, soft, exact or published; `number`: of soft iterations, or of draws of the noise."""
+    """`kind` is dice, soft, exact or a `variant`; `number`: of soft iterations, or of draws of the noise."""
 
     kind: str
     alpha: float = 0.0
@@ -51,8 +51,12 @@ class Loss:
     def __str__(self) -> str:
         words = {"dice": "Dice", "soft": f"soft clDice, {self.number} iterations"}
         draws = f"{self.number} draw{'s' * (self.number > 1)}"
-        names = {"exact": f"exact, {draws}", "published": f"exact, gradient as published, {draws}"}
-        name = (words | names)[self.kind]
+        names = {
+            "exact": "exact",
+            "published": "exact, gradient as published",
+            "held": "exact, skeleton held",
+        }
+        name = words.get(self.kind) or f"{names[self.kind]}, {draws}"
         return name + (f", α {self.alpha:g}" if self.alpha else "")
 
     @property
@@ -68,17 +72,26 @@ class Loss:
             return SoftDiceclDiceLoss(iter_=self.number, alpha=self.alpha, sigmoid=True)
         noise = torch.Generator().manual_seed(seed)
         n = self.number
-        if self.kind == "published":
-            exact = partial(published, alpha=self.alpha, noise=noise)
+        if self.kind in ("published", "held"):
+            exact = partial(variant, alpha=self.alpha, noise=noise, held=self.kind == "held")
         else:
             exact = TopologyLoss(sigmoid=True, alpha=self.alpha, generator=noise)
         return lambda z, y: exact(torch.cat([z] * n), torch.cat([y] * n))
 
 
-def published(z: Tensor, y: Tensor, *, alpha: float, noise: torch.Generator) -> Tensor:
-    """`TopologyLoss`, with the gradient of the skeleton and no other."""
+def variant(z: Tensor, y: Tensor, *, alpha: float, noise: torch.Generator, held: bool) -> Tensor:
+    """`TopologyLoss` with another gradient: that of the skeleton as published; or, `held`, none of it.
+
+    A skeleton that is held is a constant by which the mask is multiplied: what is on the line has a gradient,
+    and so has what would be an island.
+    """
     p = z.sigmoid()
-    axes, thin, line = tuple(range(1, p.ndim)), skeletonize(binarise(p, generator=noise)), skeletonize(y)
+    mask, line, axes = binarise(p, generator=noise), skeletonize(y), tuple(range(1, p.ndim))
+    if held:
+        solid, pool = mask.detach(), F.max_pool2d if p.ndim == 4 else F.max_pool3d
+        thin = mask * (skeletonize(solid) + 1 - pool(solid, 3, 1, 1))
+    else:
+        thin = skeletonize(mask)
 
     def share(a: Tensor, b: Tensor) -> Tensor:
         return (a.sum(axes) + 1e-5) / (b.sum(axes) + 1e-5)

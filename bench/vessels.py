@@ -44,6 +44,7 @@ DICE = Loss("dice")
 SOFT = [Loss("soft", 0.25, 5), Loss("soft", 0.5, 5), Loss("soft", 0.75, 5), Loss("soft", 0.5, 3)]
 EXACT = [Loss("exact", 0.25), Loss("exact", 0.5), Loss("exact", 0.75), Loss("exact", 0.5, 4)]
 PUBLISHED = [Loss("published", x.alpha, x.number) for x in EXACT]
+HELD = [Loss("held", 0.5), Loss("held", 0.75)]
 TILE, ISLAND = 64, 30  # pixels of a side; of the smallest part that is not dropped
 WIDTH = 20.0  # pixels, of the Gaussian that is "local"
 
@@ -102,7 +103,7 @@ def choose(cases: list[Case], out: Path) -> None:
     """The candidates on three training images, and the one that is taken of each loss."""
     train, _ = parted(cases)
     held = [train[n] for n in VALIDATION]
-    folder, candidates = out / "choice", [DICE, *SOFT, *EXACT, *PUBLISHED]
+    folder, candidates = out / "choice", [DICE, *SOFT, *EXACT, *PUBLISHED, *HELD]
     run(folder, [c for c in train if c not in held], held, candidates, SEED_OF_CHOICE, PLAN)
     rows = {loss: [scores(found_by(folder, loss.file, c), c, TILE) for c in held] for loss in candidates}
     print(table({str(k): [v] for k, v in rows.items()}, seconds_of([folder], list(rows))))
@@ -111,7 +112,7 @@ def choose(cases: list[Case], out: Path) -> None:
         return float(np.mean([sum(row[k] for k in keys) for row in rows[loss]]))
 
     taken = {}
-    for kind, some in (("soft", SOFT), ("exact", EXACT)):
+    for kind, some in (("soft", SOFT), ("exact", EXACT), ("held", HELD)):
         fair = [x for x in some if mean(x, "Dice") >= mean(DICE, "Dice") - 0.01] or some
         taken[kind] = some.index(min(fair, key=lambda x: mean(x, "Betti-0", "Betti-1")))
         print(f"taken: {some[taken[kind]]}")
@@ -119,9 +120,9 @@ def choose(cases: list[Case], out: Path) -> None:
 
 
 def taken(out: Path) -> list[Loss]:
-    """Dice, and the two that were chosen."""
+    """Dice, and what was chosen."""
     choice = json.loads((out / "choice.json").read_text(encoding="utf-8"))
-    return [DICE, SOFT[choice["soft"]], EXACT[choice["exact"]]]
+    return [DICE, SOFT[choice["soft"]], EXACT[choice["exact"]], HELD[choice["held"]]]
 
 
 def report(cases: list[Case], out: Path) -> None:
@@ -131,13 +132,15 @@ def report(cases: list[Case], out: Path) -> None:
     names = {"Dice, start only": "start"} | {str(x): x.file for x in losses}
     masks = {k: [[found_by(f, file, c) for c in test] for f in folders] for k, file in names.items()}
     masks["Sato's filter"] = [classical(train, test)]
-    ours, others = str(losses[2]), [str(x) for x in losses[:2]]
+    dice, soft, *ours = map(str, losses)
     for title, least in (("as they come", 0), (f"without islands of fewer than {ISLAND} pixels", ISLAND)):
         rows = {
             k: [[scores(whole(m, least), c, TILE) for m, c in zip(s, test, strict=True)] for s in seeds]
             for k, seeds in masks.items()
         }
-        print(f"\n{title}\n\n{table(rows, seconds_of(folders, losses))}\n\n{differences(rows, ours, others)}")
+        print(f"\n{title}\n\n{table(rows, seconds_of(folders, losses))}")
+        for our in ours:
+            print(f"\n{differences(rows, our, [dice, soft])}")
 
 
 def whole(mask: Array, least: int) -> Array:
