@@ -54,7 +54,7 @@ class Loss:
         names = {
             "exact": "exact",
             "published": "exact, gradient as published",
-            "held": "exact, skeleton held",
+            "outwards": "exact, gradient outwards",
         }
         name = words.get(self.kind) or f"{names[self.kind]}, {draws}"
         return name + (f", α {self.alpha:g}" if self.alpha else "")
@@ -72,26 +72,21 @@ class Loss:
             return SoftDiceclDiceLoss(iter_=self.number, alpha=self.alpha, sigmoid=True)
         noise = torch.Generator().manual_seed(seed)
         n = self.number
-        if self.kind in ("published", "held"):
-            exact = partial(variant, alpha=self.alpha, noise=noise, held=self.kind == "held")
+        if self.kind in ("published", "outwards"):
+            exact = partial(variant, alpha=self.alpha, noise=noise, beside=self.kind == "published")
         else:
             exact = TopologyLoss(sigmoid=True, alpha=self.alpha, generator=noise)
         return lambda z, y: exact(torch.cat([z] * n), torch.cat([y] * n))
 
 
-def variant(z: Tensor, y: Tensor, *, alpha: float, noise: torch.Generator, held: bool) -> Tensor:
-    """`TopologyLoss` with another gradient: that of the skeleton as published; or, `held`, none of it.
-
-    A skeleton that is held is a constant by which the mask is multiplied: what is on the line has a gradient,
-    and so has what would be an island.
-    """
+def variant(z: Tensor, y: Tensor, *, alpha: float, noise: torch.Generator, beside: bool) -> Tensor:
+    """`TopologyLoss` with the gradient of `skeletonize`; `beside`: all of it, else not beside the object."""
     p = z.sigmoid()
     mask, line, axes = binarise(p, generator=noise), skeletonize(y), tuple(range(1, p.ndim))
-    if held:
+    thin = skeletonize(mask)
+    if not beside:
         solid, pool = mask.detach(), F.max_pool2d if p.ndim == 4 else F.max_pool3d
-        thin = mask * (skeletonize(solid) + 1 - pool(solid, 3, 1, 1))
-    else:
-        thin = skeletonize(mask)
+        thin = thin * (solid + 1 - pool(solid, 3, 1, 1))
 
     def share(a: Tensor, b: Tensor) -> Tensor:
         return (a.sum(axes) + 1e-5) / (b.sum(axes) + 1e-5)

@@ -20,7 +20,13 @@ from topology import Case, Loss, Plan, differences, found_by, run, scores, secon
 
 PLAN = Plan(patch=(32, 32, 32), batch=2, start_steps=400, steps=300, widths=(8, 16, 32))
 SIZE, TRAIN, TEST, SEEDS, TILE = 48, 10, 8, (0, 1, 2), 16
-LOSSES = [Loss("dice"), Loss("soft", 0.5, 3), Loss("published", 0.5), Loss("held", 0.5), Loss("exact", 0.5)]
+LOSSES = [
+    Loss("dice"),
+    Loss("soft", 0.5, 3),
+    Loss("published", 0.5),
+    Loss("outwards", 0.5),
+    Loss("exact", 0.5),
+]
 
 
 def made(number: int) -> Case:

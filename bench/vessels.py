@@ -42,9 +42,9 @@ TEST, VALIDATION = slice(3, None, 4), (1, 6, 12)
 SEEDS, SEED_OF_CHOICE = (0, 1, 2), 100
 DICE = Loss("dice")
 SOFT = [Loss("soft", 0.25, 5), Loss("soft", 0.5, 5), Loss("soft", 0.75, 5), Loss("soft", 0.5, 3)]
-EXACT = [Loss("exact", 0.25), Loss("exact", 0.5), Loss("exact", 0.75), Loss("exact", 0.5, 4)]
-PUBLISHED = [Loss("published", x.alpha, x.number) for x in EXACT]
-HELD = [Loss("held", 0.5), Loss("held", 0.75)]
+EXACT = [Loss("exact", 0.5), Loss("exact", 0.75)]
+OUTWARDS = [Loss("outwards", a, n) for a, n in ((0.25, 1), (0.5, 1), (0.75, 1), (0.5, 4))]
+PUBLISHED = [Loss("published", x.alpha, x.number) for x in OUTWARDS]
 TILE, ISLAND = 64, 30  # pixels of a side; of the smallest part that is not dropped
 WIDTH = 20.0  # pixels, of the Gaussian that is "local"
 
@@ -103,7 +103,7 @@ def choose(cases: list[Case], out: Path) -> None:
     """The candidates on three training images, and the one that is taken of each loss."""
     train, _ = parted(cases)
     held = [train[n] for n in VALIDATION]
-    folder, candidates = out / "choice", [DICE, *SOFT, *EXACT, *PUBLISHED, *HELD]
+    folder, candidates = out / "choice", [DICE, *SOFT, *EXACT, *OUTWARDS, *PUBLISHED]
     run(folder, [c for c in train if c not in held], held, candidates, SEED_OF_CHOICE, PLAN)
     rows = {loss: [scores(found_by(folder, loss.file, c), c, TILE) for c in held] for loss in candidates}
     print(table({str(k): [v] for k, v in rows.items()}, seconds_of([folder], list(rows))))
@@ -112,7 +112,7 @@ def choose(cases: list[Case], out: Path) -> None:
         return float(np.mean([sum(row[k] for k in keys) for row in rows[loss]]))
 
     taken = {}
-    for kind, some in (("soft", SOFT), ("exact", EXACT), ("held", HELD)):
+    for kind, some in (("soft", SOFT), ("exact", EXACT), ("outwards", OUTWARDS)):
         fair = [x for x in some if mean(x, "Dice") >= mean(DICE, "Dice") - 0.01] or some
         taken[kind] = some.index(min(fair, key=lambda x: mean(x, "Betti-0", "Betti-1")))
         print(f"taken: {some[taken[kind]]}")
@@ -122,7 +122,7 @@ def choose(cases: list[Case], out: Path) -> None:
 def taken(out: Path) -> list[Loss]:
     """Dice, and what was chosen."""
     choice = json.loads((out / "choice.json").read_text(encoding="utf-8"))
-    return [DICE, SOFT[choice["soft"]], EXACT[choice["exact"]], HELD[choice["held"]]]
+    return [DICE, SOFT[choice["soft"]], EXACT[choice["exact"]], OUTWARDS[choice["outwards"]]]
 
 
 def report(cases: list[Case], out: Path) -> None:
