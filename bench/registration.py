@@ -11,7 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +85,15 @@ def cases(data: Path, kept: Path) -> Iterator[Case]:
     for name in ("template-older", "atlas"):
         ct = contrast_by_values(read(data / f"ct/{name}_desc-brain_ct.nii.gz"))
         t1w = _template()
-        yield Case("T1w-CT, templates", name, t1w, ct, found_once(name, t1w, ct, rigid=False))
+        yield Case("T1w-CT, templates", name, t1w, *_sized(ct, found_once(name, t1w, ct, rigid=False)))
+
+
+def _sized(scan: Scan, world: Map) -> tuple[Scan, Map]:
+    """A scan as large as the other one, and the turn and shift that are left: all methods move rigidly."""
+    smaller = np.diag([*[np.linalg.det(world[:3, :3]) ** (-1 / 3)] * 3, 1.0])
+    numbers = torch.tensor(numbers_of(smaller @ world, np.zeros(3), rigid=True))
+    rigid = matrix_of(numbers, torch.zeros(3, dtype=torch.float64)).numpy()
+    return replace(scan, affine=smaller @ scan.affine, forms=None), rigid
 
 
 def _template() -> Scan:

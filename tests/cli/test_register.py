@@ -33,15 +33,17 @@ def test_the_files_of_a_pair(sanum, place, tmp_path):
     assert all(any(str(f).endswith(end) for f in tmp_path.iterdir()) for end in endings)
     world = np.loadtxt(next(tmp_path.glob("*_transform.txt")))
     np.testing.assert_allclose(world[:3, 3], [25 - 16 * 2, -6, 4], atol=1.5)
-    again = sanum("register", place / "fixed.nii.gz", place / "moving.nii.gz", "-o", tmp_path, "--rigid", "-q")
+    again = sanum(
+        "register", place / "fixed.nii.gz", place / "moving.nii.gz", "-o", tmp_path, "--rigid", "-q"
+    )
     assert again.code == 0
 
 
 @pytest.mark.parametrize(
     ("moving", "words"),
     [
-        ("flat.nii.gz", "one value everywhere"),
-        ("slice.nii.gz", "one slice alone has no place in a volume"),
+        ("flat.nii.gz", "is constant, every voxel is 1"),
+        ("slice.nii.gz", "expected a 3D volume"),
         ("picture.png", "picture.png"),
         ("absent.nii.gz", "absent.nii.gz"),
     ],

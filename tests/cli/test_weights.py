@@ -15,11 +15,11 @@ def test_list_names_the_shipped_weights(sanum, tmp_path):
     )
     ran = sanum("weights", "list", "--table", tmp_path / "table.json")
     assert (ran.code, ran.err) == (0, "")
-    shipped, second, third, other = ran.out.splitlines()
+    registration, shipped, second, other = ran.out.splitlines()
     assert shipped.startswith("una-compact\t17.")
     assert shipped.endswith("una-compact.safetensors")
     assert second.startswith("una-fine\t2.")
-    assert third.startswith("mad\t")
+    assert registration.startswith("mad\t3.")
     assert other == "w\t2.0 MB\tabababababab\tnot here"
 
 
@@ -30,17 +30,17 @@ def test_fetch_prints_the_path(sanum, tmp_path):
 
 
 def test_verify(sanum, tmp_path):
-    assert sanum("weights", "verify").out.startswith("una-compact\twhole\t/")
+    assert "\nuna-compact\twhole\t/" in sanum("weights", "verify").out
     (tmp_path / "una-compact.safetensors").write_bytes(b"short")
     ran = sanum("weights", "verify")
     assert ran.code == 1
-    assert ran.out.startswith("una-fine\twhole\t/")
+    assert "\nuna-fine\twhole\t/" in ran.out
     assert "una-compact" not in ran.out
     assert "are damaged: expected SHA-256" in ran.err
 
 
 def test_refusals(sanum, tmp_path):
-    assert "unknown weights x: known are una-compact" in sanum("weights", "fetch", "x").refused()
+    assert "unknown weights x: known are mad, una-compact" in sanum("weights", "fetch", "x").refused()
     assert "Missing command; see sanum weights --help" in sanum("weights").refused()
     for command in ("list", "verify"):
         assert "no table of weights" in sanum("weights", command, "--table", tmp_path / "none").refused()

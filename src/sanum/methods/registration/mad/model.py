@@ -43,10 +43,10 @@ class MadNet(nn.Module):
         a, b, c = widths
         self.stem = nn.Sequential(nn.Conv3d(1, a, 4, stride=2, padding=1), nn.GroupNorm(groups, a), nn.SiLU())
         self.down = nn.Conv3d(a, b, 3, stride=2, padding=1)
-        self.deep = nn.Sequential(nn.Conv3d(b, c, 3, stride=2, padding=1), Residual(c, groups))
+        self.deep = nn.Sequential(nn.Conv3d(b, c, 3, stride=2, padding=1), PreactivatedBlock(c, groups))
         self.wide = nn.ConvTranspose3d(c, b, 2, stride=2)
         self.near = nn.Sequential(
-            Residual(b, groups), nn.GroupNorm(groups, b), nn.SiLU(), nn.Conv3d(b, 8 * keypoints, 1)
+            PreactivatedBlock(b, groups), nn.GroupNorm(groups, b), nn.SiLU(), nn.Conv3d(b, 8 * keypoints, 1)
         )
         self.trust = nn.Linear(c, keypoints)
         self.register_buffer("ball", _ball(), persistent=False)
@@ -125,8 +125,8 @@ def between(
     return torch.cat([torch.cat([linear, shift], -1), last], 1)
 
 
-class Residual(nn.Module):
-    """x + conv(act(norm(conv(act(norm(x)))))).
+class PreactivatedBlock(nn.Module):
+    """x + conv(act(norm(conv(act(norm(x)))))) (He et al., ECCV 2016).
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class PairConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Seeing:
     """How one of the two is seen.
 
     Parameters
@@ -107,7 +107,7 @@ class Pair:
     pose, apart : (12,) float array
         Numbers of `affine.matrix_of` about the cube's centre: cube → head of the first image, and
         second → first.
-    views : (View, View)
+    views : (Seeing, Seeing)
         Of the first and the second.
     bent : (3, 4, 4, 4) float array
         Displacements of the second in mm, on a coarse grid.
@@ -115,7 +115,7 @@ class Pair:
 
     pose: Numbers
     apart: Numbers
-    views: tuple[View, View]
+    views: tuple[Seeing, Seeing]
     bent: Numbers
 
 
@@ -192,7 +192,7 @@ def _sampled(image: torch.Tensor, places_mm: torch.Tensor, spacing_mm: float) ->
     return F.grid_sample(image[None, None], unit[None], padding_mode="border", align_corners=False)[0, 0]
 
 
-def _seen(image: torch.Tensor, view: View) -> torch.Tensor:
+def _seen(image: torch.Tensor, view: Seeing) -> torch.Tensor:
     """Shading, noise, the field of view, and the scale that `space.descend.volume_of` gives."""
     own = torch.Generator().manual_seed(view.seed)
     coil = F.interpolate(torch.randn(1, 1, 3, 3, 3, generator=own), size=image.shape, mode="trilinear")[0, 0]
@@ -205,14 +205,14 @@ def _seen(image: torch.Tensor, view: View) -> torch.Tensor:
     return ((image - low) / (high - low).clamp_min(1e-6)).clamp(0, 1) * inside
 
 
-def _draw_view(rng: np.random.Generator, config: PairConfig, to_head: Numbers) -> View:
+def _draw_view(rng: np.random.Generator, config: PairConfig, to_head: Numbers) -> Seeing:
     box = None
     if rng.uniform() < config.cropped:
         middle = np.linalg.solve(to_head[:3, :3], -to_head[:3, 3]) + rng.uniform(-35, 35, 3)
         turned = _matrix(draw_affine(rng, shift_mm=0, turn_deg=60))[:3, :3]
         rows = turned / rng.uniform(45, 130, (3, 1))
         box = np.concatenate([rows, -rows @ middle[:, None]], 1)
-    return View(
+    return Seeing(
         draw_contrast(rng),
         bool(rng.uniform() < config.stripped),
         box,

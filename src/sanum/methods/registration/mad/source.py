@@ -29,7 +29,7 @@ AIR = 0.06
 """Below it, in parts of the 99th percentile, a T1w shows air."""
 
 
-class Head:
+class CoarseHead:
     """A T1w on coarse voxels, with head and brain.
 
     Parameters
@@ -69,9 +69,9 @@ class MadSource(TrainingSource):
         self.recipe = recipe
         kept, held = split_subjects(data, recipe.subjects)
         self.held_out = [subject_of(t1w) for t1w, _ in held]
-        self.heads: list[Head] = []
+        self.heads: list[CoarseHead] = []
         for n, pair in enumerate(kept):
-            self.heads.append(Head(*pair))
+            self.heads.append(CoarseHead(*pair))
             if on_prepare:
                 on_prepare(n + 1, len(kept))
 
