@@ -87,7 +87,7 @@ class Mad:
         return best[order].numpy(), nearest[order].numpy()
 
     def first_guess(self, fixed: Scan, moving: Scan) -> npt.NDArray[np.float64]:
-        """A map (4, 4), fixed mm → moving mm (RAS), good to some mm: where another registration begins.
+        """A map (4, 4), fixed mm → moving mm (RAS), good to 5 to 15 mm: where another registration begins.
 
         Parameters
         ----------
