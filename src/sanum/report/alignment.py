@@ -12,6 +12,8 @@ from ..types import AnyArray, FloatArray
 from .planes import PLANES, Plane
 
 SQUARE_MM = 25.0
+CT_WINDOW = (-20.0, 100.0)
+"""Hounsfield units that are shown: ventricles and brain, beside bone in white."""
 HEIGHT = 320
 EDGE = (255, 140, 0)
 ROWS = ("checkerboard of both", "edges of the moved scan over the fixed one")
@@ -27,7 +29,7 @@ def alignment_png(fixed: Scan, moved: Scan) -> bytes:
     """
     spacing = max(1.0, float(fixed.grid.spacing_mm.min()))
     grid = covering(fixed.grid, spacing)
-    a, b = (_grey(resample(x.voxels, x.grid, grid, fill=float(np.min(x.voxels)))) for x in (fixed, moved))
+    a, b = (_grey(resample(_windowed(x), x.grid, grid, fill=float(np.min(x.voxels)))) for x in (fixed, moved))
     weight = a.sum() or 1.0
     middle = [
         round(float((a.sum(tuple({0, 1, 2} - {n})) * np.arange(a.shape[n])).sum() / weight)) for n in range(3)
@@ -43,6 +45,10 @@ def alignment_png(fixed: Scan, moved: Scan) -> bytes:
     out = BytesIO()
     picture.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _windowed(scan: Scan) -> AnyArray:
+    return np.clip(scan.voxels, *CT_WINDOW) if scan.contrast == "CT" else scan.voxels
 
 
 def _grey(voxels: FloatArray) -> FloatArray:

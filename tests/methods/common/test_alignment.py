@@ -7,7 +7,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from sanum.methods.common.alignment import align, resampled
+from sanum.methods import registry
+from sanum.methods.common.alignment import _warnings, align, resampled
 from sanum.methods.common.alignment_job import itk_text, matrix_text
 from sanum.scan import Scan, ScanError
 from sanum.space.affine import REACH_MM, matrix_of, mean_displacement_mm
@@ -86,3 +87,28 @@ def test_what_cannot_be_aligned_is_one_sentence(pair):
     far[:3, 3] += 5000
     with pytest.raises(ScanError, match=r"do not overlap .* --init centre"):
         align(scan, replace(moving, affine=far), init="header")
+
+
+def test_a_network_shows_the_way_from_afar(pair):
+    """From a header that is 68 mm and 57° off."""
+    scan, moving, truth = pair
+    numbers = np.concatenate([np.deg2rad([35.0, 45, 15]) * REACH_MM, [45, -30, 40], np.zeros(6)])
+    wrong = matrix_of(torch.tensor(numbers), torch.tensor(moving.grid.centre_mm)).numpy()
+    far = replace(moving, affine=wrong @ moving.affine)
+    points = apply_affine(scan.affine, np.argwhere(scan.voxels > 0)[::500])
+    mad = registry.load("mad")
+    guess = mean_displacement_mm(mad.first_guess(scan, far), wrong @ truth, points)
+    assert guess < 0.6 * mean_displacement_mm(np.eye(4), wrong @ truth, points)
+    guided = align(scan, far, init="header", guide=mad)
+    assert mean_displacement_mm(guided.world, wrong @ truth, points) < 2
+
+
+def test_what_knows_one_size_of_voxels_is_no_distance_for_all_levels(pair):
+    with pytest.raises(ValueError, match="hand it over as guide"):
+        align(*pair[:2], distance=registry.load("mad"))
+
+
+def test_a_scan_that_is_stretched_is_warned_of():
+    assert not _warnings(1.0, 0.4, np.diag([1.2, 0.9, 1.0, 1.0]))
+    (said,) = _warnings(1.0, 0.4, np.diag([1.98, 1.06, 0.55, 1.0]))
+    assert "scaled by 0.55 to 1.98" in said

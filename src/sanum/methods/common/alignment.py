@@ -16,7 +16,7 @@ import torch
 from ...learn.threads import one_thread
 from ...scan import Scan, ScanError
 from ...space.affine import REACH_MM, RIGID, matrix_of, mean_displacement_mm, numbers_of
-from ...space.descend import LEVELS, Resolution, Volume, cost_of, descend, starts_of, volume_of
+from ...space.descend import LEVELS, Resolution, Volume, cost_of, descend, moved, starts_of, volume_of
 from ...space.grid import Grid, apply_affine
 from ...space.register import resample_affine
 from ...space.similarity import Distance, MutualInformation
@@ -42,6 +42,9 @@ LEAST_OVERLAP = 0.05
 
 SURE = 0.5
 """Below it a warning says that the result may be wrong."""
+
+STRETCHED = 1.35
+"""A scale of more, or of less than its inverse, is warned of: heads of adults differ by less."""
 
 CT_WINDOW = (-100.0, 300.0)
 """Hounsfield units that are looked at: fat to bone."""
@@ -126,19 +129,26 @@ def align(
     ------
     ScanError
         An image has one value everywhere, is flat along an axis, or the two do not overlap at all.
+    ValueError
+        A distance that knows voxels of one size only.
     """
+    if hasattr(distance, "spacing_mm"):
+        raise ValueError("this distance knows voxels of one size only: hand it over as guide")
     measure = MutualInformation() if distance is None else distance
     centre = torch.tensor(fixed.grid.centre_mm, dtype=torch.float32)
     levels = tuple(replace(one, free=RIGID) for one in LEVELS) if rigid else LEVELS
     with one_thread():
         on_step("reading both on coarse voxels")
-        pairs = [(_volume(fixed, level.spacing_mm), _volume(moving, level.spacing_mm)) for level in levels]
+        pairs = [
+            (coarse_volume(fixed, level.spacing_mm), coarse_volume(moving, level.spacing_mm))
+            for level in levels
+        ]
         before = _similarity(*pairs[0], np.eye(4))
         numbers = _starts(fixed.grid, moving.grid, init)
         far = (
             None
             if guide is None
-            else _Far(guide, _volume(fixed, guide.spacing_mm), _volume(moving, guide.spacing_mm))
+            else _Far(guide, coarse_volume(fixed, guide.spacing_mm), coarse_volume(moving, guide.spacing_mm))
         )
         if far is not None:
             on_step("looking from afar")
@@ -157,7 +167,7 @@ def align(
         after = _similarity(*pairs[0], world)
     points = _corners(fixed.grid)
     moved_mm = float(mean_displacement_mm(world, np.eye(4), points))
-    return Aligned(world, sure, after, before, moved_mm, _warnings(sure, after))
+    return Aligned(world, sure, after, before, moved_mm, _warnings(sure, after, world))
 
 
 def resampled(moving: Scan, fixed: Scan, world: npt.NDArray[np.float64]) -> Scan:
@@ -174,7 +184,21 @@ def resampled(moving: Scan, fixed: Scan, world: npt.NDArray[np.float64]) -> Scan
     return replace(moving, voxels=voxels, affine=fixed.affine, forms=fixed.forms, warnings=())
 
 
-def _volume(scan: Scan, spacing_mm: float) -> Volume:
+def coarse_volume(scan: Scan, spacing_mm: float) -> Volume:
+    """What registration sees of a scan: a CT between fat and bone.
+
+    Parameters
+    ----------
+    scan : Scan
+        Of any contrast.
+    spacing_mm : float
+        Edge of the voxels.
+
+    Raises
+    ------
+    ScanError
+        It has one value everywhere, or is flat along an axis.
+    """
     voxels = scan.voxels
     if min(voxels.shape) < 2:
         raise ScanError("one slice alone has no place in a volume: give scans of two slices or more")
@@ -195,9 +219,10 @@ class _Far:
     moving: Volume
 
     def ends(self, starts: torch.Tensor, centre: torch.Tensor, *, rigid: bool) -> torch.Tensor:
-        worlds = self.guide.approach(self.fixed, self.moving, matrix_of(starts, centre))[0][:GUIDED]
-        numbers = [numbers_of(world, centre, rigid=rigid) for world in worlds]
-        return torch.tensor(np.stack(numbers)).to(starts)
+        worlds = self.guide.approach(self.fixed, self.moving, matrix_of(starts, centre))[0]
+        kept = [world for world in worlds if np.linalg.det(world) > 0][:GUIDED]  # a mirror image is none
+        numbers = [numbers_of(world, centre, rigid=rigid) for world in kept]
+        return torch.tensor(np.reshape(numbers, (-1, 12))).to(starts)
 
     @torch.no_grad()
     def cost(self, numbers: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
@@ -245,18 +270,17 @@ def _sure(
             push[axis] = sign * np.deg2rad(TRIED_DEG) * REACH_MM
             push[3 + (axis + 1) % 3] = sign * TRIED_MM
             pushes.append(end + push)
-    goal = descend(*pair, end[None], centre, measure, level)[0]
     found = descend(*pair, torch.stack(pushes), centre, measure, level)[0]
     points = _corners(Grid(tuple(pair[0].size), pair[0].affine))  # type: ignore[arg-type]
     ends = matrix_of(found, centre).double().numpy()
-    away = mean_displacement_mm(ends, matrix_of(goal, centre)[0].double().numpy(), points)
+    away = mean_displacement_mm(ends, matrix_of(end, centre).double().numpy(), points)
     return float((away < AGAIN_MM).mean())
 
 
 def _similarity(fixed: Volume, moving: Volume, world: npt.NDArray[np.float64]) -> float:
     with torch.no_grad():
-        cost, _ = cost_of(fixed, moving, torch.tensor(world)[None], MutualInformation())
-    return 1 - float(cost[0])
+        image, inside = moved(fixed, moving, torch.tensor(world)[None])
+        return 1 - float(MutualInformation()(fixed.image, image, inside)[0])
 
 
 def _corners(grid: Grid) -> npt.NDArray[np.float64]:
@@ -266,10 +290,17 @@ def _corners(grid: Grid) -> npt.NDArray[np.float64]:
     return apply_affine(grid.affine, places * (np.array(grid.shape) - 1))
 
 
-def _warnings(sure: float, similarity: float) -> tuple[str, ...]:
-    if sure >= SURE:
-        return ()
-    return (
-        f"only {sure:.0%} of the pushed starts come back to this place (similarity {similarity:.2f}): look "
-        "at the picture",
-    )
+def _warnings(sure: float, similarity: float, world: npt.NDArray[np.float64]) -> tuple[str, ...]:
+    said = []
+    if sure < SURE:
+        said.append(
+            f"only {sure:.0%} of the pushed starts come back to this place (similarity {similarity:.2f}): "
+            "look at the picture"
+        )
+    scales = np.linalg.svd(world[:3, :3], compute_uv=False)
+    if scales.max() > STRETCHED or scales.min() < 1 / STRETCHED:
+        said.append(
+            f"one scan was scaled by {scales.min():.2f} to {scales.max():.2f} to fit the other, which no two "
+            "heads need: look at the picture"
+        )
+    return tuple(said)

@@ -1,7 +1,9 @@
 """Laying each of many scans onto one, as a batch sees it (`cohort.job.Job`)."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,12 +71,19 @@ class RegisterJob:
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
     tables: ClassVar[Mapping[str, Mapping[str, int | None]]] = TABLES
 
+    @cached_property
+    def _fixed_sha256(self) -> str:
+        digest = hashlib.sha256(np.ascontiguousarray(self.fixed.voxels).tobytes())
+        digest.update(np.asarray(self.fixed.affine, np.float64).tobytes())
+        return digest.hexdigest()
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Version, fixed scan and choices."""
         return {
             "version": __version__,
             "fixed": str(self.fixed.path),
+            "fixed_sha256": self._fixed_sha256,
             "rigid": self.rigid,
             "init": self.init,
             "guide": getattr(self.guide, "weights_sha256", None),

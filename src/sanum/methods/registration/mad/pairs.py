@@ -31,7 +31,7 @@ class PairConfig:
     stripped : float
         Share of images without a skull.
     bent_mm : float
-        Largest displacement by a smooth field that no affine explains.
+        Largest displacement along an axis by a smooth field that no affine explains.
     noise : float
         Largest standard deviation.
     shading : float

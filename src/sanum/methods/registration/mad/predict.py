@@ -9,9 +9,10 @@ import torch.nn.functional as F
 
 from ....learn.threads import one_thread
 from ....scan import Scan
-from ....space.descend import Volume, moved, overlap_of, volume_of
+from ....space.descend import Volume, moved, overlap_of
 from ....space.grid import apply_affine
 from ....weights.file import WeightsError, load_weights, state_sha256
+from ...common.alignment import coarse_volume
 from .model import BALL_MM, MadNet, between
 from .pairs import SIZE, SPACING_MM
 
@@ -49,8 +50,8 @@ class Mad:
             As of `space.similarity.Distance`, on voxels of 8 mm. Where both were taken is not looked at: each
             image is 0 outside of its own field of view.
         """
-        first = _repeated(self.net.points(_cube(fixed)), len(moved))
-        return self.net.distance(between(*first, *self.net.points(_cube(moved)))) / BALL_MM
+        first = _repeated(self._points(fixed), len(moved))
+        return self.net.distance(between(*first, *self._points(moved))) / BALL_MM
 
     @torch.no_grad()
     def approach(
@@ -70,13 +71,13 @@ class Mad:
             How often the affine that the network sees is taken back.
         """
         cube = _cube_of(fixed)
-        seen = self.net.points(cube.image)
+        seen = self._points(cube.image)
         to_cube, to_world = _shifts(cube)
         world = torch.tensor(np.asarray(starts, np.float64))
         best, nearest = world.clone(), torch.full((len(world),), torch.inf, dtype=torch.float64)
         for step in range(steps + 1):
             image, inside = moved(cube, moving, world)
-            apart = between(*_repeated(seen, len(world)), *self.net.points(image)).double()
+            apart = between(*_repeated(seen, len(world)), *self._points(image)).double()
             lacking, _ = overlap_of(cube, moving, inside)  # of an image without a head nothing is known
             away = self.net.distance(apart) + lacking * BALL_MM
             better = away < nearest
@@ -86,8 +87,15 @@ class Mad:
         order = nearest.argsort()
         return best[order].numpy(), nearest[order].numpy()
 
+    def _points(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of the network, on the device; back on the CPU, where the rest is done."""
+        points, trust = self.net.points(_cube(image).to(self.device))
+        return points.cpu(), trust.cpu()
+
     def first_guess(self, fixed: Scan, moving: Scan) -> npt.NDArray[np.float64]:
-        """A map (4, 4), fixed mm → moving mm (RAS), good to 5 to 15 mm: where another registration begins.
+        """A map (4, 4), fixed mm → moving mm (RAS): where another registration begins.
+
+        Between MR scans it is good to 5 to 15 mm; to or from a CT often not even to 30.
 
         Parameters
         ----------
@@ -96,11 +104,11 @@ class Mad:
 
         Raises
         ------
-        ValueError
-            An image has one value everywhere.
+        ScanError
+            An image has one value everywhere, or is flat along an axis.
         """
         with one_thread():
-            one, two = (volume_of(scan.voxels, scan.grid, SPACING_MM) for scan in (fixed, moving))
+            one, two = (coarse_volume(scan, SPACING_MM) for scan in (fixed, moving))
             centred = np.eye(4)
             centred[:3, 3] = moving.grid.centre_mm - fixed.grid.centre_mm
             found: npt.NDArray[np.float64] = self.approach(one, two, [np.eye(4), centred])[0][0]
