@@ -95,7 +95,7 @@ class Mad:
     def first_guess(self, fixed: Scan, moving: Scan) -> npt.NDArray[np.float64]:
         """A map (4, 4), fixed mm → moving mm (RAS): where another registration begins.
 
-        Between MR scans it is good to 5 to 15 mm; to or from a CT often not even to 30.
+        Between MR scans it is good to 5 to 18 mm; to or from a CT often not even to 30.
 
         Parameters
         ----------

@@ -3,12 +3,12 @@
 Paper     Sideri-Lampretsa et al., 2023 (arXiv 2309.02875); departures in README.md
 Command   sanum train mad --data DATA -o OUT
 Hardware  one of two threads of a core that others used too, bfloat16
-Hours     1.3: 3,700 steps, 59,000 pairs of 56 heads. Begun for 5,000 steps; the end was moved to 4,200 at
+Hours     1.4: 3,700 steps, 59,000 pairs of 56 heads. Begun for 5,000 steps; the end was moved to 4,200 at
           step 1,426 and to 3,700 at step 2,280, so the rate fell to zero earlier
 Reached   mean error of the displacement in training 14.1 mm, of the distance 5.9 mm, all hiding on;
           README.md has what it means for registration
-Tried     twelve numbers regressed from both images: no better than their mean after 450 steps; all hiding
-          from the start: the same after 240; without any hiding: 17.7 mm after 300
+Tried     twelve numbers regressed from both images, all hiding from the start: no better than their mean
+          after 450 steps; points, all hiding from the start: the same after 240; without any hiding: 17.7 mm after 300
 """
 
 from collections.abc import Callable
