@@ -8,7 +8,8 @@ Hours     1.4: 3,700 steps, 59,000 pairs of 56 heads. Begun for 5,000 steps; the
 Reached   mean error of the displacement in training 14.1 mm, of the distance 5.9 mm, all hiding on;
           README.md has what it means for registration
 Tried     twelve numbers regressed from both images, all hiding from the start: no better than their mean
-          after 450 steps; points, all hiding from the start: the same after 240; without any hiding: 17.7 mm after 300
+          after 450 steps; points, all hiding from the start: the same after 240; without any hiding:
+          17.7 mm after 300
 """
 
 from collections.abc import Callable
