@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sanum.space.components import largest_component
+from sanum.space.components import components, largest_component
 
 
 def test_the_largest_of_several():
@@ -35,3 +35,33 @@ def test_the_mask_is_left_alone():
     mask = np.array([1, 0, 1, 1], bool)
     largest_component(mask)
     assert mask.tolist() == [True, False, True, True]
+
+
+def test_all_parts_the_largest_first():
+    mask = np.zeros((9, 8, 7), bool)
+    mask[1, 1, 1] = mask[2, 2, 2] = True  # by a corner
+    mask[5:8, 4:6, 3:5] = True
+    mask[1, 6, 5] = True
+    found = components(mask)
+    assert found.sizes.tolist() == [12, 2, 1]
+    whole = np.zeros(mask.shape, int)
+    whole[found.box] = found.labels
+    assert (whole > 0).tolist() == mask.tolist()
+    assert (whole[6, 4, 3], whole[2, 2, 2], whole[1, 6, 5]) == (1, 2, 3)
+    for n, (part, box) in enumerate(found.parts(), start=1):
+        np.testing.assert_array_equal(part, whole[box] == n)
+        assert part.any(axis=(1, 2)).all()
+
+
+def test_small_parts_are_left_out():
+    mask = np.zeros((9, 3, 3), bool)
+    mask[:3, 1, 1] = mask[4:6, 1, 1] = mask[7, 1, 1] = True
+    assert components(mask, least=2).sizes.tolist() == [3, 2]
+    assert components(mask, least=2).labels.max() == 2
+    assert components(mask, connectivity=1).sizes.tolist() == [3, 2, 1]
+
+
+def test_nothing_has_no_parts():
+    found = components(np.zeros((3, 4, 5), bool))
+    assert found.sizes.tolist() == list(found.parts()) == []
+    assert components(np.ones((2, 2, 2), bool), least=9).sizes.tolist() == []

@@ -15,6 +15,7 @@ from . import (
     evaluate,
     generate,
     info,
+    lesions,
     methods,
     reconstruct,
     register,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
 app.command("register", epilog=register.EXAMPLE)(register.command)
+app.command("lesions", epilog=lesions.EXAMPLE)(lesions.command)
 app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)

@@ -37,6 +37,7 @@ from .localize import (
 from .mask import Given, Lesion, back_with, put_together, read_with_mask
 from .network import network
 from .orientation import is_better, lies_otherwise, may_lie_otherwise, turn_upright, turned
+from .places import places_of
 from .postprocess import postprocess
 from .quality import judged
 from .refine import FirstLook, finest
@@ -103,11 +104,10 @@ def reconstruct(
     require_image(raw, on_refusal)  # as it is: dropped slices that are filled are no whole numbers
     note("load the model")
     predictor = predictor or network(weights=weights, device=device)
-    seen = scan if lesion is None else _prepared(lesion.hidden(raw))
-    look = predict(seen, predictor, note, on_refusal, lesion)
+    look = predict(_seen(scan, raw, lesion), predictor, note, on_refusal, lesion)
     if lesion is None and (void := void_in(scan, look.conformed, look.maps)):
-        scan, lesion, seen = void.warn(scan), void, _prepared(void.hidden(raw))
-        look = predict(seen, predictor, note, lambda _: None, void)
+        scan, lesion = void.warn(scan), void
+        look = predict(_seen(scan, raw, void), predictor, note, lambda _: None, void)
     grid, maps, stage = finest(look, lesion, predictor, note, fast=given.get("fast", False))
     target = _target(scan, space, note)
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
@@ -129,6 +129,7 @@ def reconstruct(
         predicted=None if compose == "anatomy" else there.anatomy,
         lesion=lesion,
         quality=quality,
+        places=places_of(look.maps.posture, predictor.box, look.conformed.grid, look.across),
     )
 
 
@@ -136,6 +137,11 @@ def _target(scan: Scan, space: Space, on_step: OnStep) -> Scan:
     """The scan on the grid of the results."""
     on_step("back to the scan's grid")
     return scan if space == "input" else on_grid(scan, covering(scan.grid, 1.0))
+
+
+def _seen(scan: Scan, raw: Scan, lesion: Lesion | None) -> Scan:
+    """What the first stage sees of a scan: not the lesion."""
+    return scan if lesion is None else _prepared(lesion.hidden(raw))
 
 
 def _prepared(scan: Scan) -> Scan:

@@ -19,6 +19,7 @@ from .compose import TITLES, is_t1w
 from .grids import ScanMaps
 from .mask import Lesion, kept_in_report
 from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
+from .places import Places
 from .quality import Quality
 from .witness import Parts
 
@@ -57,6 +58,8 @@ class Reconstruction:
         The user's mask, if there was one.
     quality : Quality or None
         How far the result can be trusted; None: it was not judged.
+    places : Places or None
+        What is known of where its voxels lie in the head.
     """
 
     scan: Scan
@@ -73,6 +76,7 @@ class Reconstruction:
     predicted: Scan | None = None
     lesion: Lesion | None = None
     quality: Quality | None = None
+    places: Places | None = None
 
     @property
     def name(self) -> str:

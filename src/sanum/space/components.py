@@ -1,9 +1,13 @@
 """Connected parts of a mask."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
-from ..types import Mask
+from ..types import Mask, Slices
 
 
 def largest_component(mask: Mask, *, connectivity: int = 1) -> Mask:
@@ -27,3 +31,55 @@ def largest_component(mask: Mask, *, connectivity: int = 1) -> Mask:
         return np.zeros(mask.shape, bool)
     largest: Mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     return largest
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Connected parts of a mask, numbered from the largest.
+
+    Parameters
+    ----------
+    labels : (x, y, z) int32
+        Number of each voxel's part, from 1; 0 in none. Of the box that holds all parts.
+    box : three slices
+        Where that is in the mask.
+    sizes : (N,) int
+        Voxels of each part, the largest first.
+    """
+
+    labels: npt.NDArray[np.int32]
+    box: Slices
+    sizes: npt.NDArray[np.int64]
+
+    def parts(self) -> Iterator[tuple[Mask, Slices]]:
+        """Each part in its own box, and where that is in the mask."""
+        boxes = ndimage.find_objects(self.labels) if self.sizes.size else []
+        for n, found in enumerate(boxes, start=1):
+            x, y, z = (
+                slice(a.start + b.start, a.start + b.stop) for a, b in zip(self.box, found, strict=True)
+            )
+            yield self.labels[found] == n, (x, y, z)
+
+
+def components(mask: Mask, *, least: float = 0, connectivity: int = 3) -> Components:
+    """All connected parts of a mask that have so many voxels.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool
+        May be empty.
+    least : float
+        Parts of fewer voxels are left out.
+    connectivity : int
+        As of `largest_component`; 3: voxels that touch at a corner are connected.
+    """
+    found = ndimage.find_objects(mask.view(np.uint8))
+    x, y, z = found[0] if found else (slice(0, 0),) * 3
+    around = ndimage.generate_binary_structure(3, connectivity)
+    labels, count = ndimage.label(mask[x, y, z], structure=around)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] >= least]
+    number = np.zeros(count + 1, np.int32)
+    number[1 + order] = 1 + np.arange(len(order))
+    return Components(number[labels], (x, y, z), sizes[order])

@@ -1,0 +1,119 @@
+"""`sanum lesions`: tables of the lesions of masks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options as shared
+from .batch import show_each, terminated_as_interrupted
+from .messages import complain, harmless, steady_stderr
+from .progress import ItemProgress, waiting
+from .threads import use_threads
+
+if TYPE_CHECKING:
+    from ..cohort import Item
+
+EXAMPLE = "Example:  sanum lesions sub-1_desc-lesion_mask.nii.gz --scan sub-1_FLAIR.nii.gz -o lesions"
+
+Masks = Annotated[
+    list[Path], typer.Argument(metavar="MASK...", help="Masks, or maps of probabilities: files.")
+]
+OfScan = Annotated[
+    Path | None,
+    typer.Option(
+        "--scan",
+        metavar="SCAN",
+        help="The scan on whose grid the masks lie. From its healthy anatomy come the place in MNI space, "
+        "the side, and the brightness against white matter.",
+        rich_help_panel=shared.SCAN,
+    ),
+]
+Mni = Annotated[
+    bool,
+    typer.Option(
+        "--mni",
+        help="The masks lie in MNI space, though neither their names (space-MNI) nor their headers say so.",
+        rich_help_panel=shared.SCAN,
+    ),
+]
+Threshold = Annotated[
+    float,
+    typer.Option(metavar="P", help="A voxel counts above it.", rich_help_panel=shared.RESULTS),
+]
+MinVolume = Annotated[
+    float,
+    typer.Option(metavar="ML", help="Leave smaller lesions out.", min=0, rich_help_panel=shared.RESULTS),
+]
+
+
+def command(
+    masks: Masks,
+    output: shared.Output,
+    scan: OfScan = None,
+    mni: Mni = False,
+    threshold: Threshold = 0.5,
+    min_volume: MinVolume = 0.0,
+    overwrite: shared.Overwrite = False,
+    device: shared.Device = "auto",
+    threads: shared.Threads = 0,
+    quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False,
+) -> None:
+    """List the lesions of MASK...: one row each, with size, form, place and brightness.
+
+    Of each mask: a table (_lesions.tsv), what its columns mean (.json), and
+    the mask with the lesions' numbers. Started again, it does what is not
+    finished.
+
+    Exit code: 0 all done, 1 some of several masks failed, 2 wrong use, or a
+    single mask failed.
+    """
+    with waiting("starting", quiet=quiet):
+        from ..cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..healthy.lesions_job import TABLES, Counted, LesionsJob
+        from ..healthy.memory import PredictorResources
+        from ..learn.devices import resolve_device
+        from ..methods import registry
+        from ..scan import ScanError, read
+
+    use_threads(threads)
+    try:
+        items = expand(masks, output, b"")
+        seen = None if scan is None else read(scan.absolute())
+        with waiting("loading the network", quiet=quiet or seen is None):
+            predictor = None if seen is None else registry.load(device=resolve_device(device))
+        resources = PlainResources() if predictor is None else PredictorResources(predictor)
+        job = LesionsJob(Counted(threshold, min_volume, mni), seen, predictor, resources)
+    except NothingToDo as nothing:
+        complain(str(nothing))
+        return
+    except (ScanError, ValueError, OSError, MemoryError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    single = names_one(masks, items)
+
+    def step(item: "Item", words: str) -> None:
+        progress.step(item.shown, words)
+
+    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
+    with (
+        steady_stderr(),
+        terminated_as_interrupted(),
+        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
+    ):
+        try:
+            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
+            show_each(run(items, output, job, settings, on_step=step), summary, progress, _line)
+        finally:
+            summary.write()
+    if failed := summary.states["failed"]:
+        if not single:
+            complain(f"{failed} of {len(items)} masks failed: see {output / 'failed.tsv'}")
+        raise typer.Exit(2 if single else 1)
+
+
+def _line(item: "Item", record: dict[str, Any]) -> str:
+    for warning in record["warnings"]:
+        complain(f"{item.shown}: {warning}")
+    return harmless(f"{item.shown}\tlesions {record['lesions']}\t{record['lesions_ml']:.3f} mL")

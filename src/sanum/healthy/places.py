@@ -1,0 +1,85 @@
+"""Where the places of a scan's world are in the head: the way to MNI space, the mid-plane, the regions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+
+from ..methods.common.anatomy import Posture
+from ..metrics.lesion_places import Normal, Region, Regions, midplane_of
+from ..space.box import Box
+from ..space.grid import Grid
+from ..types import Affine
+
+AVERAGE_MM = (0.0, -18.0, 14.0)
+"""The middle of the average brain in MNI space; of `synth.anatomy.ATLAS_GRID`, which it was made on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """What is known of where a scan's voxels lie; None: not known.
+
+    Parameters
+    ----------
+    to_mni : (4, 4) float64 or None
+        World mm of the scan → MNI mm, affine.
+    midplane : (4,) float64 or None
+        How far to the right a world point lies: see `midplane_of`.
+    regions : Regions or None
+        An atlas in the scan's world.
+    normal : Normal or None
+        How healthy people look, there.
+    """
+
+    to_mni: Affine | None = None
+    midplane: npt.NDArray[np.float64] | None = None
+    regions: Regions | None = None
+    normal: Normal | None = None
+
+
+IN_MNI = Places(np.eye(4), np.array([1.0, 0, 0, 0]))
+"""Of a scan that lies in MNI space itself."""
+
+
+def places_of(posture: Posture | None, box: Box, grid: Grid, across: Affine | None) -> Places:
+    """What the first stage of the main job knows.
+
+    Parameters
+    ----------
+    posture : Posture or None
+        How the brain lies in the box.
+    box : Box
+        Of the method.
+    grid : Grid
+        Where that box is in the scan's world.
+    across : (4, 4) float64 or None
+        The reflection that was found, world mm.
+    """
+    if posture is None or posture.pose is None:
+        return Places(None, None if across is None else midplane_of(across))
+    to_mni = posture.pose @ box.grid().affine @ np.linalg.inv(grid.affine)
+    to_mni[:3, 3] += AVERAGE_MM
+    right = to_mni[0, :3] / np.linalg.norm(to_mni[0, :3])
+    if across is not None:
+        return Places(to_mni, midplane_of(across, right))
+    return Places(to_mni, np.append(right, to_mni[0, 3] / np.linalg.norm(to_mni[0, :3])))
+
+
+@cache
+def dlmuse() -> Mapping[int, Region]:
+    """Side, lobe and tissue of DLMUSE's labels, from `dlmuse.tsv`.
+
+    Labels and names are those of NiChart's DLMUSE (`dseg.tsv` of its parcellations). Lobes follow the names:
+    opercula belong to the lobe that they are named after, the central one to the frontal lobe; amygdala,
+    hippocampus, entorhinal area and parahippocampal gyrus to the temporal lobe; the cingulate gyrus is a
+    lobe of its own; nuclei, internal capsule, fornix and callosum are "deep".
+    """
+    text = (files(__package__) / "dlmuse.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines()[1:]]
+    blank = {"n/a": ""}
+    return {
+        int(label): Region(name, *(blank.get(word, word) for word in words)) for label, name, *words in rows
+    }
