@@ -9,7 +9,7 @@ import typer
 from sanum.cli import main as entry
 
 DETECT = ("fit", "score", "crossval")
-COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "methods", "info")
+COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "audit", "methods", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,6 +8,7 @@ import typer
 from .. import __version__
 from ..extras import MissingExtra
 from . import (
+    audit,
     bids,
     classify,
     demo,
@@ -43,6 +44,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)
 app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.command)
+app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("methods", epilog=methods.EXAMPLE)(methods.command)
 app.add_typer(detect.app, name="detect")
 app.add_typer(classify.app, name="classify")

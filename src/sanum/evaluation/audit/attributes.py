@@ -1,0 +1,204 @@
+"""Attributes of people as groups: words as they are, numbers in bands."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ...metrics.groups import Codes
+from ...metrics.ranking import Scores
+from .table import ScoreTable, is_known, some
+
+MOST_GROUPS = 12
+FEWEST_NUMBERS = 7
+"""Different numbers from which on a column is cut into bands, where no cuts are given."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute as it was asked for.
+
+    Parameters
+    ----------
+    name : str
+        Column, in lower case.
+    cuts : tuple of float
+        Where its numbers are cut: a band begins at each; none: thirds, or words.
+    """
+
+    name: str
+    cuts: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """People by an attribute.
+
+    Parameters
+    ----------
+    name : str
+        Of the attribute.
+    groups : tuple of str
+        Their names, in order.
+    codes : (N,) int
+        Group of each score; −1: not known.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    codes: Codes
+
+
+def parse_by(words: str) -> list[Attribute]:
+    """Attributes of `--by`, such as sex,age:40,60,site.
+
+    Parameters
+    ----------
+    words : str
+        Names, separated by commas; numbers after a name and a colon, or another number, are cuts.
+
+    Raises
+    ------
+    ValueError
+        There is none, one twice, or cuts that do not rise.
+
+    Examples
+    --------
+    >>> [(one.name, one.cuts) for one in parse_by("sex,age:40,60,site")]
+    [('sex', ()), ('age', (40.0, 60.0)), ('site', ())]
+    """
+    found: list[Attribute] = []
+    for word in (one.strip() for one in words.split(",")):
+        name, colon, first = word.rpartition(":")
+        number = _float(first)
+        if colon and number is None:
+            raise ValueError(f'a cut is a number, as in age:40,60, got "{first}"')
+        if number is None:
+            found.append(Attribute(word.lower()))
+        elif colon:
+            found.append(Attribute(name.strip().lower(), (number,)))
+        elif found and found[-1].cuts:
+            found[-1] = Attribute(found[-1].name, (*found[-1].cuts, number))
+        else:
+            raise ValueError(f'expected names of columns, as in sex,age:40,60, got "{word}"')
+    names = [one.name for one in found]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError("expected the names of columns, each once, as in sex,site,age")
+    for one in found:
+        if list(one.cuts) != sorted(set(one.cuts)):
+            raise ValueError(f"cuts rise, as in age:40,60, got {', '.join(f'{x:g}' for x in one.cuts)}")
+    return found
+
+
+def grouping(table: ScoreTable, asked: Attribute, notes: list[str]) -> Grouping:
+    """Groups of an attribute; who has none is named in the notes.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        Of everybody.
+    asked : Attribute
+        The attribute.
+    notes : list of str
+        Gets sentences.
+
+    Raises
+    ------
+    ValueError
+        No such column, numbers expected, one group alone, or too many groups.
+    """
+    words = words_of(table, asked.name)
+    if unknown := sorted({s for s, w in zip(table.subjects, words, strict=True) if not is_known(w)}):
+        notes.append(f"Of unknown {asked.name}, and left out there: {len(unknown)} ({some(unknown)}).")
+    numbers = [_float(word) for word in words if is_known(word)]
+    different = {x for x in numbers if x is not None}
+    if asked.cuts or (None not in numbers and len(different) >= FEWEST_NUMBERS):
+        values = numbers_of(table, asked.name)
+        thirds = np.unique(np.nanquantile(values[table.labels == 0], [1 / 3, 2 / 3]).round(1))
+        cuts = asked.cuts or tuple(thirds.tolist())
+        codes = np.where(np.isnan(values), -1, np.digitize(values, cuts))
+        names = _bands(cuts)
+    else:
+        names = sorted({word for word in words if is_known(word)})
+        codes = np.array([names.index(word) if is_known(word) else -1 for word in words])
+    if len(names) > MOST_GROUPS:
+        raise ValueError(f"{asked.name} has {len(names)} values, such as {some(names[:2])}: too many groups")
+    there = [n for n in range(len(names)) if (codes == n).any()]
+    if len(there) < 2:
+        raise ValueError(f"{asked.name} has one group alone ({some([names[n] for n in there])})")
+    back = np.full(len(names) + 1, -1)
+    back[there] = range(len(there))
+    return Grouping(asked.name, tuple(names[n] for n in there), back[codes])
+
+
+def words_of(table: ScoreTable, name: str) -> list[str]:
+    """Cells of a column about people, one for each score.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        Of everybody.
+    name : str
+        In lower case.
+    """
+    if not any(name in person for person in table.people.values()):
+        there = sorted({key for person in table.people.values() for key in person})
+        raise ValueError(f"no table says the {name} of people: there is {some(there) or 'nothing'}")
+    return [table.people[one].get(name, "") for one in table.subjects]
+
+
+def numbers_of(table: ScoreTable, name: str) -> Scores:
+    """A column about people as numbers; nan: not known.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        Of everybody.
+    name : str
+        In lower case.
+    """
+    found = []
+    for subject, word in zip(table.subjects, words_of(table, name), strict=True):
+        number = _float(word) if is_known(word) else math.nan
+        if number is None:
+            raise ValueError(f'{name} is a number, got "{word}" of {subject}')
+        found.append(number)
+    return np.array(found, np.float64)
+
+
+def covariates(table: ScoreTable, names: Sequence[str]) -> Scores:
+    """Columns (N, c) to adjust for: numbers as they are, words as one column for each but the first.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        Of everybody.
+    names : sequence of str
+        In lower case.
+    """
+    columns: list[Scores] = []
+    for name in names:
+        words = words_of(table, name)
+        known = [word for word in words if is_known(word)]
+        if all(_float(word) is not None for word in known):
+            columns.append(numbers_of(table, name))
+            continue
+        for value in sorted(set(known))[1:]:
+            columns.append(np.array([float(w == value) if is_known(w) else math.nan for w in words]))
+    return np.column_stack(columns)
+
+
+def _bands(cuts: Sequence[float]) -> list[str]:
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(cuts)]
+    return [f"below {cuts[0]:g}", *inner, f"{cuts[-1]:g} and more"]
+
+
+def _float(word: str) -> float | None:
+    """A number; BIDS writes ages above 89 as 89+."""
+    try:
+        number = float(word.strip().removesuffix("+"))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

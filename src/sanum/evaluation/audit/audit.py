@@ -1,0 +1,194 @@
+"""The audit: every attribute, with scores as they are, adjusted, and with random groups beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from ...metrics.conformal import fewest_normals
+from ...metrics.groups import without_covariates
+from ...metrics.statistics import holm
+from .attributes import Attribute, Grouping, covariates, grouping, words_of
+from .measure import measured
+from .result import TOO_FEW, AttributeAudit, AuditSettings, People
+from .table import ScoreTable, some
+
+RANDOM = "random"
+GOES_TOGETHER = 0.01
+"""P below which two attributes are said to go together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What was found.
+
+    Parameters
+    ----------
+    settings : AuditSettings
+        What was asked for.
+    attributes : tuple of AttributeAudit
+        Scores as they are; then adjusted, if asked; then random groups.
+    groupings : tuple of Grouping
+        Of the attributes as they are.
+    people : People
+        All scores.
+    notes : tuple of str
+        What a reader must know, one sentence each.
+    """
+
+    settings: AuditSettings
+    attributes: tuple[AttributeAudit, ...]
+    groupings: tuple[Grouping, ...]
+    people: People
+    notes: tuple[str, ...]
+
+
+def audit(table: ScoreTable, asked: Sequence[Attribute], settings: AuditSettings) -> Audit:
+    """Measure how scores differ between groups of people.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        Scores and people.
+    asked : sequence of Attribute
+        Attributes.
+    settings : AuditSettings
+        What is asked for.
+
+    Raises
+    ------
+    ValueError
+        An attribute or the reference is not there; too few normals for any threshold.
+    """
+    notes = list(table.notes)
+    groupings = [grouping(table, one, notes) for one in asked]
+    pool = _pool(table, settings)
+    people = People(table.subjects, table.scores, table.labels, pool)
+    if pool.sum() // 2 < (most := fewest_normals(settings.alpha)):
+        raise ValueError(
+            f"{pool.sum()} normals give the threshold, and alpha {settings.alpha:g} needs {2 * most}: "
+            "half of them calibrate"
+        )
+    as_scored = [_of(people, one, settings) for one in groupings]
+    adjusted = _adjusted(table, people, groupings, settings, notes)
+    lots = [_by_lot(people, one, settings, n) for n, one in enumerate(groupings)]
+    notes += _about(people, groupings, as_scored, settings)
+    return Audit(
+        settings,
+        tuple(_corrected(as_scored) + _corrected(adjusted) + lots),
+        tuple(groupings),
+        people,
+        tuple(notes),
+    )
+
+
+def _pool(table: ScoreTable, settings: AuditSettings) -> npt.NDArray[np.bool_]:
+    """Normals that may give the threshold."""
+    normal: npt.NDArray[np.bool_] = table.labels == 0
+    if settings.reference is None:
+        return normal
+    name, value = settings.reference
+    words = words_of(table, name.lower())
+    if value not in words:
+        raise ValueError(f"nobody's {name} is {value}: there is {some(sorted(set(words)))}")
+    pool: npt.NDArray[np.bool_] = normal & np.array([word == value for word in words])
+    return pool
+
+
+def _of(people: People, one: Grouping, settings: AuditSettings) -> AttributeAudit:
+    return measured(people, one.name, one.groups, one.codes, settings)
+
+
+def _by_lot(people: People, one: Grouping, settings: AuditSettings, n: int) -> AttributeAudit:
+    """The negative control: groups of the same sizes, dealt out among subjects who have the same labels."""
+    rng = np.random.default_rng([settings.seed, 3, n])
+    group_of: dict[str, int] = {}
+    labels_of: dict[str, frozenset[int]] = {}
+    for subject, code, label in zip(people.subjects, one.codes.tolist(), people.labels.tolist(), strict=True):
+        if code >= 0:
+            group_of[subject] = code
+            labels_of[subject] = labels_of.get(subject, frozenset()) | {label}
+    for kind in set(labels_of.values()):
+        alike = [subject for subject in group_of if labels_of[subject] == kind]
+        dealt = rng.permutation([group_of[subject] for subject in alike]).tolist()
+        group_of.update(zip(alike, dealt, strict=True))
+    drawn = np.array([group_of.get(subject, -1) for subject in people.subjects])
+    names = tuple(f"as many as {group}" for group in one.groups)
+    return measured(people, one.name, names, drawn, settings, kind=RANDOM)
+
+
+def _adjusted(
+    table: ScoreTable,
+    people: People,
+    groupings: Sequence[Grouping],
+    settings: AuditSettings,
+    notes: list[str],
+) -> list[AttributeAudit]:
+    """Every attribute but those that are adjusted for."""
+    if not settings.adjust:
+        return []
+    z = covariates(table, settings.adjust)
+    there = np.isfinite(z.sum(1))
+    found = []
+    for one in groupings:
+        if one.name in settings.adjust:
+            continue
+        part, codes = people.only(there), one.codes[there]
+        normal = (part.labels == 0) & (codes >= 0)
+        if part.pool.sum() // 2 < fewest_normals(settings.alpha) or normal.sum() < z.shape[1] + 20:
+            notes.append(f"{one.name} is not adjusted: too few normals of known {some(settings.adjust)}.")
+            continue
+        part = replace(part, scores=without_covariates(part.scores, codes, z[there], normal))
+        words = f"adjusted for {' and '.join(settings.adjust)}"
+        found.append(measured(part, one.name, one.groups, codes, settings, kind=words, covariates=z[there]))
+    return found
+
+
+def _corrected(found: list[AttributeAudit]) -> list[AttributeAudit]:
+    """Holm's correction for the number of attributes on which something is concluded."""
+    tested = [n for n, one in enumerate(found) if one.finding != TOO_FEW]
+    corrected = dict(zip(tested, holm([found[n].p for n in tested]), strict=True))
+    return [replace(one, p_holm=corrected[n]) if n in corrected else one for n, one in enumerate(found)]
+
+
+def _about(
+    people: People,
+    groupings: Sequence[Grouping],
+    found: Sequence[AttributeAudit],
+    settings: AuditSettings,
+) -> list[str]:
+    """What makes differences hard to read."""
+    notes = []
+    normal = people.labels == 0
+    for one, measured_one in zip(groupings, found, strict=True):
+        if small := [f"{row.group} ({row.normals})" for row in measured_one.rows if not row.enough]:
+            notes.append(f"Of {one.name}, fewer than {settings.least} normals: {some(small)}: {TOO_FEW}.")
+        without = [row.group for row in measured_one.rows if not row.anomalies]
+        if without and not normal.all():
+            notes.append(f"Of {one.name}, groups without anomalies: {some(without)}.")
+        known = one.codes >= 0
+        if (p := _goes_with(one.codes[known], people.labels[known])) < GOES_TOGETHER:
+            notes.append(
+                f"Anomalies are not spread evenly over {one.name} (p = {p:.2g}): what looks like {one.name} "
+                "may be disease that nobody labelled."
+            )
+    for n, one in enumerate(groupings):
+        for other in groupings[n + 1 :]:
+            both = normal & (one.codes >= 0) & (other.codes >= 0)
+            if (p := _goes_with(one.codes[both], other.codes[both])) < GOES_TOGETHER:
+                notes.append(
+                    f"{one.name} and {other.name} go together (p = {p:.2g}): a shift of one may be the "
+                    f"other's; compare with --adjust {other.name}."
+                )
+    return notes
+
+
+def _goes_with(one: npt.NDArray[np.integer], other: npt.NDArray[np.integer]) -> float:
+    """P of a χ² test of independence; 1 where one of them is constant."""
+    rows, columns = np.unique(one), np.unique(other)
+    if len(rows) < 2 or len(columns) < 2:
+        return 1.0
+    table = [[int(((one == a) & (other == b)).sum()) for b in columns] for a in rows]
+    return float(stats.chi2_contingency(table).pvalue)
