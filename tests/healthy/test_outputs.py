@@ -65,6 +65,8 @@ def test_the_table_is_in_order_and_has_no_file_twice():
         "anatomy",
         "anomaly",
         "anomaly_mask",
+        "lesions",
+        "lesion_columns",
         "uncertainty",
         "brain",
         "network",

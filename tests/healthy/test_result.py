@@ -28,6 +28,8 @@ NAMES = [
     "sub-1_acq-T2w_desc-anomaly_probseg.nii.gz",
     "sub-1_acq-T2w_desc-brain_mask.nii.gz",
     "sub-1_acq-T2w_desc-uncertainty_map.nii.gz",
+    "sub-1_acq-T2w_lesions.json",
+    "sub-1_acq-T2w_lesions.tsv",
     "sub-1_acq-T2w_report.html",
 ]
 
@@ -69,6 +71,7 @@ class TestSave:
         page = small.report()
         assert "a warning &lt;of&gt; the run" in page
         assert "a warning of the reader" in page
+        assert '<table class="lesions">' in page
         assert "sub-1_T2w.nii.gz" in page
 
     def test_a_scan_without_a_file(self, small):
@@ -182,6 +185,7 @@ def test_its_numbers_are_those_of_the_masks(small):
     ml = small.scan.grid.voxel_volume_ml
     assert small.numbers == {
         "anomaly_ml": pytest.approx(small.anomaly_mask.voxels.sum() * ml),
+        "lesions": 1,
         "brain_ml": pytest.approx(small.brain.voxels.sum() * ml),
         "mean_uncertainty": pytest.approx(small.uncertainty.voxels[small.brain.voxels > 0].mean()),
         "quality": pytest.approx(math.nan, nan_ok=True),

@@ -19,7 +19,7 @@ from .reconstruction import Space, reconstruct
 from .result import Reconstruction
 
 TABLES: Mapping[str, Mapping[str, int | None]] = {
-    "volumes.tsv": {"brain_ml": 1, "anomaly_ml": 2},
+    "volumes.tsv": {"brain_ml": 1, "anomaly_ml": 2, "lesions": 0},
     "qc.tsv": {
         "contrast": None,
         "contrast_by": None,

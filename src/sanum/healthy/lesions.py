@@ -6,6 +6,7 @@ A lesion is what is connected in a mask, corners included. Ids count from the la
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,11 @@ class LesionRow:
     def centre_mm(self) -> tuple[float, float, float]:
         """In the scan's world."""
         return self.x_mm, self.y_mm, self.z_mm
+
+    @property
+    def mni_mm(self) -> tuple[float, float, float]:
+        """The same in MNI space."""
+        return self.mni_x_mm, self.mni_y_mm, self.mni_z_mm
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,12 @@ def found_in(
 
 
 def rows_of(
-    found: Components, grid: Grid, places: Places | None = None, light: Brightness | None = None
+    found: Components,
+    grid: Grid,
+    places: Places | None = None,
+    light: Brightness | None = None,
+    *,
+    at_most: int = MOST,
 ) -> tuple[LesionRow, ...]:
     """One row per lesion, the largest first.
 
@@ -217,10 +228,12 @@ def rows_of(
         What is known of where they lie.
     light : Brightness, optional
         Of the scan, on that grid.
+    at_most : int
+        Rows; smaller lesions have none.
     """
     where = places or Places()
     rows = []
-    for number, (mask, box) in enumerate(found.parts(), start=1):
+    for number, (mask, box) in enumerate(islice(found.parts(), at_most), start=1):
         part = grid.part(box)
         shape = lesion_shape(mask, part)
         x, y, z = shape.centre_mm

@@ -36,6 +36,20 @@ _TABLE = (
         sidecar={"Type": "Lesion"},
     ),
     OutputSpec(
+        name="lesions",
+        meaning="Parts of that mask, one row each, the largest first",
+        desc=None,
+        suffix="lesions",
+        extension=".tsv",
+    ),
+    OutputSpec(
+        name="lesion_columns",
+        meaning="What the columns of that table are",
+        desc=None,
+        suffix="lesions",
+        extension=".json",
+    ),
+    OutputSpec(
         name="uncertainty",
         meaning="Expected absolute error of the healthy anatomy",
         desc="uncertainty",

@@ -15,8 +15,10 @@ from ..report.numbers import KeyNumbers, key_numbers
 from ..scan import Scan
 from ..scan.contrast import Decided, DecidedBy
 from ..scan.names import stem_of
+from ..space.components import Components, components
 from .compose import TITLES, is_t1w
 from .grids import ScanMaps
+from .lesions import LISTED, LesionRow, brightness_of, dictionary_of, rows_of, table_of
 from .mask import Lesion, kept_in_report
 from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
 from .places import Places
@@ -102,6 +104,8 @@ class Reconstruction:
             REPORT: self.report,
             "network": lambda: self.network,
             "residual": lambda: self.residual,
+            "lesions": lambda: table_of(self.lesions),
+            "lesion_columns": dictionary_of,
         }
         return {
             name: LateOutput(spec, late[name]) if name in late else Output(spec, getattr(self, name))
@@ -111,14 +115,22 @@ class Reconstruction:
     @property
     def images(self) -> dict[str, Scan]:
         """The outputs that are images, by name, without those that are written on request."""
-        return {name: getattr(self, name) for name in OUTPUTS if name not in (*WITNESSES, REPORT)}
+        return {
+            name: getattr(self, name)
+            for name, spec in OUTPUTS.items()
+            if spec.extension == ".nii.gz" and name not in WITNESSES
+        }
 
     @property
     def numbers(self) -> dict[str, float]:
-        """Volumes of the two masks in mL, mean uncertainty in the brain, and quality (NaN: not known)."""
+        """Volumes of the two masks in mL, how many parts the anomaly has, mean uncertainty, and quality.
+
+        NaN: not known.
+        """
         numbers = self._key_numbers
         return {
             "anomaly_ml": numbers.anomaly_ml,
+            "lesions": len(self._parts.sizes),
             "brain_ml": numbers.brain_ml,
             "mean_uncertainty": numbers.mean_uncertainty,
             "quality": self.quality.value if self.quality else float("nan"),
@@ -127,6 +139,19 @@ class Reconstruction:
     @cached_property
     def _key_numbers(self) -> KeyNumbers:
         return key_numbers(self.anomaly_mask, self.brain, self.uncertainty)
+
+    @cached_property
+    def _parts(self) -> Components:
+        return components(np.asarray(self.anomaly_mask.voxels) > 0.5)
+
+    @cached_property
+    def lesions(self) -> tuple[LesionRow, ...]:
+        """The parts of the anomaly mask, the largest first; `healthy.lesions.LISTED` of them at most."""
+        if not len(self._parts.sizes):
+            return ()
+        healthy = self.anatomy if self.predicted is None else self.predicted
+        light = brightness_of(self.scan.with_contrast(self.decided), healthy, self.brain, self.anomaly_mask)
+        return rows_of(self._parts, self.scan.grid, self.places, light, at_most=LISTED)
 
     @property
     def decided(self) -> Decided:

@@ -11,6 +11,7 @@ from .places import brain_centre_mm, largest_component_centre_mm
 
 LABELS = {
     "anomaly_ml": ("Anomaly", "{:.1f} mL"),
+    "lesions": ("Marked parts", "{:.0f}"),
     "brain_ml": ("Brain", "{:.0f} mL"),
     "mean_uncertainty": ("Mean uncertainty", "{:.3f} (white matter is 1)"),
     "quality": ("Quality", "{:.2f} of 1"),

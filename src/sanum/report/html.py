@@ -8,6 +8,7 @@ from html import escape
 from ..types import Points
 from .figures import montage, to_png
 from .inputs import ReportInputs
+from .lesions import lesion_section
 from .numbers import KeyNumbers, key_numbers
 from .places import brain_centre_mm, largest_component_centre_mm
 from .planes import describe_point
@@ -72,6 +73,8 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 td small { color: #55616e; }
 .figures td { font-weight: 600; }
 .figures td small { font-weight: 400; }
+.lesions th { width: auto; }
+.lesions td { white-space: nowrap; }
 .provenance td { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .82rem; }
 figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; background: #0d1117; border-radius: 4px; }
@@ -118,7 +121,7 @@ def render(inputs: ReportInputs) -> str:
 <h2>Key figures</h2>
 {_key_figures(inputs, numbers)}
 </section>
-{"".join(views)}<section>
+{"".join(views)}{lesion_section(inputs.lesions, int(inputs.numbers.get("lesions", 0)))}<section>
 <h2>How to read this</h2>
 <ol>
 {"".join(f"<li>{text(sentence)}</li>{chr(10)}" for sentence in HOW_TO_READ)}</ol>

@@ -1,11 +1,12 @@
 """`ReportInputs`: everything a report shows, and nothing it has to find out by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..scan.contrast import Decided, DecidedBy
 from ..scan.scan import Scan
+from .lesions import ListedLesion
 
 PREDICTED = "Healthy anatomy (predicted)"
 
@@ -65,6 +66,10 @@ class Reportable(Protocol):
     def numbers(self) -> Mapping[str, float]:
         """By name."""
 
+    @property
+    def lesions(self) -> Sequence[ListedLesion]:
+        """The largest first."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
@@ -102,7 +107,9 @@ class ReportInputs:
     others : mapping of str to Scan
         What is shown beside the anatomy and on its scale, by the title of the column.
     numbers : mapping of str to float
-        Of the result, by name: its quality is shown.
+        Of the result, by name: its quality is shown, and how many lesions there are.
+    lesions : sequence of ListedLesion
+        The parts of the anomaly mask, the largest first.
     """
 
     name: str
@@ -119,6 +126,7 @@ class ReportInputs:
     contrast_by: DecidedBy = "nobody"
     others: Mapping[str, Scan] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
+    lesions: Sequence[ListedLesion] = ()
 
     @classmethod
     def of(cls, result: Reportable) -> "ReportInputs":
@@ -144,6 +152,7 @@ class ReportInputs:
             contrast_by=result.contrast_by,
             others=result.others,
             numbers=result.numbers,
+            lesions=result.lesions,
         )
 
     @property

@@ -19,8 +19,11 @@ from ..record import Record
 from ..tables import alone
 from .dataset import DESCRIPTION
 
-IGNORED = (".sanum*", "*_map.nii.gz", "*_map.json", "*_record.json", "*.html", "run*.json", "*.tsv")
-"""What BIDS has no names for: the uncertainty, the records, the pages, the tables over all scans."""
+IGNORED = (
+    *(".sanum*", "*_map.nii.gz", "*_map.json", "*_lesions.json", "*_record.json"),
+    *("*.html", "run*.json", "*.tsv"),
+)
+"""What BIDS has no names for: the uncertainty, the records, the pages, the tables."""
 
 README = """\
 # sanum: healthy anatomy, anomalies and uncertainty
@@ -33,6 +36,7 @@ sub-*/**/anat/ holds, for each scan and on its grid:
 * *_desc-anatomy_T1w.nii.gz: the healthy anatomy as T1w, predicted, not measured; white matter is near 1
 * *_desc-anomaly_probseg.nii.gz: probability of an anomaly
 * *_desc-anomaly_mask.nii.gz: where it is above 0.5
+* *_lesions.tsv, *_lesions.json: the parts of that mask, one row each, and what the columns are
 * *_desc-uncertainty_map.nii.gz: expected absolute error of the anatomy
 * *_desc-brain_mask.nii.gz: the brain
 * *_report.html: a page to look at
