@@ -120,3 +120,71 @@ def test_the_labels_lie_on_the_mask(sanum, place):
     assert sanum("lesions", place / "sub-1_desc-lesion_mask.nii.gz", "-o", place / "out", "-q").code == 0
     made = read(place / "out" / "sub-1_acq-mask_desc-lesions_dseg.nii.gz", volume=None)
     assert made.grid.same_as(read(place / "scan.nii.gz").grid)
+
+
+class TestTwoVisits:
+    """The lesion, and a smaller one beside it that was there before."""
+
+    @pytest.fixture
+    def visits(self, place, phantom):
+        index = np.moveaxis(np.indices(phantom.voxels.shape), 0, -1)
+        there = np.argwhere(phantom.voxels > 1.2).mean(0)
+        for name, radius, away in (("before", 3.0, 12), ("now", 4.0, -12)):
+            mask = np.linalg.norm(index - there, axis=-1) < radius
+            mask |= np.linalg.norm(index - there - (0, away, 0), axis=-1) < 2
+            write(phantom.with_voxels(mask.astype("u1")), place / f"{name}.nii.gz")
+        return place
+
+    def test_masks_in_one_world_need_no_scan(self, sanum, visits):
+        given = (visits / "now.nii.gz", "--previous", visits / "before.nii.gz")
+        done = sanum("lesions", *given, "-o", visits / "out", "-q")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.endswith("\tnew 1\tgrown 1\tstable 0\tshrunk 0\tvanished 1\n")
+        rows = {row["state"]: row for row in rows_in(visits / "out" / "now_changes.tsv")}
+        assert [*rows] == ["grown", "new", "vanished"]
+        assert (rows["grown"]["ids"], rows["grown"]["previous_ids"]) == ("1", "1")
+        assert rows["vanished"]["ids"] == "n/a"
+        assert float(rows["vanished"]["y_mm"]) - float(rows["new"]["y_mm"]) == pytest.approx(72, abs=1)
+        words = json.loads((visits / "out" / "now_changes.json").read_text())
+        assert [*words] == [*rows["new"]]
+        load = rows_in(visits / "out" / "lesion_load.tsv")
+        assert (load[0]["new"], load[0]["lesions"]) == ("1", "2")
+
+    def test_scans_are_laid_onto_each_other(self, sanum, visits, quick, monkeypatch):
+        """This visit's head lies elsewhere; a search of a second is not repeated here."""
+        from sanum.methods.common.alignment import Aligned
+
+        world = np.eye(4)
+        world[:3, 3] = 0, 30, -14
+        moved = {}
+        for name in ("scan", "now"):
+            image = nib.load(visits / f"{name}.nii.gz")
+            moved[name] = visits / f"moved_{name}.nii.gz"
+            nib.save(nib.Nifti1Image(np.asarray(image.dataobj), world @ image.affine), moved[name])
+        monkeypatch.setattr(
+            "sanum.healthy.visits_job.align",
+            lambda *_, **how: Aligned(world, 0.3, 0.4, 0.1, 33.0, ("look",) if how["rigid"] else ()),
+        )
+        given = ("--scan", moved["scan"], "--previous", visits / "before.nii.gz")
+        given = (*given, "--previous-scan", visits / "scan.nii.gz", "-o", visits / "out", "-q")
+        done = sanum("lesions", moved["now"], *given)
+        assert done.code == 0, done
+        assert "the two visits may not be of one head: look" in done.err
+        assert "new 1\tgrown 1" in done.out
+        assert json.loads((visits / "out" / "moved_now_record.json").read_text())["sure"] == 0.3
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["now.nii.gz", "--previous-scan", "scan.nii.gz"], "--previous-scan goes with --previous"),
+            (
+                ["now.nii.gz", "--previous", "before.nii.gz", "--previous-scan", "scan.nii.gz"],
+                "--previous-scan goes with --scan",
+            ),
+            (["now.nii.gz", "faint.nii.gz", "--previous", "before.nii.gz"], "--previous goes with one mask"),
+            (["now.nii.gz", "--previous", "times.nii.gz"], "times.nii.gz is no mask"),
+        ],
+    )
+    def test_what_makes_no_sense(self, sanum, visits, words, said, monkeypatch):
+        monkeypatch.chdir(visits)
+        assert said in sanum("lesions", *words, "-o", "out", "-q").refused()

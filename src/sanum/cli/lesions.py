@@ -37,6 +37,24 @@ Mni = Annotated[
         rich_help_panel=shared.SCAN,
     ),
 ]
+Previous = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MASK",
+        help="Of the only MASK's previous visit: also list which lesions are new, grown, shrunk, vanished or "
+        "stable.",
+        rich_help_panel=shared.SCAN,
+    ),
+]
+PreviousScan = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="SCAN",
+        help="The scan on whose grid --previous lies: --scan is laid onto it. Without it, both masks lie in "
+        "one world.",
+        rich_help_panel=shared.SCAN,
+    ),
+]
 Threshold = Annotated[
     float,
     typer.Option(metavar="P", help="A voxel counts above it.", rich_help_panel=shared.RESULTS),
@@ -52,6 +70,8 @@ def command(
     output: shared.Output,
     scan: OfScan = None,
     mni: Mni = False,
+    previous: Previous = None,
+    previous_scan: PreviousScan = None,
     threshold: Threshold = 0.5,
     min_volume: MinVolume = 0.0,
     overwrite: shared.Overwrite = False,
@@ -71,20 +91,28 @@ def command(
     """
     with waiting("starting", quiet=quiet):
         from ..cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
-        from ..healthy.lesions_job import TABLES, Counted, LesionsJob
+        from ..healthy.lesions_job import Counted, LesionsJob, read_mask
         from ..healthy.memory import PredictorResources
+        from ..healthy.visits_job import Earlier, VisitsJob
         from ..learn.devices import resolve_device
         from ..methods import registry
         from ..scan import ScanError, read
 
     use_threads(threads)
     try:
+        _require_sense(len(masks), scan, previous, previous_scan)
         items = expand(masks, output, b"")
         seen = None if scan is None else read(scan.absolute())
         with waiting("loading the network", quiet=quiet or seen is None):
             predictor = None if seen is None else registry.load(device=resolve_device(device))
         resources = PlainResources() if predictor is None else PredictorResources(predictor)
-        job = LesionsJob(Counted(threshold, min_volume, mni), seen, predictor, resources)
+        how = Counted(threshold, min_volume, mni), seen, predictor, resources
+        if previous is None:
+            job = LesionsJob(*how)
+        else:
+            before = None if previous_scan is None else read(previous_scan.absolute())
+            guide = None if before is None else registry.load(name="mad")
+            job = VisitsJob(*how, Earlier(read_mask(previous.absolute()), previous, before), guide)
     except NothingToDo as nothing:
         complain(str(nothing))
         return
@@ -96,7 +124,7 @@ def command(
     def step(item: "Item", words: str) -> None:
         progress.step(item.shown, words)
 
-    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
+    summary = RunSummary(items, (1, 1), output, job.tables, resources=resources)
     with (
         steady_stderr(),
         terminated_as_interrupted(),
@@ -113,7 +141,20 @@ def command(
         raise typer.Exit(2 if single else 1)
 
 
+def _require_sense(count: int, scan: Path | None, previous: Path | None, previous_scan: Path | None) -> None:
+    if previous is None and previous_scan is not None:
+        raise ValueError("--previous-scan goes with --previous, the mask that lies on it")
+    if previous_scan is not None and scan is None:
+        raise ValueError("--previous-scan goes with --scan, which is laid onto it")
+    if previous is not None and count != 1:
+        raise ValueError("--previous goes with one mask: start sanum once for each pair of visits")
+
+
 def _line(item: "Item", record: dict[str, Any]) -> str:
+    from ..metrics.lesion_changes import STATES
+
     for warning in record["warnings"]:
         complain(f"{item.shown}: {warning}")
-    return harmless(f"{item.shown}\tlesions {record['lesions']}\t{record['lesions_ml']:.3f} mL")
+    words = [item.shown, f"lesions {record['lesions']}", f"{record['lesions_ml']:.3f} mL"]
+    words += [f"{state} {record[state]}" for state in STATES if state in record]
+    return harmless("\t".join(words))

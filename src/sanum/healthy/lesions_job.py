@@ -17,7 +17,7 @@ from ..scan.maps import in_order_of, read_map
 from ..scan.names import entities_of, printable, stem_of
 from ..space.components import Components
 from .job import HasPath
-from .lesions import Brightness, brightness_of, dictionary_of, found_in, rows_of, table_of
+from .lesions import Brightness, LesionRow, brightness_of, dictionary_of, found_in, rows_of, table_of
 from .places import IN_MNI, Places
 from .reconstruction import reconstruct
 
@@ -49,6 +49,72 @@ class Counted:
     threshold: float = 0.5
     min_ml: float = 0.0
     is_mni: bool = False
+
+    def found(self, mask: Scan, path: Path, scan: Scan | None) -> tuple[Scan, Components]:
+        """A mask in the order of its scan's voxels, and its lesions.
+
+        Parameters
+        ----------
+        mask : Scan
+            As it was read.
+        path : Path
+            Of its file.
+        scan : Scan or None
+            That it lies on.
+
+        Raises
+        ------
+        ScanError
+            They lie on two grids; there are too many lesions.
+        """
+        name = printable(path.name)
+        if scan is not None:
+            of = scan.path.name if scan.path else "the scan"
+            mask = in_order_of(mask, scan.grid, name=name, scan=of)
+        return mask, found_in(mask, min_ml=self.min_ml, threshold=self.threshold, name=name)
+
+    @property
+    def why_none(self) -> str:
+        """What is said of a mask without a lesion."""
+        least = f" in a part of {self.min_ml:g} mL or more" if self.min_ml else ""
+        return f"there is no lesion: no voxel{least} is above {self.threshold:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The lesions of one mask.
+
+    Parameters
+    ----------
+    mask : Scan
+        That they were found in.
+    found : Components
+        The lesions.
+    rows : tuple of LesionRow
+        One for each.
+    warnings : tuple of str
+        What a user should know.
+    """
+
+    mask: Scan
+    found: Components
+    rows: tuple[LesionRow, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """Of `OUTPUTS`."""
+        return {
+            "lesions": table_of(self.rows),
+            "columns": dictionary_of(),
+            "labels": labels_of(self.found, self.mask),
+        }
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """How many, and how large together, mL."""
+        ml = float(self.found.sizes.sum()) * self.mask.grid.voxel_volume_ml
+        return {"lesions": len(self.rows), "lesions_ml": ml}
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,25 +174,27 @@ class LesionsJob:
         on_step : function
             Called with the name of each step.
         """
+        measured = self.measured(loaded, on_step)
+        outputs = {key: Output(OUTPUTS[key], content) for key, content in measured.contents.items()}
+        return PlainResult(stem_of(loaded[0]), outputs, measured.numbers, measured.warnings)
+
+    def measured(self, loaded: tuple[Path, Scan], on_step: Callable[[str], None]) -> "Measured":
+        """The lesions of a mask.
+
+        Parameters
+        ----------
+        loaded : tuple
+            From `read`.
+        on_step : function
+            Called with the name of each step.
+        """
         path, mask = loaded
-        name = printable(path.name)
-        if self.scan is not None:
-            of = self.scan.path.name if self.scan.path else "the scan"
-            mask = in_order_of(mask, self.scan.grid, name=name, scan=of)
         on_step("finding the lesions")
-        found = found_in(mask, min_ml=self.counted.min_ml, threshold=self.counted.threshold, name=name)
-        said = [] if len(found.sizes) else [self._why_none()]
+        mask, found = self.counted.found(mask, path, self.scan)
+        said = () if len(found.sizes) else (self.counted.why_none,)
         places, light, warned = self._look(path, mask, found, on_step)
         on_step("measuring the lesions")
-        rows = rows_of(found, mask.grid, places, light)
-        contents = {
-            "lesions": table_of(rows),
-            "columns": dictionary_of(),
-            "labels": labels_of(found, mask),
-        }
-        outputs = {key: Output(OUTPUTS[key], content) for key, content in contents.items()}
-        numbers = {"lesions": len(rows), "lesions_ml": float(found.sizes.sum()) * mask.grid.voxel_volume_ml}
-        return PlainResult(stem_of(path), outputs, numbers, (*said, *warned))
+        return Measured(mask, found, rows_of(found, mask.grid, places, light), (*said, *warned))
 
     def facts(self, result: Result) -> Mapping[str, Any]:
         """Nothing beside its numbers.
@@ -137,10 +205,6 @@ class LesionsJob:
             From `compute`.
         """
         return {}
-
-    def _why_none(self) -> str:
-        least = f" in a part of {self.counted.min_ml:g} mL or more" if self.counted.min_ml else ""
-        return f"there is no lesion: no voxel{least} is above {self.counted.threshold:g}"
 
     def _look(
         self, path: Path, mask: Scan, found: Components, on_step: Callable[[str], None]
