@@ -73,7 +73,7 @@ class LesionRow:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """What a column of a table holds.
 
     Parameters
@@ -94,21 +94,21 @@ class Column:
     levels: Mapping[str, str] | None = None
 
 
-def _centre(axis: str, way: str, world: str) -> Column:
-    return Column(f"Centre of mass in {world}, {axis} ({way}).", "mm", 1)
+def _centre(axis: str, way: str, world: str) -> TableColumn:
+    return TableColumn(f"Centre of mass in {world}, {axis} ({way}).", "mm", 1)
 
 
 _WORLD, _MNI = "the world of the scan's header, RAS", "MNI space (ICBM152), by an affine map"
-COLUMNS: Mapping[str, Column] = {
-    "id": Column("Number of the lesion; 1 is the largest."),
-    "volume_ml": Column("Volume of its voxels.", "mL", 4),
+COLUMNS: Mapping[str, TableColumn] = {
+    "id": TableColumn("Number of the lesion; 1 is the largest."),
+    "volume_ml": TableColumn("Volume of its voxels.", "mL", 4),
     "x_mm": _centre("x", "right", _WORLD),
     "y_mm": _centre("y", "front", _WORLD),
     "z_mm": _centre("z", "up", _WORLD),
     "mni_x_mm": _centre("x", "right", _MNI),
     "mni_y_mm": _centre("y", "front", _MNI),
     "mni_z_mm": _centre("z", "up", _MNI),
-    "side": Column(
+    "side": TableColumn(
         "Side of the patient's mid-plane on which it lies.",
         levels={
             "left": "More than 90 % of it lies left.",
@@ -116,20 +116,20 @@ COLUMNS: Mapping[str, Column] = {
             "both": "At least a tenth lies on either side.",
         },
     ),
-    "lobe": Column("Lobe that most of its voxels lie in, by the atlas."),
-    "tissue": Column("Tissue that would be there in health, by the atlas."),
-    "contrast": Column(
+    "lobe": TableColumn("Lobe that most of its voxels lie in, by the atlas."),
+    "tissue": TableColumn("Tissue that would be there in health, by the atlas."),
+    "contrast": TableColumn(
         "Mean brightness over that of the scan's normal white matter, less 1: 0.3 is 30 % brighter.",
         "white matter",
         3,
     ),
-    "elongation": Column(
+    "elongation": TableColumn(
         "Longest over shortest axis of the ellipsoid with its second moments; 1 is a ball.", decimals=2
     ),
-    "surface_mm2": Column("Area of its border.", "mm^2", 1),
-    "ventricle_mm": Column("Distance of its border to the nearest ventricle, by the atlas.", "mm", 1),
-    "cortex_mm": Column("Distance of its border to the nearest cortex, by the atlas.", "mm", 1),
-    "normal_sd": Column(
+    "surface_mm2": TableColumn("Area of its border.", "mm^2", 1),
+    "ventricle_mm": TableColumn("Distance of its border to the nearest ventricle, by the atlas.", "mm", 1),
+    "cortex_mm": TableColumn("Distance of its border to the nearest cortex, by the atlas.", "mm", 1),
+    "normal_sd": TableColumn(
         "How far the scan lies above the mean of healthy people at the same places, in their standard "
         "deviations; of a T1w alone.",
         "standard deviations",
@@ -274,14 +274,14 @@ def _light(mask: Mask, box: Slices, grid: Grid, where: Places, light: Brightness
     return out
 
 
-def table_of(rows: Iterable[Any], columns: Mapping[str, Column] = COLUMNS) -> str:
+def table_of(rows: Iterable[Any], columns: Mapping[str, TableColumn] = COLUMNS) -> str:
     """Text of a table of tabs, with its header; what is not known is n/a.
 
     Parameters
     ----------
     rows : iterable of dataclass
         With a field for each column.
-    columns : mapping of str to Column
+    columns : mapping of str to TableColumn
         By name.
     """
     lines = ["\t".join(columns)]
@@ -289,18 +289,18 @@ def table_of(rows: Iterable[Any], columns: Mapping[str, Column] = COLUMNS) -> st
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: Any, column: Column) -> str:
+def _cell(value: Any, column: TableColumn) -> str:
     if value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return "n/a"
     return str(value) if column.decimals is None else f"{value:.{column.decimals}f}"
 
 
-def dictionary_of(columns: Mapping[str, Column] = COLUMNS) -> dict[str, Any]:
+def dictionary_of(columns: Mapping[str, TableColumn] = COLUMNS) -> dict[str, Any]:
     """The data dictionary of a table, as BIDS has it beside one: JSON.
 
     Parameters
     ----------
-    columns : mapping of str to Column
+    columns : mapping of str to TableColumn
         By name.
     """
     return {

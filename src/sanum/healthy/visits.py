@@ -16,10 +16,10 @@ from ..space.grid import Grid, apply_affine
 from ..space.halfway import half_of, halfway_grid
 from ..space.resample import resample
 from ..types import Affine
-from .lesions import Column, LesionRow
+from .lesions import LesionRow, TableColumn
 
-CHANGE_COLUMNS: Mapping[str, Column] = {
-    "state": Column(
+CHANGE_COLUMNS: Mapping[str, TableColumn] = {
+    "state": TableColumn(
         "What has become of it.",
         levels={
             "new": "No lesion was there.",
@@ -30,14 +30,14 @@ CHANGE_COLUMNS: Mapping[str, Column] = {
             "vanished": "No lesion is there any more.",
         },
     ),
-    "ids": Column("Its numbers in the table of this visit; several where it has split."),
-    "previous_ids": Column("Its numbers at the previous visit; several where they have merged."),
-    "volume_ml": Column("Volume at this visit.", "mL", 4),
-    "previous_ml": Column("Volume at the previous visit.", "mL", 4),
-    "change_ml": Column("The first less the second.", "mL", 4),
-    "x_mm": Column("Centre of mass, x (right), in the world of this visit's scan, RAS.", "mm", 1),
-    "y_mm": Column("Centre of mass, y (front), in the world of this visit's scan, RAS.", "mm", 1),
-    "z_mm": Column("Centre of mass, z (up), in the world of this visit's scan, RAS.", "mm", 1),
+    "ids": TableColumn("Its numbers in the table of this visit; several where it has split."),
+    "previous_ids": TableColumn("Its numbers at the previous visit; several where they have merged."),
+    "volume_ml": TableColumn("Volume at this visit.", "mL", 4),
+    "previous_ml": TableColumn("Volume at the previous visit.", "mL", 4),
+    "change_ml": TableColumn("The first less the second.", "mL", 4),
+    "x_mm": TableColumn("Centre of mass, x (right), in the world of this visit's scan, RAS.", "mm", 1),
+    "y_mm": TableColumn("Centre of mass, y (front), in the world of this visit's scan, RAS.", "mm", 1),
+    "z_mm": TableColumn("Centre of mass, z (up), in the world of this visit's scan, RAS.", "mm", 1),
 }
 """Of `changes.tsv`, in its order."""
 

