@@ -16,9 +16,10 @@ from .detector import Detector
 from .detector_recipe import DetectorRecipe
 from .findings import LABEL_FREE, LABELS, Chosen, Held, Learned, OnStep, State
 from .likeness import Likeness, made_of_codes
-from .network_training import Looks, digest_of, learned
+from .network_training import digest_of, learned
 from .picture_recipe import PictureSourceOfBatches
 from .pooling import pooled
+from .recipe import Looks
 from .squares import BATCH, SquareStack
 
 
@@ -80,7 +81,14 @@ class NetworkDetector(Detector):
         bests = Bests([Best(source, held) for held in helds], Likeness(recipe, train, normals))
         looks = Looks(bests.look, recipe.validate_every or recipe.loop.steps, bests)
         last = learned(
-            source, looks, digest_of(train, helds), folder=self.folder, device=self.device, on_step=on_step
+            source,
+            recipe,
+            looks,
+            precision=recipe.precision,
+            data={"pictures": digest_of(train, helds)},
+            folder=self.folder,
+            device=self.device,
+            on_step=on_step,
         )
         told, rows = bests.likeness.facts(), bests.likeness.rows
         return [

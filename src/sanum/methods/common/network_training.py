@@ -2,21 +2,18 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 
-from torch import nn
-
-from ...learn.devices import open_devices
+from ...learn.devices import Precision, open_devices
 from ...learn.draws import drawn_from
-from ...learn.loop import Callbacks, Kept, Run, StepWentWrong, fit
+from ...learn.loop import Callbacks, Run, StepWentWrong, fit
 from ...learn.overrides import flat
 from .findings import Held, OnStep, State
-from .picture_recipe import PictureSourceOfBatches
+from .recipe import Looks, Recipe, TrainingSource
 from .squares import SquareStack
 from .training import finished
 
@@ -24,30 +21,13 @@ CHECKPOINT = "checkpoint.pt"
 GO_ON = "the same fit goes on from there"
 
 
-@dataclass(frozen=True, eq=False)
-class Looks:
-    """What is looked at while a network learns, and what is kept of it.
-
-    Parameters
-    ----------
-    look : function
-        Gets the network, in evaluation mode, and the number of steps done.
-    every : int
-        Steps between two looks.
-    kept : Kept
-        The checkpoint has it too.
-    """
-
-    look: Callable[[nn.Module, int], None]
-    every: int
-    kept: Kept
-
-
 def learned(
-    source: PictureSourceOfBatches,
+    source: TrainingSource,
+    recipe: Recipe,
     looks: Looks,
-    digest: str,
     *,
+    precision: Precision,
+    data: Mapping[str, str],
     folder: Path | None,
     device: str,
     on_step: OnStep | None,
@@ -56,12 +36,16 @@ def learned(
 
     Parameters
     ----------
-    source : PictureSourceOfBatches
+    source : TrainingSource
         What is learned from.
+    recipe : Recipe
+        Everything else that decides the weights.
     looks : Looks
         At validation.
-    digest : str
-        Of all pictures: a run goes on with the same alone.
+    precision : "auto", "32", "bf16" or "fp16"
+        As of `learn.devices.open_devices`.
+    data : mapping
+        A name of the data and their digest: a run goes on with the same alone.
     folder : Path or None
         Of the run; None: a temporary one.
     device : str
@@ -69,8 +53,7 @@ def learned(
     on_step : function or None
         Called after each step.
     """
-    recipe = source.recipe
-    fabric = open_devices(device, precision=recipe.precision)
+    fabric = open_devices(device, precision=precision)
     fabric.launch()
     with drawn_from(recipe.seed):
         model = source.build()
@@ -78,7 +61,7 @@ def learned(
     with _kept_or_temporary(folder) as place:
         run = Run(
             place,
-            recipe={**flat(recipe), "pictures": digest},
+            recipe={**flat(recipe), **data},
             batch_size=size,
             resume=(place / CHECKPOINT).is_file(),
             go_on=GO_ON if folder else "fit(…, folder=…) can go on",

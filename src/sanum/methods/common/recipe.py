@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from ...learn.loop import Draw
+from ...learn.loop import Draw, Kept
 from ...learn.schedule import LoopConfig
 from ...learn.step import Batch, Terms
 from ...learn.turns import Turn
@@ -21,7 +21,26 @@ if TYPE_CHECKING:
     import torch
     from lightning_fabric import Fabric
 
-__all__ = ["Batch", "Recipe", "TrainingSource"]
+__all__ = ["Batch", "Looks", "Recipe", "TrainingSource"]
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What is looked at while a network learns, and what is kept of it.
+
+    Parameters
+    ----------
+    look : function
+        Gets the network, in evaluation mode, and the number of steps done.
+    every : int
+        Steps between two looks.
+    kept : Kept
+        The checkpoint has it too.
+    """
+
+    look: Callable[[nn.Module, int], None]
+    every: int
+    kept: Kept
 
 
 class TrainingSource(ABC):
@@ -60,6 +79,10 @@ class TrainingSource(ABC):
     def describe(self) -> dict[str, Any]:
         """What the run's folder and the header of the weights say of the data, such as who was held out."""
         return {}
+
+    def looks(self) -> Looks | None:
+        """What is looked at while the network learns, such as validation; `finish` may take the best."""
+        return None
 
     def draw(self) -> Draw | None:
         """Function that draws a sheet of validation images; None: there is none."""

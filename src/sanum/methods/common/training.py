@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -147,6 +147,8 @@ def train(
     first = fabric.is_global_zero
     told = partial(reports.on_note, STOPPING) if first and reports.on_note else None
     callbacks = Callbacks(reports.on_step, source.draw() if first else None, told)
+    if looks := source.looks():
+        callbacks = replace(callbacks, look=looks.look, look_every=looks.every, kept=looks.kept)
     batches = _batches(source, recipe, fabric)
     about = source.describe()
     _keep(about, folder, first=first, resume=start.resume)

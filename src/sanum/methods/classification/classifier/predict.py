@@ -20,8 +20,9 @@ from ....weights.file import WeightsError
 from ...common.backbone import MEAN
 from ...common.detector_job import LARGEST, REFERENCE
 from ...common.findings import Chosen, Held, OnStep, State, Validation
-from ...common.network_training import Looks, digest_of, learned
+from ...common.network_training import digest_of, learned
 from ...common.opening import open_detector
+from ...common.recipe import Looks
 from ...common.scorer import PictureScorer
 from ...common.squares import BATCH, Images, SquareStack, stack_of
 from ...common.threshold import Threshold
@@ -209,8 +210,10 @@ class Classifier(PictureScorer):
         best = LowestLoss(config, held, source.weights)
         last = learned(
             source,
+            config,
             Looks(best.look, config.validate_every or config.loop.steps, best),
-            digest_of(train, [held], labels.tobytes()),
+            precision=config.precision,
+            data={"pictures": digest_of(train, [held], labels.tobytes())},
             folder=self.folder,
             device=self.device,
             on_step=on_step,
