@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sanum.data.folds import require_disjoint
-from sanum.data.stratified import hold_out_of_both, stratified_folds
+from sanum.data.stratified import folds_by_strata, hold_out_of_both, stratified_folds
 
 LABELS = np.array([0] * 40 + [1] * 25)
 GROUPS = [n // 2 for n in range(65)]  # 20 is of both classes
@@ -54,3 +54,23 @@ def test_what_cannot_be_dealt_out(labels, groups, told):
 def test_fewer_than_three_folds():
     with pytest.raises(ValueError, match="expected at least 3 folds"):
         stratified_folds(LABELS, folds=2)
+
+
+def test_strata_are_dealt_out_evenly():
+    strata = [(n % 2, n % 7 == 0) for n in range(83)]
+    folds = folds_by_strata(strata, folds=10, seed=3)
+    assert sorted(n for fold in folds for n in fold.test) == list(range(83))
+    for which in (
+        lambda s: s[0] == 1,
+        lambda s: s[0] == 0,
+        lambda s: s == (1, True),
+        lambda s: s == (0, False),
+    ):
+        counts = [sum(which(strata[n]) for n in fold.test) for fold in folds]
+        assert max(counts) - min(counts) <= 1
+    for k, fold in enumerate(folds):
+        assert fold.validation == folds[k - 1].test
+        assert sorted((*fold.train, *fold.validation, *fold.test)) == list(range(83))
+    assert folds_by_strata(strata, folds=10, seed=3) == folds != folds_by_strata(strata, folds=10, seed=4)
+    with pytest.raises(ValueError, match="at least 3 folds"):
+        folds_by_strata(strata, folds=2, seed=3)

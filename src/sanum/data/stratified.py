@@ -79,6 +79,59 @@ def stratified_folds(
     return found
 
 
+def folds_by_strata(strata: Sequence[Hashable], *, folds: int, seed: int) -> list[StratifiedFold]:
+    """Runs in which every subject is tested once, and the fold before the tested one validates.
+
+    The members of each stratum are dealt out one by one, the strata in order, so that neither a stratum nor
+    strata that follow each other differ by more than one between two folds.
+
+    Parameters
+    ----------
+    strata : (N,) sequence
+        What each subject has, sortable: such as (outcome, whether it is large).
+    folds : int
+        At least 3.
+    seed : int
+        Of the shuffling.
+
+    Examples
+    --------
+    >>> [len(fold.test) for fold in folds_by_strata([0] * 6 + [1] * 4, folds=3, seed=0)]
+    [4, 3, 3]
+    """
+    if folds < 3:
+        raise ValueError(f"expected at least 3 folds: to learn from, to validate on, to test; got {folds}")
+    parts = deal_by_strata(strata, folds, seed)
+    return [
+        StratifiedFold(
+            tuple(sorted(n for step in range(1, folds - 1) for n in parts[(k + step) % folds])),
+            parts[k - 1],
+            parts[k],
+            number=k,
+        )
+        for k in range(folds)
+    ]
+
+
+def deal_by_strata(strata: Sequence[Hashable], count: int, seed: int) -> list[Indices]:
+    """Numbers of the subjects of each part.
+
+    Parameters
+    ----------
+    strata : (N,) sequence
+        As of `folds_by_strata`.
+    count : int
+        Of the parts.
+    seed : int
+        Of the shuffling.
+    """
+    rng = np.random.default_rng(seed)
+    order: list[int] = []
+    for stratum in sorted(set(strata)):  # type: ignore[type-var]
+        order += rng.permutation([n for n, own in enumerate(strata) if own == stratum]).tolist()
+    return [tuple(sorted(order[k::count])) for k in range(count)]
+
+
 def hold_out_of_both(
     labels: Sequence[int] | npt.NDArray[np.integer],
     groups: Sequence[Hashable],
