@@ -25,7 +25,8 @@ PRECISIONS = ("auto", "32", "bf16", "fp16")
 def command(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as una-compact.")],
     data: Annotated[
-        Path, typer.Option(help="Folder with ixi/ and lesions/, or of the subjects (BIDS, FreeSurfer).")
+        Path,
+        typer.Option(help="Folder with ixi/ and lesions/, of the subjects (BIDS, FreeSurfer), or a table."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, logs and weights.")],
     settings: Annotated[

@@ -175,6 +175,15 @@ METHODS: tuple[Method, ...] = (
         summary="How far apart two scans of any contrast lie, and how: learned from T1w alone.",
         weights="mad",
     ),
+    Method(
+        "ms-lesions",
+        task="graphs",
+        module="graphs.ms_lesions",
+        paper="Prabhakar et al., MICCAI 2023",
+        summary="Disease activity from a graph of lesions, and the lesions that it is told by.",
+        extra="train",
+        fitted=True,
+    ),
 )
 
 
