@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sanum.data.lesion_graphs import PatientLesions, read_lesions, read_patients, read_table
+from sanum.data.lesion_graphs import PLACES, PatientLesions, read_lesions, read_patients, read_table
+from sanum.healthy.lesions import LesionRow, table_of
 
 TABLE = """participant_id\tid\tx_mm\ty_mm\tz_mm\tvolume_ml\tlobe
 sub-1\ta\t1\t2\t3\t0.5\tfrontal
@@ -44,6 +45,24 @@ def test_places_in_a_common_space_come_first_where_all_are_known_and_are_no_feat
     np.testing.assert_array_equal(read_lesions(tables(unknown)[0])[0].centres_mm, [[1, 2, 3], [4, 5, 6]])
 
 
+def test_tables_of_sanum_lesions_are_read_as_they_are(tmp_path):
+    lesions = [
+        LesionRow(
+            1, 0.52, 1, 2, 3, 4, 5, 6, "left", "frontal", "white matter", -0.4, 1.2, 80.0, 9.0, 3.0, 2.0
+        ),
+        LesionRow(2, 0.01, 7, 8, 9, 1, 1, 1, "right", "", "", elongation=1.0, surface_mm2=6.0),
+    ]
+    head, *rows = table_of(lesions).splitlines()
+    text = "\n".join(["participant_id\t" + head, *("sub-1\t" + row for row in rows)])
+    (tmp_path / "lesions.tsv").write_text(text)
+    (one,) = read_lesions(tmp_path / "lesions.tsv")
+    np.testing.assert_array_equal(one.centres_mm, [[4, 5, 6], [1, 1, 1]])
+    assert one.lesions == ("1", "2")
+    assert one.columns["lobe"].tolist() == ["frontal", ""]
+    assert one.columns["contrast"].dtype.kind == "f"
+    assert set(one.columns) == set(head.split("\t")) - {"id", *sum(PLACES, ())}
+
+
 def test_commas_and_a_byte_order_mark(tables, tmp_path):
     lesions, _ = tables("\ufeff" + TABLE)
     assert len(read_lesions(lesions)) == 2
@@ -62,6 +81,7 @@ def test_commas_and_a_byte_order_mark(tables, tmp_path):
         (TABLE, OUTCOMES.replace("outcome", "relapse"), "has no column outcome: there are participant_id"),
         (TABLE.replace("z_mm", "depth"), OUTCOMES, "says not where a lesion is: expected the columns x_mm"),
         (TABLE.replace("participant_id", "who"), OUTCOMES, "has no column patient or participant_id"),
+        (TABLE.replace("sub-2\ta", "n/a\ta"), OUTCOMES, "row 3 says not whose lesion it is"),
         (TABLE.replace("1e1", "n/a"), OUTCOMES, "z_mm is not a number in every row"),
         (TABLE.replace("1e1", "high"), OUTCOMES, "z_mm is not a number in every row"),
         (TABLE.replace("0.5", "inf"), OUTCOMES, "volume_ml has a value that is not finite"),

@@ -87,12 +87,12 @@ def read_patients(lesions: Path, outcomes: Path, outcome: str = "outcome") -> li
     names = [patient.name for patient in patients]
     if lacking := [name for name in names if name not in found]:
         raise ValueError(
-            f"{outcomes.name} has no outcome of {_listed(lacking)}: add it, or take the lesions of these "
+            f"{outcomes.name} has no outcome of {listed(lacking)}: add it, or take the lesions of these "
             f"patients out of {lesions.name}"
         )
     if empty := sorted(found.keys() - set(names)):
         raise ValueError(
-            f"{lesions.name} has no lesion of {_listed(empty)}: a graph needs one or more; take these "
+            f"{lesions.name} has no lesion of {listed(empty)}: a graph needs one or more; take these "
             f"patients out of {outcomes.name}"
         )
     return [replace(patient, outcome=found[patient.name]) for patient in patients]
@@ -120,6 +120,8 @@ def read_lesions(table: Path) -> list[PatientLesions]:
     apart = {patient, name, *(column for names in PLACES for column in names)}
     whose: dict[str, list[int]] = {}
     for n, row in enumerate(rows):
+        if row[patient].lower() in ("", "n/a"):
+            raise ValueError(f"{table.name}: row {n + 1} says not whose lesion it is")
         whose.setdefault(row[patient], []).append(n)
     return [
         PatientLesions(
@@ -215,6 +217,20 @@ def _cells(path: Path, column: str, said: list[str]) -> Cells:
     return np.array([np.nan if cell.lower() in MISSING else float(cell) for cell in said])
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names for a sentence, the first of them where there are many.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of patients.
+    most : int
+        How many are named.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

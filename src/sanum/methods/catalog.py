@@ -49,7 +49,7 @@ class CatalogEntry:
         """Some lines; of the results the first."""
         method = self.method
         made = "trained with sanum train" if method.trained else "none needed"
-        weights = method.weights or ("fitted to your images" if method.fitted else made)
+        weights = method.weights or ("fitted to your data" if method.fitted else made)
         lines = [
             f"{method.name}: {method.summary}",
             f"    paper {method.paper}; weights: {weights}; extra: {method.extra or 'none'}",

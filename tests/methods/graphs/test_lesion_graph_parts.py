@@ -203,8 +203,11 @@ def test_who_cannot_be_learned_from_is_named():
         strata_of([made_up("p0", 2, 0), made_up("p1", 2, None)], 1)
     with pytest.raises(ValueError, match="two patients are called p0"):
         strata_of([made_up("p0", 2, 0), made_up("p0", 2, 1)], 1)
-    with pytest.raises(ValueError, match="1 patients have outcome 1: expected 2 or more"):
+    with pytest.raises(ValueError, match=r"expected 2 or more patients with outcome 1, got 1$"):
         LesionSource(RECIPES["ms-lesions"], people(3))
+    crowd = PatientLesions("crowd", np.zeros((2001, 3)), {"volume": np.zeros(2001)}, 0)
+    with pytest.raises(ValueError, match="crowd has 2001 lesions, expected at most 2000"):
+        LesionSource(RECIPES["ms-lesions"], [*people(4), crowd], people(4))
     for settings, sentence in (
         ({"jitter": -1.0}, "jitter must be at least 0"),
         ({"hold_out": 0.0}, "hold_out must be above 0"),

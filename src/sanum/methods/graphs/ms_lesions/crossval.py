@@ -98,7 +98,7 @@ def crossval(
     on_fold : function, optional
         Called with how many of how many folds are done.
     """
-    strata = strata_of(patients, folds)
+    strata = strata_of(patients, folds, why=": one for each fold; give fewer folds")
     outcomes = np.array([outcome for outcome, _ in strata])
     fold_of = np.zeros(len(patients), np.int64)
     scores = {name: np.zeros(len(patients)) for name in (NETWORK, *BASELINES)}

@@ -104,6 +104,24 @@ class Graph:
     outcome: int = -1
 
 
+SEEN = ("nodes", "spread", "there")
+"""What of a batch the network sees, in order."""
+
+SOME = 32
+"""Graphs that are computed at once where none is learned from."""
+
+
+def parts(graphs: Sequence[Graph]) -> list[dict[str, torch.Tensor]]:
+    """All graphs, as batches of `collate`.
+
+    Parameters
+    ----------
+    graphs : sequence of Graph
+        Any number.
+    """
+    return [collate(graphs[n : n + SOME]) for n in range(0, len(graphs), SOME)]
+
+
 def collate(graphs: Sequence[Graph]) -> dict[str, torch.Tensor]:
     """Graphs as one batch, with lesions that are not there behind those that are.
 

@@ -19,13 +19,10 @@ from ...common.findings import OnStep
 from ...common.network_training import learned
 from .columns import Encoding
 from .crossval import CrossValidation, crossval
-from .graph import collate
+from .graph import SEEN, parts
 from .model import LesionNet
 from .recipe import LesionGraphRecipe
 from .source import LesionSource, graph_of
-
-MANY = 256
-"""Patients that are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,20 +146,18 @@ class LesionGraphs:
             A column is missing, or of another kind.
         """
         net = self.learned
+        graphs = [graph_of(patient, self.encoding, self.config.graph) for patient in patients]
         found: list[ActivityFinding] = []
-        for start in range(0, len(patients), MANY):
-            some = patients[start : start + MANY]
-            batch = collate([graph_of(patient, self.encoding, self.config.graph) for patient in some])
+        for part in parts(graphs):
             with one_thread(), torch.inference_mode():
-                answer = net(*(batch[name].to(self.device) for name in ("nodes", "spread", "there")))
-            chance = answer.logits.double().softmax(1)[:, 1].cpu().numpy()
+                answer = net(*(part[name].to(self.device) for name in SEEN))
+            chances = answer.logits.double().softmax(1)[:, 1].tolist()
             importance, kept = answer.importance.double().cpu().numpy(), answer.kept.cpu().numpy()
-            found += [
-                ActivityFinding(
-                    p.name, float(chance[b]), p.lesions, importance[b, : len(p)], kept[b, : len(p)]
+            for row, chance in enumerate(chances):
+                own, n = patients[len(found)], len(patients[len(found)])
+                found.append(
+                    ActivityFinding(own.name, chance, own.lesions, importance[row, :n], kept[row, :n])
                 )
-                for b, p in enumerate(some)
-            ]
         return found
 
     def crossval(

@@ -19,7 +19,7 @@ from ....learn.draws import drawn_from
 from ....learn.overrides import flat
 from ....learn.schedule import LoopConfig
 from ...common.recipe import Batch, Recipe
-from .graph import GraphConfig
+from .graph import SEEN, GraphConfig
 from .loss import outcome_loss
 from .model import LesionNetConfig
 from .source import LesionSource
@@ -144,7 +144,7 @@ class LesionGraphRecipe(Recipe):
             Of `graph.collate`, with "seed" (1,).
         """
         with drawn_from(int(batch["seed"]), batch["seed"].device):
-            answer = model(batch["nodes"], batch["spread"], batch["there"])
+            answer = model(*(batch[name] for name in SEEN))
         return outcome_loss(answer.logits, batch["outcome"]), {}
 
     def describe(self) -> dict[str, Any]:

@@ -8,16 +8,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from ....data.lesion_graphs import PatientLesions
+from ....data.lesion_graphs import PatientLesions, listed
 from ....data.stratified import deal_by_strata
 from ...common.recipe import Batch, Looks, TrainingSource
 from .columns import Encoding, learn_encoding
-from .graph import Graph, GraphConfig, collate, propagation
+from .graph import SEEN, Graph, GraphConfig, collate, parts, propagation
 from .loss import outcome_loss
 from .model import LesionNet
 
 if TYPE_CHECKING:
     from .recipe import LesionGraphRecipe
+
+MOST = 2000
+"""Lesions of a patient: a graph holds each pair."""
 
 LARGE = 10
 """Lesions of a patient above which it counts as one of many."""
@@ -34,13 +37,22 @@ def graph_of(patient: PatientLesions, encoding: Encoding, config: GraphConfig) -
         Of the training.
     config : GraphConfig
         Edges.
+
+    Raises
+    ------
+    ValueError
+        As of `Encoding.encode`; too many lesions.
     """
+    if len(patient) > MOST:
+        raise ValueError(
+            f"{patient.name} has {len(patient)} lesions, expected at most {MOST}: leave out the smallest"
+        )
     spread = propagation(patient.centres_mm, config).astype(np.float32)
     outcome = -1 if patient.outcome is None else patient.outcome
     return Graph(torch.from_numpy(encoding.encode(patient)), torch.from_numpy(spread), outcome)
 
 
-def strata_of(patients: Sequence[PatientLesions], least: int) -> list[tuple[int, bool]]:
+def strata_of(patients: Sequence[PatientLesions], least: int, why: str = "") -> list[tuple[int, bool]]:
     """Outcome of each patient, and whether it has more than 10 lesions.
 
     Parameters
@@ -49,6 +61,8 @@ def strata_of(patients: Sequence[PatientLesions], least: int) -> list[tuple[int,
         With outcomes, each of another name.
     least : int
         Patients of each outcome that are needed.
+    why : str
+        End of the sentence, where there are fewer.
 
     Raises
     ------
@@ -59,11 +73,11 @@ def strata_of(patients: Sequence[PatientLesions], least: int) -> list[tuple[int,
     if twice := [name for n, name in enumerate(names) if name in names[:n]]:
         raise ValueError(f"two patients are called {twice[0]}")
     if unknown := [patient.name for patient in patients if patient.outcome is None]:
-        raise ValueError(f"no outcome is known of {', '.join(unknown)}")
+        raise ValueError(f"no outcome is known of {listed(unknown)}")
     for outcome in (0, 1):
         there = sum(patient.outcome == outcome for patient in patients)
         if there < least:
-            raise ValueError(f"{there} patients have outcome {outcome}: expected {least} or more")
+            raise ValueError(f"expected {least} or more patients with outcome {outcome}, got {there}{why}")
     return [(int(patient.outcome or 0), len(patient) > LARGE) for patient in patients]
 
 
@@ -171,7 +185,7 @@ class LowestValidation:
     """
 
     def __init__(self, graphs: Sequence[Graph]) -> None:
-        self.batch = collate(graphs)
+        self.parts = parts(graphs)
         self.state: dict[str, torch.Tensor] | None = None
         self.loss, self.step = float("inf"), 0
 
@@ -187,9 +201,10 @@ class LowestValidation:
             Steps done.
         """
         device = next(model.parameters()).device
-        batch = {name: x.to(device) for name, x in self.batch.items()}
-        answer = model(batch["nodes"], batch["spread"], batch["there"])
-        loss = float(outcome_loss(answer.logits.float(), batch["outcome"]))
+        logits = [
+            model(*(part[name].to(device) for name in SEEN)).logits.float().cpu() for part in self.parts
+        ]
+        loss = float(outcome_loss(torch.cat(logits), torch.cat([part["outcome"] for part in self.parts])))
         if self.state is None or loss < self.loss:
             self.state = {name: x.detach().cpu().clone() for name, x in model.state_dict().items()}
             self.loss, self.step = loss, step
