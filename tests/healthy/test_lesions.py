@@ -1,5 +1,7 @@
 """Rows of lesions: what is measured, what a table and its dictionary say, and what is refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from sanum.healthy.lesions import (
     rows_of,
     table_of,
 )
-from sanum.healthy.places import AVERAGE_MM, IN_MNI, Places, dlmuse, places_of
+from sanum.healthy.places import AVERAGE_MM, IN_MNI, Places, dlmuse, places_of, with_atlas
 from sanum.methods.common.anatomy import Posture
 from sanum.metrics.lesion_places import Normal, Regions
 from sanum.scan import Scan, ScanError
@@ -133,6 +135,48 @@ def test_regions_say_lobe_and_tissue():
     assert [(row.lobe, row.tissue) for row in rows[:2]] == [("frontal", "white"), ("frontal", "cortex")]
     assert rows[0].ventricle_mm == pytest.approx(np.sqrt(1400) - 12 - 8, abs=1.5)
     assert rows[1].cortex_mm == 0
+
+
+class TestAtlas:
+    """A shell of cortex about white matter with a ventricle, in a space of its own, 3 mm left of MNI's."""
+
+    @pytest.fixture
+    def atlas(self):
+        grid = Box((50, 60, 50), 3.0).grid()
+        r = np.linalg.norm(points(grid), axis=-1)
+        labels = np.select([r < 15, r < 55, r < 62], [1052, 82, 163], 0).astype(np.int32)
+        reference = np.eye(4)
+        reference[0, 3] = 3
+        return SimpleNamespace(
+            grid=grid,
+            labels=labels,
+            names={1052: "LateralVentricle_L", 82: "Frontal_WM_L", 163: "Elsewhere"},
+            template=np.where(r < 15, 0.2, 0.8).astype(np.float32),
+            spread=np.full(grid.shape, 0.08, np.float32),
+            region=r < 62,
+            to_reference=reference,
+        )
+
+    def test_it_lies_in_the_scan_s_world(self, atlas):
+        """The world is MNI space, enlarged by a tenth."""
+        places = with_atlas(Places(np.diag([1 / 1.1, 1 / 1.1, 1 / 1.1, 1])), atlas)
+        names = [one.name for one in places.regions.at(1.1 * np.array([[3.0, 0, 0], [-30, 0, 0]]))]
+        assert names == ["LateralVentricle_L", "Frontal_WM_L"]
+        assert places.regions.at(1.1 * np.array([[3.0 + 58, 0, 0]])) == []  # whose name is not known
+        (row, *_) = rows_of(found_in(spots()), GRID, places)
+        gap = np.linalg.norm(np.subtract(BALLS[0][0], (3.3, 0, 0))) - 8 - 15 * 1.1
+        assert (row.lobe, row.tissue) == ("frontal", "white")
+        assert row.ventricle_mm == pytest.approx(gap, abs=2.5)
+        assert np.isnan(row.cortex_mm)
+
+    def test_its_white_matter_is_one(self, atlas):
+        normal = with_atlas(IN_MNI, atlas).normal
+        assert normal.z(np.array([[40.0, 0, 0]]), np.array([1.2], np.float32)) == pytest.approx(2)
+        assert np.isnan(normal.z(np.array([[70.0, 0, 0]]), np.array([1.2], np.float32)))
+
+    def test_without_a_way_there_nothing_is_known(self, atlas):
+        nowhere = Places(midplane=IN_MNI.midplane)
+        assert with_atlas(nowhere, atlas) is nowhere
 
 
 class TestTable:

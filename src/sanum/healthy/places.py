@@ -1,9 +1,10 @@
 """Where the places of a scan's world are in the head: the way to MNI space, the mid-plane, the regions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,14 @@ from ..methods.common.anatomy import Posture
 from ..metrics.lesion_places import Normal, Region, Regions, midplane_of
 from ..space.box import Box
 from ..space.grid import Grid
-from ..types import Affine
+from ..types import Affine, FloatArray, Mask
 
 AVERAGE_MM = (0.0, -18.0, 14.0)
 """The middle of the average brain in MNI space; of `synth.anatomy.ATLAS_GRID`, which it was made on."""
+
+
+LEAST_SPREAD = 0.05
+"""Of white matter: people are not more alike than noise and registration let them be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,64 @@ def places_of(posture: Posture | None, box: Box, grid: Grid, across: Affine | No
     if across is not None:
         return Places(to_mni, midplane_of(across, right))
     return Places(to_mni, np.append(right, to_mni[0, 3] / np.linalg.norm(to_mni[0, :3])))
+
+
+class NormalAtlas(Protocol):
+    """What is asked of an atlas of healthy people, as `methods.atlas.population` gives it."""
+
+    @property
+    def grid(self) -> Grid:
+        """Of its maps."""
+
+    @property
+    def template(self) -> FloatArray:
+        """Mean brightness of a T1w, (X, Y, Z)."""
+
+    @property
+    def spread(self) -> FloatArray:
+        """Standard deviation over people, of the same unit."""
+
+    @property
+    def region(self) -> Mask:
+        """Where both mean something."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32] | None:
+        """The label of most people."""
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Of the labels."""
+
+    @property
+    def to_reference(self) -> Affine:
+        """Its mm → MNI mm."""
+
+
+def with_atlas(places: Places, atlas: NormalAtlas) -> Places:
+    """Places that know regions and normal brightness as well, by the affine way to MNI space alone.
+
+    Parameters
+    ----------
+    places : Places
+        Come back unchanged where the way to MNI space is not known.
+    atlas : NormalAtlas
+        Whose labels are named as DLMUSE's; others are no region.
+    """
+    if places.to_mni is None or atlas.labels is None:
+        return places
+    world = np.linalg.inv(places.to_mni) @ atlas.to_reference
+    grid = Grid(atlas.grid.shape, world @ atlas.grid.affine)
+    known = {region.name: region for region in dlmuse().values()}
+    table = {code: known[name] for code, name in atlas.names.items() if name in known}
+    white = [code for code, region in table.items() if region.tissue == "white"]
+    level = atlas.template[np.isin(atlas.labels, white) & atlas.region]
+    regions = Regions(atlas.labels, grid, table)
+    if not level.size or (scale := float(np.median(level))) <= 0:
+        return replace(places, regions=regions)
+    spread = np.where(atlas.region, np.maximum(atlas.spread / scale, LEAST_SPREAD), 0)
+    normal = Normal(atlas.template / np.float32(scale), spread.astype(np.float32), grid)
+    return replace(places, regions=regions, normal=normal)
 
 
 @cache
