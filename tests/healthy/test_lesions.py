@@ -160,8 +160,8 @@ class TestAtlas:
     def test_it_lies_in_the_scan_s_world(self, atlas):
         """The world is MNI space, enlarged by a tenth."""
         places = with_atlas(Places(np.diag([1 / 1.1, 1 / 1.1, 1 / 1.1, 1])), atlas)
-        names = [one.name for one in places.regions.at(1.1 * np.array([[3.0, 0, 0], [-30, 0, 0]]))]
-        assert names == ["LateralVentricle_L", "Frontal_WM_L"]
+        names = {one.name for one in places.regions.at(1.1 * np.array([[3.0, 0, 0], [-30, 0, 0]]))}
+        assert names == {"LateralVentricle_L", "Frontal_WM_L"}
         assert places.regions.at(1.1 * np.array([[3.0 + 58, 0, 0]])) == []  # whose name is not known
         (row, *_) = rows_of(found_in(spots()), GRID, places)
         gap = np.linalg.norm(np.subtract(BALLS[0][0], (3.3, 0, 0))) - 8 - 15 * 1.1
