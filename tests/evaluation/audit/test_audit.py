@@ -98,6 +98,9 @@ def test_small_groups_get_numbers_and_no_conclusion():
     assert [row.enough for row in one.rows] == [True, True, False]
     assert one.rows[2].normals < 20
     assert np.isfinite(one.rows[2].numbers["fpr"])
+    for row in one.rows:  # of none in n, up to about 3.7/n fits
+        few = row.numbers["fpr"] * row.normals < 1
+        assert not few or row.intervals["fpr"][1] >= 1 - 0.025 ** (1 / row.normals)
     assert any(f"C ({one.rows[2].normals}): {TOO_FEW}" in note for note in found.notes)
     alone = audit(phantom(5, 60), parse_by("site"), replace(QUICK, least=40))
     assert of(alone, "site").finding == TOO_FEW

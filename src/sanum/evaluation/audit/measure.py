@@ -194,8 +194,8 @@ def _intervals(
     for n, row in enumerate(rows):
         for name, values in drawn.items():
             row.intervals[name] = _percentiles(values[n])
-        if row.numbers["fpr"] == 0 and row.normals:  # resamples of nothing are nothing: the exact limit
-            row.intervals["fpr"] = (0.0, float(1 - 0.025 ** (1 / row.normals)))
+        for name, many in (("fpr", row.normals), ("tpr", row.anomalies)):
+            row.intervals[name] = _widened(row.intervals[name], row.numbers[name], many)
     return {
         name: _percentiles(gap(np.stack([drawn[name][n] for n in enough], 1)))
         if len(enough) > 1
@@ -215,6 +215,19 @@ def _test(people: People, codes: Codes, rows: list[GroupRow], enough: list[int])
 def _smallest(p: list[float]) -> float:
     """Of two groups both tests are the same one."""
     return p[0] if len(p) == 2 else min(holm(p), default=float("nan"))
+
+
+def _widened(found: Interval, rate: float, many: int) -> Interval:
+    """With the exact binomial limit where less than one person was called, or missed.
+
+    Resamples of nothing are nothing.
+    """
+    low, high = found
+    if rate * many < 1:
+        high = max(high, 1 - 0.025 ** (1 / many))
+    if (1 - rate) * many < 1:
+        low = min(low, 0.025 ** (1 / many))
+    return low, high
 
 
 def _mean(values: Scores) -> float:
