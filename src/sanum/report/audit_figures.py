@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..metrics.ranking import Scores
 from .detection_figures import SKEWED
@@ -78,6 +79,8 @@ def _scores(ax: Axes, groups: Sequence[GroupPoints], threshold: float) -> None:
     every = np.concatenate([one.normals for one in groups])
     if every.size and every.min() > 0 and every.max() > SKEWED * np.median(every):
         ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     _dress(ax, "Scores of normals", "score; bar: median; dashed: threshold")
 
 
