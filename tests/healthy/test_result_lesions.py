@@ -7,9 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import sanum
 from sanum.healthy.lesions import COLUMNS, LISTED
-from sanum.healthy.places import IN_MNI
+from sanum.healthy.places import AVERAGE_MM, IN_MNI
+from sanum.healthy.reconstruction import reconstruct
+from sanum.methods.common.anatomy import Posture
 from sanum.scan import Scan
+from sanum.space.grid import apply_affine
 
 
 @pytest.fixture
@@ -65,3 +69,31 @@ def test_noise_has_so_many_rows_and_no_more(spotted):
     many = replace(spotted, scan=whole, anatomy=whole, brain=whole, anomaly_mask=whole, places=None)
     assert many._parts.sizes.size == 8000
     assert len(many.lesions) == LISTED
+
+
+def test_the_way_to_mni_is_that_of_the_pose(phantom, phantom_predictor_type, rough_mirror):
+    """A method whose average brain lies in the middle of its box, 4 mm further to the front."""
+
+    class Posed(phantom_predictor_type):
+        def __call__(self, pair, **how):
+            pose = np.eye(4)
+            pose[1, 3] = 4
+            return replace(super().__call__(pair, **how), posture=Posture(pose, 0.5))
+
+    result = reconstruct(phantom, predictor=Posed())
+    (row,) = result.lesions
+    np.testing.assert_allclose(row.centre_mm, (40, -6, 10), atol=1.5)
+    assert row.side == "right"
+    assert row.contrast == pytest.approx(0.4, abs=0.05)
+    shift = np.subtract(row.mni_mm, row.centre_mm)
+    there = np.add(AVERAGE_MM, (0, 4, 0)) - (6, -10, 4)  # less the middle of the phantom's brain
+    np.testing.assert_allclose(shift, there, atol=2.5)  # the box lies on voxels
+
+
+@pytest.mark.full
+def test_the_template_lies_in_its_own_space(icbm152_2mm):
+    result = sanum.reconstruct(icbm152_2mm, fast=True)
+    corners = np.array([[x, y, z] for x in (-50, 50) for y in (-90, 60) for z in (-30, 60)])
+    away = apply_affine(result.places.to_mni, corners) - corners
+    assert np.linalg.norm(away, axis=1).mean() < 1.5
+    assert abs(result.places.midplane @ [0, -20, 10, 1]) < 1
