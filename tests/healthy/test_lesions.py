@@ -108,9 +108,11 @@ def test_brightness_is_against_normal_white_matter():
     shown = np.asarray(anatomy.voxels) * 200
     shown[p.voxels > 0.5] = 260
     images = anatomy, p.with_voxels(brain.astype(np.uint8)), p
-    for scan in (p.with_voxels(shown), p.with_voxels(shown - 500)):
+    for factor, shift in ((1, 0), (1, -500), (1e18, 0), (1e-18, 0)):
+        scan = p.with_voxels((factor * shown + shift).astype(np.float32))
         light = brightness_of(scan, *images)
-        assert light.white == pytest.approx(200, abs=0.1)
+        assert light.white == pytest.approx(200 * factor, rel=1e-3)
+        assert light.zero == pytest.approx(shift, abs=0.5 * factor)
         rows = rows_of(found_in(p), GRID, Places(), light)
         assert [row.contrast for row in rows] == pytest.approx([0.3] * 3, abs=1e-3)
         assert all(np.isnan(row.normal_sd) for row in rows)

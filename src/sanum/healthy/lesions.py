@@ -17,7 +17,7 @@ from ..scan import Scan, ScanError
 from ..scan.intensity import with_background_at_zero
 from ..space.components import Components, components
 from ..space.grid import Grid, apply_affine
-from ..types import AnyArray, Mask, Slices
+from ..types import AnyArray, FloatArray, Mask, Slices
 from .places import Places
 
 MOST = 10_000
@@ -146,35 +146,57 @@ class Brightness:
     Parameters
     ----------
     voxels : (X, Y, Z) array
-        Its background at 0 (of a CT: Hounsfield units).
+        As the scan has them.
+    zero : float
+        Its background; of a CT 0 HU.
     white : float
-        Median of its normal white matter.
+        Median of its normal white matter, above `zero`.
     is_t1w : bool
         Whether it can be compared with T1w of other people.
     """
 
     voxels: AnyArray
+    zero: float
     white: float
     is_t1w: bool
+
+    def at(self, box: Slices, mask: Mask) -> FloatArray:
+        """Values (N,) of a lesion's voxels, where the background is 0 and white matter 1.
+
+        Parameters
+        ----------
+        box : three slices
+            Of the scan.
+        mask : (x, y, z) bool
+            The lesion in that box.
+        """
+        values = np.asarray(self.voxels[box][mask], np.float64)
+        return ((values - self.zero) / self.white).astype(np.float32)
 
 
 def brightness_of(scan: Scan, anatomy: Scan, brain: Scan, lesions: Scan) -> Brightness | None:
     """Where the white matter of a scan is, by its healthy anatomy; None where none is shown.
+
+    A million voxels are looked at, so that a large scan takes no more memory.
 
     Parameters
     ----------
     scan, anatomy, brain, lesions : Scan
         On one grid; the anatomy has its white matter at 1.
     """
-    shown = with_background_at_zero(scan)
-    step = max(1, round((shown.voxels.size / 1e6) ** (1 / 3)))
-    some = (slice(None, None, step),) * 3
-    level = np.asarray(anatomy.voxels[some])
-    white = (level > WHITE[0]) & (level < WHITE[1]) & (brain.voxels[some] > 0)
-    white &= ~(lesions.voxels[some] > 0.5)
-    if not white.any() or (middle := float(np.median(shown.voxels[some][white]))) <= 0:
+    step = max(1, round((scan.voxels.size / 1e6) ** (1 / 3)))
+    level, inside, marked, values = (
+        np.asarray(x.voxels[::step, ::step, ::step]) for x in (anatomy, brain, lesions, scan)
+    )
+    white = (level > WHITE[0]) & (level < WHITE[1]) & (inside > 0) & ~(marked > 0.5)
+    unit = float(np.abs(values).max())
+    if not white.any() or not unit:
         return None
-    return Brightness(shown.voxels, middle, (scan.contrast or "").startswith("T1w"))
+    thin = replace(scan, voxels=(values / unit).astype(np.float32), forms=None)
+    seen, shown = (unit * float(np.median(x.voxels[white])) for x in (thin, with_background_at_zero(thin)))
+    if shown <= 0:
+        return None
+    return Brightness(scan.voxels, seen - shown, shown, (scan.contrast or "").startswith("T1w"))
 
 
 def found_in(
@@ -267,7 +289,7 @@ def _place(mask: Mask, grid: Grid, centre_mm: Sequence[float], where: Places) ->
 def _light(mask: Mask, box: Slices, grid: Grid, where: Places, light: Brightness | None) -> dict[str, Any]:
     if light is None:
         return {}
-    values = np.asarray(light.voxels[box][mask], np.float32) / np.float32(light.white)
+    values = light.at(box, mask)
     out = {"contrast": float(values.mean(dtype=np.float64)) - 1}
     if where.normal is not None and light.is_t1w:
         out["normal_sd"] = where.normal.z(points_of(mask, grid), every(values))
