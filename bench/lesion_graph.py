@@ -23,8 +23,10 @@ SETTINGS: dict[str, tuple[RelationalRule, tuple[str, ...]]] = {
     "gated, sums of neighbours": (RelationalRule(), ()),
     "ungated, as published": (RelationalRule(), ("model.gated=false",)),
     "means of neighbours, as published": (RelationalRule(), ("graph.normalised=true",)),
-    "Gaussian weights": (RelationalRule(), ("graph.kernel=gaussian",)),
+    "ungated, seed 1": (RelationalRule(), ("model.gated=false", "seed=1")),
+    "ungated, seed 2": (RelationalRule(), ("model.gated=false", "seed=2")),
     "one pair of type A": (RelationalRule(share=0.0), ()),
+    "Gaussian weights": (RelationalRule(), ("graph.kernel=gaussian",)),
 }
 """Rule, and what differs from the recipe `ms-lesions`."""
 

@@ -41,6 +41,9 @@ def test_places_in_a_common_space_come_first_where_all_are_known_and_are_no_feat
     one, two = read_lesions(tables(text)[0])
     np.testing.assert_array_equal(one.centres_mm, [[7, 8, 9], [1, 1, 1]])
     assert list(two.columns) == ["volume_ml", "lobe"]
+    of_scan = read_lesions(tables(text)[0], PLACES[1:])
+    np.testing.assert_array_equal(of_scan[0].centres_mm, [[1, 2, 3], [4, 5, 6]])
+    assert list(of_scan[0].columns) == ["volume_ml", "lobe"]
     unknown = text.replace("7\t8\t9", "n/a\tn/a\tn/a")
     np.testing.assert_array_equal(read_lesions(tables(unknown)[0])[0].centres_mm, [[1, 2, 3], [4, 5, 6]])
 

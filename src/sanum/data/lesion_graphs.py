@@ -98,7 +98,7 @@ def read_patients(lesions: Path, outcomes: Path, outcome: str = "outcome") -> li
     return [replace(patient, outcome=found[patient.name]) for patient in patients]
 
 
-def read_lesions(table: Path) -> list[PatientLesions]:
+def read_lesions(table: Path, places: Sequence[Sequence[str]] = PLACES) -> list[PatientLesions]:
     """Patients of a table of lesions, in the order in which they appear; what all cells of a column say.
 
     Parameters
@@ -106,6 +106,8 @@ def read_lesions(table: Path) -> list[PatientLesions]:
     table : Path
         One row per lesion, tab-separated (.tsv) or comma-separated (.csv): a column of `PATIENT`, three of
         `PLACES`, perhaps one of `NAMES`, and any others: a column is of numbers, if all its values are.
+    places : sequence of three names
+        Columns of the middle of a lesion; the first are taken that every row has.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def read_lesions(table: Path) -> list[PatientLesions]:
     header = list(rows[0])
     patient, name = _column(table, header, PATIENT), next((n for n in NAMES if n in header), None)
     cells = {column: _cells(table, column, [row[column] for row in rows]) for column in header}
-    centres = _centres(table, cells)
+    centres = _centres(table, cells, places)
     apart = {patient, name, *(column for names in PLACES for column in names)}
     whose: dict[str, list[int]] = {}
     for n, row in enumerate(rows):
@@ -190,9 +192,11 @@ def _column(path: Path, header: Sequence[str], names: Sequence[str]) -> str:
     return found
 
 
-def _centres(table: Path, cells: Mapping[str, Cells]) -> npt.NDArray[np.float64]:
+def _centres(
+    table: Path, cells: Mapping[str, Cells], places: Sequence[Sequence[str]]
+) -> npt.NDArray[np.float64]:
     lacking = ""
-    for names in PLACES:
+    for names in places:
         if set(names) <= cells.keys():
             odd = [n for n in names if cells[n].dtype.kind != "f" or np.isnan(cells[n].astype(float)).any()]
             if not odd:

@@ -24,7 +24,7 @@ GO_ON = "the same fit goes on from there"
 def learned(
     source: TrainingSource,
     recipe: Recipe,
-    looks: Looks,
+    looks: Looks | None,
     *,
     precision: Precision,
     data: Mapping[str, str],
@@ -40,7 +40,7 @@ def learned(
         What is learned from.
     recipe : Recipe
         Everything else that decides the weights.
-    looks : Looks
+    looks : Looks or None
         At validation.
     precision : "auto", "32", "bf16" or "fp16"
         As of `learn.devices.open_devices`.
@@ -58,6 +58,9 @@ def learned(
     with drawn_from(recipe.seed):
         model = source.build()
     size = recipe.batch_size
+    callbacks = Callbacks(on_step)
+    if looks:
+        callbacks = Callbacks(on_step, look=looks.look, look_every=looks.every, kept=looks.kept)
     with _kept_or_temporary(folder) as place:
         run = Run(
             place,
@@ -73,7 +76,7 @@ def learned(
             lambda first: source.batches(range(n * size, (n + 1) * size) for n in count(first)),
             recipe.loop,
             run,
-            Callbacks(on_step, look=looks.look, look_every=looks.every, kept=looks.kept),
+            callbacks,
         )
         return finished(source, model, last)
 
