@@ -125,8 +125,7 @@ def command(
     for note in found.notes:
         complain(note)
     for one in found.attributes:
-        p = one.p if one.p_holm != one.p_holm else one.p_holm
-        typer.echo(harmless(f"{one.name}\t{one.kind}\t{one.finding}\tp {p:.3g}"))
+        typer.echo(harmless(f"{one.name}\t{one.kind}\t{one.finding}\t{one.gap_finding}"))
     typer.echo(harmless(str(paths[-1])))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sanum.evaluation.audit import AuditSettings, ScoreTable, audit, parse_by, write_audit
 from sanum.evaluation.audit.audit import RANDOM
-from sanum.evaluation.audit.result import NO_SHIFT, SHIFT, TOO_FEW
+from sanum.evaluation.audit.result import GAP, NO_GAP, NO_SHIFT, SHIFT, TOO_FEW
 
 QUICK = AuditSettings(splits=40, resamples=60, permutations=200)
 
@@ -48,6 +48,7 @@ def test_a_planted_shift_is_found_and_an_own_threshold_takes_it_away():
     found = audit(phantom(1, 400, shift=1.5, sick=160), parse_by("site,sex"), QUICK)
     site, sex = of(found, "site"), of(found, "sex")
     assert (site.finding, sex.finding) == (SHIFT, NO_SHIFT)
+    assert (site.gap_finding, sex.gap_finding) == (GAP, NO_GAP)
     a, b = site.rows
     assert a.numbers["fpr"] < 0.02
     assert b.numbers["fpr"] > 0.08
@@ -64,6 +65,16 @@ def test_a_planted_shift_is_found_and_an_own_threshold_takes_it_away():
     assert a.numbers["own_tpr"] > a.numbers["tpr"] + 0.1  # the price, and who gains
     assert b.numbers["own_tpr"] < b.numbers["tpr"] - 0.1
     assert of(found, "site", RANDOM).gaps["fpr"] < site.gaps["fpr"]
+
+
+def test_false_alarms_differ_without_a_shift_where_scores_scatter_more():
+    table = phantom(10, 400)
+    at_b = np.array([table.people[name]["site"] == "B" for name in table.subjects])
+    found = audit(replace(table, scores=table.scores * np.where(at_b, 2, 1)), parse_by("site,sex"), QUICK)
+    site, sex = of(found, "site"), of(found, "sex")
+    assert (site.finding, site.gap_finding) == (NO_SHIFT, GAP)
+    assert (sex.finding, sex.gap_finding) == (NO_SHIFT, NO_GAP)
+    assert site.p_gap_holm == pytest.approx(2 * site.p_gap)
 
 
 def test_a_threshold_of_one_site_is_wrong_at_another():
@@ -151,7 +162,7 @@ def test_the_files_say_the_same_and_the_page_loads_nothing(tmp_path):
     assert float(first["auc_across_low"]) == pytest.approx(of_json["intervals"]["auc_across"][0], rel=1e-5)
     assert [a["kind"] for a in plain["attributes"]] == ["as scored", RANDOM]
     text, html = paths[2].read_text(), paths[3].read_text()
-    assert "| site | as scored | shift found |" in text
+    assert "| site | as scored | shift found " in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(row.count("|") in (9, 13) for row in rows)
     assert "&lt;b&gt;|C" in html
@@ -166,10 +177,12 @@ def test_the_files_say_the_same_and_the_page_loads_nothing(tmp_path):
 def test_the_negative_control_is_found_in_one_of_twenty():
     """200 runs with a planted shift: the shift is found in all, the random attribute in about ten."""
     settings = AuditSettings(splits=2, resamples=2, permutations=99)
-    shifts, lots = 0, 0
+    shifts, lots, gaps = 0, 0, 0
     for seed in range(200):
         found = audit(phantom(seed, 100, shift=1.5), parse_by("site"), replace(settings, seed=seed))
         shifts += of(found, "site").finding == SHIFT
         lots += of(found, "site", RANDOM).finding == SHIFT
+        gaps += of(found, "site", RANDOM).gap_finding == GAP
     assert shifts >= 198
     assert 2 <= lots <= 20  # of a binomial (200, .05): 99.9 %
+    assert gaps <= 20

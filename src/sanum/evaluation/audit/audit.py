@@ -148,9 +148,13 @@ def _adjusted(
 
 def _corrected(found: list[AttributeAudit]) -> list[AttributeAudit]:
     """Holm's correction for the number of attributes on which something is concluded."""
-    tested = [n for n, one in enumerate(found) if one.finding != TOO_FEW]
-    corrected = dict(zip(tested, holm([found[n].p for n in tested]), strict=True))
-    return [replace(one, p_holm=corrected[n]) if n in corrected else one for n, one in enumerate(found)]
+    tested = [one for one in found if one.finding != TOO_FEW]
+    shifts, gaps = holm([one.p for one in tested]), holm([one.p_gap for one in tested])
+    corrected = {
+        id(one): replace(one, p_holm=shift, p_gap_holm=gap)
+        for one, shift, gap in zip(tested, shifts, gaps, strict=True)
+    }
+    return [corrected.get(id(one), one) for one in found]
 
 
 def _about(

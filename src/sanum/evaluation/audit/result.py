@@ -10,6 +10,9 @@ from ...metrics.ranking import Labels, Scores
 
 TOO_FEW = "too few to conclude"
 SHIFT, NO_SHIFT = "shift found", "no shift found"
+GAP, NO_GAP = "gap found", "no gap found"
+LEVEL = 0.05
+"""P below which something is said to be found."""
 RATES = ("fpr", "tpr", "auc_within", "auc_across")
 """Numbers of a group whose gaps are told."""
 
@@ -161,8 +164,8 @@ class AttributeAudit:
         Permutation test of η².
     p_mann_whitney : float
         The smallest of the groups', by Holm's correction.
-    p_holm : float
-        `p`, corrected for the number of attributes.
+    p_holm, p_gap_holm : float
+        `p` and `p_gap`, corrected for the number of attributes.
     """
 
     name: str
@@ -179,11 +182,19 @@ class AttributeAudit:
     p: float
     p_mann_whitney: float
     p_holm: float = float("nan")
+    p_gap_holm: float = float("nan")
 
     @property
     def finding(self) -> str:
-        """In words."""
+        """Whether scores are shifted, in words."""
+        return self._said(self.p, self.p_holm, SHIFT, NO_SHIFT)
+
+    @property
+    def gap_finding(self) -> str:
+        """Whether false alarms differ, in words: they may without a shift, where scores scatter more."""
+        return self._said(self.p_gap, self.p_gap_holm, GAP, NO_GAP)
+
+    def _said(self, p: float, corrected: float, found: str, not_found: str) -> str:
         if sum(row.enough for row in self.rows) < 2:
             return TOO_FEW
-        p = self.p if np.isnan(self.p_holm) else self.p_holm
-        return SHIFT if p < 0.05 else NO_SHIFT
+        return found if (p if np.isnan(corrected) else corrected) < LEVEL else not_found

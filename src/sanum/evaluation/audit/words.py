@@ -46,14 +46,14 @@ def attribute_cells(one: AttributeAudit) -> list[str]:
         Of an attribute.
     """
     low, high = one.gap_intervals["fpr"]
-    p = one.p if math.isnan(one.p_holm) else one.p_holm
+    p, p_gap = (one.p, one.p_gap) if math.isnan(one.p_holm) else (one.p_holm, one.p_gap_holm)
     explained = f"{number(one.explained, 3)}\nby lot {number(one.explained_by_chance, 3)}"
     return [
         one.name,
         "negative control: by lot" if one.kind == RANDOM else one.kind,
-        one.finding,
+        one.finding if one.finding == TOO_FEW else f"{one.finding},\n{one.gap_finding}",
         f"{number(100 * one.gaps['fpr'], 1)}\n{interval(100 * low, 100 * high, 1)}",
-        f"up to {number(100 * one.chance, 1)}\np = {small(one.p_gap)}" if one.finding != TOO_FEW else DASH,
+        f"up to {number(100 * one.chance, 1)}\np = {small(p_gap)}" if one.finding != TOO_FEW else DASH,
         explained if one.finding != TOO_FEW else DASH,
         small(p),
         small(one.p_mann_whitney),
@@ -114,7 +114,8 @@ def how_to_read(found: Audit) -> list[str]:
     return [
         f"An unbiased score calls {alpha} of the normals abnormal in every group.",
         "A gap between groups is never below 0. Compare it with the gap by lot: the 95th percentile of what "
-        "random groups of the same sizes give.",
+        "random groups of the same sizes give. There may be a gap without a shift, where scores scatter "
+        "more.",
         "The negative control is one such random attribute, measured like the others: one in twenty is "
         '"found" by chance.',
         "η² is the share of the variance of normals' scores that the attribute explains. p is its "
@@ -125,7 +126,7 @@ def how_to_read(found: Audit) -> list[str]:
         f"An own threshold promises {alpha} within the group. Its price is in the columns beside it: what is "
         "found of the anomalies, and how far the threshold moved, in standard deviations of normals' scores. "
         f"It needs {2 * fewest_normals(found.settings.alpha)} normals of the group.",
-        '"No shift found" is no proof of none: the interval of the gap says what these numbers allow.',
+        '"Not found" is no proof of none: the interval of the gap says what these numbers allow.',
         "Brackets: 95 % intervals, by bootstrap over subjects.",
     ]
 

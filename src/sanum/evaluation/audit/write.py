@@ -16,7 +16,16 @@ from .words import RATE_NAMES, attribute_cells, attribute_heads, group_cells, gu
 
 INTERVALS = (*RATES, "delta")
 OF_GROUP = (*RATES, "tpr_at_own", "delta", "p", "own_fpr", "own_tpr", "own_threshold", "own_moved")
-OF_ATTRIBUTE = ("explained", "explained_by_chance", "p", "p_holm", "p_mann_whitney", "chance", "p_gap")
+OF_ATTRIBUTE = (
+    "explained",
+    "explained_by_chance",
+    "p",
+    "p_holm",
+    "p_mann_whitney",
+    "chance",
+    "p_gap",
+    "p_gap_holm",
+)
 
 
 def write_audit(found: Audit, output: Path) -> list[Path]:
@@ -63,7 +72,7 @@ def as_plain(found: Audit) -> dict[str, Any]:
 
 def _attribute(one: AttributeAudit) -> dict[str, Any]:
     rows = [{name: value for name, value in asdict(row).items() if name != "scores"} for row in one.rows]
-    return {**asdict(one), "rows": rows, "finding": one.finding}
+    return {**asdict(one), "rows": rows, "finding": one.finding, "gap_finding": one.gap_finding}
 
 
 def as_tsv(found: Audit) -> str:
@@ -76,7 +85,12 @@ def as_tsv(found: Audit) -> str:
     """
     heads = ["attribute", "kind", "group", "normals", "anomalies", "enough", "median"]
     heads += list(OF_GROUP) + [f"{name}_{end}" for name in INTERVALS for end in ("low", "high")]
-    heads += ["finding", *(f"gap_{name}" for name in RATES), *(f"attribute_{name}" for name in OF_ATTRIBUTE)]
+    heads += [
+        "finding",
+        "gap_finding",
+        *(f"gap_{name}" for name in RATES),
+        *(f"attribute_{name}" for name in OF_ATTRIBUTE),
+    ]
     lines = [heads]
     for one in found.attributes:
         lines += [_line(one, row) for row in one.rows]
@@ -88,7 +102,7 @@ def _line(one: AttributeAudit, row: GroupRow) -> list[str]:
     cells += [str(int(row.enough)), _number(statistics.median(row.scores or (math.nan,)))]
     cells += [_number(row.numbers[name]) for name in OF_GROUP]
     cells += [_number(value) for name in INTERVALS for value in row.intervals[name]]
-    cells += [one.finding, *(_number(one.gaps[name]) for name in RATES)]
+    cells += [one.finding, one.gap_finding, *(_number(one.gaps[name]) for name in RATES)]
     return cells + [_number(getattr(one, name)) for name in OF_ATTRIBUTE]
 
 
