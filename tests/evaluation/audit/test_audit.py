@@ -162,7 +162,7 @@ def test_the_files_say_the_same_and_the_page_loads_nothing(tmp_path):
     assert float(first["auc_across_low"]) == pytest.approx(of_json["intervals"]["auc_across"][0], rel=1e-5)
     assert [a["kind"] for a in plain["attributes"]] == ["as scored", RANDOM]
     text, html = paths[2].read_text(), paths[3].read_text()
-    assert "| site | as scored | shift found " in text
+    assert "| site | as scored | shift found, no gap found |" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(row.count("|") in (9, 13) for row in rows)
     assert "&lt;b&gt;|C" in html
