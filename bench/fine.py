@@ -16,7 +16,7 @@ import sanum
 from sanum.scan import Scan
 from sanum.space.grid import Grid
 from sanum.space.resample import resample
-from sanum.synth.anatomy import correct_bias
+from sanum.synth.bias import correct_bias
 from sanum.synth.labels import read_canonical
 
 HEADS = {

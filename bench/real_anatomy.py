@@ -21,7 +21,7 @@ from sanum.metrics.calibration import coverage
 from sanum.metrics.errors import errors_inside
 from sanum.metrics.tissue import grey_and_white, grey_white_contrast
 from sanum.scan import Scan, ScanError
-from sanum.synth.anatomy import correct_bias
+from sanum.synth.bias import correct_bias
 from sanum.types import FloatArray, Mask
 
 Row = dict[str, str | float]

@@ -31,7 +31,8 @@ from sanum.healthy.residual import own_contrast_residual
 from sanum.methods.anatomy.una.predict import UnaPredictor
 from sanum.metrics.calibration import coverage
 from sanum.scan.contrast import CT_WINDOW_HU
-from sanum.synth.anatomy import correct_bias, prepare
+from sanum.synth.anatomy import prepare
+from sanum.synth.bias import correct_bias
 from sanum.synth.box import DEFAULT_BOX, DEFAULT_GRID
 from sanum.synth.contrast import CALLED, Preset
 from sanum.synth.generator import apply_sample, draw_sample

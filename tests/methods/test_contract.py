@@ -30,6 +30,7 @@ OUTPUTS = {
     "segmentation": {"labels": (0, INF), "probabilities": (0, 1)},
     "registration": {"distance": (0, INF), "map": (-INF, INF)},
     "graphs": {"probability": (0, 1), "importance": (0, 1)},
+    "atlas": {"template": (0, INF), "spread": (0, INF), "region": (0, 1)},
 }
 """Names of what a method of each task gives, and the range of the values; a new task has a line here.
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sanum.space.grid import apply_affine
-from sanum.synth.anatomy import correct_bias, cropped, describe, prepare
+from sanum.synth.anatomy import cropped, describe, prepare
+from sanum.synth.bias import correct_bias
 from sanum.synth.kept import read_kept
 from sanum.synth.subjects import ixi_pairs
 

@@ -8,6 +8,7 @@ import typer
 from .. import __version__
 from ..extras import MissingExtra
 from . import (
+    atlas,
     audit,
     bids,
     classify,
@@ -49,6 +50,7 @@ app.command("methods", epilog=methods.EXAMPLE)(methods.command)
 app.add_typer(detect.app, name="detect")
 app.add_typer(classify.app, name="classify")
 app.add_typer(segment.app, name="segment")
+app.add_typer(atlas.app, name="atlas")
 app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)
 

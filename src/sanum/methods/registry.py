@@ -184,6 +184,14 @@ METHODS: tuple[Method, ...] = (
         extra="train",
         fitted=True,
     ),
+    Method(
+        "population",
+        task="atlas",
+        module="atlas.population",
+        paper="Starck et al., Communications Medicine 2024",
+        summary="What a group of people looks like, without a bias to any of them; and one scan beside it.",
+        trained=False,
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """How far two images are from each other, whatever their contrasts: what registration descends.
 
 Mutual information with Parzen windows (Mattes et al., IEEE TMI 2003) and
-normalised (Maes et al., IEEE TMI 1997); normalised gradient fields (Haber and Modersitzki, MICCAI 2006).
+normalised (Maes et al., IEEE TMI 1997); normalised gradient fields (Haber and Modersitzki, MICCAI 2006);
+of images of one contrast, local correlation (Avants et al., Med Image Anal 2008) and squares.
 """
 
 from dataclasses import dataclass
@@ -88,6 +89,72 @@ class NormalizedGradients:
         alike = along / ((a.square().sum(1) + floor) * (b.square().sum(1) + floor))
         weight = inside[:, 0]
         return 1 - (alike * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1e-6)
+
+
+@dataclass(frozen=True)
+class LocalCorrelation:
+    """1 − mean of cov(F, M)² / (var(F) var(M)) in windows, in [0, 1]; two or three dimensions.
+
+    Parameters
+    ----------
+    radius : int
+        A window has 2·radius + 1 voxels along each axis.
+    noise : float
+        Added to each variance, squared: what varies less than this is flat.
+    """
+
+    radius: int = 3
+    noise: float = 0.02
+
+    def __call__(self, fixed: torch.Tensor, moved: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """See `Distance`.
+
+        Parameters
+        ----------
+        fixed, moved, inside : (B, 1, *shape) float
+            As of `Distance`.
+        """
+        a, b = fixed.expand_as(moved), moved
+        means = _box(torch.cat([a, b, a * a, b * b, a * b], 1), self.radius)
+        f, m, ff, mm, fm = means.chunk(5, 1)
+        floor = self.noise**2
+        alike = (fm - f * m).square() / (
+            ((ff - f * f).clamp_min(0) + floor) * ((mm - m * m).clamp_min(0) + floor)
+        )
+        return 1 - _mean(alike, inside)
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Mean of (F − M)²; any number of channels and dimensions."""
+
+    def __call__(self, fixed: torch.Tensor, moved: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """See `Distance`.
+
+        Parameters
+        ----------
+        fixed, moved : (B, C, *shape) float
+            As of `Distance`.
+        inside : (B, 1, *shape) float
+            As of `Distance`.
+        """
+        return _mean((fixed - moved).square().mean(1, keepdim=True), inside)
+
+
+def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1e-6)
+    return found
+
+
+def _box(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """Mean over a window, of what of it lies in the image."""
+    dims = x.dim() - 2
+    pool = F.avg_pool3d if dims == 3 else F.avg_pool2d
+    for axis in range(dims):
+        window, pad = [1] * dims, [0] * dims
+        window[axis], pad[axis] = 2 * radius + 1, radius
+        x = pool(x, window, stride=1, padding=pad, count_include_pad=False)
+    return x
 
 
 def gradient(image: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 from scipy import ndimage
 
 from ..files import clear_way, sha256_of, whole_file
@@ -23,9 +22,10 @@ from ..fluid.flow import distance_within
 from ..space.components import largest_component
 from ..space.grid import Grid, apply_affine, box_of, covering, middle_of
 from ..space.mirror import find_mirror
-from ..space.register import register_affine, to_sitk
+from ..space.register import register_affine
 from ..space.resample import resample
 from ..types import AnyArray, FloatArray, Mask
+from .bias import correct_bias
 from .box import DEFAULT_BOX
 from .kept import read_kept
 from .labels import (
@@ -226,29 +226,6 @@ def cropped(anatomy: Anatomy, margin_mm: float) -> Anatomy:
         labels=anatomy.labels[box].copy(),
         ramp=anatomy.ramp[box].copy(),
     )
-
-
-def correct_bias(voxels: FloatArray, grid: Grid, mask: Mask) -> FloatArray:
-    """Volume divided by its N4 bias field (Tustison et al. 2010), estimated inside `mask`.
-
-    Parameters
-    ----------
-    voxels : (X, Y, Z) float32
-        T1w.
-    grid : Grid
-        Of the volume.
-    mask : (X, Y, Z) bool
-        The brain.
-    """
-    image = to_sitk(voxels, grid)
-    region = sitk.Cast(to_sitk(mask.astype(np.float32), grid) > 0.5, sitk.sitkUInt8)
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations([30, 30, 20])
-    n4.Execute(sitk.Shrink(image, [2] * 3), sitk.Shrink(region, [2] * 3))
-    field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
-    field = np.clip(field - np.median(field[mask]), -0.7, 0.7)
-    out: FloatArray = voxels / np.exp(field).astype(np.float32)
-    return out
 
 
 @lru_cache(maxsize=1)

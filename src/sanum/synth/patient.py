@@ -21,7 +21,8 @@ from ..space.mirror import find_mirror, mirror
 from ..space.register import register_affine
 from ..space.resample import resample
 from ..types import FloatArray, Mask
-from .anatomy import correct_bias, mni_brain
+from .anatomy import mni_brain
+from .bias import correct_bias
 from .corrupt import CorruptionParams, Level, apply_corruption, draw_corruption, field_of_view
 from .generator import Sample
 from .geometry import (

@@ -10,7 +10,7 @@ from ..fluid.flow import distance_within
 from ..space.components import largest_component
 from ..space.grid import Grid
 from ..types import FloatArray, Mask
-from .anatomy import correct_bias
+from .bias import correct_bias
 from .schemes import Labels
 
 WHITE, CORTEX, VENTRICLES, FLUID = 2, 3, 4, 24  # of `schemes.ASEG`

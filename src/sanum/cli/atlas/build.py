@@ -1,0 +1,225 @@
+"""`sanum atlas build`: an unbiased atlas of each subgroup of many scans."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import options as shared
+from ..batch import terminated_as_interrupted
+from ..messages import complain, harmless, steady_stderr
+from ..progress import ProgressBar, waiting
+from ..threads import use_threads
+
+if TYPE_CHECKING:
+    from ...methods.atlas.population.members import Member, Split
+    from ...scan import Scan
+
+EXAMPLE = "Example:  sanum atlas build ixi/ -o atlases --by sex,age:40,60 --masked"
+_PARTS = {"atlas prepare": "preparing", "atlas place": "placing", "atlas deform": "deforming"}
+_AVERAGING = "averaging"
+
+
+class MeasureOption(StrEnum):
+    """What registration lowers."""
+
+    lncc = "lncc"
+    mse = "mse"
+
+
+class DriveOption(StrEnum):
+    """What registration aligns."""
+
+    image = "image"
+    labels = "labels"
+
+
+def command(
+    data: Annotated[
+        list[Path], typer.Argument(help="A BIDS data set or a folder of scans; or scans, and lists of them.")
+    ],
+    output: shared.Output,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Label maps: a name in derivatives, or a folder of files named as the scans. "
+            "Default: those that are found.",
+        ),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(metavar="COLUMN,...", help="One atlas for each subgroup, such as sex,age:40,60."),
+    ] = "",
+    participants: Annotated[
+        Path | None, typer.Option(metavar="TSV", help="Default: participants.tsv of the data set.")
+    ] = None,
+    known: Annotated[
+        bool, typer.Option("--known", help="Leave out subjects whose subgroup is not known.")
+    ] = False,
+    iterations: Annotated[int, typer.Option(min=1, help="Estimates of the template, at most.")] = 4,
+    spacing: Annotated[float, typer.Option(metavar="MM", help="Edge of the atlas's voxels.")] = 2.0,
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Look at what has a label alone: of a head its brain.")
+    ] = False,
+    drive: Annotated[DriveOption, typer.Option(help="What is aligned.")] = DriveOption.image,
+    measure: Annotated[MeasureOption, typer.Option(help="lncc, or mse for CT.")] = MeasureOption.lncc,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SCAN|mni",
+            help="Whose pose the atlas has (its shape is taken out); mni: of brains, with --masked. "
+            "Default: the first scan.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace atlases that are there.")] = False,
+    threads: shared.Threads = 0,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Build an atlas of DATA: mean, spread, labels, and usual volumes.
+
+    All scans have one contrast. Each is laid onto the template, first by an
+    affine and then by a smooth invertible deformation; the mean of these is
+    taken out and the template made anew. Stopped and started again, it goes
+    on; started twice, both share the work.
+
+    Exit code: 0, or 2 if it cannot be done.
+    """
+    with waiting("starting", quiet=quiet):
+        from ...cohort import PlainResources
+        from ...methods.atlas.population.atlas import ABOUT
+        from ...methods.atlas.population.build import Builder
+        from ...methods.atlas.population.config import AtlasConfig
+        from ...methods.atlas.population.jobs import Work
+        from ...methods.atlas.population.members import grouped, splits_of
+        from ...scan import ScanError
+
+    use_threads(threads)
+    try:
+        config = AtlasConfig(
+            spacing_mm=spacing,
+            control_mm=4 * spacing,
+            rounds=iterations,
+            masked=masked,
+            measure=measure.value,
+            drive=drive.value,
+        )
+        splits = splits_of(by)
+        members = _members(data, labels, participants, splits, output, known=known)
+        groups = grouped(members, splits)
+        start = _reference(reference, config)
+        for name, them in groups.items():
+            folder = output if not splits else output / name
+            if (folder / ABOUT).exists() and not overwrite:
+                raise ValueError(f"{folder} holds an atlas: pass --overwrite, or choose another folder")
+            work = Work(output / "work" / name, output / "work" / "prepared")
+            parts = ("preparing", "placing", "deforming", _AVERAGING)
+            with steady_stderr(), terminated_as_interrupted(), ProgressBar(*parts, quiet=quiet) as bar:
+                builder = Builder(
+                    tuple(them),
+                    work,
+                    config,
+                    _do(them, bar, name),
+                    PlainResources(),
+                    lambda word, n, count, bar=bar, name=name: bar.update(  # type: ignore[misc]
+                        word, n, count, f"{name}: {word} {n} of {count} subjects"
+                    ),
+                )
+                atlas = builder.build(start)
+            atlas.save(folder)
+            last = atlas.about["rounds"][-1]
+            complain(f"{name}: {len(them)} subjects; mean displacement {last['left_vox']:.3f} voxels")
+            typer.echo(harmless(str(folder)))
+        shutil.rmtree(output / "work", ignore_errors=True)
+    except (ScanError, ValueError, OSError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+
+
+def _members(
+    data: Sequence[Path],
+    labels: Path | None,
+    participants: Path | None,
+    splits: "Sequence[Split]",
+    output: Path,
+    *,
+    known: bool,
+) -> "list[Member]":
+    from ...cohort import expand
+    from ...cohort.bids.participants import joined, read_participants
+    from ...methods.atlas.population.members import members_in, with_labels
+    from ...scan import ScanError
+
+    if len(data) == 1 and data[0].is_dir():
+        members = members_in(data[0], str(labels or ""))
+    else:
+        items = expand(data, output)
+        if wrong := [item.problem for item in items if item.problem]:
+            raise ScanError(wrong[0])
+        members = with_labels([i.path for i in items], sorted(labels.iterdir()) if labels else [])
+    if len({m.stem for m in members}) < len(members):
+        raise ValueError("two scans have the same name: give each subject a name of its own")
+    table = participants or (data[0] / "participants.tsv" if data[0].is_dir() else None)
+    if participants is not None and not participants.is_file():
+        raise ValueError(f"{participants} is not there")
+    if table is not None and table.is_file():
+        rows, notes = read_participants(table, ())
+        found, more = joined(rows, {_as_subject(m) for m in members}, ())
+        for note in (*notes, *more):
+            complain(f"note: {note}")
+        members = [replace(m, columns=found.get(_as_subject(m), {})) for m in members]
+    elif splits:
+        raise ValueError("--by needs participants.tsv: name it with --participants")
+    if known:
+        members = [m for m in members if _is_known(m, splits)]
+    return members
+
+
+def _as_subject(member: "Member") -> str:
+    return f"sub-{member.subject.removeprefix('sub-')}"
+
+
+def _is_known(member: "Member", splits: "Sequence[Split]") -> bool:
+    try:
+        for split in splits:
+            split.group_of(member.columns)
+    except ValueError:
+        return False
+    return True
+
+
+def _reference(name: Path | None, config: Any) -> "Scan | None":
+    from ...methods.atlas.population.prepared import prepare
+    from ...scan import Scan, read
+    from ...synth.anatomy import mni_brain
+
+    if name is None:
+        return None
+    if name != Path("mni"):
+        return prepare(read(name), replace(config, masked=False))
+    if not config.masked:
+        raise ValueError("--reference mni is a brain without its skull: add --masked")
+    brain, grid = mni_brain()
+    return Scan(brain / brain.max(), grid.affine, contrast="T1w")
+
+
+def _do(members: "Sequence[Member]", bar: ProgressBar, group: str) -> Callable[[Any, Path], None]:
+    """Does a job for every member, and fails if one cannot be done."""
+    from ...cohort import Item, RunSettings, run
+    from ...scan import ScanError
+
+    def do(job: Any, folder: Path) -> None:
+        word, wrong = _PARTS[job.name], list[str]()
+        for count, outcome in enumerate(run([Item(m.path) for m in members], folder, job, RunSettings()), 1):
+            bar.update(word, count, len(members), f"{group}: {word} {count} of {len(members)} subjects")
+            if outcome.reason:
+                wrong.append(outcome.reason)
+        if wrong:
+            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise ScanError(f"{wrong[0]}{more}: mend them, or leave them out")
+
+    return do

@@ -1,0 +1,1 @@
+"""Populations: what is usual, where, and how far people differ."""

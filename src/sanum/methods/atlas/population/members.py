@@ -1,0 +1,208 @@
+"""Who an atlas is made of: scans, their labels, and what participants.tsv says; and the subgroups."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ....scan.names import EXTENSIONS, printable, stem_of
+from ....synth.subjects import subject_of, subjects_in
+
+LEAST = 3
+"""Subjects of an atlas, at least."""
+
+_WORDS = re.compile(r"(image|img|scan|labels?|dseg|segmentation|seg|parcellation)s?", re.IGNORECASE)
+_LABELS = re.compile(r"(^|[_-])(labels?|dseg|segmentation|seg|parcellation)s?([_-]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One subject.
+
+    Parameters
+    ----------
+    path : Path
+        Scan.
+    labels : Path or None
+        Label map in the same world.
+    columns : mapping of str
+        Of participants.tsv.
+    place : Path
+        Folder of its results, inside those of a batch.
+    """
+
+    path: Path
+    labels: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """What its files are called."""
+        return stem_of(self.path)
+
+    @property
+    def subject(self) -> str:
+        """As participants.tsv calls it; of other layouts the file's name."""
+        name = subject_of(self.path)
+        return name if name.startswith("sub-") else self.stem
+
+
+def members_in(root: Path, labels: str = "") -> list[Member]:
+    """Scans of a folder, each with its labels: T1w of a BIDS data set, else every volume.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    labels : str
+        Of a BIDS data set as of `synth.subjects.subjects_in`; else a folder with files of the same names, or
+        of names in which "label" stands for "image". Empty: those in the folder itself.
+
+    Raises
+    ------
+    ValueError
+        There is no scan.
+    """
+    if any(root.glob("sub-*")):
+        found = subjects_in(root, labels)
+        pairs = {subject_of(scan): Member(scan, map_) for scan, map_ in reversed(found.pairs)}
+        if pairs:
+            return [pairs[name] for name in sorted(pairs)]
+    files = [f for f in sorted(root.iterdir()) if f.name.lower().endswith(EXTENSIONS)]
+    scans = [f for f in files if not _LABELS.search(stem_of(f))]
+    if not scans:
+        raise ValueError(f"no scans in {printable(root)}")
+    return with_labels(scans, sorted(Path(labels).iterdir()) if labels else files)
+
+
+def with_labels(scans: Sequence[Path], files: Sequence[Path]) -> list[Member]:
+    """Scans with the label maps whose names fit.
+
+    Parameters
+    ----------
+    scans : sequence of Path
+        Volumes.
+    files : sequence of Path
+        Among them the label maps.
+    """
+    maps = {_key(f): f for f in files if f not in set(scans) and f.name.lower().endswith(EXTENSIONS)}
+    return [Member(scan, maps.get(_key(scan))) for scan in scans]
+
+
+def _key(path: Path) -> str:
+    return _WORDS.sub("", stem_of(path)).strip("_-").lower()
+
+
+@dataclass(frozen=True)
+class Split:
+    """One column by which subjects are told apart.
+
+    Parameters
+    ----------
+    column : str
+        Of participants.tsv.
+    edges : tuple of float
+        Of a column of numbers: where one band ends and the next begins. Empty: each value is a group.
+    """
+
+    column: str
+    edges: tuple[float, ...] = ()
+
+    def group_of(self, columns: Mapping[str, str]) -> str:
+        """Name of the subject's group.
+
+        Parameters
+        ----------
+        columns : mapping of str
+            Of participants.tsv.
+
+        Raises
+        ------
+        ValueError
+            Nothing is known, or no number where one is needed.
+        """
+        told = {name.lower(): value.strip() for name, value in columns.items()}.get(self.column.lower(), "")
+        if told.lower() in ("", "n/a", "nan"):
+            raise ValueError(f"no {self.column}")
+        if not self.edges:
+            return f"{self.column}-{told}"
+        try:
+            value = float(told)
+        except ValueError:
+            raise ValueError(f'{self.column} "{told}" is no number') from None
+        below = [edge for edge in self.edges if edge <= value]
+        above = [edge for edge in self.edges if edge > value]
+        low = f"{below[-1]:g}" if below else "under"
+        return f"{self.column}-{low}" + (f"to{above[0]:g}" if above else "up")
+
+
+def splits_of(text: str) -> tuple[Split, ...]:
+    """Splits of `--by`: columns with commas between, each with its edges after a colon.
+
+    Parameters
+    ----------
+    text : str
+        Such as "sex,age:40,60".
+
+    Examples
+    --------
+    >>> splits_of("sex,age:40,60")
+    (Split(column='sex', edges=()), Split(column='age', edges=(40.0, 60.0)))
+    """
+    found: list[Split] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, colon, edge = part.partition(":")
+        try:
+            if colon:
+                found.append(Split(name.strip(), (float(edge),)))
+            elif found and _is_number(part):
+                found[-1] = Split(found[-1].column, (*found[-1].edges, float(part)))
+            else:
+                found.append(Split(part))
+        except ValueError:
+            raise ValueError(f'edges are numbers, such as age:40,60, got "{part}"') from None
+    return tuple(found)
+
+
+def grouped(members: Sequence[Member], splits: Sequence[Split]) -> dict[str, list[Member]]:
+    """Members by the name of their subgroup; one group "all" without splits.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Everybody.
+    splits : sequence of Split
+        As of `splits_of`.
+
+    Raises
+    ------
+    ValueError
+        Somebody's group is not known, or a group has fewer than `LEAST` subjects; who and which are named.
+    """
+    groups: dict[str, list[Member]] = {}
+    unknown = []
+    for member in members:
+        try:
+            name = "_".join(split.group_of(member.columns) for split in splits) or "all"
+        except ValueError as error:
+            unknown.append(f"{member.subject}: {error}")
+            continue
+        groups.setdefault(name, []).append(member)
+    if unknown:
+        raise ValueError(
+            f"participants.tsv does not tell the group of {len(unknown)} of {len(members)} subjects "
+            f"({'; '.join(unknown[:6])}{' …' if len(unknown) > 6 else ''}): "
+            "complete it, or pass --known to leave them out"
+        )
+    if small := {name: len(them) for name, them in groups.items() if len(them) < LEAST}:
+        told = ", ".join(f"{name} has {count}" for name, count in sorted(small.items()))
+        raise ValueError(f"an atlas needs at least {LEAST} subjects, and {told}: choose wider groups")
+    return dict(sorted(groups.items()))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
