@@ -26,7 +26,8 @@ Scores = Annotated[
     typer.Option(
         "--score",
         help="Measured too: another map that looks for the anomaly, network or residual (one witness alone), "
-        "intensity (a threshold on the scan) or difference (input less anatomy); may be given again.",
+        "intensity (a threshold on the scan), difference (input less anatomy) or population (z of a T1w "
+        "against an atlas of healthy adults); may be given again.",
     ),
 ]
 Validation = Annotated[

@@ -89,7 +89,7 @@ def test_numbers_of_a_score_by_hand():
 
 
 def test_a_score_is_a_row_of_its_own(bids, counting, rows_of, tmp_path):
-    task = HealthyAnatomy(scores=tuple(SCORES))
+    task = HealthyAnatomy(scores=[name for name in SCORES if name != "population"])  # it takes long
     cases, method = find_cases(bids, healthy=True), counting()
     measure(task, cases, {"una": method}, tmp_path)
     rows = rows_of(tmp_path)

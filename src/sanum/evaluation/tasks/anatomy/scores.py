@@ -1,12 +1,16 @@
 """Score maps that look for an anomaly, by name: each is one more row of the tables."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
+from ....healthy.compose import compose, is_t1w
 from ....healthy.evidence import evidence
 from ....healthy.result import Reconstruction
+from ....methods.atlas.population.compare import compare
+from ....methods.atlas.population.predict import SHIPPED, open_atlas
 from ....scan.contrast_words import contrast_named
 from ....types import FloatArray
 from .difference import difference_map
@@ -79,10 +83,29 @@ def residual(result: Reconstruction) -> FloatArray:
     return np.asarray(np.clip(evidence(z, result.contrast) / _HIGHEST_Z, 0, 1), np.float32)
 
 
+def population(result: Reconstruction) -> FloatArray:
+    """How far a T1w lies from what is usual among healthy adults (the atlas that ships): |z| over 12.
+
+    The scan with its anomaly replaced is laid onto the atlas. Of other contrasts it says nothing: 0.
+
+    Parameters
+    ----------
+    result : Reconstruction
+        Of a scan.
+    """
+    if not is_t1w(result.contrast):
+        return np.zeros(result.scan.voxels.shape, np.float32)
+    maps = (result.scan, result.anatomy, result.anomaly, result.brain)
+    scan = replace(result.scan, contrast="T1w")
+    found = compare(open_atlas(SHIPPED), scan, healthy=compose("keep-healthy", *maps), brain=result.brain)
+    return np.asarray(np.clip(np.abs(found.z.voxels) / _HIGHEST_Z, 0, 1), np.float32)
+
+
 SCORES: Mapping[str, Score] = {
     "network": network,
     "residual": residual,
     "intensity": intensity,
     "difference": difference,
+    "population": population,
 }
 """By the name that the tables show behind the method's; the anomaly of the results is the method itself."""

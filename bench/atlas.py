@@ -1,0 +1,171 @@
+"""Atlases on real heads: left-out people, patients with a mask, and subgroups.
+
+    python bench/atlas.py left-out ATLAS --data ../shared/data -o runs/atlas-left-out.json
+    python bench/atlas.py patients ATLAS --data ../shared/data -o runs/atlas-patients.json
+
+ATLAS is a folder of `sanum atlas build`, or adults. Left-out people are the last of the data set (`--last`),
+which the atlas must not hold. `--rival`: SyN of antspyx onto the same template (pip install antspyx).
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+import sanum
+from sanum.methods.atlas.population.atlas import Atlas
+from sanum.methods.atlas.population.compare import BEYOND, Placed, compare, place
+from sanum.methods.atlas.population.config import AtlasConfig
+from sanum.methods.atlas.population.finish import tissues_of
+from sanum.methods.atlas.population.lay import places
+from sanum.methods.atlas.population.members import Member, members_in
+from sanum.methods.atlas.population.predict import open_atlas
+from sanum.methods.atlas.population.prepared import labelled, prepare, read_labels
+from sanum.scan import Scan, read
+from sanum.scan.maps import read_map
+from sanum.space.grid import Grid
+from sanum.space.resample import resample
+from sanum.synth.schemes import DLMUSE, GROUPS
+
+PATIENTS = (
+    (
+        "glioma1",
+        "sub-glioma1/anat/sub-glioma1_space-SRI24_desc-brain_T1w.nii.gz",
+        "sub-glioma1/anat/*dseg.nii.gz",
+    ),
+    ("glioma2", "sub-glioma2/anat/*T1w.nii.gz", "sub-glioma2/anat/*dseg.nii.gz"),
+    ("ms1", "sub-ms1/anat/*T1w.nii.gz", "sub-ms1/anat/*mask.nii.gz"),
+)
+
+
+def structures(atlas: Atlas) -> dict[str, list[int]]:
+    """Labels of each tissue and group of nuclei."""
+    tissue = {name: sorted(part) for name, part in tissues_of(DLMUSE, list(atlas.names)).items()}
+    nuclei = {name: list(group) for name, group in zip(GROUPS, DLMUSE.groups, strict=True)}
+    return {**tissue, **nuclei, "lateral ventricles": [49, 50, 51, 52]}
+
+
+def dice(one: Any, other: Any, codes: list[int]) -> float:
+    """Overlap of the union of some labels."""
+    a, b = np.isin(one, codes), np.isin(other, codes)
+    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
+
+
+def nearest(labels: Scan, at: Any) -> Any:
+    """Labels at places (3, X, Y, Z) in their voxels."""
+    index = np.rint(at).astype(int)
+    inside = np.all([(i >= 0) & (i < n) for i, n in zip(index, labels.voxels.shape, strict=True)], axis=0)
+    return np.where(inside, labels.voxels[tuple(np.where(inside, i, 0) for i in index)], 0)
+
+
+def by_syn(atlas: Atlas, moving: Scan, labels: Scan) -> Any:
+    """Labels of a subject at the template's voxels, by antspyx; None where it is not installed."""
+    try:
+        import ants
+    except ModuleNotFoundError:
+        return None
+
+    def image(voxels: Any, grid: Grid) -> Any:
+        flip = np.diag([-1.0, -1, 1])
+        direction = flip @ grid.affine[:3, :3] / grid.spacing_mm
+        return ants.from_numpy(
+            np.asarray(voxels, np.float32),
+            origin=tuple(flip @ grid.affine[:3, 3]),
+            spacing=tuple(grid.spacing_mm),
+            direction=direction,
+        )
+
+    fixed = image(np.where(atlas.region, atlas.template, 0), atlas.grid)
+    found = ants.registration(fixed, image(moving.voxels, moving.grid), "SyN", random_seed=1)
+    warped = ants.apply_transforms(
+        fixed, image(labels.voxels, labels.grid), found["fwdtransforms"], interpolator="nearestNeighbor"
+    )
+    return np.rint(warped.numpy()).astype(int)
+
+
+def left_out(atlas: Atlas, data: Path, last: int, rival: bool) -> list[dict[str, Any]]:
+    """Dice of each structure against the atlas's labels, and how much of the brain is beyond |z| 4."""
+    rows = []
+    for member in members_in(data / "ixi")[-last:]:
+        assert member.subject not in atlas.about["subjects"], member.subject
+        rows.append(one_left_out(atlas, member, rival))
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def one_left_out(atlas: Atlas, member: Member, rival: bool) -> dict[str, Any]:
+    """Of one person."""
+    assert member.labels is not None
+    scan, settings = read(member.path), AtlasConfig(**atlas.about["settings"])
+    labels = read_labels(member.labels, scan.grid, member.path.name)
+    moving = prepare(scan, settings, labelled(labels, scan.grid))
+    began = time.process_time()
+    placed = place(atlas, moving, settings)
+    seconds = time.process_time() - began
+    rest = Placed(atlas, placed.world, placed.velocity * 0, placed.stride)
+    found = {"affine": rest, "ours": placed}
+    overlaps = {}
+    for name, how in found.items():
+        own = nearest(labels, places(labels.grid, how.world, atlas.grid, how.shift))
+        overlaps[name] = {part: dice(own, atlas.labels, codes) for part, codes in structures(atlas).items()}
+    if rival and (own := by_syn(atlas, moving, labels)) is not None:
+        overlaps["SyN"] = {part: dice(own, atlas.labels, codes) for part, codes in structures(atlas).items()}
+    z = compare(atlas, scan, brain=labels)
+    return {
+        "subject": member.subject,
+        "seconds": seconds,
+        "beyond": z.beyond,
+        "beyond_atlas": float((np.abs(z.z_atlas.voxels[atlas.region]) > BEYOND).mean()),
+        "dice": overlaps,
+    }
+
+
+def patients(atlas: Atlas, data: Path) -> list[dict[str, Any]]:
+    """AUC of |z| against the mask in the brain: laid by the healthy anatomy, and by the scan itself."""
+    rows = []
+    for name, scans, masks in PATIENTS:
+        root = data / "patients"
+        path, mask_path = sorted(root.glob(scans))[0], sorted(root.glob(masks))[0]
+        scan = read(path)
+        mask = read_map(mask_path)
+        truth = resample((mask.voxels > 0).astype(np.float32), mask.grid, scan.grid) > 0.5
+        result = sanum.reconstruct(path, compose="keep-healthy")
+        row: dict[str, Any] = {"patient": name, "lesion_ml": float(truth.sum() * scan.grid.voxel_volume_ml)}
+        brain = result.brain
+        for how, healthy in (("healthy anatomy", result.anatomy), ("scan itself", None)):
+            found = compare(atlas, scan, healthy=healthy, brain=brain)
+            inside = found.region
+            row[how] = float(roc_auc_score(truth[inside], np.abs(found.z.voxels[inside])))
+            row[f"{how}, beyond"] = found.beyond
+            row[f"{how}, median |z|"] = float(np.median(np.abs(found.z.voxels[inside & truth])))
+        inside = np.asarray(brain.voxels) > 0
+        row["una"] = float(roc_auc_score(truth[inside], result.anomaly.voxels[inside]))
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    return rows
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("left-out", "patients"))
+    parser.add_argument("atlas")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--last", type=int, default=8)
+    parser.add_argument("--rival", action="store_true")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    given = parser.parse_args()
+    atlas = open_atlas(given.atlas)
+    if given.what == "left-out":
+        rows = left_out(atlas, given.data, given.last, given.rival)
+    else:
+        rows = patients(atlas, given.data)
+    given.output.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
