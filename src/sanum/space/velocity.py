@@ -182,7 +182,12 @@ def jacobian(displacement: torch.Tensor) -> torch.Tensor:
         u in voxels.
     """
     dims = displacement.dim() - 2
-    rows = torch.stack(torch.gradient(displacement, dim=list(range(2, 2 + dims))), -1)  # (B, D, *shape, D)
-    matrix = rows.movedim(1, -2) + torch.eye(dims).to(displacement)
-    found: torch.Tensor = torch.linalg.det(matrix)
-    return found
+    steps = torch.gradient(displacement, dim=list(range(2, 2 + dims)))
+    m = [[steps[axis][:, part] + (axis == part) for axis in range(dims)] for part in range(dims)]
+    if dims == 2:
+        return m[0][0] * m[1][1] - m[0][1] * m[1][0]
+    return (
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+        - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+        + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+    )

@@ -139,7 +139,7 @@ def test_an_atlas_of_files(made):
     assert [r["name"] for r in rounds] == ["affine 1", "affine 2", "velocities 1", "velocities 2"]
     assert rounds[-1]["sharpness"] > rounds[1]["sharpness"]
     assert rounds[-1]["left_vox"] <= 0.1
-    assert rounds[-1]["taken_vox"] < rounds[-2]["taken_vox"]
+    assert rounds[-1]["changed"] < rounds[-2]["changed"]
 
 
 def test_it_is_the_same_when_read_again(made, tmp_path):

@@ -16,6 +16,7 @@ from ..progress import ProgressBar, waiting
 from ..threads import use_threads
 
 if TYPE_CHECKING:
+    from ...methods.atlas.population.config import AtlasConfig
     from ...methods.atlas.population.members import Member, Split
     from ...scan import Scan
 
@@ -90,11 +91,7 @@ def command(
     Exit code: 0, or 2 if it cannot be done.
     """
     with waiting("starting", quiet=quiet):
-        from ...cohort import PlainResources
-        from ...methods.atlas.population.atlas import ABOUT
-        from ...methods.atlas.population.build import Builder
         from ...methods.atlas.population.config import AtlasConfig
-        from ...methods.atlas.population.jobs import Work
         from ...methods.atlas.population.members import grouped, splits_of
         from ...scan import ScanError
 
@@ -110,34 +107,54 @@ def command(
         )
         splits = splits_of(by)
         members = _members(data, labels, participants, splits, output, known=known)
-        groups = grouped(members, splits)
         start = _reference(reference, config)
-        for name, them in groups.items():
-            folder = output if not splits else output / name
-            if (folder / ABOUT).exists() and not overwrite:
-                raise ValueError(f"{folder} holds an atlas: pass --overwrite, or choose another folder")
-            work = Work(output / "work" / name, output / "work" / "prepared")
-            parts = ("preparing", "placing", "deforming", _AVERAGING)
-            with steady_stderr(), terminated_as_interrupted(), ProgressBar(*parts, quiet=quiet) as bar:
-                builder = Builder(
-                    tuple(them),
-                    work,
-                    config,
-                    _do(them, bar, name),
-                    PlainResources(),
-                    lambda word, n, count, bar=bar, name=name: bar.update(  # type: ignore[misc]
-                        word, n, count, f"{name}: {word} {n} of {count} subjects"
-                    ),
-                )
-                atlas = builder.build(start)
-            atlas.save(folder)
-            last = atlas.about["rounds"][-1]
-            complain(f"{name}: {len(them)} subjects; mean displacement {last['left_vox']:.3f} voxels")
-            typer.echo(harmless(str(folder)))
+        for name, them in grouped(members, splits).items():
+            folder = output / name if splits else output
+            _require_free(folder, overwrite=overwrite)
+            _build(name, them, config, start, output / "work", folder, quiet=quiet)
         shutil.rmtree(output / "work", ignore_errors=True)
     except (ScanError, ValueError, OSError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
+
+
+def _require_free(folder: Path, *, overwrite: bool) -> None:
+    from ...methods.atlas.population.atlas import ABOUT
+
+    if (folder / ABOUT).exists() and not overwrite:
+        raise ValueError(f"{folder} holds an atlas: pass --overwrite, or choose another folder")
+
+
+def _build(
+    name: str,
+    members: "Sequence[Member]",
+    config: "AtlasConfig",
+    start: "Scan | None",
+    kept: Path,
+    folder: Path,
+    *,
+    quiet: bool,
+) -> None:
+    """One group's atlas."""
+    from ...cohort import PlainResources
+    from ...methods.atlas.population.build import Builder
+    from ...methods.atlas.population.jobs import Work
+
+    with (
+        steady_stderr(),
+        terminated_as_interrupted(),
+        ProgressBar(*_PARTS.values(), _AVERAGING, quiet=quiet) as bar,
+    ):
+
+        def told(word: str, done: int, count: int) -> None:
+            bar.update(word, done, count, f"{name}: {word} {done} of {count} subjects")
+
+        work, do = Work(kept / name, kept / "prepared"), _do(members, told)
+        atlas = Builder(tuple(members), work, config, do, PlainResources(), told).build(start)
+    atlas.save(folder)
+    left = atlas.about["rounds"][-1]["left_vox"]
+    complain(f"{name}: {len(members)} subjects; mean displacement {left:.3f} voxels")
+    typer.echo(harmless(str(folder)))
 
 
 def _members(
@@ -192,7 +209,7 @@ def _is_known(member: "Member", splits: "Sequence[Split]") -> bool:
     return True
 
 
-def _reference(name: Path | None, config: Any) -> "Scan | None":
+def _reference(name: Path | None, config: "AtlasConfig") -> "Scan | None":
     from ...methods.atlas.population.prepared import prepare
     from ...scan import Scan, read
     from ...synth.anatomy import mni_brain
@@ -207,15 +224,15 @@ def _reference(name: Path | None, config: Any) -> "Scan | None":
     return Scan(brain / brain.max(), grid.affine, contrast="T1w")
 
 
-def _do(members: "Sequence[Member]", bar: ProgressBar, group: str) -> Callable[[Any, Path], None]:
+def _do(members: "Sequence[Member]", told: Callable[[str, int, int], None]) -> Callable[[Any, Path], None]:
     """Does a job for every member, and fails if one cannot be done."""
     from ...cohort import Item, RunSettings, run
     from ...scan import ScanError
 
     def do(job: Any, folder: Path) -> None:
-        word, wrong = _PARTS[job.name], list[str]()
+        wrong = list[str]()
         for count, outcome in enumerate(run([Item(m.path) for m in members], folder, job, RunSettings()), 1):
-            bar.update(word, count, len(members), f"{group}: {word} {count} of {len(members)} subjects")
+            told(_PARTS[job.name], count, len(members))
             if outcome.reason:
                 wrong.append(outcome.reason)
         if wrong:

@@ -18,7 +18,7 @@ from ....space.grid import Grid, apply_affine
 from ....space.velocity import Lattice
 from ....types import Mask
 from .atlas import Atlas
-from .average import Fit, Sums, average, undone
+from .average import Fit, Sums, average
 from .config import MOST_DRIVING, AtlasConfig
 from .finish import finished
 from .jobs import DeformJob, PlaceJob, PrepareJob, Template, Work
@@ -60,15 +60,15 @@ class Round:
         What was done.
     sharpness : float
         Mean squared gradient of the template where it is compared.
-    taken_vox : float
-        Mean length of the displacement that was taken out of the template; 0 after an affine.
+    changed : float
+        Mean absolute difference from the template before, there; what is bright is near 1.
     left_vox : float
-        That of the mean displacement from the new template to its subjects.
+        Mean length of the mean displacement from the template to its subjects.
     """
 
     name: str
     sharpness: float
-    taken_vox: float = 0.0
+    changed: float = 0.0
     left_vox: float = 0.0
 
 
@@ -160,16 +160,14 @@ class Builder:
             self.do(job, self.work.of(kind))
             found = {m: self.work.velocity(m, kind) for m in self.members}
             mean = sum(found.values(), lattice.zeros()) / len(found)
-            back = undone(list(found.values()), lattice)[0].norm(dim=0).numpy()
-            taken = float(back[template.region].mean())
-            fits = {m: Fit(worlds[m.stem], velocity) for m, velocity in found.items()}
-            last = taken < self.config.still_vox or number == self.config.rounds
-            sums = self._sums(fits, grid, template, codes if last or driving else ())
-            template = self._template(sums, grid, driving, fits)
-            left = sums.left_vox(template.region)
-            rounds.append(Round(f"velocities {number}", _sharpness(template), taken, left))
             starts = {m.stem: velocity - mean for m, velocity in found.items()}
-            if last:
+            fits = {m: Fit(worlds[m.stem], velocity) for m, velocity in found.items()}
+            before, sums = template, self._sums(fits, grid, template, codes)
+            template = self._template(sums, grid, driving, fits)
+            changed = float(np.abs(template.image - before.image)[template.region].mean())
+            left = sums.left_vox(template.region)
+            rounds.append(Round(f"velocities {number}", _sharpness(template), changed, left))
+            if changed < self.config.still:
                 break
         told = {"to_reference": to_reference.tolist(), "rounds": [asdict(r) for r in rounds]}
         return finished(self.members, self.config, template, sums, codes, told)

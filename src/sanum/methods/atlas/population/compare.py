@@ -207,10 +207,11 @@ def place(atlas: Atlas, moving: Scan, settings: AtlasConfig) -> Placed:
     """
     image = np.where(atlas.region, atlas.template, 0) if settings.masked else atlas.template
     region: Mask = ndimage.binary_dilation(atlas.region, iterations=2)
-    template = Template(np.ascontiguousarray(image, np.float32), atlas.grid, region)
     with one_thread():
         world = register_affine(image, atlas.grid, moving.voxels, moving.grid)
-        target = template.target(replace(settings, drive="image"))
+        target = Template(np.asarray(image, np.float32), atlas.grid, region).target(
+            replace(settings, drive="image")
+        )
         found = deform(target, roughly(moving, world, atlas.grid), target.lattice.zeros(), STAGES)
     return Placed(atlas, world, found, settings.stride)
 

@@ -30,8 +30,8 @@ class AtlasConfig:
         What is aligned: intensities, or the label maps.
     rounds : int
         Times that the template is estimated after the affine ones, at most; fewer where it stands still.
-    still_vox : float
-        It stands still when the mean velocity moves the template by less than this, in voxels.
+    still : float
+        It stands still when a round changes it by less than this on average, where what is bright is near 1.
     masked : bool
         Only what has a label is looked at: of a head its brain.
     shading : bool
@@ -44,7 +44,7 @@ class AtlasConfig:
     measure: Measure = "lncc"
     drive: Drive = "image"
     rounds: int = 4
-    still_vox: float = 0.05
+    still: float = 0.003
     masked: bool = False
     shading: bool = True
 
