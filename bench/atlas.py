@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import sanum
 from sanum.methods.atlas.population.atlas import Atlas
-from sanum.methods.atlas.population.compare import BEYOND, Placed, compare, place
+from sanum.methods.atlas.population.compare import BEYOND, OnAtlas, compare, place
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.finish import tissues_of
 from sanum.methods.atlas.population.lay import places
@@ -106,7 +106,7 @@ def one_left_out(atlas: Atlas, member: Member, rival: bool) -> dict[str, Any]:
     began = time.process_time()
     placed = place(atlas, moving, settings)
     seconds = time.process_time() - began
-    rest = Placed(atlas, placed.world, placed.velocity * 0, placed.stride)
+    rest = OnAtlas(atlas, placed.world, placed.velocity * 0, placed.stride)
     found = {"affine": rest, "ours": placed}
     overlaps = {}
     for name, how in found.items():

@@ -9,7 +9,7 @@ import numpy as np
 from .. import __version__
 from ..methods.api import Output, OutputSpec, Result
 from ..methods.atlas.population.atlas import Atlas
-from ..methods.atlas.population.compare import BEYOND, Comparison, compare, require_contrast
+from ..methods.atlas.population.compare import BEYOND, Compared, compare, require_contrast
 from ..methods.atlas.population.norms import age_of, sex_of
 from ..methods.common.anatomy import Predictor
 from ..methods.common.plain_result import PlainResult
@@ -145,7 +145,7 @@ class CompareJob:
     def _page(
         self,
         scan: Scan,
-        found: Comparison,
+        found: Compared,
         healthy: Scan | None,
         rows: list[tuple[str, float, float, float]],
         numbers: Mapping[str, float],
@@ -170,12 +170,12 @@ class CompareJob:
         return comparison_page(_stem(scan), comparison_png(shown, found.z), facts, rows, warnings)
 
 
-def volumes(found: Comparison, told: Mapping[str, str]) -> list[tuple[str, float, float, float]]:
+def volumes(found: Compared, told: Mapping[str, str]) -> list[tuple[str, float, float, float]]:
     """Name, volume and expected volume in mL, and percentile of each label; NaN: not known.
 
     Parameters
     ----------
-    found : Comparison
+    found : Compared
         Of the scan.
     told : mapping of str
         Columns of participants.tsv.
@@ -200,7 +200,7 @@ def _table(rows: list[tuple[str, float, float, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _doubts(atlas: Atlas, found: Comparison, told: Mapping[str, str]) -> list[str]:
+def _doubts(atlas: Atlas, found: Compared, told: Mapping[str, str]) -> list[str]:
     doubts = []
     if found.beyond > USED_UP:
         doubts.append(

@@ -17,7 +17,7 @@ from ..threads import use_threads
 
 if TYPE_CHECKING:
     from ...methods.atlas.population.config import AtlasConfig
-    from ...methods.atlas.population.members import Member, Split
+    from ...methods.atlas.population.members import Member, Subgrouping
     from ...scan import Scan
 
 EXAMPLE = "Example:  sanum atlas build ixi/ -o atlases --by sex,age:40,60 --masked"
@@ -138,7 +138,7 @@ def _build(
     """One group's atlas."""
     from ...cohort import PlainResources
     from ...methods.atlas.population.build import Builder
-    from ...methods.atlas.population.jobs import Work
+    from ...methods.atlas.population.jobs import SubjectFiles
 
     with (
         steady_stderr(),
@@ -149,7 +149,7 @@ def _build(
         def told(word: str, done: int, count: int) -> None:
             bar.update(word, done, count, f"{name}: {word} {done} of {count} subjects")
 
-        work, do = Work(kept / name, kept / "prepared"), _do(members, told)
+        work, do = SubjectFiles(kept / name, kept / "prepared"), _do(members, told)
         atlas = Builder(tuple(members), work, config, do, PlainResources(), told).build(start)
     atlas.save(folder)
     left = atlas.about["rounds"][-1]["left_vox"]
@@ -161,7 +161,7 @@ def _members(
     data: Sequence[Path],
     labels: Path | None,
     participants: Path | None,
-    splits: "Sequence[Split]",
+    splits: "Sequence[Subgrouping]",
     output: Path,
     *,
     known: bool,
@@ -200,7 +200,7 @@ def _as_subject(member: "Member") -> str:
     return f"sub-{member.subject.removeprefix('sub-')}"
 
 
-def _is_known(member: "Member", splits: "Sequence[Split]") -> bool:
+def _is_known(member: "Member", splits: "Sequence[Subgrouping]") -> bool:
     try:
         for split in splits:
             split.group_of(member.columns)

@@ -11,7 +11,7 @@ from ....space.deform import displacement_at
 from ....space.grid import Grid
 from ....space.velocity import Lattice, compose, jacobian
 from ....types import FloatArray, Mask
-from .jobs import Work
+from .jobs import SubjectFiles
 from .lay import World, add_labels, places, read_at
 from .members import Member
 from .prepared import read_labels
@@ -92,7 +92,7 @@ class Sums:
 
 def average(
     fits: Mapping[Member, Fit],
-    work: Work,
+    work: SubjectFiles,
     grid: Grid,
     lattice: Lattice,
     *,
@@ -106,7 +106,7 @@ def average(
     ----------
     fits : mapping of Fit
         By member.
-    work : Work
+    work : SubjectFiles
         Where prepared scans are.
     grid : Grid
         Of the template.

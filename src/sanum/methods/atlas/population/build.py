@@ -21,7 +21,7 @@ from .atlas import Atlas
 from .average import Fit, Sums, average
 from .config import MOST_DRIVING, AtlasConfig
 from .finish import finished
-from .jobs import DeformJob, PlaceJob, PrepareJob, Template, Work
+from .jobs import DeformJob, PlaceJob, PrepareJob, SubjectFiles, Template
 from .lay import World, mean_affine, stretch_of
 from .members import LEAST, Member
 from .prepared import read_labels
@@ -80,7 +80,7 @@ class Builder:
     ----------
     members : tuple of Member
         At least `LEAST`.
-    work : Work
+    work : SubjectFiles
         Where results of subjects go, and are found again.
     config : AtlasConfig
         How.
@@ -93,7 +93,7 @@ class Builder:
     """
 
     members: tuple[Member, ...]
-    work: Work
+    work: SubjectFiles
     config: AtlasConfig
     do: Do
     resources: Any

@@ -32,7 +32,7 @@ BEYOND = 4.0
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class OnAtlas:
     """How a subject lies on an atlas.
 
     Parameters
@@ -110,12 +110,12 @@ class Placed:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Compared:
     """What differs.
 
     Parameters
     ----------
-    placed : Placed
+    placed : OnAtlas
         Where it lies.
     z : Scan
         (scan − mean) / standard deviation on the scan's grid; 0 where nothing is compared.
@@ -129,7 +129,7 @@ class Comparison:
         Of the scan's grid: where it is compared.
     """
 
-    placed: Placed
+    placed: OnAtlas
     z: Scan
     z_atlas: Scan
     usual: Scan
@@ -142,9 +142,7 @@ class Comparison:
         return float((np.abs(self.z.voxels[self.region]) > BEYOND).mean())
 
 
-def compare(
-    atlas: Atlas, scan: Scan, *, healthy: Scan | None = None, brain: Scan | None = None
-) -> Comparison:
+def compare(atlas: Atlas, scan: Scan, *, healthy: Scan | None = None, brain: Scan | None = None) -> Compared:
     """Lay a scan onto an atlas, and tell how far each voxel is from what is usual there.
 
     The healthy anatomy is registered where it is given, so that a lesion does not pull the warp; the scan
@@ -193,7 +191,7 @@ def require_contrast(atlas: Atlas, scan: Scan) -> None:
         )
 
 
-def place(atlas: Atlas, moving: Scan, settings: AtlasConfig) -> Placed:
+def place(atlas: Atlas, moving: Scan, settings: AtlasConfig) -> OnAtlas:
     """Where a subject lies on an atlas: affine, then by a velocity.
 
     Parameters
@@ -213,7 +211,7 @@ def place(atlas: Atlas, moving: Scan, settings: AtlasConfig) -> Placed:
             replace(settings, drive="image")
         )
         found = deform(target, roughly(moving, world, atlas.grid), target.lattice.zeros(), STAGES)
-    return Placed(atlas, world, found, settings.stride)
+    return OnAtlas(atlas, world, found, settings.stride)
 
 
 def z_of(values: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray:
@@ -228,7 +226,7 @@ def z_of(values: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray
     return found
 
 
-def _compared(placed: Placed, prepared: Scan, mask: Mask | None) -> Comparison:
+def _compared(placed: OnAtlas, prepared: Scan, mask: Mask | None) -> Compared:
     atlas = placed.atlas
     there = placed.onto_template(prepared)
     gain = gain_of(there, atlas.template, atlas.region)
@@ -244,7 +242,7 @@ def _compared(placed: Placed, prepared: Scan, mask: Mask | None) -> Comparison:
     here: Mask = (within > 0.5) if mask is None else (within > 0.5) & mask
     values = np.asarray(prepared.voxels, np.float32) * gain
     z = np.where(here, z_of(values, mean, spread), 0).astype(np.float32)
-    return Comparison(
+    return Compared(
         placed,
         prepared.with_voxels(z),
         Scan(z_atlas, atlas.grid.affine),

@@ -85,7 +85,7 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Work:
+class SubjectFiles:
     """Where the results of subjects are, by what was done.
 
     Parameters
@@ -239,7 +239,7 @@ class PlaceJob(_Plain):
         By the path of the scan.
     template : Template
         What they are laid onto.
-    work : Work
+    work : SubjectFiles
         Where prepared scans are.
     starts : mapping of (4, 4) float64 or None
         Maps that are near already, by stem.
@@ -249,7 +249,7 @@ class PlaceJob(_Plain):
 
     members: Mapping[Path, Member]
     template: Template
-    work: Work
+    work: SubjectFiles
     starts: Mapping[str, World] | None
     resources: Any
     name: ClassVar[str] = "atlas place"
@@ -302,7 +302,7 @@ class DeformJob(_Plain):
         By the path of the scan.
     template : Template
         What they are laid onto.
-    work : Work
+    work : SubjectFiles
         Where prepared scans are.
     worlds : mapping of (4, 4) float64
         Template mm → subject mm, by stem.
@@ -318,7 +318,7 @@ class DeformJob(_Plain):
 
     members: Mapping[Path, Member]
     template: Template
-    work: Work
+    work: SubjectFiles
     worlds: Mapping[str, World]
     starts: Mapping[str, torch.Tensor] | None
     codes: tuple[int, ...]

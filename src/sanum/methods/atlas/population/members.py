@@ -94,7 +94,7 @@ def _key(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Split:
+class Subgrouping:
     """One column by which subjects are told apart.
 
     Parameters
@@ -136,7 +136,7 @@ class Split:
         return f"{self.column}-{low}" + (f"to{above[0]:g}" if above else "up")
 
 
-def splits_of(text: str) -> tuple[Split, ...]:
+def splits_of(text: str) -> tuple[Subgrouping, ...]:
     """Splits of `--by`: columns with commas between, each with its edges after a colon.
 
     Parameters
@@ -147,31 +147,31 @@ def splits_of(text: str) -> tuple[Split, ...]:
     Examples
     --------
     >>> splits_of("sex,age:40,60")
-    (Split(column='sex', edges=()), Split(column='age', edges=(40.0, 60.0)))
+    (Subgrouping(column='sex', edges=()), Subgrouping(column='age', edges=(40.0, 60.0)))
     """
-    found: list[Split] = []
+    found: list[Subgrouping] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, edge = part.partition(":")
         try:
             if colon:
-                found.append(Split(name.strip(), (float(edge),)))
+                found.append(Subgrouping(name.strip(), (float(edge),)))
             elif found and _is_number(part):
-                found[-1] = Split(found[-1].column, (*found[-1].edges, float(part)))
+                found[-1] = Subgrouping(found[-1].column, (*found[-1].edges, float(part)))
             else:
-                found.append(Split(part))
+                found.append(Subgrouping(part))
         except ValueError:
             raise ValueError(f'edges are numbers, such as age:40,60, got "{part}"') from None
     return tuple(found)
 
 
-def grouped(members: Sequence[Member], splits: Sequence[Split]) -> dict[str, list[Member]]:
+def grouped(members: Sequence[Member], splits: Sequence[Subgrouping]) -> dict[str, list[Member]]:
     """Members by the name of their subgroup; one group "all" without splits.
 
     Parameters
     ----------
     members : sequence of Member
         Everybody.
-    splits : sequence of Split
+    splits : sequence of Subgrouping
         As of `splits_of`.
 
     Raises
