@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import sanum
 from sanum.methods.atlas.population.atlas import Atlas
-from sanum.methods.atlas.population.compare import BEYOND, OnAtlas, compare, place
+from sanum.methods.atlas.population.compare import BEYOND, OnAtlas, compare
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.finish import tissues_of
 from sanum.methods.atlas.population.lay import places
@@ -100,21 +100,20 @@ def left_out(atlas: Atlas, data: Path, last: int, rival: bool) -> list[dict[str,
 def one_left_out(atlas: Atlas, member: Member, rival: bool) -> dict[str, Any]:
     """Of one person."""
     assert member.labels is not None
-    scan, settings = read(member.path), AtlasConfig(**atlas.about["settings"])
+    scan = read(member.path)
     labels = read_labels(member.labels, scan.grid, member.path.name)
-    moving = prepare(scan, settings, labelled(labels, scan.grid))
     began = time.process_time()
-    placed = place(atlas, moving, settings)
-    seconds = time.process_time() - began
+    z = compare(atlas, scan, brain=labels)
+    placed, seconds = z.placed, time.process_time() - began
     rest = OnAtlas(atlas, placed.world, placed.velocity * 0, placed.stride)
     found = {"affine": rest, "ours": placed}
     overlaps = {}
     for name, how in found.items():
         own = nearest(labels, places(labels.grid, how.world, atlas.grid, how.shift))
         overlaps[name] = {part: dice(own, atlas.labels, codes) for part, codes in structures(atlas).items()}
+    moving = prepare(scan, AtlasConfig(**atlas.about["settings"]), labelled(labels, scan.grid))
     if rival and (own := by_syn(atlas, moving, labels)) is not None:
         overlaps["SyN"] = {part: dice(own, atlas.labels, codes) for part, codes in structures(atlas).items()}
-    z = compare(atlas, scan, brain=labels)
     return {
         "subject": member.subject,
         "seconds": seconds,

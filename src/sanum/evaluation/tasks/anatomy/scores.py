@@ -9,8 +9,7 @@ from scipy import stats
 from ....healthy.compose import compose, is_t1w
 from ....healthy.evidence import evidence
 from ....healthy.result import Reconstruction
-from ....methods.atlas.population.compare import compare
-from ....methods.atlas.population.predict import SHIPPED, open_atlas
+from ....methods import registry
 from ....scan.contrast_words import contrast_named
 from ....types import FloatArray
 from .difference import difference_map
@@ -97,7 +96,8 @@ def population(result: Reconstruction) -> FloatArray:
         return np.zeros(result.scan.voxels.shape, np.float32)
     maps = (result.scan, result.anatomy, result.anomaly, result.brain)
     scan = replace(result.scan, contrast="T1w")
-    found = compare(open_atlas(SHIPPED), scan, healthy=compose("keep-healthy", *maps), brain=result.brain)
+    healthy = compose("keep-healthy", *maps)
+    found = registry.load("population").compare(scan, healthy=healthy, brain=result.brain)
     return np.asarray(np.clip(np.abs(found.z.voxels) / _HIGHEST_Z, 0, 1), np.float32)
 
 

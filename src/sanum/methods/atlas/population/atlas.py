@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
 from ....files import parse_json, whole_file
-from ....scan import ScanError
+from ....scan import Scan, ScanError
 from ....scan.maps import read_map
 from ....space.grid import Grid
 from ....types import FloatArray, Mask
 from .norms import Norms
+
+if TYPE_CHECKING:
+    from .compare import Compared
 
 VERSION = 1
 NAMES = TEMPLATE, SPREAD, REGION, VOLUME, LABELS, SHARES, TISSUES = (
@@ -83,6 +86,18 @@ class Atlas:
     def to_reference(self) -> npt.NDArray[np.float64]:
         """Template mm → mm of the reference, (4, 4): of the atlas that ships, MNI space."""
         return np.asarray(self.about.get("to_reference", np.eye(4)), np.float64)
+
+    def compare(self, scan: Scan, *, healthy: Scan | None = None, brain: Scan | None = None) -> "Compared":
+        """See `compare.compare`.
+
+        Parameters
+        ----------
+        scan, healthy, brain : Scan
+            As there.
+        """
+        from .compare import compare  # which knows atlases
+
+        return compare(self, scan, healthy=healthy, brain=brain)
 
     def save(self, folder: Path) -> list[Path]:
         """Write it; the paths. `atlas.json` comes last, and says that the others are whole.

@@ -89,7 +89,7 @@ def finished(
         labels,
         kept,
         tissues,
-        np.std([x.astype(np.float32) for x in sums.jacobians], axis=0, ddof=1),
+        np.where(region, np.std([x.astype(np.float32) for x in sums.jacobians], axis=0, ddof=1), 0),
         names,
         norms,
         about,
