@@ -182,6 +182,7 @@ def test_subjects_without_labels_are_told(sanum, words, training_data, prepared,
     assert ran.code == 0
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("one_pose")
 def test_own_data_with_who_is_held_out(sanum, words, training_data, prepared, tmp_path):
     """A BIDS folder with another derivative and no masks; the run says who was held out, and keeps to it."""

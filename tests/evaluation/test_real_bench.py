@@ -90,6 +90,7 @@ def test_few_people_get_their_range_and_no_interval(bench):
     assert "| patients | FLAIR | una | 5 | 0.30 [" in module.report(said, [], five, [])
 
 
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_it_runs_goes_on_and_begins_anew(bench, bids, counting, tmp_path, monkeypatch, capsys):
     real, method = bench("real"), counting()

@@ -226,7 +226,7 @@ def test_nothing_stays_nothing():
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
-@pytest.mark.parametrize("scheme", ["upwind", "muscl"])
+@pytest.mark.parametrize("scheme", ["upwind", pytest.param("muscl", marks=pytest.mark.full)])
 def test_same_bits_on_one_and_two_threads(scheme):
     domain = np.ones((70, 68, 66), bool)  # more cells than one thread is given by itself
     assert domain.size > ALONE

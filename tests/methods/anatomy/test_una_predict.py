@@ -160,6 +160,7 @@ def test_the_flipped_pair_gives_the_flipped_maps(coarse, passes, monkeypatch):
     np.testing.assert_allclose(maps.t1w[::-1], mirrored.t1w, atol=1e-3)
 
 
+@pytest.mark.full
 def test_a_part_of_a_brain_takes_no_more_passes_and_searches_than_it_says(coarse, passes, monkeypatch):
     seen = ball((62, 80, 60))
     covered = np.zeros(SHAPE, bool)

@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+import sanum
 from sanum.methods.atlas.population import compare as comparing
 from sanum.methods.atlas.population import jobs
 from sanum.methods.atlas.population.atlas import read_atlas
 from sanum.methods.atlas.population.build import Builder, in_turn
-from sanum.methods.atlas.population.compare import compare, place
+from sanum.methods.atlas.population.compare import compare, place, require_contrast
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.jobs import SubjectFiles
 from sanum.methods.atlas.population.lay import add_labels, mean_affine, stretch_of
 from sanum.methods.atlas.population.members import Member, grouped, members_in, splits_of
 from sanum.methods.atlas.population.norms import norms_of
-from sanum.methods.atlas.population.prepared import prepare
+from sanum.methods.atlas.population.predict import open_atlas
+from sanum.methods.atlas.population.prepared import prepare, read_labels
 from sanum.scan import Scan, ScanError
 from sanum.space.deform import Stage, Target, deform, displacement_at
 from sanum.space.similarity import Squares
@@ -270,3 +272,65 @@ class TestSubgroups:
             grouped(them, splits_of("sex"))
         with pytest.raises(ValueError, match="at least 3 subjects, and all has 2"):
             grouped(them[:2], ())
+
+
+class TestBadInput:
+    """One sentence each."""
+
+    def scan(self, shape=(12, 12, 12), corner=0.0, contrast=None):
+        affine = np.diag([SPACING] * 3 + [1.0])
+        affine[:3, 3] = corner
+        values = np.random.default_rng(0).random(shape, np.float32)
+        return Scan(values, affine, contrast=contrast)
+
+    def test_labels_that_lie_elsewhere(self, tmp_path):
+        path = tmp_path / "labels.nii.gz"
+        far = self.scan(corner=500.0)
+        nib.save(nib.Nifti1Image(np.ones(far.voxels.shape, np.uint8), far.affine), path)
+        with pytest.raises(ScanError, match=r"lies on another grid than s\.nii: 0% of its labels"):
+            read_labels(path, self.scan().grid, "s.nii")
+        nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)), path)
+        with pytest.raises(ScanError, match="holds no labels"):
+            read_labels(path, self.scan().grid, "s.nii")
+
+    def test_another_contrast(self, made):
+        with pytest.raises(ScanError, match="the scan is FLAIR and the atlas T1w"):
+            require_contrast(replace(made[0], contrast="T1w"), self.scan(contrast="FLAIR"))
+
+    def test_another_part_of_the_body(self, made):
+        nowhere = Scan(np.zeros((8, 8, 8), np.uint8), np.diag([SPACING] * 3 + [1.0]))
+        with pytest.raises(ScanError, match="lies beyond the scan: are the mask and the scan of one head"):
+            made[0].compare(self.scan(), brain=nowhere, healthy=self.scan())
+
+    def test_one_value_everywhere(self):
+        flat = Scan(np.ones((8, 8, 8), np.float32), np.eye(4))
+        with pytest.raises(ScanError, match="one value everywhere"):
+            prepare(flat, CONFIG)
+
+    def test_no_atlas(self, tmp_path):
+        with pytest.raises(ScanError, match='no atlas "nobody"'):
+            open_atlas("nobody")
+        with pytest.raises(ScanError, match="is no atlas: expected a folder with"):
+            open_atlas(str(tmp_path))
+
+    def test_labels_that_are_needed(self, tmp_path):
+        them = [Member(Path(f"{n}.nii")) for n in range(3)]
+        with pytest.raises(ValueError, match="there are no labels"):
+            built(tmp_path, them, replace(CONFIG, masked=True))
+        with pytest.raises(ValueError, match=r"1 of 3 subjects have no labels, such as 2"):
+            built(tmp_path, [*(replace(m, labels=m.path) for m in them[:2]), them[2]])
+
+
+def test_the_atlas_that_ships():
+    adults = sanum.load("population")
+    assert len(adults.about["subjects"]) == 56
+    assert adults.norms.terms == ("one", "age", "male")
+    assert set(adults.about["tissues"]) == {"grey matter", "white matter", "fluid"}
+    white = adults.tissues[..., 1] > 0.95
+    fluid = adults.tissues[..., 2] > 0.95
+    assert adults.template[white].mean() > 2 * adults.template[fluid].mean()
+    held_out = {"sub-608", "sub-609", "sub-610", "sub-611", "sub-634", "sub-635", "sub-636", "sub-637"}
+    assert not held_out & set(adults.about["subjects"])
+    ventricles = [n for n, name in enumerate(adults.names.values()) if "LateralVentricle" in name]
+    young, old = (adults.norms.expected(age, "F")[ventricles].sum() for age in (45, 70))
+    assert old > 1.2 * young
