@@ -82,7 +82,7 @@ def prepare(scan: Scan, config: AtlasConfig, region: Mask | None = None) -> Scan
         raise ScanError("one value everywhere: there is nothing to align")
     there = region if region is not None else voxels > threshold_otsu(voxels)
     if not there.any():
-        raise ScanError("what is to be looked at lies beyond the scan: are the mask and the scan of one head?")
+        raise ScanError("what is looked at lies beyond the scan: are the mask and the scan of one head?")
     if config.shading and scan.contrast != "CT":
         voxels = without_shading(voxels - voxels.min(), scan.grid, there)
     if config.masked and region is not None:
