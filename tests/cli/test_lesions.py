@@ -68,6 +68,7 @@ def test_space_is_told_by_the_user_the_name_or_the_header(sanum, place):
     assert sanum("lesions", mask, "--mni", "-o", place / "mni", "-q").code == 0
     (row,) = rows_in(place / "mni" / "sub-1_acq-mask_lesions.tsv")
     assert (row["side"], row["mni_x_mm"]) == ("right", row["x_mm"])
+    assert (row["lobe"], row["tissue"]) == ("frontal", "cortex")  # (40, -6, 10) in MNI space
 
 
 def test_with_its_scan_it_has_a_side_and_a_brightness(sanum, place, quick):

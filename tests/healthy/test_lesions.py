@@ -176,6 +176,21 @@ class TestAtlas:
         assert normal.z(np.array([[40.0, 0, 0]]), np.array([1.2], np.float32)) == pytest.approx(2)
         assert np.isnan(normal.z(np.array([[70.0, 0, 0]]), np.array([1.2], np.float32)))
 
+    @pytest.mark.parametrize(
+        ("point", "side", "lobe", "tissue"),
+        [
+            ((-25, 30, 20), "left", "frontal", "white"),
+            ((-22, -40, 35), "left", "parietal", "white"),
+            ((-24, -60, -45), "left", "cerebellum", "white"),
+            ((0, -20, -30), "", "brain stem", "brain stem"),
+            ((-10, -5, 20), "left", "", "ventricle"),
+            ((-40, -30, -20), "left", "temporal", "cortex"),
+        ],
+    )
+    def test_the_atlas_that_ships_knows_the_places_of_mni_space(self, point, side, lobe, tissue):
+        (found,) = with_atlas(IN_MNI).regions.at(np.array([point], float))
+        assert (found.side, found.lobe, found.tissue) == (side, lobe, tissue)
+
     def test_without_a_way_there_nothing_is_known(self, atlas):
         nowhere = Places(midplane=IN_MNI.midplane)
         assert with_atlas(nowhere, atlas) is nowhere

@@ -84,6 +84,8 @@ def test_the_way_to_mni_is_that_of_the_pose(phantom, phantom_predictor_type, rou
     (row,) = result.lesions
     np.testing.assert_allclose(row.centre_mm, (40, -6, 10), atol=1.5)
     assert row.side == "right"
+    assert row.lobe
+    assert row.tissue
     assert row.contrast == pytest.approx(0.4, abs=0.05)
     shift = np.subtract(row.mni_mm, row.centre_mm)
     there = np.add(AVERAGE_MM, (0, 4, 0)) - (6, -10, 4)  # less the middle of the phantom's brain

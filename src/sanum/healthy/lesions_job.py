@@ -18,7 +18,7 @@ from ..scan.names import entities_of, printable, stem_of
 from ..space.components import Components
 from .job import HasPath
 from .lesions import Brightness, LesionRow, brightness_of, dictionary_of, found_in, rows_of, table_of
-from .places import IN_MNI, Places
+from .places import IN_MNI, Places, with_atlas
 from .reconstruction import reconstruct
 
 OUTPUTS: Mapping[str, OutputSpec] = {
@@ -211,15 +211,17 @@ class LesionsJob:
     ) -> tuple[Places, Brightness | None, tuple[str, ...]]:
         """What is known of the place and the scan of a mask, and what was warned of."""
         is_mni = self.counted.is_mni or says_mni(path, mask)
-        if self.scan is None or not len(found.sizes):
-            return (IN_MNI if is_mni else Places()), None, ()
+        if not len(found.sizes):
+            return Places(), None, ()
+        if self.scan is None:
+            return (with_atlas(IN_MNI) if is_mni else Places()), None, ()
         inside = np.zeros(mask.grid.shape, bool)
         inside[found.box] = found.labels > 0
         lesions = Scan(inside, mask.affine)
         result = reconstruct(self.scan, mask=lesions, predictor=self.predictor, fast=True, on_step=on_step)
         seen = result.scan.with_contrast(result.decided)
         light = brightness_of(seen, result.anatomy, result.brain, lesions)
-        places = IN_MNI if is_mni else result.places or Places()
+        places = with_atlas(IN_MNI if is_mni else result.places or Places())
         return places, light, result.warnings
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..methods import registry
 from ..methods.common.anatomy import Posture
 from ..metrics.lesion_places import Normal, Region, Regions, midplane_of
 from ..space.box import Box
@@ -105,17 +106,24 @@ class NormalAtlas(Protocol):
         """Its mm → MNI mm."""
 
 
-def with_atlas(places: Places, atlas: NormalAtlas) -> Places:
+@cache
+def adults() -> NormalAtlas:
+    """The atlas that ships, read once."""
+    atlas: NormalAtlas = registry.part_of(registry.find("population"), "predict").load()
+    return atlas
+
+
+def with_atlas(places: Places, atlas: NormalAtlas | None = None) -> Places:
     """Places that know regions and normal brightness as well, by the affine way to MNI space alone.
 
     Parameters
     ----------
     places : Places
         Come back unchanged where the way to MNI space is not known.
-    atlas : NormalAtlas
-        Whose labels are named as DLMUSE's; others are no region.
+    atlas : NormalAtlas, optional
+        Whose labels are named as DLMUSE's; others are no region. Default: the one that ships.
     """
-    if places.to_mni is None or atlas.labels is None:
+    if places.to_mni is None or (atlas := atlas or adults()).labels is None:
         return places
     world = np.linalg.inv(places.to_mni) @ atlas.to_reference
     grid = Grid(atlas.grid.shape, world @ atlas.grid.affine)

@@ -21,7 +21,7 @@ from .grids import ScanMaps
 from .lesions import LISTED, LesionRow, brightness_of, dictionary_of, rows_of, table_of
 from .mask import Lesion, kept_in_report
 from .outputs import OUTPUTS, WITNESSES, Wanted, left_out
-from .places import Places
+from .places import Places, with_atlas
 from .quality import Quality
 from .witness import Parts
 
@@ -151,7 +151,8 @@ class Reconstruction:
             return ()
         healthy = self.anatomy if self.predicted is None else self.predicted
         light = brightness_of(self.scan.with_contrast(self.decided), healthy, self.brain, self.anomaly_mask)
-        return rows_of(self._parts, self.scan.grid, self.places, light, at_most=LISTED)
+        places = with_atlas(self.places or Places())
+        return rows_of(self._parts, self.scan.grid, places, light, at_most=LISTED)
 
     @property
     def decided(self) -> Decided:

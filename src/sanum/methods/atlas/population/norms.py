@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import stdtr  # scipy.stats takes half a second to import
 
 LEAST_KNOWN = 10
 """Subjects of whom age, or sex, is known: with fewer it is not looked at."""
@@ -71,7 +71,7 @@ class Norms:
         row = self._row(age, sex)
         scale = self.spread * np.sqrt(1 + row @ self.inverse @ row)
         off = (volumes - self.expected(age, sex)) / np.maximum(scale, 1e-9)
-        found: npt.NDArray[np.float64] = 100 * stats.t.cdf(off, self.number - len(self.terms))
+        found: npt.NDArray[np.float64] = 100 * stdtr(self.number - len(self.terms), off)
         return found
 
     def _row(self, age: float | None, sex: str | None) -> npt.NDArray[np.float64]:
