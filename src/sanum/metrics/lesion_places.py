@@ -163,7 +163,7 @@ def midplane_of(across: Affine, rightwards: npt.ArrayLike = (1.0, 0.0, 0.0)) -> 
 
     Examples
     --------
-    >>> midplane_of(np.diag([-1.0, 1, 1, 1])) @ [7, 2, 3, 1]
+    >>> float(midplane_of(np.diag([-1.0, 1, 1, 1])) @ [7, 2, 3, 1])
     7.0
     """
     value, vectors = np.linalg.eig(across[:3, :3])
