@@ -23,12 +23,14 @@ SETTINGS: dict[str, tuple[RelationalRule, tuple[str, ...]]] = {
     "gated, sums of neighbours": (RelationalRule(), ()),
     "ungated, as published": (RelationalRule(), ("model.gated=false",)),
     "means of neighbours, as published": (RelationalRule(), ("graph.normalised=true",)),
+    "gated, seed 1": (RelationalRule(), ("seed=1",)),
+    "gated, seed 2": (RelationalRule(), ("seed=2",)),
     "ungated, seed 1": (RelationalRule(), ("model.gated=false", "seed=1")),
     "ungated, seed 2": (RelationalRule(), ("model.gated=false", "seed=2")),
     "one pair of type A": (RelationalRule(share=0.0), ()),
     "Gaussian weights": (RelationalRule(), ("graph.kernel=gaussian",)),
 }
-"""Rule, and what differs from the recipe `ms-lesions`."""
+"""Rule, and what differs from the recipe `ms-lesions`; a seed is that of folds, weights and batches."""
 
 
 def patients(count: int, seed: int, rule: RelationalRule) -> tuple[list[MadeUpPatient], list[PatientLesions]]:
