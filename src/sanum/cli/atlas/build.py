@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from ...scan import Scan
 
 EXAMPLE = "Example:  sanum atlas build ixi/ -o atlases --by sex,age:40,60 --masked"
-_PARTS = {"atlas prepare": "preparing", "atlas place": "placing", "atlas deform": "deforming"}
+_PARTS = {
+    "atlas prepare": "preparing",
+    "atlas place": "placing",
+    "atlas deform": "deforming",
+    "atlas measure": "measuring",
+}
 _AVERAGING = "averaging"
 
 

@@ -4,7 +4,7 @@ Guimond, Meunier and Thirion 2000; Joshi et al. 2004.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from .config import MOST_DRIVING, AtlasConfig
 from .finish import finished
 from .jobs import DeformJob, PlaceJob, PrepareJob, SubjectFiles, Template
 from .lay import World, mean_affine, stretch_of
+from .measure import KIND, MeasureJob, norms_from
 from .members import LEAST, Member
 from .prepared import read_labels
 
@@ -170,7 +171,12 @@ class Builder:
             if changed < self.config.still:
                 break
         told = {"to_reference": to_reference.tolist(), "rounds": [asdict(r) for r in rounds]}
-        return finished(self.members, self.config, template, sums, codes, told)
+        atlas = finished(self.members, self.config, template, sums, codes, told)
+        if atlas.labels is None:
+            return atlas
+        measure = MeasureJob(self.by_path, atlas, self.work, self.config, self.resources)
+        self.do(measure, self.work.of(KIND))
+        return replace(atlas, norms=norms_from(self.work, self.members))
 
     def _sums(
         self, fits: Mapping[Member, Fit], grid: Grid, before: Template | None, codes: Sequence[int]

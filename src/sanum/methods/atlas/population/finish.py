@@ -1,4 +1,4 @@
-"""From the last sums to an atlas: spread, labels, tissues, usual volumes, and what is told of it."""
+"""From the last sums to an atlas: spread, labels, tissues, and what is told of it."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .... import __version__
 from ....files import read_small
@@ -19,7 +18,6 @@ from .average import Sums
 from .config import AtlasConfig
 from .jobs import Template
 from .members import Member
-from .norms import norms_of
 
 MOST_SHARES = 16
 """With more labels only the most frequent one of each voxel is kept, and tissues."""
@@ -60,14 +58,12 @@ def finished(
     """
     shares, grid = sums.shares, template.grid
     names, parts = dict[int, str](), dict[str, frozenset[int]]()
-    labels, norms, tissues = None, None, None
+    labels, tissues = None, None
     region = template.region & (sums.mean > 0.1 * float(sums.mean.max()))
     if shares is not None and members[0].labels is not None:
         names = names_of(members[0].labels, codes)
         region = shares.sum(0) >= MOST
         labels = np.where(region, np.asarray(codes)[shares.argmax(0)], 0).astype(np.int32)
-        volumes = volumes_in(labels, codes, sums, grid.voxel_volume_ml)
-        norms = norms_of(volumes, [m.columns for m in members])
         parts = tissues_of(_scheme(members[0].labels, codes), codes)
         if parts:
             rows = [np.isin(codes, list(part)) for part in parts.values()]
@@ -91,34 +87,7 @@ def finished(
         tissues,
         np.where(region, np.std([x.astype(np.float32) for x in sums.jacobians], axis=0, ddof=1), 0),
         names,
-        norms,
-        about,
-    )
-
-
-def volumes_in(
-    labels: npt.NDArray[np.int32], codes: Sequence[int], sums: Sums, voxel_ml: float
-) -> npt.NDArray[np.float64]:
-    """Volume (N, K) in mL of the atlas's labels in each subject: the sum of what each voxel grows to.
-
-    Parameters
-    ----------
-    labels : (X, Y, Z) int32
-        Of the atlas.
-    codes : sequence of int
-        Labels.
-    sums : Sums
-        With the logarithm of each voxel's volume.
-    voxel_ml : float
-        Volume of a voxel of the atlas.
-    """
-    there = labels > 0
-    row = np.searchsorted(codes, labels[there])
-    return np.array(
-        [
-            voxel_ml * np.bincount(row, np.exp(log[there].astype(np.float64)), minlength=len(codes))
-            for log in sums.jacobians
-        ]
+        about=about,
     )
 
 
