@@ -270,7 +270,7 @@ class TestSubgroups:
         them = [self.member(str(n), sex="F") for n in range(3)] + [self.member("9", sex="M")]
         with pytest.raises(ValueError, match="at least 3 subjects, and sex-M has 1"):
             grouped(them, splits_of("sex"))
-        with pytest.raises(ValueError, match="at least 3 subjects, and all has 2"):
+        with pytest.raises(ValueError, match="at least 3 subjects, got 2"):
             grouped(them[:2], ())
 
 

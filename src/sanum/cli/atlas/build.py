@@ -182,6 +182,8 @@ def _members(
         items = expand(data, output)
         if wrong := [item.problem for item in items if item.problem]:
             raise ScanError(wrong[0])
+        if gone := [item.path for item in items if not item.path.exists()]:
+            raise ScanError(f"{gone[0]} is not there")
         members = with_labels([i.path for i in items], sorted(labels.iterdir()) if labels else [])
     if len({m.stem for m in members}) < len(members):
         raise ValueError("two scans have the same name: give each subject a name of its own")

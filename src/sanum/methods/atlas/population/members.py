@@ -194,6 +194,8 @@ def grouped(members: Sequence[Member], splits: Sequence[Subgrouping]) -> dict[st
             f"({'; '.join(unknown[:6])}{' …' if len(unknown) > 6 else ''}): "
             "complete it, or pass --known to leave them out"
         )
+    if not splits and len(members) < LEAST:
+        raise ValueError(f"an atlas needs at least {LEAST} subjects, got {len(members)}")
     if small := {name: len(them) for name, them in groups.items() if len(them) < LEAST}:
         told = ", ".join(f"{name} has {count}" for name, count in sorted(small.items()))
         raise ValueError(f"an atlas needs at least {LEAST} subjects, and {told}: choose wider groups")
