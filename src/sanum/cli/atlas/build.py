@@ -1,6 +1,6 @@
 """`sanum atlas build`: an unbiased atlas of each subgroup of many scans."""
 
-import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -28,6 +28,7 @@ _PARTS = {
     "atlas measure": "measuring",
 }
 _AVERAGING = "averaging"
+_LOOK_AGAIN_S = 1.0
 
 
 class MeasureOption(StrEnum):
@@ -91,7 +92,8 @@ def command(
     All scans have one contrast. Each is laid onto the template, first by an
     affine and then by a smooth invertible deformation; the mean of these is
     taken out and the template made anew. Stopped and started again, it goes
-    on; started twice, both share the work.
+    on; started twice, both share the work. What was computed of each subject
+    stays in the folder work, which may be removed in the end.
 
     Exit code: 0, or 2 if it cannot be done.
     """
@@ -117,7 +119,6 @@ def command(
             folder = output / name if splits else output
             _require_free(folder, overwrite=overwrite)
             _build(name, them, config, start, output / "work", folder, quiet=quiet)
-        shutil.rmtree(output / "work", ignore_errors=True)
     except (ScanError, ValueError, OSError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
@@ -237,11 +238,16 @@ def _do(members: "Sequence[Member]", told: Callable[[str, int, int], None]) -> C
     from ...scan import ScanError
 
     def do(job: Any, folder: Path) -> None:
-        wrong = list[str]()
-        for count, outcome in enumerate(run([Item(m.path) for m in members], folder, job, RunSettings()), 1):
-            told(_PARTS[job.name], count, len(members))
-            if outcome.reason:
-                wrong.append(outcome.reason)
+        left, wrong = [Item(m.path) for m in members], list[str]()
+        while left:
+            ended = []
+            for outcome in run(left, folder, job, RunSettings()):
+                ended += [] if outcome.state == "busy" else [outcome.item]
+                told(_PARTS[job.name], len(members) - len(left) + len(ended), len(members))
+                wrong += [outcome.reason] if outcome.state == "failed" else []
+            left = [item for item in left if item not in ended]
+            if left:  # another process has them
+                time.sleep(_LOOK_AGAIN_S)
         if wrong:
             more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise ScanError(f"{wrong[0]}{more}: mend them, or leave them out")

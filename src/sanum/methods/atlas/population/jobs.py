@@ -341,7 +341,7 @@ class DeformJob(_Plain):
             "template": self.template.sha256,
             "warm": self.starts is not None,
             "codes": list(self.codes),
-            **asdict(self.config),
+            **{name: value for name, value in asdict(self.config).items() if name not in ("rounds", "still")},
         }
 
     def read(self, item: Any) -> tuple[Member, torch.Tensor]:
