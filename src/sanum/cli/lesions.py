@@ -101,6 +101,8 @@ def command(
     use_threads(threads)
     try:
         _require_sense(len(masks), scan, previous, previous_scan)
+        if not (0 <= threshold < float("inf") and 0 <= min_volume < float("inf")):
+            raise ValueError("--threshold and --min-volume are numbers of 0 or more")
         items = expand(masks, output, b"")
         seen = None if scan is None else read(scan.absolute())
         with waiting("loading the network", quiet=quiet or seen is None):

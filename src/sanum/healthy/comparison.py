@@ -10,6 +10,7 @@ from .. import __version__
 from ..methods.api import Output, OutputSpec, Result
 from ..methods.atlas.population.atlas import Atlas
 from ..methods.atlas.population.compare import BEYOND, Compared, compare, require_contrast
+from ..methods.atlas.population.members import Member
 from ..methods.atlas.population.norms import age_of, sex_of
 from ..methods.common.anatomy import Predictor
 from ..methods.common.plain_result import PlainResult
@@ -85,7 +86,7 @@ class CompareJob:
         item : HasPath
             Of the batch.
         """
-        return item.path.name.split("_")[0], read(item.path)
+        return f"sub-{Member(item.path).subject.removeprefix('sub-')}", read(item.path)
 
     def compute(self, loaded: tuple[str, Scan], on_step: Callable[[str], None]) -> Result:
         """z, what is usual, volumes and page.
@@ -99,6 +100,7 @@ class CompareJob:
         """
         subject, scan = loaded
         told = self.people.get(subject, self.people.get("", {}))
+        strangers = "" not in self.people and bool(self.people) and subject not in self.people
         healthy, brain, warnings = self._healthy(scan, on_step)
         on_step("comparing")
         found = compare(self.atlas, scan, healthy=healthy, brain=brain)
@@ -109,6 +111,11 @@ class CompareJob:
             "unusual_labels": float(unusual),
             "labelled_ml": float(found.placed.volumes_ml.sum()),
         }
+        if strangers:
+            warnings = (
+                *warnings,
+                f"participants.tsv has no line of {subject}: its age and sex are not known",
+            )
         warnings = (*warnings, *_doubts(self.atlas, found, told))
         anatomy = healthy or found.shown
         contents = {

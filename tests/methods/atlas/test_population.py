@@ -18,7 +18,7 @@ from sanum.methods.atlas.population.compare import compare, place, require_contr
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.jobs import SubjectFiles
 from sanum.methods.atlas.population.lay import add_labels, mean_affine, stretch_of
-from sanum.methods.atlas.population.members import Member, grouped, members_in, splits_of
+from sanum.methods.atlas.population.members import Member, grouped, labelled_alone, members_in, splits_of
 from sanum.methods.atlas.population.norms import norms_of
 from sanum.methods.atlas.population.predict import open_atlas
 from sanum.methods.atlas.population.prepared import prepare, read_labels
@@ -244,6 +244,10 @@ def test_norms_find_age_and_sex():
     percentiles = np.array([norms.percentile(v, a, "FM"[m])[0] for v, a, m in people])
     assert ((percentiles > 5) & (percentiles < 95)).mean() == pytest.approx(0.9, abs=0.07)
     assert norms_of(volumes, [{}] * 60).terms == ("one",)
+    women = [{"age": str(a), "sex": "F"} for a in range(30, 40)] + [{"sex": "M"}] * 2
+    assert norms_of(volumes[:12], women).terms == ("one", "age")
+    alike = [{"age": "30", "sex": "F"}] * 10 + [{"age": "40", "sex": "M"}] * 10
+    assert norms_of(volumes[:20], alike).terms == ("one", "age")
 
 
 class TestSubgroups:
@@ -260,6 +264,9 @@ class TestSubgroups:
         assert split[1].group_of({"age": "3"}) == "age-underto40"
         with pytest.raises(ValueError, match="edges are numbers"):
             splits_of("age:old")
+        with pytest.raises(ValueError, match="edges rise, as in age:40,60, got 60, 40"):
+            splits_of("age:60,40")
+        assert splits_of("site")[0].group_of({"site": "../MR/1"}) == "site---MR-1"
 
     def test_who_is_not_known_is_named(self):
         them = [self.member("1", sex="F"), self.member("2", sex="n/a"), self.member("3")]
@@ -319,6 +326,22 @@ class TestBadInput:
             built(tmp_path, them, replace(CONFIG, masked=True))
         with pytest.raises(ValueError, match=r"1 of 3 subjects have no labels, such as 2"):
             built(tmp_path, [*(replace(m, labels=m.path) for m in them[:2]), them[2]])
+
+
+def test_a_data_set_with_and_without_labels(tmp_path):
+    for name in ("1", "2", "3"):
+        path = tmp_path / f"sub-{name}" / "anat" / f"sub-{name}_T1w.nii.gz"
+        path.parent.mkdir(parents=True)
+        nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.float32), np.eye(4)), path)
+    found = members_in(tmp_path)
+    assert [m.subject for m in found] == ["sub-1", "sub-2", "sub-3"]
+    assert labelled_alone(found) == (found, [])
+    map_ = tmp_path / "derivatives" / "x" / "sub-2" / "anat" / "sub-2_dseg.nii.gz"
+    map_.parent.mkdir(parents=True)
+    map_.write_bytes((tmp_path / "sub-2" / "anat" / "sub-2_T1w.nii.gz").read_bytes())
+    those, others = labelled_alone(members_in(tmp_path))
+    assert [m.labels for m in those] == [map_]
+    assert others == ["sub-1", "sub-3"]
 
 
 def test_the_atlas_that_ships():

@@ -1,7 +1,7 @@
 """`sanum atlas build`: an unbiased atlas of each subgroup of many scans."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -115,20 +115,25 @@ def command(
         splits = splits_of(by)
         members = _members(data, labels, participants, splits, output, known=known)
         start = _reference(reference, config)
-        for name, them in grouped(members, splits).items():
-            folder = output / name if splits else output
-            _require_free(folder, overwrite=overwrite)
-            _build(name, them, config, start, output / "work", folder, quiet=quiet)
+        groups = grouped(members, splits)
+        free = _free({n: output / n if splits else output for n in groups}, output, overwrite=overwrite)
+        for name, folder in free.items():
+            _build(name, groups[name], config, start, output / "work", folder, quiet=quiet)
     except (ScanError, ValueError, OSError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
 
 
-def _require_free(folder: Path, *, overwrite: bool) -> None:
+def _free(folders: Mapping[str, Path], output: Path, *, overwrite: bool) -> dict[str, Path]:
+    """Folders without an atlas, by group; those with one are finished."""
     from ...methods.atlas.population.atlas import ABOUT
 
-    if (folder / ABOUT).exists() and not overwrite:
-        raise ValueError(f"{folder} holds an atlas: pass --overwrite, or choose another folder")
+    free = {name: folder for name, folder in folders.items() if overwrite or not (folder / ABOUT).exists()}
+    if not free:
+        raise ValueError(f"{output} holds an atlas: pass --overwrite, or choose another folder")
+    for name in folders.keys() - free.keys():
+        complain(f"{name}: is there already")
+    return free
 
 
 def _build(
@@ -174,7 +179,7 @@ def _members(
 ) -> "list[Member]":
     from ...cohort import expand
     from ...cohort.bids.participants import joined, read_participants
-    from ...methods.atlas.population.members import members_in, with_labels
+    from ...methods.atlas.population.members import files_in, labelled_alone, members_in, with_labels
     from ...scan import ScanError
 
     if len(data) == 1 and data[0].is_dir():
@@ -185,7 +190,11 @@ def _members(
             raise ScanError(wrong[0])
         if gone := [item.path for item in items if not item.path.exists()]:
             raise ScanError(f"{gone[0]} is not there")
-        members = with_labels([i.path for i in items], sorted(labels.iterdir()) if labels else [])
+        members = with_labels([i.path for i in items], files_in(labels) if labels else [])
+    members, bare = labelled_alone(members)
+    if bare:
+        some = ", ".join(bare[:6]) + (" …" if len(bare) > 6 else "")
+        complain(f"note: {len(bare)} subjects without labels are left out ({some})")
     if len({m.stem for m in members}) < len(members):
         raise ValueError("two scans have the same name: give each subject a name of its own")
     table = participants or (data[0] / "participants.tsv" if data[0].is_dir() else None)

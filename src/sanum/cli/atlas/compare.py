@@ -100,6 +100,8 @@ def _people(participants: Path | None, age: float | None, sex: str) -> Mapping[s
         raise ValueError(f'--sex is F or M, got "{sex}"')
     told = {"age": "" if age is None else f"{age:g}", "sex": sex.upper()[:1]}
     people: dict[str, Mapping[str, str]] = {"": told} if any(told.values()) else {}
+    if participants is not None and people:
+        raise ValueError("--age and --sex are of one scan, and --participants of many: give one of them")
     if participants is not None:
         if not participants.is_file():
             raise ValueError(f"{participants} is not there")

@@ -116,8 +116,8 @@ def grouping(table: ScoreTable, asked: Attribute, notes: list[str]) -> Grouping:
     different = {x for x in numbers if x is not None}
     if asked.cuts or (None not in numbers and len(different) >= FEWEST_NUMBERS):
         values = numbers_of(table, asked.name)
-        thirds = np.unique(np.nanquantile(values[table.labels == 0], [1 / 3, 2 / 3]).round(1))
-        cuts = asked.cuts or tuple(thirds.tolist())
+        thirds = np.unique(np.nanquantile(values[table.labels == 0], [1 / 3, 2 / 3]))
+        cuts = asked.cuts or tuple(float(f"{cut:.3g}") for cut in thirds)
         codes = np.where(np.isnan(values), -1, np.digitize(values, cuts))
         names = _bands(cuts)
     else:
@@ -177,6 +177,11 @@ def covariates(table: ScoreTable, names: Sequence[str]) -> Scores:
         Of everybody.
     names : sequence of str
         In lower case.
+
+    Raises
+    ------
+    ValueError
+        One value everywhere.
     """
     columns: list[Scores] = []
     for name in names:
@@ -187,6 +192,8 @@ def covariates(table: ScoreTable, names: Sequence[str]) -> Scores:
             continue
         for value in sorted(set(known))[1:]:
             columns.append(np.array([float(w == value) if is_known(w) else math.nan for w in words]))
+    if not columns:
+        raise ValueError(f"{', '.join(names)} has one value alone: there is nothing to adjust for")
     return np.column_stack(columns)
 
 

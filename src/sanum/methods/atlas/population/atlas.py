@@ -114,7 +114,7 @@ class Atlas:
             SPREAD: _packed(self.spread),
             REGION: (self.region.astype(np.uint8), 1.0),
             VOLUME: None if self.log_jacobian_sd is None else _packed(self.log_jacobian_sd),
-            LABELS: None if self.labels is None else (self.labels.astype(np.int16), 1.0),
+            LABELS: None if self.labels is None else (self.labels.astype(np.int32), 1.0),
             SHARES: None if self.shares is None else (_bytes(self.shares), 1 / 255),
             TISSUES: None if self.tissues is None else (_bytes(self.tissues), 1 / 255),
         }

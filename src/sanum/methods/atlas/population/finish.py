@@ -136,6 +136,6 @@ def tissues_of(scheme: Scheme | None, codes: Sequence[int]) -> dict[str, frozens
 
 def _scheme(parcellation: Path, codes: Sequence[int]) -> Scheme | None:
     try:
-        return scheme_in_table(parcellation) or scheme_of(np.asarray(codes, np.int16))
+        return scheme_in_table(parcellation) or scheme_of(np.asarray(codes, np.int32))
     except ValueError:
         return None

@@ -225,8 +225,7 @@ class PrepareJob(_Plain):
         """
         on_step("preparing")
         scan = prepared(loaded.path, loaded.labels, self.config)
-        half = scan.with_voxels(np.asarray(scan.voxels, np.float32))
-        return PlainResult(loaded.stem, {"image": Output(PREPARED, half)})
+        return PlainResult(loaded.stem, {"image": Output(PREPARED, scan)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ from scipy import ndimage
 from ....scan import Scan
 from ....space.grid import Grid
 from ....space.resample import affine_index, sample_affine
-from ....space.velocity import compose
 from ....types import FloatArray
 
 World = npt.NDArray[np.float64]
@@ -114,19 +113,6 @@ def add_labels(counts: torch.Tensor, rows: npt.NDArray[np.int64], at: FloatArray
         kept = torch.from_numpy(np.flatnonzero(row >= 0))
         value = torch.from_numpy((weight * share).astype(np.float32).ravel())[kept]
         flat.index_add_(0, torch.from_numpy(row)[kept] * many + voxel[kept], value)
-
-
-def composed(back: torch.Tensor, forth: torch.Tensor) -> torch.Tensor:
-    """Displacement of a template that was moved by `back`, and then to the subject: x → forth(back(x)).
-
-    Parameters
-    ----------
-    back : (1, 3, X, Y, Z) float
-        From the new template to the old one.
-    forth : (1, 3, X, Y, Z) float
-        From the old one to the subject.
-    """
-    return compose(back, forth)
 
 
 def mean_affine(worlds: Sequence[World], steps: int = 20) -> World:

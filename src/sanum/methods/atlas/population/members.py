@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ....scan.bids import find
 from ....scan.names import EXTENSIONS, printable, stem_of
 from ....synth.subjects import subject_of, subjects_in
 
@@ -12,6 +13,9 @@ LEAST = 3
 """Subjects of an atlas, at least."""
 
 _WORDS = re.compile(r"(image|img|scan|labels?|dseg|segmentation|seg|parcellation)s?", re.IGNORECASE)
+_UNFIT = re.compile(r"[^A-Za-z0-9.]+|^\.+")
+"""What the name of a folder does not take of a value."""
+
 _LABELS = re.compile(r"(^|[_-])(labels?|dseg|segmentation|seg|parcellation)s?([_-]|$)", re.IGNORECASE)
 
 
@@ -27,8 +31,6 @@ class Member:
         Label map in the same world.
     columns : mapping of str
         Of participants.tsv.
-    place : Path
-        Folder of its results, inside those of a batch.
     """
 
     path: Path
@@ -63,16 +65,46 @@ def members_in(root: Path, labels: str = "") -> list[Member]:
     ValueError
         There is no scan.
     """
-    if any(root.glob("sub-*")):
-        found = subjects_in(root, labels)
-        pairs = {subject_of(scan): Member(scan, map_) for scan, map_ in reversed(found.pairs)}
-        if pairs:
-            return [pairs[name] for name in sorted(pairs)]
+    if t1ws := {subject_of(scan): scan for scan in reversed(find(root, suffix="T1w"))}:
+        pairs = {subject_of(scan): (scan, map_) for scan, map_ in reversed(subjects_in(root, labels).pairs)}
+        return [Member(*pairs.get(name, (t1ws[name],))) for name in sorted(t1ws)]
     files = [f for f in sorted(root.iterdir()) if f.name.lower().endswith(EXTENSIONS)]
     scans = [f for f in files if not _LABELS.search(stem_of(f))]
     if not scans:
         raise ValueError(f"no scans in {printable(root)}")
-    return with_labels(scans, sorted(Path(labels).iterdir()) if labels else files)
+    return with_labels(scans, files_in(Path(labels)) if labels else files)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Files of a folder of labels, sorted.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{printable(folder)} is no folder of labels")
+    return sorted(folder.iterdir())
+
+
+def labelled_alone(members: Sequence[Member]) -> tuple[list[Member], list[str]]:
+    """Those with labels, and the names of the others; all of them where nobody has any.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Everybody.
+    """
+    those = [m for m in members if m.labels is not None]
+    if not those:
+        return list(members), []
+    return those, [m.subject for m in members if m.labels is None]
 
 
 def with_labels(scans: Sequence[Path], files: Sequence[Path]) -> list[Member]:
@@ -125,7 +157,7 @@ class Subgrouping:
         if told.lower() in ("", "n/a", "nan"):
             raise ValueError(f"no {self.column}")
         if not self.edges:
-            return f"{self.column}-{told}"
+            return f"{self.column}-{_UNFIT.sub('-', told)}"
         try:
             value = float(told)
         except ValueError:
@@ -161,6 +193,9 @@ def splits_of(text: str) -> tuple[Subgrouping, ...]:
                 found.append(Subgrouping(part))
         except ValueError:
             raise ValueError(f'edges are numbers, such as age:40,60, got "{part}"') from None
+    for split in found:
+        if list(split.edges) != sorted(set(split.edges)):
+            raise ValueError(f"edges rise, as in age:40,60, got {', '.join(f'{e:g}' for e in split.edges)}")
     return tuple(found)
 
 

@@ -128,13 +128,14 @@ def norms_of(volumes: npt.NDArray[np.float64], columns: Sequence[Mapping[str, st
     """
     ages = np.array([age_of(c) or np.nan for c in columns])
     males = np.array([{"M": 1.0, "F": 0.0}.get(sex_of(c) or "", np.nan) for c in columns])
-    terms, rows = ["one"], [np.ones(len(columns))]
+    terms, rows, kept = ["one"], [np.ones(len(columns))], np.ones(len(columns), bool)
     for name, values in (("age", ages), ("male", males)):
-        known = values[np.isfinite(values)]
-        if len(known) >= LEAST_KNOWN and len(np.unique(known)) > 1:
+        both = kept & np.isfinite(values)
+        design = np.array([*rows, values])[:, both]
+        if both.sum() >= LEAST_KNOWN and np.linalg.matrix_rank(design) == len(rows) + 1:
             terms.append(name)
             rows.append(values)
-    kept = np.isfinite(np.array(rows)).all(0)
+            kept = both
     if kept.sum() < max(4, len(terms) + 2):
         return None
     middle = float(ages[kept].mean()) if "age" in terms else 0.0

@@ -45,8 +45,9 @@ def read_labels(path: Path, grid: Grid, scan: str) -> Scan:
         It lies elsewhere, or holds no label.
     """
     found = read_map(path)
-    voxels = np.rint(np.asarray(found.voxels, np.float32)).astype(np.int32)
-    if voxels.ndim != 3 or not (voxels > 0).any():
+    values = np.asarray(found.voxels, np.float64)
+    voxels = np.rint(values).astype(np.int32)
+    if voxels.ndim != 3 or not (voxels > 0).any() or np.abs(values - voxels).max() > 1e-3:
         raise ScanError(f"{path.name} holds no labels: expected a 3-D map of whole numbers above 0")
     here = np.linalg.inv(grid.affine) @ found.affine
     places = np.argwhere(voxels > 0)[:: max(1, int((voxels > 0).sum()) // 5000)]
