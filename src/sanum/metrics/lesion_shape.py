@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.measure import marching_cubes, mesh_surface_area
 
 from ..space.grid import Grid, apply_affine
 from ..types import Mask
@@ -88,6 +87,8 @@ def surface_mm2(mask: Mask, grid: Grid) -> float:
     grid : Grid
         Of the mask.
     """
+    from skimage.measure import marching_cubes, mesh_surface_area  # only where there is a lesion
+
     spacing = grid.spacing_mm
     sigma = np.sqrt(spacing.max() / spacing)
     soft = ndimage.gaussian_filter(np.pad(mask, MARGIN).astype(np.float32), sigma, truncate=REACH)
