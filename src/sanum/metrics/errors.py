@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from ..types import FloatArray, Mask
 
@@ -43,6 +42,8 @@ def errors(
     data_range : float
         Peak for PSNR and SSIM; 1 is the intensity of white matter.
     """
+    from skimage.metrics import structural_similarity  # the main job imports this module, and not that
+
     if image.shape != truth.shape:
         raise ValueError(f"image and truth differ in shape: {image.shape} and {truth.shape}")
     compared = image if where is None else np.where(where, image, truth)
@@ -73,6 +74,8 @@ def errors_inside(
     data_range : float
         Peak for PSNR and SSIM.
     """
+    from skimage.metrics import structural_similarity
+
     _, similarity = structural_similarity(
         truth,
         image,
