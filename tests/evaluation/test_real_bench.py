@@ -96,6 +96,7 @@ def test_it_runs_goes_on_and_begins_anew(bench, bids, counting, tmp_path, monkey
     real, method = bench("real"), counting()
     monkeypatch.setattr(real, "real_cases", lambda data, work: find_cases(bids, healthy=True))
     monkeypatch.setattr(registry, "load", lambda name, weights: method)
+    monkeypatch.delitem(SCORES, "population")  # a registration for each scan takes minutes
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["real.py", "-o", str(tmp_path), *words])
