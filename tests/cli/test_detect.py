@@ -313,6 +313,7 @@ def test_no_report_is_written_if_none_is_wanted(sanum, made, model, tmp_path):
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.full
 def test_crossval_goes_on_where_it_was(sanum, crossed):
     words, out = crossed
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/*_run.json")}

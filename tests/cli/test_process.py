@@ -27,6 +27,7 @@ def clean():
     return {**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.full
 def test_the_real_thing_in_a_process_of_its_own(icbm152_2mm, tmp_path, clean):
     """File to files, with the shipped network at 2 mm; stdout, stderr, exit code."""
     path = write(icbm152_2mm, tmp_path / "sub-1_T1w.nii.gz")

@@ -187,6 +187,7 @@ def test_a_scheduler_that_is_lost(on_dask, scheduler, worker, tmp_path, works):
         assert {"sub-000", "sub-002"} <= {*ended["told"]}
 
 
+@pytest.mark.full
 def test_a_worker_with_another_sanum_is_refused(on_dask, scheduler, worker, tmp_path):
     _, address = scheduler
     other = tmp_path / "other"

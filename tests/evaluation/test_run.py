@@ -117,6 +117,7 @@ class Failing(HealthyAnatomy):
         return super().measure(case, method, variants, with_example=with_example)
 
 
+@pytest.mark.full
 def test_a_case_whose_partner_always_fails_is_measured_once(bids, counting, tmp_path):
     """The pair cannot be compared, so nothing is left to do for the case that succeeds."""
     cases, task, methods = find_cases(bids)[:2], Failing(), {"una": counting()}

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import nn
 
@@ -50,6 +51,7 @@ def trained(folder, config=CONFIG):
     return net, fit(fabric, net, [Turn(loss)], batches, config, Run(folder))
 
 
+@pytest.mark.full
 def test_batch_norm_of_the_averaged_weights_is_as_if_computed_anew(tmp_path):
     """Oracle: `update_bn` on 100 batches that no training saw."""
     _, average = trained(tmp_path)

@@ -71,6 +71,7 @@ def test_find_mirror_of_an_inverted_contrast(head):
     assert np.linalg.norm(apply_affine(found, middle) - middle) / 2 < 1
 
 
+@pytest.mark.full
 def test_no_volume_makes_it_look_at_more_planes_than_it_says(head, monkeypatch):
     looks = []
     look = _Score.__call__

@@ -86,6 +86,7 @@ def test_replay_gives_the_same_bits(made, source, tmp_path):
         replay(records(made)[0], source, tmp_path)
 
 
+@pytest.mark.full
 def test_workers_and_restarts_change_nothing(made, source, tmp_path):
     folder = tmp_path / "again"
     generate(source, folder, GenerateSettings(seed=1), count=1)

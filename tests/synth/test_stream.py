@@ -96,6 +96,7 @@ def test_needs_an_anatomy():
         Stream(TrainingSet([]), seed=0)
 
 
+@pytest.mark.full
 def test_other_processes_make_the_same_items(anatomy, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 2)
     # the second uses of a block begun half-way

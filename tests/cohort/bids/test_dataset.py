@@ -346,6 +346,7 @@ def test_a_scan_that_fails_does_not_end_the_others(data, tmp_path, bids):
     assert "Scans that failed, and are not shown: 1" in (out / "group.html").read_text()
 
 
+@pytest.mark.full
 def test_processes_share_the_scans(data, tmp_path):
     """Two workers of Dask with the shipped weights, and scans that fail before these are used."""
     pytest.importorskip("distributed")

@@ -195,6 +195,7 @@ def test_densenet_of_monai_learns_all_of_itself():
     assert len(recipe.turns()) == 1
 
 
+@pytest.mark.full
 def test_a_loss_that_leaps_from_nearly_nothing_stops_nothing(monkeypatch):
     losses, plain = [], type(CLASSIFIER).objective
 
@@ -243,6 +244,7 @@ def test_settings_that_are_none(setting):
         made(setting)
 
 
+@pytest.mark.full
 def test_it_trains_on_a_table_without_validation(tmp_path):
     rows = ["path,label"]
     for n, (pixels, label) in enumerate(zip(TRAIN, LABELS, strict=True)):

@@ -89,6 +89,7 @@ def test_what_cannot_be_aligned_is_one_sentence(pair):
         align(scan, replace(moving, affine=far), init="header")
 
 
+@pytest.mark.full
 def test_a_network_shows_the_way_from_afar(pair):
     """From a header that is 68 mm and 57° off."""
     scan, moving, truth = pair

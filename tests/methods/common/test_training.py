@@ -200,6 +200,7 @@ def test_too_little_memory_is_told_with_a_box_that_fits(training_data, runs):
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from /proc")
+@pytest.mark.full
 def test_the_need_that_is_told_is_what_a_step_takes():
     """The peak of one step at 96³, from the kernel, against the estimate from 16³ and 32³."""
     script = [sys.executable, str(Path(__file__).with_name("step_peak.py"))]
