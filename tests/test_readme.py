@@ -103,6 +103,7 @@ def test_other_commands_are_targets_of_make(line):
         )
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("asked_once")
 def test_the_commands(here, answers, monkeypatch, capfd):
     """All in their order, in one folder; training is parsed only, for it needs the data and hours."""

@@ -55,6 +55,7 @@ def log_of(run):
         return list(csv.DictReader(log))
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("one_pose")
 def test_a_step_then_another(sanum, words, prepared, tmp_path):
     """The real network, samples and objective; only anatomies are made up, and box and steps small."""

@@ -39,6 +39,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("other", ["two", "parts"])
 def test_a_batch_that_is_shared_out_teaches_the_same(folder, other):
     """Two processes with half the batch each, and one in two parts: float32 up to the order of sums."""

@@ -88,6 +88,7 @@ def test_numbers_of_a_score_by_hand():
     assert well["volume_curve"].split()[49] == "6"
 
 
+@pytest.mark.full
 def test_a_score_is_a_row_of_its_own(bids, counting, rows_of, tmp_path):
     task = HealthyAnatomy(scores=[name for name in SCORES if name != "population"])  # it takes long
     cases, method = find_cases(bids, healthy=True), counting()

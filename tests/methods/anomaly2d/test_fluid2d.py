@@ -304,6 +304,7 @@ def test_batches_have_the_picture_with_and_without_anomalies():
         assert torch.equal(batch[name][4:], some[name])
 
 
+@pytest.mark.full
 def test_it_learns_one_batch_by_heart():
     torch.manual_seed(0)
     recipe = replace(PLAIN, **SMALL, growth=GrowthConfig(healthy=0.0, textured=0.0))

@@ -142,6 +142,7 @@ def test_what_is_kept_of_a_view_is_what_the_whole_network_sees():
     assert not any(name.startswith(("body.blocks.8.", "body.head", "classify")) for name in fixed)
 
 
+@pytest.mark.full
 def test_a_stopped_fit_goes_on_and_gives_the_same_bits(tmp_path):
     def stop(now):
         if now.step == 5:
