@@ -1,4 +1,4 @@
-"""The fenced blocks of the pages under docs/, and which of them run only in `make test-full`, or not at all."""
+"""The fenced blocks of the pages under docs/, and which of them only `make test-full` runs, or nothing."""
 
 import re
 from dataclasses import dataclass
