@@ -20,7 +20,8 @@ import torch
 from scipy.stats import binomtest
 
 from sanum.files import whole_file
-from sanum.methods.common.alignment import CT_WINDOW, align
+from sanum.methods.common.alignment import align
+from sanum.methods.common.alignment_search import CT_WINDOW
 from sanum.methods.registration.mad.predict import Mad
 from sanum.methods.registration.mad.predict import load as load_mad
 from sanum.scan import Scan, read

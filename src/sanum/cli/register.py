@@ -26,6 +26,13 @@ class InitOption(StrEnum):
     centre = "centre"
 
 
+class SimilarityOption(StrEnum):
+    """What the search descends."""
+
+    mi = "mi"
+    ngf = "ngf"
+
+
 Fixed = Annotated[Path, typer.Argument(metavar="FIXED", help="The scan that stays where it is.")]
 Moving = Annotated[
     list[Path],
@@ -48,6 +55,15 @@ Init = Annotated[
         rich_help_panel=shared.SCAN,
     ),
 ]
+Similarity = Annotated[
+    SimilarityOption,
+    typer.Option(
+        metavar="WHAT",
+        help="Look for like statistics of values (mi, mutual information) or for edges in the same places "
+        "(ngf, normalised gradients).",
+        rich_help_panel=shared.SCAN,
+    ),
+]
 
 
 def command(
@@ -56,6 +72,7 @@ def command(
     output: shared.Output,
     rigid: Rigid = False,
     init: Init = InitOption.both,
+    similarity: Similarity = SimilarityOption.mi,
     overwrite: shared.Overwrite = False,
     threads: shared.Threads = 0,
     quiet: shared.Quiet = False,
@@ -80,7 +97,7 @@ def command(
     try:
         items = expand(moving, output, b"")
         scan, guide = opened(fixed.absolute()), registry.load("mad")
-        job = RegisterJob(scan, rigid, init.value, guide, resources := PlainResources())
+        job = RegisterJob(scan, rigid, init.value, guide, resources := PlainResources(), similarity.value)
     except NothingToDo as nothing:
         complain(str(nothing))
         return

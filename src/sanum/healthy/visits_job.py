@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..methods.api import Output, OutputSpec, Result
-from ..methods.common.alignment import Aligned, Guide, align
+from ..methods.common.alignment import Aligned, align
+from ..methods.common.alignment_search import Guide
 from ..methods.common.plain_result import PlainResult
 from ..metrics.lesion_changes import STATES
 from ..scan import Scan

@@ -141,6 +141,13 @@ class Squares:
         return _mean((fixed - moved).square().mean(1, keepdim=True), inside)
 
 
+DISTANCES: dict[str, type[MutualInformation] | type[NormalizedGradients]] = {
+    "mi": MutualInformation,
+    "ngf": NormalizedGradients,
+}
+"""Those for any two contrasts, by their usual short names."""
+
+
 def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     found: torch.Tensor = (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1e-6)
     return found

@@ -10,10 +10,12 @@ import torch
 from sanum.methods import registry
 from sanum.methods.common.alignment import _warnings, align, resampled
 from sanum.methods.common.alignment_job import itk_text, matrix_text
+from sanum.methods.common.alignment_search import Search
 from sanum.scan import Scan, ScanError
-from sanum.space.affine import REACH_MM, matrix_of, mean_displacement_mm
+from sanum.space.affine import REACH_MM, matrix_of, mean_displacement_mm, numbers_of
 from sanum.space.grid import apply_affine
 from sanum.space.register import to_sitk
+from sanum.space.similarity import MutualInformation
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,25 @@ def test_the_matrix_is_read_by_numpy(found, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text(matrix_text(found.world))
     np.testing.assert_allclose(np.loadtxt(path), found.world, rtol=1e-9, atol=1e-9)
+
+
+def test_two_heads_of_other_sizes_are_turned_as_their_affine_is(pair):
+    """The rigid end of two people may be a head on its side: the nearest turn of the best affine is not."""
+    scan, moving, truth = pair
+    search = Search.of(scan, moving, MutualInformation(), None)
+    numbers = numbers_of(truth @ np.diag([1.3, 1.2, 1.1, 1.0]), search.centre.numpy())
+    freed = torch.tensor(numbers, dtype=torch.float32)
+    nearest = search.turned(freed)
+    assert not nearest[6:].abs().max() > 1e-4
+    maps = [matrix_of(one.double(), search.centre.double()).numpy() for one in (freed, nearest)]
+    points = apply_affine(scan.affine, np.argwhere(scan.voxels > np.mean(scan.voxels))[::200])
+    middles = [apply_affine(one, points.mean(0)) for one in maps]
+    np.testing.assert_allclose(*middles, atol=2)  # the head's middle stays
+    right = torch.tensor(numbers_of(truth, search.centre.numpy()), dtype=torch.float32)
+    on_its_side = right.clone()
+    on_its_side[0] += np.pi / 2 * REACH_MM
+    assert search.better(right, on_its_side)
+    assert not search.better(right, right)  # the same place is no better one
 
 
 def test_what_cannot_be_aligned_is_one_sentence(pair):

@@ -15,8 +15,10 @@ from ...report.alignment import alignment_png
 from ...scan import Scan
 from ...scan import read as read_scan
 from ...scan.hounsfield import contrast_by_values
+from ...space.similarity import DISTANCES
 from ..api import Output, OutputSpec, Result
-from .alignment import Aligned, Guide, Init, align, resampled
+from .alignment import Aligned, align, resampled
+from .alignment_search import Guide, Init
 from .detector_job import HasFile
 from .plain_result import PlainResult
 
@@ -59,6 +61,8 @@ class RegisterJob:
         As of `align`; its weights are one of the settings.
     resources : object
         As of `cohort.job.Job`.
+    similarity : str
+        What is descended: a key of `space.similarity.DISTANCES`.
     """
 
     fixed: Scan
@@ -66,6 +70,7 @@ class RegisterJob:
     init: Init
     guide: Guide | None
     resources: Any
+    similarity: str = "mi"
     name: ClassVar[str] = "register"
     past: ClassVar[str] = "registered"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -86,6 +91,7 @@ class RegisterJob:
             "fixed_sha256": self._fixed_sha256,
             "rigid": self.rigid,
             "init": self.init,
+            "descended": self.similarity,
             "guide": getattr(self.guide, "weights_sha256", None),
         }
 
@@ -110,7 +116,15 @@ class RegisterJob:
             Called with the name of each step.
         """
         stem, moving = loaded
-        found = align(self.fixed, moving, rigid=self.rigid, init=self.init, guide=self.guide, on_step=on_step)
+        found = align(
+            self.fixed,
+            moving,
+            rigid=self.rigid,
+            init=self.init,
+            distance=DISTANCES[self.similarity](),
+            guide=self.guide,
+            on_step=on_step,
+        )
         on_step("resampling")
         image = resampled(moving, self.fixed, found.world)
         contents = {

@@ -12,7 +12,7 @@ from ....scan import Scan
 from ....space.descend import Volume, moved, overlap_of
 from ....space.grid import apply_affine
 from ....weights.file import WeightsError, load_weights, state_sha256
-from ...common.alignment import coarse_volume
+from ...common.alignment_search import coarse_volume
 from .model import BALL_MM, MadNet, between
 from .pairs import SIZE, SPACING_MM
 
