@@ -1,6 +1,6 @@
 """Trees of tubes in 3-D, made here: one very small U-Net with Dice, soft clDice and the exact loss.
 
-    python bench/tubes.py train|report -o OUT
+    python bench/tubes.py train|report -o OUT [--start-steps 2000 --losses dice soft exact]
 
 A tree is 48³, of 9 branches with radii of 1.2 to 3 voxels. Its image is blurred, in places dark, and noisy.
 Ten trees to learn from, eight to test with; three seeds. Nothing is chosen: α is ½, the soft skeleton has as
@@ -9,6 +9,7 @@ at which it was.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,17 +54,17 @@ def smoothed(train: list[Case], test: list[Case]) -> list[np.ndarray]:
     return [ndimage.gaussian_filter(c.image, 1) > best for c in test]
 
 
-def report(train: list[Case], test: list[Case], out: Path) -> None:
+def report(train: list[Case], test: list[Case], losses: list[Loss], out: Path) -> None:
     """Tables of the test trees."""
     folders = [out / f"tubes-{n}" for n in SEEDS]
-    names = {"Dice, start only": "start"} | {str(x): x.file for x in LOSSES}
+    names = {"Dice, start only": "start"} | {str(x): x.file for x in losses}
     masks = {k: [[found_by(f, file, c) for c in test] for f in folders] for k, file in names.items()}
     masks["threshold"] = [smoothed(train, test)]
     rows = {
         k: [[scores(m, c, TILE) for m, c in zip(s, test, strict=True)] for s in v] for k, v in masks.items()
     }
-    *others, exact = map(str, LOSSES)
-    print(f"{table(rows, seconds_of(folders, LOSSES))}\n\n{differences(rows, exact, others)}")
+    *others, exact = map(str, losses)
+    print(f"{table(rows, seconds_of(folders, losses))}\n\n{differences(rows, exact, others)}")
 
 
 def main() -> None:
@@ -71,15 +72,19 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     words.add_argument("stage", choices=("train", "report"))
     words.add_argument("-o", "--output", type=Path, required=True)
+    words.add_argument("--start-steps", type=int, default=PLAN.start_steps, help="of Dice, before each loss")
+    words.add_argument("--losses", nargs="*", default=[x.kind for x in LOSSES], help="default: all")
     given = words.parse_args()
+    losses = [x for x in LOSSES if x.kind in given.losses]
+    plan = replace(PLAN, start_steps=given.start_steps)
     torch.set_num_threads(1)
     cases = [made(n) for n in range(TRAIN + TEST)]
     train, test = cases[:TRAIN], cases[TRAIN:]
     if given.stage == "report":
-        report(train, test, given.output)
+        report(train, test, losses, given.output)
         return
     for seed in SEEDS:
-        run(given.output / f"tubes-{seed}", train, test, LOSSES, seed, PLAN)
+        run(given.output / f"tubes-{seed}", train, test, losses, seed, plan)
 
 
 if __name__ == "__main__":
