@@ -17,7 +17,16 @@ EVALUATION = Path(__file__).parents[2] / "docs" / "evaluation.md"
 def test_the_package_is_called_and_imported_from():
     found = sanum.methods()
     assert [entry.method for entry in found] == list(sanum.methods.registry.METHODS)
-    tasks = ("anatomy", "anomaly2d", "classification", "segmentation", "registration", "graphs", "atlas")
+    tasks = (
+        "anatomy",
+        "anomaly2d",
+        "classification",
+        "segmentation",
+        "registration",
+        "detection",
+        "graphs",
+        "atlas",
+    )
     assert sum(map(sanum.methods, tasks), ()) == found
     assert sanum.load is sanum.methods.registry.load
     with pytest.raises(ValueError, match='unknown task "cooking": known are anatomy'):

@@ -30,6 +30,7 @@ OUTPUTS = {
     "segmentation": {"labels": (0, INF), "probabilities": (0, 1)},
     "registration": {"distance": (0, INF), "map": (-INF, INF)},
     "graphs": {"probability": (0, 1), "importance": (0, 1)},
+    "detection": {"boxes": (0, INF), "scores": (0, 1)},
     "atlas": {"template": (0, INF), "spread": (0, INF), "region": (0, 1)},
 }
 """Names of what a method of each task gives, and the range of the values; a new task has a line here.
@@ -111,7 +112,7 @@ def add_the_toy(folder: Path, patch: pytest.MonkeyPatch) -> None:
     for name in named:
         (folder / "toy").mkdir(exist_ok=True)
         (folder / "toy" / name).write_text(TOY[name])
-    assert "`METHODS` in `methods/registry.py`" in " ".join(steps)
+    assert "`METHODS` in `methods/table.py`" in " ".join(steps)
     patch.setattr(registry, "METHODS", (*registry.METHODS, TOY_LINE))
     patch.setattr(anatomy_methods, "__path__", [*anatomy_methods.__path__, str(folder)])
 

@@ -14,6 +14,7 @@ from . import (
     classify,
     demo,
     detect,
+    detect_findings,
     evaluate,
     generate,
     info,
@@ -48,6 +49,7 @@ app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.command)
 app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("methods", epilog=methods.EXAMPLE)(methods.command)
 app.add_typer(detect.app, name="detect")
+app.command("detect-findings", epilog=detect_findings.EXAMPLE)(detect_findings.command)
 app.add_typer(classify.app, name="classify")
 app.add_typer(segment.app, name="segment")
 app.add_typer(atlas.app, name="atlas")

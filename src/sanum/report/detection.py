@@ -67,7 +67,7 @@ def gallery(title: str, words: str, rows: Sequence[GalleryRow], panels: Sequence
     )
     wide = " wide" if len(panels) > 2 else ""
     shown = f'<ul class="gallery{wide}">\n{items}</ul>' if rows else "<p>None.</p>"
-    order = f" From left to right: {', '.join(panels)}." if rows else ""
+    order = f" From left to right: {', '.join(panels)}." if rows and len(panels) > 1 else ""
     return f'<h3>{text(title)}</h3>\n<p class="kind">{text(words + order)}</p>\n{shown}\n'
 
 

@@ -162,7 +162,8 @@ def read_dicom_picture(path: Path, window: tuple[float, float] | None = None) ->
         channels = np.moveaxis(frame, -1, 0) if colour else frame[None]
         outside = None if padding is None else channels[0] == np.float32(padding)
         if text_of(header, "PhotometricInterpretation") == "MONOCHROME1":
-            channels = channels.max() + channels.min() - channels.astype(np.float32)
+            channels = channels.astype(np.float32)
+            channels = channels.max() + channels.min() - channels
         found.append(
             picture_of(
                 channels,

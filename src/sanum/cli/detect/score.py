@@ -91,7 +91,7 @@ def score_all(
 
     try:
         detector = load()
-        items = _items(images, output)
+        items = picture_items(images, output)
         part = part_of(shard, len(items), on_note=complain)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
@@ -155,7 +155,21 @@ def _write_page(
     return output / "report.html"
 
 
-def _items(images: list[Path], output: Path) -> "list[Item]":
+def picture_items(images: list[Path], output: Path) -> "list[Item]":
+    """Every picture that paths name, and where its results go.
+
+    Parameters
+    ----------
+    images : list of Path
+        Files, or folders.
+    output : Path
+        Not searched.
+
+    Raises
+    ------
+    ScanError
+        A path that is not there, or a folder without pictures.
+    """
     from ...cohort import Item
     from ...cohort.inputs import told_apart
     from ...data.pictures import files_in

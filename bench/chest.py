@@ -1,0 +1,124 @@
+"""ADPD and its baselines on made-up chests with known boxes, three seeds each.
+
+    python bench/chest.py data|train|report -o OUT [--seeds 3] [--only NAME]
+
+`data` draws 700 pictures, split by patient. `train` trains each method that is not finished; a training that
+was stopped goes on. `report` measures all on the same test pictures and prints the tables of the README. Only
+the detector that is told the boxes sees boxes of findings in training; states are chosen by validation loss.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sanum.data.xray_set import Xray
+from sanum.data.xrays import read_xrays
+from sanum.methods.common.training import Reports, Start, train
+from sanum.methods.detection.adpd.predict import FindingDetector
+from sanum.methods.detection.adpd.recipe import RECIPES, AdpdRecipe
+from sanum.metrics.boxes import BoxTable, ClassMeasure, measure_boxes
+from sanum.synth.chest_set import write_chests
+
+SIZE = 64
+PARTS = {"train": 400, "val": 100, "test": 200}
+STEPS = 1000
+METHODS = {"Loc-ADPD": "adpd", "MIL-ADPD": "adpd-mil", "CAM": "adpd-cam", "told the boxes": "adpd-boxes"}
+
+
+def recipe_of(name: str, seed: int) -> AdpdRecipe:
+    """The recipe of a method, made small."""
+    recipe = RECIPES[name]
+    loop = replace(recipe.loop, steps=STEPS, learning_rate=3e-3, warmup=100, save_every=250)
+    small = {"backbone": "small", "size": SIZE, "width": 64, "dropout": 0.1, "validate_every": 50}
+    return replace(recipe, seed=seed, batch_size=16, loop=loop, **small)  # type: ignore[arg-type]
+
+
+def draw(out: Path) -> None:
+    """Pictures with a split: patients have two each, and all parts are of whole patients."""
+    folder = write_chests(out / "data", sum(PARTS.values()), size=SIZE, seed=2023)
+    file = json.loads((folder / "findings.json").read_text())
+    names = [name for name, count in PARTS.items() for _ in range(count)]
+    for image, name in zip(file["images"], names, strict=True):
+        image["split"] = name
+    (folder / "findings.json").write_text(json.dumps(file))
+
+
+def learn(out: Path, seeds: int, only: str) -> None:
+    """Train what is not there yet; notes processor time."""
+    for seed in range(1, seeds + 1):
+        for name in METHODS.values():
+            folder = out / f"{name}-{seed}"
+            if (only and name != only) or (folder / f"{name}.safetensors").is_file():
+                continue
+            began = time.process_time()
+            start = Start(resume=(folder / "checkpoint.pt").is_file())
+            train(recipe_of(name, seed), out / "data", folder, start=start, reports=Reports())
+            spent = time.process_time() - began
+            (folder / "seconds.json").write_text(json.dumps(spent))
+            print(name, seed, f"{spent:.0f} s of a processor", flush=True)
+
+
+def measured(weights: Path, images: list[Xray], names: tuple[str, ...], **how: Any) -> list[ClassMeasure]:
+    """The table of one training on the test pictures."""
+    detector = FindingDetector(weights).use(**how)
+    found, scores = [], []
+    for n, image in enumerate(images):
+        made = detector(image.path)
+        found += [(n, names.index(k), list(box)) for k, box in zip(made.names, made.boxes, strict=True)]
+        scores += made.scores.tolist()
+    true = [(n, kind, list(box)) for n, image in enumerate(images) for kind, box in image.boxes]
+    patients = [image.patient for image in images]
+    return measure_boxes(BoxTable.of(true), BoxTable.of(found, scores), names, patients)
+
+
+def lines(out: Path, seeds: int) -> Iterator[str]:
+    """Both tables."""
+    data = read_xrays(out / "data", regions=False)
+    images = data.of_split("test")
+    shown = ("mAP", "AP10", "AP30", "AP50", "acc30")
+    yield f"| method | {' | '.join(shown)} |"
+    yield "|---" * (len(shown) + 1) + "|"
+    classes = []
+    for title, name in METHODS.items():
+        ways: dict[str, dict[str, Any]] = {title: {}}
+        if name in ("adpd", "adpd-mil"):
+            ways |= {f"{title}, no fusion": {"fuse": 1.0}, f"{title}, all boxes": {"top": 0}}
+        for way, how in ways.items():
+            tables = [
+                measured(out / f"{name}-{seed}" / f"{name}.safetensors", images, data.findings, **how)
+                for seed in range(1, seeds + 1)
+            ]
+            means = {key: np.array([t[-1].numbers[key].value for t in tables]) for key in shown}
+            cells = [f"{x.mean():.3f} ({', '.join(f'{v:.3f}' for v in x)})" for x in means.values()]
+            yield f"| {way} | {' | '.join(cells)} |"
+            if not how:
+                classes += [f"| {title} | {row.name} | {row.numbers['AP30'].text()} |" for row in tables[0]]
+    yield "\n| method | finding | AP30, seed 1 [95 % over patients] |\n|---|---|---|"
+    yield from classes
+
+
+def main() -> None:
+    """Parse and do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=("data", "train", "report"))
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    if given.stage == "data":
+        draw(given.output)
+    elif given.stage == "train":
+        learn(given.output, given.seeds, given.only)
+    else:
+        for line in lines(given.output, given.seeds):
+            print(line)
+
+
+if __name__ == "__main__":
+    main()
