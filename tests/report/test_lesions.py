@@ -3,29 +3,30 @@
 from dataclasses import replace
 
 from sanum.healthy.lesions import LesionRow
-from sanum.report.lesions import SHOWN, lesion_section
+from sanum.report.lesions import lesion_table
 
 ROW = LesionRow(1, 2.5, -30.2, 14.0, 9.6, side="left", contrast=0.31)
 
 
 def test_what_is_not_known_has_no_column():
-    html = lesion_section([ROW], 1)
-    for said in ("Marked parts", "2.500", "-30, 14, 10", "left", "31%"):
-        assert said in html
-    assert "Lobe" not in html
-    assert "MNI" not in html
-    placed = replace(ROW, lobe="frontal", tissue="white", mni_x_mm=-33.0, mni_y_mm=15.0, mni_z_mm=11.0)
-    html = lesion_section([placed, ROW], 2)
-    for said in ("<td>frontal</td>", "<td>white</td>", "<td>-33, 15, 11</td>", "<td></td>"):
-        assert said in html
+    table = lesion_table([ROW], 1)
+    heads = ["No.", "Volume, mL", "Side", "Centre, mm (right, front, up)", "Brighter than white matter by"]
+    assert (table.title, table.heads) == ("Marked parts", heads)
+    assert table.rows == [(1, ["1", "2.500", "left", "-30, 14, 10", "31%"])]
+    placed = replace(ROW, lobe="frontal", mni_x_mm=-33.0, mni_y_mm=15.0, mni_z_mm=11.0, normal_sd=3.21)
+    table = lesion_table([placed, replace(ROW, id=2)], 2)
+    assert {"Lobe", "In MNI space, mm", "z against healthy people"} == set(table.heads) - set(heads)
+    cells = [dict(zip(table.heads, row, strict=True)) for _, row in table.rows]
+    assert [row["Lobe"] for row in cells] == ["frontal", ""]
+    assert cells[0]["In MNI space, mm"] == "-33, 15, 11"
+    assert [row["z against healthy people"] for row in cells] == ["+3.2", ""]
 
 
-def test_the_largest_ten_of_many():
-    rows = [replace(ROW, id=n + 1) for n in range(40)]
-    html = lesion_section(rows, 73)
-    assert f"The largest {SHOWN} of 73 marked parts" in html
-    assert html.count("<tr>") == 1 + SHOWN
+def test_of_more_than_are_listed_the_title_tells():
+    table = lesion_table([replace(ROW, id=n + 1) for n in range(40)], 73)
+    assert table.title == "The largest 40 of 73 marked parts"
+    assert [part for part, _ in table.rows] == list(range(1, 41))
 
 
 def test_without_lesions_there_is_no_table():
-    assert lesion_section([], 0) == ""
+    assert lesion_table([], 0) is None

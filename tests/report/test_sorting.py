@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from sanum.report.sorting import SORT
+from sanum.report.page import SORT_SCRIPT, script_of
 
 PAGE = """
 class Node_ {
@@ -38,7 +38,7 @@ console.log(JSON.stringify(shown));
 
 def clicked(rows, *columns):
     page = PAGE.replace("HEADS", json.dumps(["Scan", "mL"])).replace("ROWS", json.dumps(rows))
-    script = page + SORT + CLICKS.replace("CLICKED", json.dumps(columns))
+    script = page + script_of([SORT_SCRIPT]) + CLICKS.replace("CLICKED", json.dumps(columns))
     ran = subprocess.run(["node", "-e", script], capture_output=True, text=True, timeout=120, check=True)
     return json.loads(ran.stdout)
 

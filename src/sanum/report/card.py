@@ -1,12 +1,11 @@
 """What a notebook shows of a result: the pictures of the report, its numbers and its warnings."""
 
-import base64
 import math
 from collections.abc import Mapping
 
 from .figures import montage, to_png
-from .html import DISCLAIMER, UNKNOWN, text
 from .inputs import ReportInputs
+from .page import UNKNOWN, fragment
 from .places import brain_centre_mm, largest_component_centre_mm
 
 LABELS = {
@@ -16,8 +15,6 @@ LABELS = {
     "mean_uncertainty": ("Mean uncertainty", "{:.3f} (white matter is 1)"),
     "quality": ("Quality", "{:.2f} of 1"),
 }
-_CARD = "max-width:1000px;font-family:system-ui,sans-serif;line-height:1.5"
-_WARNING = "margin:.4em 0;padding:.3em .8em;border-left:5px solid #b45309;background:#fff7e6;color:#5b2c02"
 
 
 def card(inputs: ReportInputs, numbers: Mapping[str, float]) -> str:
@@ -34,17 +31,13 @@ def card(inputs: ReportInputs, numbers: Mapping[str, float]) -> str:
     """
     point = largest_component_centre_mm(inputs.anomaly_mask)
     point = brain_centre_mm(inputs.brain) if point is None else point
-    data = base64.b64encode(to_png(montage(inputs, point))).decode("ascii")
-    facts = [f"Contrast: {inputs.decided}", *(_fact(*item) for item in numbers.items())]
-    alt = f"Planes through the {inputs.title[0].lower()}{inputs.title[1:]} of {inputs.name}"
-    warnings = "".join(
-        f'<div style="{_WARNING}">{text(" ".join(warning.split()))}</div>\n'
-        for warning in dict.fromkeys(inputs.warnings)
-    )
-    return (
-        f'<div style="{_CARD}">\n<p><strong><bdi>{text(inputs.name)}</bdi></strong><br>'
-        f'{text(" · ".join(facts))}</p>\n{warnings}<img alt="{text(alt)}" style="width:100%;height:auto" '
-        f'src="data:image/png;base64,{data}">\n<p><small>{DISCLAIMER}</small></p>\n</div>\n'
+    return fragment(
+        "card.html",
+        name=inputs.name,
+        facts=[f"Contrast: {inputs.decided}", *(_fact(*item) for item in numbers.items())],
+        warnings=list(dict.fromkeys(inputs.warnings)),
+        alt=f"Planes through the {inputs.title[0].lower()}{inputs.title[1:]} of {inputs.name}",
+        picture=to_png(montage(inputs, point)),
     )
 
 

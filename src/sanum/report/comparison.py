@@ -1,6 +1,5 @@
 """A scan beside what is usual: a picture of three planes, and a page with it and the volumes."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,10 +13,8 @@ from ..scan.scan import Scan
 from ..space.grid import Grid, covering
 from ..space.resample import resample
 from ..types import FloatArray
-from .detection import STYLE, facts_table, many_table, notes_box, section
-from .html import page, text
+from .blocks import PageFacts, PagePicture, PageSection, PageTable, PageWords, blocks_page
 from .planes import PLANES, Plane
-from .sorting import SORT
 
 HEIGHT, HEAD, GAP = 300, 26, 3
 FROM, TO = 2.0, 6.0
@@ -92,19 +89,23 @@ def comparison_page(
     notes : sequence of str
         What must be known first.
     """
-    data = base64.b64encode(picture).decode("ascii")
-    shown = (
-        f'<figure>\n<img alt="The scan, its healthy anatomy, what is usual there, and z over the scan" '
-        f'src="data:image/png;base64,{data}">\n<figcaption>{text(CAPTION)}</figcaption>\n</figure>\n'
+    shown = PagePicture(
+        picture,
+        "The scan, its healthy anatomy, what is usual there, and z over the scan",
+        CAPTION,
+        light=False,
     )
-    body = notes_box(notes) + section("Key figures", facts_table(facts)) + section("Where it differs", shown)
+    sections = [
+        PageSection("Key figures", [PageFacts(facts)]),
+        PageSection("Where it differs", [shown]),
+    ]
     if volumes:
         far = sorted(volumes, key=lambda row: -abs(row[3] - 50) if np.isfinite(row[3]) else 1.0)
         cells = [[n, f"{v:.2f}", _number(e, 2), _number(p, 1)] for n, v, e, p in far]
         heads = ("Label", "Volume (mL)", "Expected (mL)", "Percentile")
-        table = f'<p class="kind">{text(VOLUMES)}</p>\n' + many_table(heads, cells, (1, 2, 3))
-        body += section("Volumes", table)
-    return page(name, "sanum atlas compare", body, STYLE, SORT)
+        table = PageTable(heads, cells, (1, 2, 3))
+        sections.append(PageSection("Volumes", [PageWords(VOLUMES, quiet=True), table]))
+    return blocks_page(name, "sanum atlas compare", sections, notes)
 
 
 CAPTION = (

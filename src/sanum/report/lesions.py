@@ -1,11 +1,12 @@
-"""The table of the largest lesions on a page."""
+"""The table of the marked parts on a page."""
 
 import math
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Protocol
 
-SHOWN = 10
+PRINTED = 10
+"""Rows on paper; a screen has all."""
 
 
 class ListedLesion(Protocol):
@@ -43,9 +44,35 @@ class ListedLesion(Protocol):
     def contrast(self) -> float:
         """Against white matter, which is 0."""
 
+    @property
+    def normal_sd(self) -> float:
+        """Above the mean of healthy people there, in their standard deviations: z."""
 
-def lesion_section(lesions: Sequence[ListedLesion], count: int) -> str:
-    """HTML of the largest lesions; columns of which nothing is known are left out.
+
+@dataclass(frozen=True)
+class PartsTable:
+    """The marked parts as cells.
+
+    Parameters
+    ----------
+    title : str
+        Above it.
+    heads : sequence of str
+        Of the columns of which anything is known.
+    rows : sequence of (int, sequence of str)
+        The part's number, and its cells.
+    printed : int
+        Rows on paper.
+    """
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[tuple[int, Sequence[str]]]
+    printed: int = PRINTED
+
+
+def lesion_table(lesions: Sequence[ListedLesion], count: int) -> PartsTable | None:
+    """Cells of all lesions that are listed; columns of which nothing is known are left out. None: no lesion.
 
     Parameters
     ----------
@@ -55,23 +82,15 @@ def lesion_section(lesions: Sequence[ListedLesion], count: int) -> str:
         How many there are, listed or not.
     """
     if not lesions:
-        return ""
-    rows = [_cells(one) for one in lesions[:SHOWN]]
+        return None
+    rows = [_cells(one) for one in lesions]
     known = [name for name in rows[0] if any(row[name] for row in rows)]
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in known)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(row[name])}</td>" for name in known) + "</tr>\n" for row in rows
-    )
     title = f"The largest {len(rows)} of {count} marked parts" if count > len(rows) else "Marked parts"
-    return f"""<section>
-<h2>{title}</h2>
-<table class="lesions">
-<thead><tr>{head}</tr></thead>
-<tbody>
-{body}</tbody>
-</table>
-</section>
-"""
+    return PartsTable(
+        title,
+        known,
+        [(one.id, [row[name] for name in known]) for one, row in zip(lesions, rows, strict=True)],
+    )
 
 
 def _cells(one: ListedLesion) -> dict[str, str]:
@@ -84,6 +103,7 @@ def _cells(one: ListedLesion) -> dict[str, str]:
         "Centre, mm (right, front, up)": _place(one.centre_mm),
         "In MNI space, mm": _place(one.mni_mm),
         "Brighter than white matter by": f"{one.contrast:.0%}" if math.isfinite(one.contrast) else "",
+        "z against healthy people": f"{one.normal_sd:+.1f}" if math.isfinite(one.normal_sd) else "",
     }
 
 

@@ -3,9 +3,16 @@
 import numpy as np
 
 from ...report.audit_figures import GroupPoints, audit_figure
-from ...report.detection import STYLE, drawing, facts_table, many_table, notes_box, section
-from ...report.html import page, text
-from ...report.sorting import SORT
+from ...report.blocks import (
+    PageFacts,
+    PagePicture,
+    PagePoints,
+    PageSection,
+    PageTable,
+    PageWords,
+    blocks_page,
+    drawing,
+)
 from .audit import RANDOM, Audit
 from .result import AttributeAudit
 from .words import RATE_NAMES, attribute_cells, attribute_heads, group_cells, guarantee, how_to_read
@@ -25,17 +32,16 @@ def audit_page(found: Audit) -> str:
         Of `audit`.
     """
     cells = [attribute_cells(one) for one in found.attributes]
-    body = notes_box(found.notes) + section("Data", facts_table(_facts(found)))
-    body += section(
-        "What was found",
-        f"<p>{text(guarantee(found))}</p>\n" + many_table(attribute_heads(), cells, range(3, 8), tight=True),
-    )
+    rates = PageTable(attribute_heads(), cells, range(3, 8), tight=True)
+    sections = [
+        PageSection("Data", [PageFacts(_facts(found))]),
+        PageSection("What was found", [PageWords(guarantee(found)), rates]),
+    ]
     for one in found.attributes:
         title = f"{one.name}, negative control" if one.kind == RANDOM else f"{one.name}, {one.kind}"
-        body += section(title, _figure(found, one) + _table(one))
-    items = "".join(f"<li>{text(sentence)}</li>\n" for sentence in how_to_read(found))
-    body += section("How to read this", f"<ul>\n{items}</ul>\n")
-    return page("Audit of anomaly scores", "sanum audit", body, STYLE, SORT)
+        sections.append(PageSection(title, [_figure(found, one), _table(one)]))
+    sections.append(PageSection("How to read this", [PagePoints(how_to_read(found))]))
+    return blocks_page("Audit of anomaly scores", "sanum audit", sections, found.notes)
 
 
 def _facts(found: Audit) -> dict[str, str]:
@@ -49,7 +55,7 @@ def _facts(found: Audit) -> dict[str, str]:
     }
 
 
-def _figure(found: Audit, one: AttributeAudit) -> str:
+def _figure(found: Audit, one: AttributeAudit) -> PagePicture:
     points = [
         GroupPoints(row.group, np.array(row.scores), row.enough, row.numbers, row.intervals)
         for row in one.rows
@@ -58,7 +64,7 @@ def _figure(found: Audit, one: AttributeAudit) -> str:
     return drawing(audit_figure(points, one.threshold, found.settings.alpha), alt, CAPTION)
 
 
-def _table(one: AttributeAudit) -> str:
+def _table(one: AttributeAudit) -> PageTable:
     heads = ["group", "normals", "anomalies", *RATE_NAMES.values()]
     rows = [group_cells(row) for row in one.rows]
-    return many_table(heads, rows, range(1, len(heads)), tight=True)
+    return PageTable(heads, rows, range(1, len(heads)), tight=True)

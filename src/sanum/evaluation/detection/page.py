@@ -11,20 +11,20 @@ from ...data.folds import Split
 from ...files import parse_json, whole_file
 from ...methods.common.findings import LABELS
 from ...methods.common.likeness import FID, KID, MADE
-from ...report.detection import (
-    STYLE,
+from ...report.blocks import (
     GalleryRow,
+    PageBlock,
+    PageFacts,
+    PageGallery,
+    PageHeading,
+    PagePicture,
+    PageSection,
+    PageTable,
+    PageWords,
+    blocks_page,
     drawing,
-    facts_table,
-    gallery,
-    many_table,
-    notes_box,
-    photograph,
-    section,
 )
 from ...report.detection_figures import RunCurves, figures_of_runs
-from ...report.html import page, text
-from ...report.sorting import SORT
 from .gallery import ENDS, KINDS
 from .job import NUMBERS
 from .summary import ALL_POSITIVE, SummaryRow
@@ -75,19 +75,19 @@ def crossval_page(
     wording : Wording
         Of the protocol.
     """
-    body = (
-        _notes(data, runs)
-        + section("Data", facts_table(_facts(data)))
-        + section("Numbers", _tables(rows, wording))
-    )
+    sections = [
+        PageSection("Data", [PageFacts(_facts(data))]),
+        PageSection("Numbers", _tables(rows, wording)),
+    ]
     for method, of_method in runs.items():
         if of_method:
-            body += section(f"{method}: curves", _curves(method, of_method))
+            sections.append(PageSection(f"{method}: curves", [_curves(method, of_method)]))
             of_images = galleries.get(method, ())
             if any("generated" in one for one in of_images):
-                body += section(f"{method}: generator", _generator(of_method, of_images))
-            body += section(f"{method}: images", _ends(of_images) + _galleries(of_images))
-    return page("Cross-validation", wording.command, body, STYLE, SORT)
+                sections.append(PageSection(f"{method}: generator", _generator(of_method, of_images)))
+            shown = [*_ends(of_images), *_galleries(of_images)]
+            sections.append(PageSection(f"{method}: images", shown))
+    return blocks_page("Cross-validation", wording.command, sections, _notes(data, runs))
 
 
 def write_page(output: Path, html: str) -> Path:
@@ -126,14 +126,14 @@ def galleries_in(
     return found
 
 
-def _notes(data: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def _notes(data: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     notes = [f"left out: {reason}" for _, reason in data["left_out"]]
     notes += [
         f"{method}: {len(done)} of {data['runs']} runs are done"
         for method, done in runs.items()
         if len(done) < data["runs"]
     ]
-    return notes_box(notes)
+    return notes
 
 
 def _facts(data: Mapping[str, Any]) -> dict[str, str]:
@@ -145,19 +145,18 @@ def _facts(data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _tables(rows: Sequence[SummaryRow], wording: Wording) -> str:
+def _tables(rows: Sequence[SummaryRow], wording: Wording) -> list[PageBlock]:
     """A table for each way of choosing, the best AUC first."""
     heads = ("Method", "Runs", *(HEADINGS[name] for name in NUMBERS))
-    html = f'<p class="kind">{text(WHAT_IT_IS + wording.learned)}</p>\n'
+    blocks: list[PageBlock] = [PageWords(WHAT_IT_IS + wording.learned, quiet=True)]
     everything = [row for row in rows if row.method == ALL_POSITIVE]
     for (choice, rule), title in wording.titles.items():
         part = [r for r in rows if (r.choice, r.rule) == (choice, rule) and r not in everything]
         if part:
             part.sort(key=lambda row: -row.numbers["auc"].mean)
             cells = [_cells(row) for row in (*part, *everything)]
-            table = many_table(heads, cells, range(1, len(heads)), tight=True)
-            html += f"<h3>{text(title)}</h3>\n{table}"
-    return html
+            blocks += [PageHeading(title), PageTable(heads, cells, range(1, len(heads)), tight=True)]
+    return blocks
 
 
 def _cells(row: SummaryRow) -> list[str]:
@@ -169,7 +168,7 @@ def _cells(row: SummaryRow) -> list[str]:
     ]
 
 
-def _curves(method: str, runs: Sequence[Mapping[str, Any]]) -> str:
+def _curves(method: str, runs: Sequence[Mapping[str, Any]]) -> PagePicture:
     figure = figures_of_runs([_curves_of(run) for run in runs])
     return drawing(figure, f"Scores, F1, ROC and training of {method}", CAPTION)
 
@@ -199,7 +198,7 @@ def _curves_of(run: Mapping[str, Any]) -> RunCurves:
     )
 
 
-def _generator(runs: Sequence[Mapping[str, Any]], galleries: Sequence[Mapping[str, Any]]) -> str:
+def _generator(runs: Sequence[Mapping[str, Any]], galleries: Sequence[Mapping[str, Any]]) -> list[PageBlock]:
     """Numbers of every run, pictures of the first."""
     heads = ("Run", "FID", "KID", "FID of normals", "KID of normals")
     cells = [
@@ -212,16 +211,20 @@ def _generator(runs: Sequence[Mapping[str, Any]], galleries: Sequence[Mapping[st
         ]
         for run in runs
     ]
-    html = f'<p class="kind">{text(LIKENESS)}</p>\n' + many_table(heads, cells, range(1, len(heads)))
     shown = [one for one in galleries if "generated" in one][:SHEETS]
-    return html + "".join(
-        photograph(
-            base64.b64decode(one["generated"]),
-            f"Generated images and normals of {one['fold']}",
-            f"{one['fold']}: left, what the generator makes of fixed codes; right, normals.",
-        )
-        for one in shown
-    )
+    return [
+        PageWords(LIKENESS, quiet=True),
+        PageTable(heads, cells, range(1, len(heads))),
+        *(
+            PagePicture(
+                base64.b64decode(one["generated"]),
+                f"Generated images and normals of {one['fold']}",
+                f"{one['fold']}: left, what the generator makes of fixed codes; right, normals.",
+                lazy=True,
+            )
+            for one in shown
+        ),
+    ]
 
 
 def _number(value: float | None) -> str:
@@ -233,7 +236,7 @@ def _facts_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
     return facts
 
 
-def _ends(runs: Sequence[Mapping[str, Any]]) -> str:
+def _ends(runs: Sequence[Mapping[str, Any]]) -> list[PageBlock]:
     """Of the first runs, for scores of two trainings are not compared."""
     first = [run for run in runs if run.get("ends")][:SHEETS]
     rows = [
@@ -247,12 +250,12 @@ def _ends(runs: Sequence[Mapping[str, Any]]) -> str:
     ]
     words = "However they were called; maps scaled over the test set."
     title = "Largest and smallest score of each class"
-    return gallery(title, words, rows, first[0]["panels"]) if first else ""
+    return [PageGallery(title, words, rows, first[0]["panels"])] if first else []
 
 
-def _galleries(runs: Sequence[Mapping[str, Any]]) -> str:
+def _galleries(runs: Sequence[Mapping[str, Any]]) -> list[PageBlock]:
     """Of each kind those farthest from their run's threshold; an image that several runs show once."""
-    html = ""
+    blocks: list[PageBlock] = []
     for kind in KINDS:
         rows = [(run, row) for run in runs for row in run["rows"] if row["kind"] == kind]
         shown: list[GalleryRow] = []
@@ -265,8 +268,8 @@ def _galleries(runs: Sequence[Mapping[str, Any]]) -> str:
         end = "highest" if kind.endswith("positive") else "lowest"
         words = f"The {end} scores of each run; maps scaled over its test set."
         panels = runs[0]["panels"] if runs else ()
-        html += gallery(f"{kind.capitalize()}s", words, shown, panels)
-    return html or "<p>None was kept.</p>\n"
+        blocks.append(PageGallery(f"{kind.capitalize()}s", words, shown, panels))
+    return blocks
 
 
 def _in_turn(

@@ -10,20 +10,19 @@ import numpy as np
 import torch
 
 from ... import __version__
-from ...report.detection import (
-    STYLE,
+from ...report.blocks import (
     GalleryRow,
+    PageBlock,
+    PageFacts,
+    PageGallery,
+    PagePicture,
+    PageSection,
+    PageTable,
+    PageWords,
+    blocks_page,
     drawing,
-    facts_table,
-    gallery,
-    many_table,
-    notes_box,
-    photograph,
-    section,
 )
 from ...report.detection_figures import histogram
-from ...report.html import page
-from ...report.sorting import SORT
 from ...scan.errors import ScanError
 from ...scan.picture import Picture
 from ...scan.read_picture import PictureAt, read_pictures
@@ -98,15 +97,14 @@ def score_page(
     drawn = drawing(histogram(classes, limits), "Histogram of the scores, with the threshold", caption)
     made = detector.generated(SHEET) if isinstance(detector, Detector) else None
     notes = [f"{failed} images could not be scored: see failed.tsv."] if failed else []
-    body = (
-        notes_box(notes)
-        + section("Model", facts_table(_facts(detector, ordered)))
-        + section("Scores", drawn)
-        + section("Images", _galleries(detector, ordered))
-        + ("" if made is None else section("Generator", _generator(detector, made)))
-        + section("Every image", _table(ordered, threshold.value if threshold else None))
-    )
-    return page("Scores", f"sanum {group} score · {detector.method}", body, STYLE, SORT)
+    sections = [
+        PageSection("Model", [PageFacts(_facts(detector, ordered))]),
+        PageSection("Scores", [drawn]),
+        PageSection("Images", _galleries(detector, ordered)),
+        *([] if made is None else [PageSection("Generator", [_generator(detector, made)])]),
+        PageSection("Every image", _table(ordered, threshold.value if threshold else None)),
+    ]
+    return blocks_page("Scores", f"sanum {group} score · {detector.method}", sections, notes)
 
 
 def _facts(detector: PictureScorer, rows: Sequence[ScoredImage]) -> dict[str, str]:
@@ -135,13 +133,13 @@ def _facts(detector: PictureScorer, rows: Sequence[ScoredImage]) -> dict[str, st
     }
 
 
-def _generator(detector: PictureScorer, made: torch.Tensor) -> str:
+def _generator(detector: PictureScorer, made: torch.Tensor) -> PagePicture:
     told = in_words(detector.choices[detector.choice].facts)
     caption = "What it makes of fixed codes. " + (f"{told[0].upper()}{told[1:]}." if told else "")
-    return photograph(sheet(made), "Generated images", caption)
+    return PagePicture(sheet(made), "Generated images", caption, lazy=True)
 
 
-def _galleries(detector: PictureScorer, rows: Sequence[ScoredImage]) -> str:
+def _galleries(detector: PictureScorer, rows: Sequence[ScoredImage]) -> list[PageBlock]:
     """The highest and the lowest; of few images each is in one of them only."""
     most = min(SHOWN, math.ceil(len(rows) / 2))
     parts = {
@@ -151,7 +149,7 @@ def _galleries(detector: PictureScorer, rows: Sequence[ScoredImage]) -> str:
     chosen = [row for part in parts.values() for row in part]
     seen = {row.path: one for row in chosen if (one := _again(detector, row)) is not None}
     if not seen:
-        return "<p>The images are not there any more.</p>\n"
+        return [PageWords("The images are not there any more.")]
     low, high = limits_of([found for _, found in seen.values()])
     reference = detector.choices[detector.choice].facts.get(REFERENCE, high)
     scale = min(low, 0.0), max(high, reference)  # what normals have alone is not blown up to white
@@ -159,13 +157,13 @@ def _galleries(detector: PictureScorer, rows: Sequence[ScoredImage]) -> str:
     pictures = dict(zip(seen, made, strict=True))
     titles = panel_titles(detector)
     words = f"Maps are black at {scale[0]:.3g} and white at {scale[1]:.3g}, in every picture."
-    html = ""
+    blocks: list[PageBlock] = []
     for title, part in parts.items():
         shown = [
             GalleryRow(row.name, _about(row), pictures[row.path]) for row in part if row.path in pictures
         ]
-        html += gallery(title, words, shown, titles)
-    return html
+        blocks.append(PageGallery(title, words, shown, titles))
+    return blocks
 
 
 def _again(detector: PictureScorer, row: ScoredImage) -> tuple[Picture, Finding] | None:
@@ -186,7 +184,7 @@ def _about(row: ScoredImage) -> str:
     return f"{row.score:.4g}{at}"
 
 
-def _table(rows: Sequence[ScoredImage], threshold: float | None) -> str:
+def _table(rows: Sequence[ScoredImage], threshold: float | None) -> list[PageBlock]:
     cells = []
     for row in rows[:MOST_ROWS]:
         abnormal = "n/a" if threshold is None else "abnormal" if row.score >= threshold else "normal"
@@ -201,5 +199,6 @@ def _table(rows: Sequence[ScoredImage], threshold: float | None) -> str:
             ]
         )
     left = len(rows) - len(cells)
-    more = f'<p class="kind">{left} more, of lower scores, are in scores.tsv.</p>\n' if left > 0 else ""
-    return many_table(("Image", "Score", "Called", "Slice", "Warnings"), cells, (1, 3)) + more
+    table = PageTable(("Image", "Score", "Called", "Slice", "Warnings"), cells, (1, 3))
+    more = f"{left} more, of lower scores, are in scores.tsv."
+    return [table, PageWords(more, quiet=True)] if left > 0 else [table]

@@ -6,29 +6,24 @@ from typing import Any
 
 from .... import __version__
 from ....metrics.boxes import ClassMeasure
-from ....report.boxes import small_jpeg
-from ....report.detection import (
-    STYLE,
+from ....report.blocks import (
     GalleryRow,
-    facts_table,
-    gallery,
-    many_table,
-    notes_box,
-    section,
+    PageBlock,
+    PageFacts,
+    PageGallery,
+    PagePoints,
+    PageSection,
+    PageTable,
+    PageWords,
+    blocks_page,
 )
-from ....report.html import page
-from ....report.sorting import SORT
+from ....report.boxes import small_jpeg
 from .predict import FindingDetector
 
 SHOWN = 60
 """Pictures on a page, those with findings first; the folder has all."""
 
 MOST_ROWS = 5000
-
-SQUARE = """
-.gallery { grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
-.gallery img { aspect-ratio: 1; }
-"""
 
 NUMBERS = ("mAP", "AP10", "AP30", "AP50", "acc10", "acc30", "acc50")
 _HEADS = {"mAP": "mAP 10–70", "acc10": "Loc. acc. 10", "acc30": "Loc. acc. 30", "acc50": "Loc. acc. 50"}
@@ -93,16 +88,16 @@ def findings_page(
         words += " White and dashed: true boxes."
     if left > 0:
         words += f" {left} more pictures are in the folder."
-    body = (
-        notes_box(notes)
-        + section("Model", facts_table(_facts(detector, images)))
-        + (section("How good the boxes are", _numbers(rows)) if rows else "")
-        + section("How to read this", "<ul>" + "".join(f"<li>{line}</li>\n" for line in reading) + "</ul>\n")
-        + section("Images", gallery("With boxes", words, shown, ("the x-ray with boxes",)))
-        + section("Every finding", _table(ordered))
-    )
+    pictures = PageGallery("With boxes", words, shown, ("the x-ray with boxes",), square=True)
+    sections = [
+        PageSection("Model", [PageFacts(_facts(detector, images))]),
+        *([PageSection("How good the boxes are", _numbers(rows))] if rows else []),
+        PageSection("How to read this", [PagePoints(reading)]),
+        PageSection("Images", [pictures]),
+        PageSection("Every finding", _table(ordered)),
+    ]
     kind = f"sanum detect-findings · {detector.config.name}"
-    return page("Findings of chest x-rays", kind, body, STYLE + SQUARE, SORT)
+    return blocks_page("Findings of chest x-rays", kind, sections, notes)
 
 
 def _about(one: FoundImage) -> str:
@@ -136,7 +131,7 @@ def _facts(detector: FindingDetector, images: Sequence[FoundImage]) -> dict[str,
     return facts
 
 
-def _numbers(rows: Sequence[ClassMeasure]) -> str:
+def _numbers(rows: Sequence[ClassMeasure]) -> list[PageBlock]:
     heads = ("Finding", "Images", "Boxes", *(_HEADS.get(name, name) for name in NUMBERS))
     cells = [
         [row.name, str(row.images), str(row.boxes), *(_cell(row, name) for name in NUMBERS)] for row in rows
@@ -145,7 +140,7 @@ def _numbers(rows: Sequence[ClassMeasure]) -> str:
         "Average precision as COCO defines it, at least IoU 0.1, 0.3, 0.5, and its mean over 0.1 to 0.7; the "
         "share of images judged rightly from a score of 0.7 on. Below: 95 % intervals over patients."
     )
-    return f'<p class="kind">{words}</p>\n' + many_table(heads, cells, range(1, len(heads)), tight=True)
+    return [PageWords(words, quiet=True), PageTable(heads, cells, range(1, len(heads)), tight=True)]
 
 
 def _cell(row: ClassMeasure, name: str) -> str:
@@ -153,7 +148,7 @@ def _cell(row: ClassMeasure, name: str) -> str:
     return f"{value}\n{interval}" if interval else value
 
 
-def _table(images: Sequence[FoundImage]) -> str:
+def _table(images: Sequence[FoundImage]) -> list[PageBlock]:
     cells = [
         [
             one.name,
@@ -166,8 +161,9 @@ def _table(images: Sequence[FoundImage]) -> str:
         for finding in one.found["findings"]
     ]
     if not cells:
-        return "<p>None.</p>\n"
+        return [PageWords("None.")]
     left = len(cells) - MOST_ROWS
-    more = f'<p class="kind">{left} more are in findings.json.</p>\n' if left > 0 else ""
-    heads = ("Image", "Finding", "Score", "x, y, width, height", "Regions")
-    return many_table(heads, cells[:MOST_ROWS], (2,)) + more
+    table = PageTable(
+        ("Image", "Finding", "Score", "x, y, width, height", "Regions"), cells[:MOST_ROWS], (2,)
+    )
+    return [table, PageWords(f"{left} more are in findings.json.", quiet=True)] if left > 0 else [table]

@@ -1,7 +1,4 @@
-"""The one script of a page: a click on the head of a column sorts its table, without any library."""
-
-SORT = """
-"use strict";
+// A click on the head of a column sorts its table, without any library; what is not known comes last.
 for (const table of document.querySelectorAll("table.many")) {
   const body = table.tBodies[0], headers = [...table.tHead.rows[0].cells];
   const valueOf = (row, column) => row.cells[column].textContent.trim();
@@ -29,5 +26,3 @@ for (const table of document.querySelectorAll("table.many")) {
     });
   });
 }
-"""
-"""Makes the headers of tables buttons that sort; what is not known comes last. Without it the tables stay."""

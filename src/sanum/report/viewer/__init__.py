@@ -1,0 +1,1 @@
+"""A viewer inside a page: three linked planes on canvases, in plain JavaScript, without WebGL or a server."""
