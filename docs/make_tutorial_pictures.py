@@ -15,7 +15,7 @@ import stamp
 from PIL import Image
 
 IMAGES = Path(__file__).parent / "img"
-WIDTH, HEIGHT = 1120, 1390  # of the page, down to the end of the first figure
+WIDTH, HEIGHT = 1120, 980  # of the page, down to the end of the viewer and its table
 ROW = (0.0, 0.0, 1.0, 0.355)  # of the figure: titles and the axial planes
 
 
@@ -48,6 +48,7 @@ def page(report: Path, browser: str) -> Image.Image:
                 "--disable-component-update",
                 "--disable-sync",
                 "--hide-scrollbars",
+                "--virtual-time-budget=3000",
                 f"--window-size={WIDTH},{HEIGHT}",
                 f"--screenshot={shot}",
                 report.resolve().as_uri(),
@@ -60,7 +61,7 @@ def page(report: Path, browser: str) -> Image.Image:
 
 def axial_row(report: Path) -> Image.Image:
     """The first row of the report's first figure, which goes through the lesion."""
-    data = re.search(r'src="data:image/png;base64,([^"]+)"', report.read_text(encoding="utf-8"))
+    data = re.search(r'src="data:image/jpeg;base64,([^"]+)"', report.read_text(encoding="utf-8"))
     if data is None:
         raise SystemExit(f"{report} has no figure: expected a report of sanum demo")
     figure = Image.open(io.BytesIO(base64.b64decode(data[1])))
