@@ -213,6 +213,19 @@ def test_the_demo_has_a_folder_without_one_named(wrapper, tmp_path):
     assert not (here / "demo").exists()
 
 
+@pytest.mark.parametrize("engine", ["docker", "podman", "apptainer"])
+def test_results_are_viewed_at_an_address_of_this_machine(wrapper, tmp_path, engine):
+    """Verdicts are written; a folder that is not there is not made."""
+    here, bind = tmp_path / "work", "--bind" if engine == "apptainer" else "--volume"
+    (here / "results").mkdir()
+    words = wrapper("view", "results", "--port", "8000", engine=engine)[1]
+    assert words[-4:] == ["view", f"{here}/results", "--port", "8000"]
+    assert f"{here}/results:{here}/results:rw" in values(words, bind)
+    assert values(words, "--network") == (set() if engine == "apptainer" else {"host"})
+    assert wrapper("view", "missing", engine=engine)[1][-1] == "missing"
+    assert not (here / "missing").exists()
+
+
 @pytest.mark.parametrize("engine", ["docker", "apptainer"])
 def test_fetched_weights_stay(wrapper, tmp_path, engine):
     bind = {"docker": "--volume", "apptainer": "--bind"}[engine]

@@ -24,6 +24,7 @@ from . import (
     register,
     segment,
     train,
+    view,
     weights,
 )
 from .messages import complain
@@ -42,6 +43,7 @@ app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
 app.command("register", epilog=register.EXAMPLE)(register.command)
 app.command("lesions", epilog=lesions.EXAMPLE)(lesions.command)
 app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
+app.command("view", epilog=view.EXAMPLE)(view.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)

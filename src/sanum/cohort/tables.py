@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from .lists import RESULTS_FOLDER
 from .record import DamagedRecord, Record, read_record
 from .summaries import earlier_runs
 from .tsv import to_cell
+from .verdicts import QC, Verdict, read_verdicts, with_verdicts
 
 FAILED = "failed.tsv"
 """Input, reason and folder of results of every item that failed and has not succeeded since."""
@@ -95,13 +96,23 @@ def _write_all(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
     numbers = numbers_of(tables)
     records = sorted(records_below(output, numbers, _warn), key=lambda found: os.fsencode(found[0]))
     failed = sorted(failures(output, {results for results, _ in records}))
+    verdicts = _verdicts(output)
     for name, columns in tables.items():
-        rows = ((_input(results, record), results, *_cells(record, columns)) for results, record in records)
-        _write(output / name, (*_FIRST, *columns), rows)
+        rows = [(_input(results, record), results, *_cells(record, columns)) for results, record in records]
+        head: Sequence[str] = (*_FIRST, *columns)
+        _write(output / name, *(with_verdicts(head, rows, verdicts) if name == QC else (head, rows)))
     _write(output / FAILED, _FAILED, failed)
     for note in notes:
         note.unlink(missing_ok=True)
     return failed
+
+
+def _verdicts(output: Path) -> dict[str, Verdict]:
+    try:
+        return read_verdicts(output / QC)
+    except (OSError, ValueError) as error:
+        _log.warning("no verdicts are kept of %s: %s", printable(output / QC), error)
+        return {}
 
 
 def numbers_of(tables: Tables) -> set[str]:
@@ -193,7 +204,7 @@ def records_below(
                 yield results.as_posix(), record
 
 
-def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = ["\t".join(to_cell(cell) for cell in row) + "\n" for row in [header, *rows]]
     with atomic_path(path, overwrite=True) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")

@@ -29,6 +29,7 @@ def render_page(
     *,
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
+    policy: str = POLICY,
     **content: Any,
 ) -> str:
     """A complete HTML document that needs nothing else; write it to disk as UTF-8.
@@ -44,6 +45,8 @@ def render_page(
         Any text.
     styles, scripts : sequence of str
         Files in `report`, beside the style of every page.
+    policy : str
+        What a browser may load, beside the page's own script.
     **content : object
         What the template shows. A text is escaped, and its control and direction marks and lone surrogates
         become their codes.
@@ -54,7 +57,7 @@ def render_page(
         template,
         heading=heading,
         kind=kind,
-        policy=Markup(f"{POLICY}; script-src 'sha256-{digest}'" if script else POLICY),
+        policy=Markup(f"{policy}; script-src 'sha256-{digest}'" if script else policy),
         style=Markup("".join(own_file(name) for name in ("templates/base.css", *styles))),
         script=Markup(script),
         **content,

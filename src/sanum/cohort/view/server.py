@@ -1,0 +1,255 @@
+"""The server of `sanum view`: on this machine alone, read-only but for verdicts, and with no path out."""
+
+import errno
+import os
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files as package_files
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from ...files import open_regular
+from ...scan import ScanError
+from ..verdicts import QC, Verdict, read_verdicts
+from .pages import POLICIES, full_page, list_page, result_page
+from .results import ViewedResult, results_below
+from .save import save_verdict
+
+HERE = "127.0.0.1"
+MOST_FORM = 20_000  # bytes
+BLOCK = 1 << 18
+QUIET_S = 60.0  # a connection that says nothing for so long is closed
+NIIVUE = {"niivue.js": "niivue.js.gz", "full.js": "full.js"}
+"""Scripts of the page at full resolution: address and file."""
+
+REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "script-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+)
+"""Of a report, whoever made it: its script sees nothing of the pages around it and asks for nothing."""
+
+
+class ResultsServer(ThreadingHTTPServer):
+    """Serves the results of one folder.
+
+    Parameters
+    ----------
+    output : Path
+        The folder.
+    port : int
+        0: one that is free.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, output: Path, port: int = 0) -> None:
+        self.output = output.resolve()
+        self.pages, self.handed_out = (f"/{secrets.token_urlsafe(18)}" for _ in range(2))
+        super().__init__((HERE, port), _Handler)
+
+    @property
+    def address(self) -> str:
+        """Where the list is."""
+        return f"http://{HERE}:{self.server_port}{self.pages}/"
+
+    @property
+    def hosts(self) -> tuple[str, str]:
+        """What a browser that was given this address says it asks."""
+        return f"{HERE}:{self.server_port}", f"localhost:{self.server_port}"
+
+    def open_below(self, path: PurePosixPath) -> BinaryIO:
+        """Open a file below the folder; no part of its path may be a link.
+
+        Parameters
+        ----------
+        path : PurePosixPath
+            Of a result, as it was listed.
+
+        Raises
+        ------
+        OSError
+            It is not there any more, or is no regular file.
+        """
+        folder = os.open(self.output, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in path.parts[:-1]:
+                inner = os.open(
+                    part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder
+                )
+                os.close(folder)
+                folder = inner
+            return open_regular(path.name, folder=folder)
+        finally:
+            os.close(folder)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """What was said so far; nothing if `qc.tsv` cannot be read."""
+        try:
+            return read_verdicts(self.output / QC)
+        except (OSError, ValueError):
+            return {}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request. What is asked for is looked up in the list of results; no path is made from an address."""
+
+    server: ResultsServer
+    timeout = QUIET_S
+    protocol_version = "HTTP/1.1"
+
+    def version_string(self) -> str:
+        """Nothing about versions."""
+        return "sanum"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: names of scans do not belong into a log."""
+
+    def do_GET(self) -> None:
+        """A page, a script, or a file of a result."""
+        try:
+            self._get()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def do_HEAD(self) -> None:
+        """As GET."""
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        """A verdict."""
+        parts = self._parts()
+        if parts is None:
+            return
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MOST_FORM:
+            self.close_connection = True
+            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a verdict is a short form")
+            return
+        body = self.rfile.read(int(length))
+        origin = self.headers.get("Origin")
+        if origin is not None and origin not in [f"http://{host}" for host in self.server.hosts]:
+            self._say(HTTPStatus.FORBIDDEN, "a verdict comes from the page of its result")
+            return
+        found = results_below(self.server.output)
+        if len(parts) != 3 or parts[:2] != [self.server.pages[1:], "result"] or parts[2] not in found:
+            self._say(HTTPStatus.NOT_FOUND, "there is no such result")
+            return
+        form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
+        word, note = (form.get(name, [""])[-1].strip() for name in ("verdict", "note"))
+        try:
+            save_verdict(self.server.output, parts[2], Verdict(word, note))
+        except (ValueError, ScanError, OSError) as error:
+            reason = f"The verdict was not saved: {error}."
+            self._page("result", self._result(found, parts[2], reason), HTTPStatus.CONFLICT)
+            return
+        self.send_response(HTTPStatus.SEE_OTHER)
+        self.send_header("Location", self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _get(self) -> None:
+        parts = self._parts()
+        if parts is None:
+            return
+        server = self.server
+        first, rest = parts[0], parts[1:]
+        if first == server.pages[1:] and len(rest) == 2 and rest[0] == "script" and rest[1] in NIIVUE:
+            self._script(NIIVUE[rest[1]])
+            return
+        found = results_below(server.output)
+        one = found.get(rest[-1 if first == server.pages[1:] else 0]) if rest else None
+        if first == server.pages[1:] and rest == [""]:
+            name = server.output.name or "results"
+            self._page("list", list_page(server.pages, name, found, server.verdicts()))
+        elif first == server.pages[1:] and one and len(rest) == 2 and rest[0] == "result":
+            self._page("result", self._result(found, one.name))
+        elif first == server.pages[1:] and one and len(rest) == 2 and rest[0] == "full":
+            scripts = [f"{server.pages}/script/{name}" for name in NIIVUE]
+            self._page("full", full_page(server.pages, one, self._files(one), scripts))
+        elif first == server.handed_out[1:] and one and len(rest) == 2 and rest[1] in one.files:
+            self._file(one.files[rest[1]])
+        else:
+            self._say(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def _parts(self) -> list[str] | None:
+        """Parts of the address; None, and an answer, where it is not for us."""
+        if self.headers.get("Host") not in self.server.hosts:
+            self.close_connection = True
+            self._say(HTTPStatus.FORBIDDEN, f"ask for {self.server.hosts[0]}")
+            return None
+        return [unquote(part) for part in urlsplit(self.path).path.split("/")[1:]]
+
+    def _files(self, one: ViewedResult) -> str:
+        return f"{self.server.handed_out}/{quote(one.name, safe='')}"
+
+    def _result(self, found: Mapping[str, ViewedResult], name: str, error: str = "") -> str:
+        names = list(found)
+        at = names.index(name)
+        around = (names[at - 1] if at else None), (names[at + 1] if at + 1 < len(names) else None)
+        verdict = self.server.verdicts().get(name, Verdict())
+        return result_page(self.server.pages, found[name], around, verdict, self._files(found[name]), error)
+
+    def _page(self, kind: str, html: str, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._send(status, html.encode("utf-8"), "text/html; charset=utf-8", POLICIES[kind])
+
+    def _script(self, name: str) -> None:
+        script = package_files("sanum.report").joinpath("niivue", name).read_bytes()
+        encoding = {"Content-Encoding": "gzip"} if name.endswith(".gz") else {}
+        self._send(HTTPStatus.OK, script, "text/javascript; charset=utf-8", "default-src 'none'", encoding)
+
+    def _file(self, path: PurePosixPath) -> None:
+        try:
+            stream = self.server.open_below(path)
+        except OSError as error:
+            gone = error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EINVAL)
+            self._say(HTTPStatus.NOT_FOUND if gone else HTTPStatus.FORBIDDEN, "the file cannot be read")
+            return
+        is_page = path.suffix == ".html"
+        with stream:
+            length = os.fstat(stream.fileno()).st_size
+            kind = "text/html; charset=utf-8" if is_page else "application/gzip"
+            self._head(HTTPStatus.OK, length, kind, REPORT_POLICY if is_page else "default-src 'none'")
+            while self.command != "HEAD" and length > 0 and (block := stream.read(min(BLOCK, length))):
+                self.wfile.write(block)
+                length -= len(block)
+            if length and self.command != "HEAD":
+                self.close_connection = True  # the file became shorter meanwhile
+
+    def _say(self, status: HTTPStatus, words: str) -> None:
+        self._send(status, f"{words}\n".encode(), "text/plain; charset=utf-8", "default-src 'none'")
+
+    def _send(
+        self,
+        status: HTTPStatus,
+        body: bytes,
+        kind: str,
+        policy: str,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self._head(status, len(body), kind, policy, more)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _head(
+        self,
+        status: HTTPStatus,
+        length: int,
+        kind: str,
+        policy: str,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.send_response(status)
+        headers = {
+            "Content-Type": kind,
+            "Content-Length": str(length),
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+            "Cache-Control": "no-store",
+        }
+        for name, value in (headers | dict(more or {})).items():
+            self.send_header(name, value)
+        self.end_headers()

@@ -1,0 +1,181 @@
+"""`sanum view`: what is handed out, what is refused, and what is saved."""
+
+import gzip
+import hashlib
+import http.client
+import re
+import socket
+import threading
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+import pytest
+
+from sanum.cohort.tables import write_tables
+from sanum.cohort.verdicts import Verdict, read_verdicts
+from sanum.cohort.view.server import ResultsServer
+from sanum.healthy.job import TABLES
+from sanum.report import page as report_page
+
+NAME, HOSTILE = "sub-1/anat/sub-1_acq-T1w", "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve two results; a secret lies outside of the folder, and links lead to it."""
+    output, secret = tmp_path / "out", tmp_path / "secret"
+    (output / "sub-1" / "anat").mkdir(parents=True)
+    for name in (NAME, HOSTILE.replace("/", "-")):
+        (output / f"{name}_report.html").write_text("<p>the report</p>")
+        (output / f"{name}_desc-anatomy_T1w.nii.gz").write_bytes(gzip.compress(b"voxels"))
+    secret.mkdir()
+    for name in ("x_report.html", "x_record.json", "y_desc-anatomy_T1w.nii.gz"):
+        (secret / name).write_text("secret")
+    (output / "linked").symlink_to(secret)
+    (output / "link_report.html").symlink_to(secret / "x_report.html")
+    (output / f"{NAME}_desc-linked_T1w.nii.gz").symlink_to(secret / "y_desc-anatomy_T1w.nii.gz")
+    (output / ".sanum").mkdir()
+    (output / ".sanum" / "hidden_report.html").write_text("secret")
+    with ResultsServer(output) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def ask(server, path, *, method="GET", host=None, form=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    body = None if form is None else urlencode(form)
+    connection.putrequest(method, path, skip_host=True)
+    connection.putheader("Host", server.hosts[0] if host is None else host)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(None if body is None else body.encode())
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode("utf-8", "replace"), dict(answer.getheaders())
+    connection.close()
+    return found
+
+
+def result_at(server, name=NAME, kind="result"):
+    return f"{server.pages}/{kind}/{quote(name, safe='')}"
+
+
+def test_the_list_the_page_and_the_files_of_a_result(served):
+    status, html, headers = ask(served, urlsplit(served.address).path)
+    assert status == 200
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert html.count('href="') == 2
+    assert "&lt;script&gt;alert(1)&lt;-script&gt;" in html
+    assert "<script" not in html
+    assert result_at(served) in html
+    status, html, _ = ask(served, result_at(served))
+    assert status == 200
+    (report,) = re.findall(r'<iframe[^>]* src="([^"]+)"', html)
+    status, text, headers = ask(served, report)
+    assert (status, text) == (200, "<p>the report</p>")
+    assert headers["Content-Security-Policy"].startswith("sandbox allow-scripts; default-src 'none'")
+    image = report.rsplit("/", 1)[0] + "/sub-1_acq-T1w_desc-anatomy_T1w.nii.gz"
+    assert ask(served, image)[2]["Content-Length"] == str(len(gzip.compress(b"voxels")))
+    assert ask(served, image, method="HEAD")[1] == ""
+    assert served.pages not in report  # a report's own script does not learn where verdicts are saved
+
+
+def test_without_the_token_there_is_nothing(served):
+    for path in ("/", "/result/x", f"/{'a' * 24}/", served.pages, served.handed_out, f"{served.handed_out}/"):
+        assert ask(served, path)[0] == 404
+
+
+UP = ("../secret/x", "..%2Fsecret%2Fx", "%2e%2e/secret/x", "..\\secret\\x", "/etc/passwd")
+
+
+@pytest.mark.parametrize("way", [*UP, "linked/x", "link", ".sanum/hidden", "\0"])
+def test_no_address_leads_out(served, way):
+    for path in (
+        f"{served.pages}/result/{quote(way, safe='%')}",
+        f"{served.handed_out}/{quote(way, safe='%')}/x_report.html",
+        f"{served.handed_out}/{quote(NAME, safe='')}/{quote(way, safe='')}",
+        f"{served.handed_out}/{quote(NAME, safe='')}/sub-1_acq-T1w_desc-linked_T1w.nii.gz",
+        f"{served.pages}/script/{quote(way, safe='%')}",
+    ):
+        status, body, _ = ask(served, path)
+        assert status == 404
+        assert "secret" not in body
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere(served, tmp_path):
+    status, html, _ = ask(served, result_at(served))
+    assert status == 200
+    (report,) = re.findall(r'<iframe[^>]* src="([^"]+)"', html)
+    one = served.output / "sub-1" / "anat"
+    one.rename(tmp_path / "moved")
+    one.symlink_to(tmp_path / "moved")
+    with pytest.raises(OSError):
+        served.open_below(Path(f"{NAME}_report.html"))
+    assert ask(served, report)[0] == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", "", "[::1]:80"])
+def test_another_host_is_refused(served, host):
+    """A name of somebody else's that leads to this machine (DNS rebinding)."""
+    assert ask(served, result_at(served), host=host)[0] == 403
+    assert ask(served, result_at(served), method="POST", host=host, form={"verdict": "pass"})[0] == 403
+    assert not (served.output / "qc.tsv").exists()
+
+
+def test_a_verdict_is_saved_shown_and_kept_when_tables_are_made_anew(served):
+    note = 'tab\t, "quote" and =1+1 <b>'
+    for verdict in ("unsure", "fail"):
+        form = {"verdict": verdict, "note": note}
+        status, _, headers = ask(served, result_at(served), method="POST", form=form)
+        assert (status, headers["Location"]) == (303, result_at(served))
+    table = served.output / "qc.tsv"
+    assert read_verdicts(table) == {NAME: Verdict("fail", note)}
+    write_tables(served.output, TABLES)  # as every run does
+    assert read_verdicts(table) == {NAME: Verdict("fail", note)}
+    head, row = table.read_text().splitlines()
+    assert head.split("\t")[-3:] == ["report", "verdict", "note"]
+    assert row.split("\t")[1] == NAME
+    html = ask(served, result_at(served))[1]
+    assert 'value="fail" checked' in html
+    assert "&lt;b&gt;" in html
+    assert "a verdict on 1" in ask(served, f"{served.pages}/")[1]
+
+
+def test_what_is_no_verdict_is_not_saved(served):
+    def say(form, **how):
+        return ask(served, result_at(served), method="POST", form=form, **how)[0]
+
+    assert say({"verdict": "superb"}) == 409
+    assert say({"verdict": "pass", "note": "x" * 2001}) == 409
+    assert say({"verdict": "pass", "note": "x" * 30_000}) == 413
+    assert say({"verdict": "pass"}, Origin="http://evil.example") == 403
+    assert say({"verdict": "pass"}, Origin="null") == 403
+    assert ask(served, result_at(served, "other"), method="POST", form={"verdict": "pass"})[0] == 404
+    assert ask(served, f"{served.pages}/", method="POST", form={"verdict": "pass"})[0] == 404
+    assert ask(served, result_at(served), method="DELETE")[0] == 501
+    assert not (served.output / "qc.tsv").exists()
+    (served.output / "qc.tsv").write_text("something else\n")
+    assert say({"verdict": "pass"}) == 409
+    assert (served.output / "qc.tsv").read_text() == "something else\n"
+    assert say({"verdict": "pass"}, Origin=f"http://{served.hosts[0]}") == 409
+
+
+def test_only_this_machine_can_reach_it(served):
+    assert served.server_address[0] == "127.0.0.1"
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.2", served.server_port), timeout=2):
+        pass
+
+
+def test_niivue_is_the_one_that_was_looked_at(served):
+    folder = Path(report_page.__file__).parent / "niivue"
+    unpacked = gzip.decompress((folder / "niivue.js.gz").read_bytes())
+    assert hashlib.sha256(unpacked).hexdigest() in (folder / "README.md").read_text()
+    status, _, headers = ask(served, f"{served.pages}/script/niivue.js")
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    html = ask(served, result_at(served, kind="full"))[1]
+    assert "sub-1_acq-T1w_desc-anatomy_T1w.nii.gz" in html
+    assert "linked" not in html
