@@ -23,6 +23,8 @@ HEAVY = {
 NOT_RUN = {
     ("tutorial.md", "python3 -m venv .venv"): "installs from the network",
     ("how-to/integrations.md", "pip install 'sanum[monai]'"): "installs from the network",
+    ("how-to/dicom.md", "sanum reconstruct head -o out --dicom"): "a series: see tests/cli/test_dicom.py",
+    ("how-to/dicom.md", "import sanum"): "a series: see tests/clinic/conftest.py",
     ("how-to/bids.md", "sanum bids data out participant --nprocs 8 --mem-gb 24 -w /scratch/me"): (
         "eight processes, each with the network that ships; two run in tests/cohort/test_bids.py"
     ),

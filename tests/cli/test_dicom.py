@@ -1,13 +1,17 @@
 """DICOM at the command line: what is there is listed, and what is chosen is done."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from sanum.scan import read
 
 from ..scan.slices import VOXELS, dataset, save, slices
+
+STUDY = {"StudyInstanceUID": "1.2.5", "FrameOfReferenceUID": "1.2.6"}
 
 
 @pytest.fixture
@@ -73,3 +77,52 @@ class TestDicom:
         for words, option in ((["--series", "2"], "--series"), (["--skip-damaged"], "--skip-damaged")):
             sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--quiet", *words).refused()
             assert sentence == f"{option} is for DICOM only, and scan.nii.gz is none: leave it out"
+
+
+@pytest.mark.usefixtures("quick")
+class TestDicomOut:
+    @pytest.fixture(autouse=True)
+    def installed(self):
+        pytest.importorskip("highdicom")
+
+    @pytest.fixture
+    def head(self, phantom, tmp_path):
+        return as_series(
+            phantom, tmp_path / "head", SeriesNumber="4", SeriesDescription="AX T1 SECRET", **STUDY
+        )
+
+    def test_a_folder_of_objects_beside_the_results(self, sanum, head, tmp_path):
+        out = tmp_path / "out"
+        ran = sanum("reconstruct", head, "-o", out, "--dicom", "--omit-empty-frames", "--no-report")
+        assert ran.code == 0, ran.err
+        objects = out / "head_dicom"
+        names = sorted(path.name for path in objects.iterdir())
+        assert len([n for n in names if n.startswith("sanum-anatomy-")]) == 50
+        assert {"sanum-anomaly.dcm", "sanum-findings.dcm", "sanum-page.dcm"} <= set(names)
+        record = json.loads((out / "head_record.json").read_text())
+        assert record["outputs"]["dicom"] == "head_dicom"
+        assert record["dicom_frames"] == "not empty"
+        assert not any(b"SECRET" in path.read_bytes() for path in objects.iterdir())
+        again = sanum("reconstruct", head, "-o", out, "--dicom", "--omit-empty-frames", "--no-report")
+        assert "finished before" in again.err
+        (objects / "sanum-page.dcm").rename(objects / "notes.txt")
+        refused = sanum("reconstruct", head, "-o", out, "--dicom", "--overwrite", "--quiet").refused()
+        assert "head_dicom is a folder where a file should go: move it away" in refused
+        mask = read(out / "head_desc-anomaly_mask.nii.gz").voxels
+        segmented = dcmread(objects / "sanum-anomaly.dcm").pixel_array
+        assert segmented.sum() == np.asarray(mask).sum() > 0
+
+    def test_what_goes_with_it_and_what_does_not(self, sanum, head, phantom_file, tmp_path):
+        out = tmp_path / "out"
+        sentence = sanum("reconstruct", phantom_file, "-o", out, "--dicom", "--quiet").refused()
+        assert sentence.startswith("scan.nii.gz is no DICOM: expected the folder of a series")
+        sentence = sanum("reconstruct", head, "-o", out, "--dicom", "--skip-damaged").refused()
+        assert sentence == "--dicom goes without --skip-damaged: DICOM results are made of whole series"
+        sentence = sanum("reconstruct", head, "-o", out, "--omit-empty-frames").refused()
+        assert sentence == "--omit-empty-frames goes with --dicom"
+        assert not out.exists() or not any(out.glob("*_dicom"))
+
+    def test_without_the_extra(self, sanum, head, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "highdicom", None)
+        sentence = sanum("reconstruct", head, "-o", tmp_path / "out", "--dicom", "--quiet").refused()
+        assert sentence == "--dicom needs highdicom, which is not installed: pip install 'sanum[clinic]'"

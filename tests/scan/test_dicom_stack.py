@@ -44,7 +44,7 @@ def test_a_gap_beyond_two_and_a_half_times_is_refused(tmp_path):
     assert read(save(tmp_path / "near", at(near))).voxels.shape[2] == 12
     far = [*range(0, 30, 3), 27 + 7.6, 27 + 10.6]
     message = refusal(save(tmp_path / "far", at(far)))
-    assert "has missing slices: 7.6 mm between image" in message
+    assert "has missing slices, 2 of them: 7.6 mm between image" in message
     assert "where 3 mm was expected" in message
 
 

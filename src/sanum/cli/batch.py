@@ -17,14 +17,16 @@ from .progress import ItemProgress
 from .threads import use_threads
 
 if TYPE_CHECKING:
+    from ..clinic.job import DicomJob
+    from ..clinic.objects import DicomOptions
     from ..cohort import Item, ItemOutcome, RunSettings, RunSummary, SchedulerAt
     from ..healthy.compose import Compose
     from ..healthy.job import ReconstructJob
     from ..healthy.reconstruction import Space
     from ..scan.read import Reading
 
-Options: TypeAlias = "tuple[Space, Compose, Reading, bool, Path | None, bool]"
-"""Space, composition, choices of reading, force, mask and fast, as `reconstruct` takes them."""
+Options: TypeAlias = "tuple[Space, Compose, Reading, bool, Path | None, bool, DicomOptions | None]"
+"""Space, composition, choices of reading, force, mask and fast, as `reconstruct` takes them; DICOM out."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _LOST_SHOWN = 3
@@ -33,7 +35,7 @@ _STATES = {"finished": "finished before", "busy": "left to another run that has 
 
 def load_job(
     device: str, threads: int, weights: str | Path | None, mem_gb: float | None, options: Options
-) -> "ReconstructJob":
+) -> "ReconstructJob | DicomJob":
     """The main job, with its network loaded.
 
     Parameters
@@ -58,15 +60,20 @@ def load_job(
     limit = in_bytes(mem_gb)
     room = None if limit is None else max(limit - BASE, 0)
     predictor = registry.load(device=resolve_device(device), weights=weights, room=room)
-    job = ReconstructJob(predictor, *options)
+    dicom = options[-1]
+    job = ReconstructJob(predictor, *options[:-1])
     if job.resources.second is not None and limit is not None:
         job.resources.fit(max(limit - job.resources.base_bytes, 0))
-    return job
+    if dicom is None:
+        return job
+    from ..clinic.job import DicomJob
+
+    return DicomJob(job, dicom)
 
 
 def load_on_worker(
     device: str, threads: int, weights: Path | None, mem_gb: float | None, options: Options, beside: int
-) -> "ReconstructJob":
+) -> "ReconstructJob | DicomJob":
     """The main job in a worker of Dask, which finds its device and counts its cores itself.
 
     Parameters
@@ -177,7 +184,7 @@ def do_batch(
     items: "list[Item]",
     output: Path,
     settings: "RunSettings",
-    by: "ReconstructJob | OnDask",
+    by: "ReconstructJob | DicomJob | OnDask",
     progress: ItemProgress,
     *,
     part: tuple[int, int] = (1, 1),
@@ -193,7 +200,7 @@ def do_batch(
         The output folder.
     settings : RunSettings
         Of the run.
-    by : ReconstructJob or OnDask
+    by : ReconstructJob, DicomJob or OnDask
         Who does it: this process with a loaded job, or workers.
     progress : ItemProgress
         That of so many items, entered.

@@ -18,6 +18,7 @@ from .options import in_bytes
 from .progress import ItemProgress, waiting
 
 if TYPE_CHECKING:
+    from ..clinic.job import DicomJob
     from ..cohort import Item, RunSettings
     from ..healthy.job import ReconstructJob
 
@@ -158,7 +159,7 @@ def _who(
     *,
     force: bool,
     fast: bool,
-) -> "tuple[ReconstructJob | OnDask, float | None]":
+) -> "tuple[ReconstructJob | DicomJob | OnDask, float | None]":
     """Who does the scans, in as many processes as there is memory for, and the gigabytes of each process."""
     from ..cohort.bids.dataset import processes_within
     from ..scan import ScanError
@@ -169,7 +170,7 @@ def _who(
     if processes > 1 and not has_dask():
         raise ScanError("--nprocs above 1 needs Dask: pip install 'sanum[bids]'")
     each_gb = mem_gb and mem_gb / processes
-    options: Options = ("input", "anatomy", {}, force, None, fast)
+    options: Options = ("input", "anatomy", {}, force, None, fast, None)
     how = (device, 0, weights, each_gb, options)
     return on_dask(*how, workers=processes) if processes > 1 else load_job(*how), each_gb
 
@@ -194,7 +195,7 @@ def _participant(
     part: tuple[int, int],
     bids_dir: Path,
     out: Path,
-    by: "ReconstructJob | OnDask",
+    by: "ReconstructJob | DicomJob | OnDask",
     settings: "RunSettings",
     progress: ItemProgress,
 ) -> int:

@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from .batch import Options, do_batch, load_job, on_dask, scheduler_at, terminate
 from .messages import complain, steady_stderr
 from .options import Composition, in_bytes
 from .progress import ItemProgress, waiting
+
+if TYPE_CHECKING:
+    from ..clinic.objects import DicomOptions
 
 EXAMPLE = "Example:  sanum reconstruct sub-1_T1w.nii.gz sub-1_FLAIR.nii.gz -o out/"
 
@@ -79,6 +82,23 @@ Maps = Annotated[
         metavar="WHICH",
         help="usual; or all: also the two witnesses of an anomaly, the network's own map and the "
         "scan's departure from its healthy anatomy.",
+        rich_help_panel=shared.RESULTS,
+    ),
+]
+Dicom = Annotated[
+    bool,
+    typer.Option(
+        "--dicom",
+        help="Also a folder of DICOM objects on the planes of a DICOM SCAN: segmentation, maps, healthy T1w, "
+        "structured report and page (pip install 'sanum\\[clinic]').",
+        rich_help_panel=shared.RESULTS,
+    ),
+]
+OmitEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--omit-empty-frames",
+        help="Leave planes without anomaly out of the DICOM segmentation.",
         rich_help_panel=shared.RESULTS,
     ),
 ]
@@ -170,6 +190,8 @@ def command(
     compose: Compose = Composition.anatomy,
     maps: Maps = MapsOption.usual,
     report: Report = True,
+    dicom: Dicom = False,
+    omit_empty_frames: OmitEmpty = False,
     overwrite: shared.Overwrite = False,
     volume: Volume = None,
     contrast: Kind = None,
@@ -204,9 +226,10 @@ def command(
         from ..scan.read import Reading
 
     reading = Reading(volume=volume, contrast=contrast, series=series, skip_damaged=skip_damaged)
-    options: Options = (space.value, compose.value, reading, force, mask and mask.absolute(), fast)
-    how = (device, threads, weights, mem_gb, options)
     try:
+        mask, wanted = mask and mask.absolute(), _dicom(dicom, omit_empty_frames, skip_damaged)
+        options: Options = (space.value, compose.value, reading, force, mask, fast, wanted)
+        how = (device, threads, weights, mem_gb, options)
         listed = _read_stdin() if Path("-") in scans else b""
         items = expand(scans, output, listed, one_a_folder=series is not None)
         _require_one(mask, len(items))
@@ -239,8 +262,20 @@ def command(
         except ClusterError as error:
             complain(str(error))
             code = 2
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)
+
+
+def _dicom(dicom: bool, omit_empty_frames: bool, skip_damaged: bool) -> "DicomOptions | None":
+    """Choices of DICOM results; None: none are wanted."""
+    if not dicom:
+        if omit_empty_frames:
+            raise ValueError("--omit-empty-frames goes with --dicom")
+        return None
+    if skip_damaged:
+        raise ValueError("--dicom goes without --skip-damaged: DICOM results are made of whole series")
+    from ..clinic.objects import DicomOptions
+
+    return DicomOptions(omit_empty_frames)
 
 
 def _require_one(mask: Path | None, count: int) -> None:

@@ -2,7 +2,8 @@
 
 import warnings as python_warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,28 @@ from .names import EXTENSIONS, printable
 from .scan import Scan
 
 ARCHIVE = ".zip"
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenSlices:
+    """The slices of the series that is meant.
+
+    Parameters
+    ----------
+    slices : list of Slice
+        Along their normal.
+    what : str
+        The series, for messages.
+    word : str or None
+        A warning, where other series were left aside.
+    left_out : list of Path
+        Damaged files, and those that do not say where their slice lies.
+    """
+
+    slices: list[Slice]
+    what: str
+    word: str | None
+    left_out: list[Path]
 
 
 def read_dicom(path: Path, *, series: str | None = None, skip_damaged: bool = False) -> Scan:
@@ -67,6 +90,26 @@ def read_dicom(path: Path, *, series: str | None = None, skip_damaged: bool = Fa
     DamagedFile
         A damaged file, without `skip_damaged`.
     """
+    with opened_series(path, series=series, skip_damaged=skip_damaged) as one:
+        return _scan(path, one, skip_damaged=skip_damaged)
+
+
+@contextmanager
+def opened_series(
+    path: Path, *, series: str | None = None, skip_damaged: bool = False
+) -> Iterator[ChosenSlices]:
+    """The slices of one series, whose files can be opened as long as this lasts.
+
+    Parameters
+    ----------
+    path, series, skip_damaged
+        As in `read_dicom`.
+
+    Raises
+    ------
+    ScanError, DamagedFile
+        As `read_dicom`, as far as headers tell.
+    """
     what = printable(path.resolve().name or path)
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # pydicom's: scanners break the standard in harmless ways
@@ -75,10 +118,11 @@ def read_dicom(path: Path, *, series: str | None = None, skip_damaged: bool = Fa
         elif path.name.lower().endswith(ARCHIVE):
             with unpacked(path) as folder:
                 contents = contents_of(files_in(folder, deep=False))
-                return _scan(path, contents, what, series=series, skip_damaged=skip_damaged)
+                yield _chosen(contents, path, what, series, skip_damaged=skip_damaged)
+            return
         else:
             contents, what = _beside(path, what, series)
-        return _scan(path, contents, what, series=series, skip_damaged=skip_damaged)
+        yield _chosen(contents, path, what, series, skip_damaged=skip_damaged)
 
 
 def holds_dicom(path: Path) -> bool:
@@ -177,14 +221,27 @@ def _beside(path: Path, what: str, series: str | None) -> tuple[Contents, str]:
     return found, f"the series of {what}"
 
 
-def _scan(path: Path, contents: Contents, what: str, *, series: str | None, skip_damaged: bool) -> Scan:
-    """The scan of the series that is meant, among all that was found."""
-    chosen, word = the_series(series_in(contents), series, what)
-    left_out = damaged_of(chosen, contents)
+def _series_of(contents: Contents, path: Path) -> list[Series]:
+    """All series or, of a file, the acquisition that it is of."""
+    found = series_in(contents)
+    return [s for s in found if path in (file for file, _ in s.images)] or found
+
+
+def _chosen(
+    contents: Contents, path: Path, what: str, series: str | None, *, skip_damaged: bool
+) -> ChosenSlices:
+    """Slices of the series that is meant, among all that was found."""
+    found, word = the_series(_series_of(contents, path), series, what)
+    damaged = damaged_of(found, contents)
     if not skip_damaged:
-        require_whole(left_out, what)
-    slices, unplaced = _slices(chosen, what, skip_damaged=skip_damaged)
-    slices = in_order(slices, what)
+        require_whole(damaged, what)
+    slices, unplaced = _slices(found, what, skip_damaged=skip_damaged)
+    return ChosenSlices(in_order(slices, what), what, word, [*damaged, *unplaced])
+
+
+def _scan(path: Path, chosen: ChosenSlices, *, skip_damaged: bool) -> Scan:
+    """The scan of slices."""
+    slices, what = chosen.slices, chosen.what
     size = (*slices[0].size, len(slices))
     check_shape(size, what)
     stack = stack_of(slices, what)
@@ -195,7 +252,7 @@ def _scan(path: Path, contents: Contents, what: str, *, series: str | None, skip
         stack = stack_of(slices, what)
     voxels = _even(voxels, stack, what)
     contrast, told = _contrast(slices[0], path)
-    warnings = [word, *stack.warnings, told, _left_out([*left_out, *unplaced, *undecoded])]
+    warnings = [chosen.word, *stack.warnings, told, _left_out([*chosen.left_out, *undecoded])]
     return usable_scan(
         voxels,
         stack.affine,

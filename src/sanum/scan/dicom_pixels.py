@@ -19,7 +19,8 @@ from .names import printable
 from .native_decoder import DecoderDiedError, decode
 
 _UNREADABLE = (
-    "{name} is compressed as {syntax}, which cannot be read or is damaged: export the series uncompressed"
+    "{name} is compressed as {syntax}, which cannot be read or is damaged: export the series uncompressed, "
+    "or unpack it with gdcmconv --raw of the package libgdcm-tools"
 )
 
 
@@ -131,7 +132,7 @@ def rescaled_pixels(path: Path, *, colour: bool = False) -> tuple[npt.NDArray[An
         if frames > 1:
             raise ScanError(
                 f"{printable(path.name)} is a multi-frame file compressed as {printable(syntax.name)}: "
-                "export it uncompressed"
+                "export it uncompressed, or unpack it with gdcmconv --raw of the package libgdcm-tools"
             )
         _check_codestream(dataset.PixelData, size, printable(path.name), syntax.name)
         return _decoded(path, shape, syntax.name)[0], None
@@ -205,7 +206,7 @@ def _frames(slices: Sequence[Slice], size: tuple[int, int, int]) -> npt.NDArray[
         if syntax.is_encapsulated and syntax != RLELossless:
             raise ScanError(
                 f"{name} is a multi-frame file compressed as {printable(syntax.name)}: export it "
-                "uncompressed, or convert it to NIfTI, for instance with dcm2niix"
+                "uncompressed, or unpack it with gdcmconv --raw of the package libgdcm-tools"
             )
         frames = stored_values(dataset)
         voxels: npt.NDArray[Any] = np.stack([frames[one.frame].T for one in slices], axis=-1)

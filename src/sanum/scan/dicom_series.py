@@ -10,10 +10,13 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import ParametricMapStorage
 
 from .dicom_contrast import CONTRAST_TAGS, contrast_by_times, contrast_by_words
 from .dicom_file import DAMAGED, DamagedFile, has_mark, is_dicom, kinds_of, open_dicom, text_of
 from .dicom_frames import is_multi_frame
+from .dicom_split import TAGS as SPLITTING_TAGS
+from .dicom_split import Images, acquisitions
 from .errors import ScanError
 from .names import EXTENSIONS, printable
 
@@ -25,6 +28,7 @@ _TAGS = (
     *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SpecificCharacterSet"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "BitsAllocated"),
     *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
+    *SPLITTING_TAGS,
 )
 _IMAGE = "Image Storage"  # in the names of all SOP classes with pixels
 _SCREENSHOT = "1.2.840.10008.5.1.4.1.1.7"  # secondary capture, and with a further number its relatives
@@ -33,8 +37,7 @@ _SCOUTS = ("localizer", "localiser", "scout", "topogram", "survey")
 _PROJECTIONS = frozenset(("PROJECTION IMAGE", "MIP", "MINIP", "MNIP", "MPR_THICK", "VRT"))
 
 DERIVED = "derived from another series"
-
-Images = list[tuple[Path, Dataset]]
+LOCALIZER = "a localizer"
 
 
 @dataclass
@@ -178,7 +181,7 @@ def _unusable(path: Path, found: Contents) -> None:
 
 
 def series_in(contents: Contents) -> list[Series]:
-    """All series, by number and UID.
+    """All series, by number and UID; acquisitions that are one series are parts of it, 3.1, 3.2 and so on.
 
     Parameters
     ----------
@@ -188,18 +191,43 @@ def series_in(contents: Contents) -> list[Series]:
     groups: dict[str, Images] = defaultdict(list)
     for path, header in contents.images:
         groups[text_of(header, "SeriesInstanceUID")].append((path, header))
-    found = []
-    for uid, images in groups.items():
-        volume = [(path, header) for path, header in images if not _aside(header)]
-        header = (volume or images)[0][1]
-        aside = _aside(header)
-        if not aside and len(volume) == 1 and not is_multi_frame(header):
-            aside = "a single slice"
-        if not aside and kinds_of(header)[:2] == ["DERIVED", "SECONDARY"]:
-            aside = DERIVED
-        number, description = text_of(header, "SeriesNumber"), text_of(header, "SeriesDescription")
-        found.append(Series(volume or images, uid, number.strip(), description.strip(), aside))
-    return sorted(found, key=lambda s: (int(s.number) if s.number.isdecimal() else 0, s.uid))
+    found = sorted((_series(uid, images) for uid, images in groups.items()), key=_by_number)
+    return [part for series in found for part in _parts(series)]
+
+
+def _series(uid: str, images: Images) -> Series:
+    volume = [(path, header) for path, header in images if not _aside(header)]
+    header = (volume or images)[0][1]
+    aside = _aside(header)
+    if not aside and len(volume) == 1 and not is_multi_frame(header):
+        aside = "a single slice"
+    if not aside and kinds_of(header)[:2] == ["DERIVED", "SECONDARY"]:
+        aside = DERIVED
+    number, description = text_of(header, "SeriesNumber"), text_of(header, "SeriesDescription")
+    return Series(volume or images, uid, number.strip(), description.strip(), aside)
+
+
+def _by_number(series: Series) -> tuple[int, str]:
+    return int(series.number) if series.number.isdecimal() else 0, series.uid
+
+
+def _parts(series: Series) -> list[Series]:
+    """A series, or the acquisitions in it."""
+    if series.aside or is_multi_frame(series.images[0][1]):
+        return [series]
+    parts = acquisitions(series.images)
+    if len(parts) == 1:
+        return [series]
+    return [
+        Series(
+            images,
+            series.uid,
+            f"{series.number or 0}.{k}",
+            f"{series.description}, {what}".removeprefix(", "),
+            "a single slice" if len(images) == 1 else "",
+        )
+        for k, (what, images) in enumerate(parts, start=1)
+    ]
 
 
 def the_series(found: Sequence[Series], wanted: str | None, what: str) -> tuple[Series, str | None]:
@@ -229,9 +257,16 @@ def the_series(found: Sequence[Series], wanted: str | None, what: str) -> tuple[
                 f'{what} holds no DICOM series "{shown}": choose one of {len(found)} by its number, UID or '
                 f"description with --series{_listed(found)}"
             )
+        alike = len({s.uid for s in matching}) == len(matching)
         raise ScanError(
-            f'{what} holds {len(matching)} DICOM series that "{shown}" could mean: choose one by its UID '
-            f"with --series, or give a folder with one of them{_listed(matching, by_uid=True)}"
+            f'{what} holds {len(matching)} DICOM series that "{shown}" could mean: choose one by its '
+            f"{'UID' if alike else 'number'} with --series, or give a folder with one of them"
+            f"{_listed(matching, by_uid=alike)}"
+        )
+    if all(s.aside == LOCALIZER for s in found):
+        raise ScanError(
+            f"{what} holds nothing but a localizer: expected a volume; give a folder with the "
+            "series that was planned on it"
         )
     volumes = [s for s in found if not s.aside] or [s for s in found if s.aside == DERIVED] or list(found)
     if len(volumes) > 1:
@@ -291,6 +326,7 @@ def _matching(found: Sequence[Series], wanted: str) -> list[Series]:
     ways = (
         lambda s: bool(s.number) and s.number.lstrip("0") == wanted.lstrip("0"),
         lambda s: s.uid == wanted,
+        lambda s: bool(wanted) and s.number.partition(".")[0] == wanted.lstrip("0"),
         lambda s: s.description.casefold() == words,
         lambda s: bool(words) and words in s.description.casefold(),
     )
@@ -325,8 +361,9 @@ def _aside(header: Dataset) -> str:
     kinds = kinds_of(header)
     text = f"{' '.join(kinds)} {text_of(header, 'SeriesDescription')}".lower()
     if any(word in text for word in _SCOUTS):
-        return "a localizer"
-    if text_of(header, "SOPClassUID").startswith(_SCREENSHOT) or text_of(header, "Modality") in _DOCUMENTS:
+        return LOCALIZER
+    uid, modality = text_of(header, "SOPClassUID"), text_of(header, "Modality")
+    if uid.startswith(_SCREENSHOT) or uid == ParametricMapStorage or modality in _DOCUMENTS:
         return "a screenshot or document"
     if text_of(header, "SamplesPerPixel") not in ("", "1"):
         return "in colour"

@@ -258,9 +258,11 @@ def stack_of(slices: list[Slice], what: str) -> Stack:
         )
     widest = int(gaps.argmax())
     if gaps[widest] > LARGEST_GAP * usual:
+        lacking = round(float(gaps[widest]) / usual) - 1
         raise ScanError(
-            f"{what} has missing slices: {gaps[widest]:.3g} mm between {slices[widest].name} and "
-            f"{slices[widest + 1].name} where {usual:.3g} mm was expected; export the whole series again"
+            f"{what} has missing slices, {lacking} of them: {gaps[widest]:.3g} mm between "
+            f"{slices[widest].name} and {slices[widest + 1].name} where "
+            f"{usual:.3g} mm was expected; export the whole series again"
         )
     count = len(slices)
     even_step = (depth[-1] - depth[0]) / (count - 1)

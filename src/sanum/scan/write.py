@@ -26,6 +26,9 @@ _REASONS = {
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 _OUTDATED = ".outdated"  # in the hidden folder: names of the files that go, one a line
+OWN = "sanum-"
+"""What the names of the files of an output that is a folder begin with."""
+
 SCANNER_COORDINATES = 1
 """NIfTI code of both transforms of a scan that came without: world is the scanner's."""
 
@@ -132,7 +135,7 @@ def together(folder: Path, name: str, *, last: str, outdated: Iterable[str] = ()
         part.mkdir()
         yield part
         (part / _OUTDATED).write_text("\n".join(outdated), encoding="utf-8")
-        for path in (*part.iterdir(), part):
+        for path in (*part.rglob("*"), part):
             flush(path)
         part.rename(ready)
     finally:
@@ -143,7 +146,8 @@ def together(folder: Path, name: str, *, last: str, outdated: Iterable[str] = ()
 def settle(folder: Path, name: str, *, last: str) -> None:
     """Finish what `together` had begun to put in place, and remove what it had not, before it was killed.
 
-    Nothing but files moves: a link in the place of a hidden folder is removed, and one in it goes with it.
+    Nothing but files and folders of ours moves: a link in the place of a hidden folder is removed, and one in
+    it goes with it.
 
     Parameters
     ----------
@@ -163,10 +167,13 @@ def settle(folder: Path, name: str, *, last: str) -> None:
         return
     there = [path for path in ready.iterdir() if path.is_file() and not path.is_symlink()]
     waiting = [path for path in there if path.name not in (last, _OUTDATED)]
+    waiting += [path for path in ready.iterdir() if is_own_folder(path)]
     new_last = ready / last
     if waiting or new_last in there:  # so the new `last`, if there is one, has not moved: this is the old one
         (folder / last).unlink(missing_ok=True)
     for path in waiting:
+        if is_own_folder(folder / path.name):
+            shutil.rmtree(folder / path.name)
         path.replace(folder / path.name)
     for outdated in _outdated_of(ready / _OUTDATED):
         if not (folder / outdated).is_dir():
@@ -174,6 +181,22 @@ def settle(folder: Path, name: str, *, last: str) -> None:
     if new_last in there:
         new_last.replace(folder / last)
     shutil.rmtree(ready)
+
+
+def is_own_folder(path: Path) -> bool:
+    """Whether a folder holds nothing but files whose names begin with `OWN`, so that results may replace it.
+
+    Parameters
+    ----------
+    path : Path
+        Anything; a link to a folder is none.
+    """
+    if path.is_symlink() or not path.is_dir():
+        return False
+    inside = list(path.iterdir())
+    return bool(inside) and all(
+        one.name.startswith(OWN) and one.is_file() and not one.is_symlink() for one in inside
+    )
 
 
 def _require_folder(path: Path) -> None:

@@ -2,14 +2,28 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...scan import Scan, ScanError, write
 from ...scan.names import output_name, printable
-from ...scan.write import reason_of, together
+from ...scan.write import is_own_folder, reason_of, together
 from ..api import OutputSpec, Result
+
+
+@dataclass(frozen=True)
+class FolderContent:
+    """The content of an output that is a folder of files, as of `scan.write.is_own_folder`.
+
+    Parameters
+    ----------
+    write : function
+        Writes the files into a folder that exists.
+    """
+
+    write: Callable[[Path], object]
 
 
 def file_name(stem: str, spec: OutputSpec) -> str:
@@ -104,7 +118,7 @@ def require_free(stem: str, folder: Path, specs: Mapping[str, OutputSpec], *, ov
         raise ScanError(
             f"{printable(taken[0])} exists: pass --overwrite to replace it, or choose another output folder"
         )
-    if blocked := [p for p in taken if p.is_dir()]:
+    if blocked := [p for p in taken if p.is_dir() and not is_own_folder(p)]:
         raise ScanError(f"{printable(blocked[0])} is a folder where a file should go: move it away")
 
 
@@ -176,6 +190,9 @@ def save_result(
 def _write_content(name: str, content: Any, path: Path) -> None:
     if isinstance(content, Scan):
         write(content, path)
+    elif isinstance(content, FolderContent):
+        path.mkdir()
+        content.write(path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
     else:
