@@ -188,7 +188,6 @@ NO_HEADS = {
     "noise": noise_in,
     "ball": lambda x: (np.linalg.norm(x - (10, -20, 15), axis=-1) < 25) * (1 + 0.1 * noise_in(x)),
     "dot": lambda x: (np.linalg.norm(x, axis=-1) < 5) * (1 + 0.1 * noise_in(x)),
-    "ramp": lambda x: x[..., 0] + 100,
 }
 
 

@@ -87,6 +87,7 @@ def test_scores_maps_and_what_cannot_be_read(sanum, made, model, tmp_path):
     assert json.loads((out / "00_record.json").read_text())
 
 
+@pytest.mark.full
 def test_crossval_tests_every_image_once(sanum, made, tmp_path):
     out = tmp_path / "out"
     words = ["classify", "crossval", made / "normal", made / "ill", "-o", out, "--folds", "3", "-q", *SET]

@@ -216,6 +216,7 @@ class TestOnDask:
         ) as cluster:
             yield cluster
 
+    @pytest.mark.full
     def test_threads_of_a_worker_share_one_job_and_one_budget(self, texts, tmp_path, cluster):
         load = importlib.import_module("toy").load  # by a name that workers know
         notes, out = tmp_path / "notes", tmp_path / "out"

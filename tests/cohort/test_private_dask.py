@@ -122,6 +122,7 @@ def test_no_link_is_taken_for_a_certificate(tmp_path):
         read_certificate(tmp_path / "words")
 
 
+@pytest.mark.full
 def test_a_scheduler_that_asks_for_a_certificate_is_told_apart(running, tmp_path):
     address = running[0].scheduler_address
     with pytest.raises(ClusterError, match="asks for a certificate: give its file with --certificate"):

@@ -50,9 +50,9 @@ for n in range(10):
 
 @pytest.mark.full
 def test_many_processes_lose_no_row(path):
-    many = [subprocess.Popen([sys.executable, "-c", WRITE, path, name, " ".join(COLUMNS)]) for name in "abcd"]
-    assert [one.wait() for one in many] == [0] * 4
-    assert cases_in(path) == [f"{name}{n}" for name in "abcd" for n in range(10)]
+    many = [subprocess.Popen([sys.executable, "-c", WRITE, path, name, " ".join(COLUMNS)]) for name in "ab"]
+    assert [one.wait() for one in many] == [0, 0]
+    assert cases_in(path) == [f"{name}{n}" for name in "ab" for n in range(10)]
 
 
 def test_damaged_lines_are_measured_again_and_the_others_stay(path, caplog):

@@ -68,6 +68,7 @@ def test_more_background(head, expected, laws, before, after):
     assert_same(laws(Scan(padded, affine)), expected)
 
 
+@pytest.mark.full
 @FEW_EXAMPLES
 @given(gain=st.floats(-12, 12).map(lambda power: 10**power), offset=st.floats(-100, 100))
 @example(gain=1e-12, offset=0)

@@ -84,6 +84,7 @@ def test_the_user_wins_over_the_name_with_a_warning(phantom, listening, guesses)
     assert "its name says T2w: taken as FLAIR, as asked for" in warnings
 
 
+@pytest.mark.full
 def test_the_report_says_who_decided(phantom, listening, guesses):
     scan = replace(phantom, contrast="T2w", contrast_by="file name")
     assert "T2w, from the file name" in reconstruct(scan, predictor=listening).report()

@@ -129,6 +129,7 @@ def test_results_are_kept_by_scan_and_weights(bids, counting, tmp_path):
     assert other.passes == 1
 
 
+@pytest.mark.full
 def test_numbers_of_kept_results_are_the_same(bids, counting, tmp_path):
     cases, method = find_cases(bids, healthy=True), counting()
     task = HealthyAnatomy(scores=("intensity",), kept=tmp_path / "maps")

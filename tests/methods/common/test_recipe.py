@@ -80,6 +80,7 @@ class ToyGan(Recipe):
         return (model["critic"](image) - 1).square().mean() + l1, {"l1": l1.detach()}
 
 
+@pytest.mark.full
 def test_a_recipe_brings_its_data_and_its_turns(tmp_path):
     recipe, notes, prepared, progress = ToyGan("toy", batch_size=4), [], [], []
     reports = Reports(notes.append, lambda *done: prepared.append(done), progress.append)
