@@ -16,12 +16,12 @@ from sanum.methods.atlas.population.atlas import read_atlas
 from sanum.methods.atlas.population.build import Builder, in_turn
 from sanum.methods.atlas.population.compare import compare, place, require_contrast
 from sanum.methods.atlas.population.config import AtlasConfig
-from sanum.methods.atlas.population.jobs import SubjectFiles
 from sanum.methods.atlas.population.lay import add_labels, mean_affine, stretch_of
 from sanum.methods.atlas.population.members import Member, grouped, labelled_alone, members_in, splits_of
 from sanum.methods.atlas.population.norms import norms_of
 from sanum.methods.atlas.population.predict import open_atlas
 from sanum.methods.atlas.population.prepared import prepare, read_labels
+from sanum.methods.atlas.population.subject_files import SubjectFiles
 from sanum.scan import Scan, ScanError
 from sanum.space.deform import Stage, Target, deform, displacement_at
 from sanum.space.similarity import Squares
@@ -142,6 +142,7 @@ def test_an_atlas_of_files(made):
     assert rounds[-1]["sharpness"] > rounds[1]["sharpness"]
     assert rounds[-1]["left_vox"] <= 0.1
     assert rounds[-1]["changed"] < rounds[-2]["changed"]
+    assert not any(r["still"] for r in rounds)  # no change is below 0
 
 
 def test_it_is_the_same_when_read_again(made, tmp_path):
@@ -191,10 +192,12 @@ def test_volumes_of_a_subject_are_those_of_its_labels(made):
 @pytest.mark.full
 def test_ten_people_in_three_dimensions(tmp_path):
     members = write_subjects(tmp_path, 10)
-    atlas = built(tmp_path, members, replace(CONFIG, rounds=4))
+    atlas = built(tmp_path, members, replace(CONFIG, rounds=4, still=AtlasConfig().still))
     _, labels = torso((28, 32, 24))
-    last = atlas.about["rounds"][-1]
-    assert last["left_vox"] <= 0.1
+    rounds = [r for r in atlas.about["rounds"] if r["name"].startswith("velocities")]
+    assert rounds[-1]["left_vox"] <= 0.1
+    assert [r["still"] for r in rounds] == [False] * (len(rounds) - 1) + [True]
+    assert rounds[-1]["changed"] < 0.5 * rounds[-1]["unsure"]
     # where p of the people have a label, the truth has it about as often
     at = np.argwhere(atlas.region) + np.round((atlas.grid.affine[:3, 3]) / SPACING).astype(int)
     inside = np.all((at >= 0) & (at < labels.shape), axis=1)
@@ -211,7 +214,7 @@ def test_linear_shares_of_labels():
     rows = np.full((4, 4, 4), -1)
     rows[1, 1, 1], rows[2, 1, 1] = 0, 1
     counts = torch.zeros(2, 1, 1, 1)
-    add_labels(counts, rows, np.array([1.25, 1, 1], np.float32).reshape(3, 1, 1, 1), 1.0)
+    add_labels(counts, rows, np.array([1.25, 1, 1], np.float32).reshape(3, 1, 1, 1), np.ones((1, 1, 1)))
     assert counts.ravel().tolist() == pytest.approx([0.75, 0.25])
 
 

@@ -149,7 +149,7 @@ def _build(
     """One group's atlas."""
     from ...cohort import PlainResources
     from ...methods.atlas.population.build import Builder
-    from ...methods.atlas.population.jobs import SubjectFiles
+    from ...methods.atlas.population.subject_files import SubjectFiles
 
     with (
         steady_stderr(),

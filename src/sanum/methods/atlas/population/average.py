@@ -1,7 +1,7 @@
 """Means over subjects at a template's voxels, one subject in memory at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,17 @@ from ....space.deform import displacement_at
 from ....space.grid import Grid
 from ....space.velocity import Lattice, compose, jacobian
 from ....types import FloatArray, Mask
-from .jobs import SubjectFiles
-from .lay import World, add_labels, places, read_at
+from .lay import World, add_labels, places, read_at, seen_at
 from .members import Member
 from .prepared import read_labels
+from .subject_files import SubjectFiles
+from .sums import Sums
 
 GAIN = (0.7, 1.4)
 """Between these a subject's brightness is matched to the template's."""
+
+FADE = 4
+"""Voxels of the template over which a subject's weight falls to 0 where its field of view ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,60 +38,6 @@ class Fit:
 
     world: World
     velocity: torch.Tensor | None = None
-
-
-@dataclass(eq=False)
-class Sums:
-    """What is added up; all maps (X, Y, Z).
-
-    Parameters
-    ----------
-    first, second : float64
-        Of the intensities, and of their squares.
-    counts : (K, X, Y, Z) float32 tensor or None
-        Shares of labels.
-    jacobians : list of float16
-        Logarithm of each subject's volume over the template's.
-    shift : (3, X, Y, Z) float32 tensor or None
-        Of the displacements from the template to the subjects, before their affines.
-    number : int
-        Subjects so far.
-    """
-
-    first: npt.NDArray[np.float64]
-    second: npt.NDArray[np.float64]
-    counts: torch.Tensor | None = None
-    jacobians: list[npt.NDArray[np.float16]] = field(default_factory=list)
-    shift: torch.Tensor | None = None
-    number: int = 0
-
-    @property
-    def mean(self) -> FloatArray:
-        """Of the intensities."""
-        return (self.first / self.number).astype(np.float32)
-
-    @property
-    def spread(self) -> FloatArray:
-        """Standard deviation over subjects (n − 1)."""
-        variance = (self.second - self.first**2 / self.number) / (self.number - 1)
-        return np.sqrt(np.maximum(variance, 0)).astype(np.float32)
-
-    def left_vox(self, region: Mask) -> float:
-        """Mean length of the mean displacement: 0 where nobody pulls the template more than the others.
-
-        Parameters
-        ----------
-        region : (X, Y, Z) bool
-            Where it is looked at.
-        """
-        if self.shift is None:
-            return 0.0
-        return float((self.shift / self.number).norm(dim=0).numpy()[region].mean())
-
-    @property
-    def shares(self) -> FloatArray | None:
-        """Of the labels, in [0, 1]."""
-        return None if self.counts is None else (self.counts / self.number).numpy()
 
 
 def average(
@@ -119,28 +69,45 @@ def average(
     on_item : function
         Called with the number of subjects that are done.
     """
-    sums = Sums(np.zeros(grid.shape), np.zeros(grid.shape))
-    if codes:
-        sums.counts = torch.zeros(len(codes), *grid.shape)
+    sums = Sums.none(grid.shape, len(codes))
+    fade_mm = FADE * float(grid.spacing_mm.min())
     back = undone([fit.velocity for fit in fits.values()], lattice)
     for done, (member, fit) in enumerate(fits.items(), 1):
         shift = displacement(fit, lattice, back)
         sums.shift = shift[0] if sums.shift is None else sums.shift + shift[0]
         scan = work.image(member)
-        image = read_at(np.asarray(scan.voxels, np.float32), places(scan.grid, fit.world, grid, shift))
+        at = places(scan.grid, fit.world, grid, shift)
+        image, weight = read_at(np.asarray(scan.voxels, np.float32), at), seen_at(scan.grid, at, fade_mm)
         if like is not None:
             image *= gain_of(image, *like)
-        sums.first += image
-        sums.second += image.astype(np.float64) ** 2
+        sums.image.add(image, weight)
+        sums.weight += weight
+        sums.squares += weight.astype(np.float64) ** 2
         determinant = jacobian(shift)[0].clamp_min(1e-3).log() + np.log(abs(np.linalg.det(fit.world[:3, :3])))
-        sums.jacobians.append(determinant.numpy().astype(np.float16))
+        sums.growth.add(determinant.numpy(), weight)
         if sums.counts is not None and member.labels is not None:
             labels = read_labels(member.labels, scan.grid, member.path.name)
             at = places(labels.grid, fit.world, grid, shift)
-            add_labels(sums.counts, rows_of(labels.voxels, codes), at, 1.0)
+            add_labels(sums.counts, rows_of(labels.voxels, codes), at, weight)
         sums.number += 1
         on_item(done)
     return sums
+
+
+def seen_roughly(subject: Grid, world: World, grid: Grid) -> torch.Tensor:
+    """How surely a subject's field of view holds a template's voxels (1, 1, X, Y, Z), by an affine.
+
+    Parameters
+    ----------
+    subject : Grid
+        Of the subject.
+    world : (4, 4) float64
+        Template mm → subject mm.
+    grid : Grid
+        Of the template.
+    """
+    at = places(subject, world, grid, torch.zeros(1, 3, *grid.shape))
+    return torch.from_numpy(seen_at(subject, at, FADE * float(grid.spacing_mm.min())))[None, None]
 
 
 def undone(velocities: Sequence[torch.Tensor | None], lattice: Lattice) -> torch.Tensor:

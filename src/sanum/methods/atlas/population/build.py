@@ -18,14 +18,17 @@ from ....space.grid import Grid, apply_affine
 from ....space.velocity import Lattice
 from ....types import Mask
 from .atlas import Atlas
-from .average import Fit, Sums, average
+from .average import Fit, average
 from .config import MOST_DRIVING, AtlasConfig
-from .finish import finished
-from .jobs import DeformJob, PlaceJob, PrepareJob, SubjectFiles, Template
+from .finish import MOST, finished
+from .jobs import DeformJob, PlaceJob, PrepareJob
 from .lay import World, mean_affine, stretch_of
 from .measure import KIND, MeasureJob, norms_from
 from .members import LEAST, Member
 from .prepared import read_labels
+from .subject_files import SubjectFiles
+from .sums import Sums
+from .template import Template
 
 MARGIN_VOX = 4
 DIM = 0.05
@@ -65,12 +68,18 @@ class Round:
         Mean absolute difference from the template before, there; what is bright is near 1.
     left_vox : float
         Mean length of the mean displacement from the template to its subjects.
+    unsure : float
+        Mean standard error of the template, there.
+    still : bool
+        It changed so little beside this that it stands still.
     """
 
     name: str
     sharpness: float
     changed: float = 0.0
     left_vox: float = 0.0
+    unsure: float = 0.0
+    still: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +138,8 @@ class Builder:
         worlds, to_reference, rounds = None, np.eye(4), list[Round]()
         for number in (0, 1):
             kind = f"place-{number}"
-            self.do(PlaceJob(self.by_path, template, self.work, worlds, self.resources), self.work.of(kind))
+            job = PlaceJob(self.by_path, template, self.work, worlds, self.config, self.resources)
+            self.do(job, self.work.of(kind))
             placed = {m.stem: self.work.world(m, kind) for m in self.members}
             stretch = stretch_of(mean_affine(list(placed.values())), _middle_mm(template))
             worlds = {name: world @ np.linalg.inv(stretch) for name, world in placed.items()}
@@ -165,10 +175,8 @@ class Builder:
             fits = {m: Fit(worlds[m.stem], velocity) for m, velocity in found.items()}
             before, sums = template, self._sums(fits, grid, template, codes)
             template = self._template(sums, grid, driving, fits)
-            changed = float(np.abs(template.image - before.image)[template.region].mean())
-            left = sums.left_vox(template.region)
-            rounds.append(Round(f"velocities {number}", _sharpness(template), changed, left))
-            if changed < self.config.still:
+            rounds.append(self._round(number, template, before, sums))
+            if rounds[-1].still:
                 break
         told = {"to_reference": to_reference.tolist(), "rounds": [asdict(r) for r in rounds]}
         atlas = finished(self.members, self.config, template, sums, codes, told)
@@ -177,6 +185,18 @@ class Builder:
         measure = MeasureJob(self.by_path, atlas, self.work, self.config, self.resources)
         self.do(measure, self.work.of(KIND))
         return replace(atlas, norms=norms_from(self.work, self.members))
+
+    def _round(self, number: int, template: Template, before: Template, sums: Sums) -> Round:
+        changed = float(np.abs(template.image - before.image)[template.region].mean())
+        unsure = float(sums.standard_error[template.region].mean())
+        return Round(
+            f"velocities {number}",
+            _sharpness(template),
+            changed,
+            sums.left_vox(template.region),
+            unsure,
+            number > 1 and changed < self.config.still * unsure,
+        )
 
     def _sums(
         self, fits: Mapping[Member, Fit], grid: Grid, before: Template | None, codes: Sequence[int]
@@ -198,7 +218,8 @@ class Builder:
             counted = sums if sums.counts is not None else self._sums(fits, grid, None, codes)
             shares = counted.shares
         there = sums.mean > DIM * float(sums.mean.max()) if shares is None else shares.sum(0) > DIM
-        return Template(sums.mean, grid, _wider(there), shares)
+        seen = sums.seen(MOST)
+        return Template(np.where(seen, sums.mean, 0), grid, _wider(there) & seen, shares, seen)
 
     def _codes(self) -> tuple[int, ...]:
         """All labels there are."""

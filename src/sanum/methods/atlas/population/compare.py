@@ -18,11 +18,11 @@ from ....space.resample import affine_index, resample, sample_at
 from ....space.velocity import Lattice, jacobian
 from ....types import FloatArray, Mask
 from .atlas import Atlas
-from .average import gain_of
+from .average import FADE, gain_of, seen_roughly
 from .config import AtlasConfig
-from .jobs import Template
-from .lay import World, places, read_at, roughly
-from .prepared import prepare
+from .lay import World, places, read_at, roughly, seen_at
+from .prepared import field_of_view, prepare, without_padding
+from .template import Template
 
 FLOOR = 0.05
 """Nothing is surer than this standard deviation, of what is bright: noise, errors of registration."""
@@ -83,6 +83,17 @@ class OnAtlas:
         """
         at = places(scan.grid, self.world, self.atlas.grid, self.shift)
         return read_at(np.asarray(scan.voxels, np.float32), at)
+
+    def sees(self, grid: Grid) -> Mask:
+        """Which of the template's voxels lie well inside a field of view.
+
+        Parameters
+        ----------
+        grid : Grid
+            In the subject's world.
+        """
+        at = places(grid, self.world, self.atlas.grid, self.shift)
+        return np.asarray(seen_at(grid, at, FADE * float(self.atlas.grid.spacing_mm.min())) > 0)
 
     def onto_subject(self, maps: FloatArray, grid: Grid) -> FloatArray:
         """Maps of the atlas at a subject's voxels, linearly; 0 beyond the atlas.
@@ -168,8 +179,9 @@ def compare(atlas: Atlas, scan: Scan, *, healthy: Scan | None = None, brain: Sca
     mask = None if brain is None else _on(brain, scan.grid)
     settings = replace(_settings(atlas), masked=mask is not None)
     prepared = prepare(scan, replace(settings, spacing_mm=float(scan.grid.spacing_mm.min())), mask)
-    own = _own(healthy, brain, mask)
-    moving = prepare(healthy or scan, replace(settings, shading=healthy is None), own)
+    shown = without_padding(healthy or scan)
+    own = _own(shown, healthy is not None, brain)
+    moving = prepare(shown, replace(settings, shading=healthy is None), own)
     placed = place(atlas, moving, settings)
     return _compared(placed, prepared, mask)
 
@@ -210,6 +222,8 @@ def place(atlas: Atlas, moving: Scan, settings: AtlasConfig) -> OnAtlas:
         target = Template(np.asarray(image, np.float32), atlas.grid, region).target(
             replace(settings, drive="image")
         )
+        seen = seen_roughly(moving.grid, world, atlas.grid)
+        target = replace(target, region=target.region * seen)
         found = deform(target, roughly(moving, world, atlas.grid), target.lattice.zeros(), STAGES)
     return OnAtlas(atlas, world, found, settings.stride)
 
@@ -230,7 +244,8 @@ def _compared(placed: OnAtlas, prepared: Scan, mask: Mask | None) -> Compared:
     atlas = placed.atlas
     there = placed.onto_template(prepared)
     gain = gain_of(there, atlas.template, atlas.region)
-    region = atlas.region
+    view = field_of_view(prepared.voxels)
+    region = atlas.region & placed.sees(prepared.grid.part(view))
     if mask is not None:
         inside = placed.onto_template(prepared.with_voxels(mask.astype(np.float32)))
         region = region & (inside > 0.5)
@@ -239,7 +254,10 @@ def _compared(placed: OnAtlas, prepared: Scan, mask: Mask | None) -> Compared:
     z_atlas = np.where(region, z_of(there * gain, atlas.template, atlas.spread), 0).astype(np.float32)
     maps = np.stack([atlas.template, atlas.spread, atlas.region.astype(np.float32)])
     mean, spread, within = placed.onto_subject(maps, prepared.grid)
-    here: Mask = (within > 0.5) if mask is None else (within > 0.5) & mask
+    here: Mask = np.zeros(prepared.grid.shape, bool)
+    here[view] = within[view] > 0.5
+    if mask is not None:
+        here &= mask
     values = np.asarray(prepared.voxels, np.float32) * gain
     z = np.where(here, z_of(values, mean, spread), 0).astype(np.float32)
     return Compared(
@@ -259,13 +277,11 @@ def _settings(atlas: Atlas) -> AtlasConfig:
         raise ScanError("the atlas does not tell how it was built: build it again") from None
 
 
-def _own(healthy: Scan | None, brain: Scan | None, mask: Mask | None) -> Mask | None:
+def _own(shown: Scan, is_healthy: bool, brain: Scan | None) -> Mask | None:
     """The brain on the grid of what is registered."""
-    if healthy is None:
-        return mask
-    if brain is None:
-        return np.asarray(healthy.voxels > 0)
-    return _on(brain, healthy.grid)
+    if brain is not None:
+        return _on(brain, shown.grid)
+    return np.asarray(shown.voxels > 0) if is_healthy else None
 
 
 def _on(mask: Scan, grid: Grid) -> Mask:

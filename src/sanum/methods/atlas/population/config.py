@@ -31,7 +31,8 @@ class AtlasConfig:
     rounds : int
         Times that the template is estimated after the affine ones, at most; fewer where it stands still.
     still : float
-        It stands still when a round changes it by less than this on average, where what is bright is near 1.
+        It stands still when a round after the first changes it by less than this part of its standard error
+        (spread over subjects / √n), on average: smaller steps are lost in what other subjects would change.
     masked : bool
         Only what has a label is looked at: of a head its brain.
     shading : bool
@@ -44,7 +45,7 @@ class AtlasConfig:
     measure: Measure = "lncc"
     drive: Drive = "image"
     rounds: int = 4
-    still: float = 0.003
+    still: float = 0.5
     masked: bool = False
     shading: bool = True
 
@@ -58,6 +59,8 @@ class AtlasConfig:
             )
         if self.rounds < 1:
             raise ValueError(f"the template is estimated at least once, got {self.rounds} rounds")
+        if not self.still >= 0:
+            raise ValueError(f"still is a part of the standard error, at least 0, got {self.still:g}")
         for name, value, known in (
             ("measure", self.measure, get_args(Measure)),
             ("drive", self.drive, get_args(Drive)),

@@ -14,16 +14,16 @@ from ....scan import read
 from ....synth.labels import DLMUSE, Scheme, scheme_in_table, scheme_of
 from ....synth.schemes import GROUPS
 from .atlas import Atlas
-from .average import Sums
 from .config import AtlasConfig
-from .jobs import Template
 from .members import Member
+from .sums import Sums
+from .template import Template
 
 MOST_SHARES = 16
 """With more labels only the most frequent one of each voxel is kept, and tissues."""
 
 MOST = 0.5
-"""Share of subjects that must have a label where the atlas may be compared."""
+"""Share of subjects that must have a label where the atlas may be compared; and that must see it at all."""
 
 
 _TRACTS = frozenset(range(89, 96))  # of DLMUSE: fornix, internal capsule, corpus callosum
@@ -59,10 +59,11 @@ def finished(
     shares, grid = sums.shares, template.grid
     names, parts = dict[int, str](), dict[str, frozenset[int]]()
     labels, tissues = None, None
-    region = template.region & (sums.mean > 0.1 * float(sums.mean.max()))
+    region = template.region & (template.image > 0.1 * float(template.image.max()))
+    seen = sums.seen(MOST)
     if shares is not None and members[0].labels is not None:
         names = names_of(members[0].labels, codes)
-        region = shares.sum(0) >= MOST
+        region = (shares.sum(0) >= MOST) & seen
         labels = np.where(region, np.asarray(codes)[shares.argmax(0)], 0).astype(np.int32)
         parts = tissues_of(_scheme(members[0].labels, codes), codes)
         if parts:
@@ -78,14 +79,14 @@ def finished(
     kept = None if shares is None or len(codes) > MOST_SHARES else np.moveaxis(shares, 0, -1)
     return Atlas(
         grid,
-        sums.mean,
-        sums.spread,
-        region,
+        template.image,
+        np.where(seen, sums.spread, 0),
+        region & seen,
         read(members[0].path).contrast,
         labels,
         kept,
         tissues,
-        np.where(region, np.std([x.astype(np.float32) for x in sums.jacobians], axis=0, ddof=1), 0),
+        np.where(region & seen, sums.growth_sd, 0),
         names,
         about=about,
     )

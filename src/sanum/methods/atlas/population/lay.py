@@ -72,6 +72,27 @@ def places(subject: Grid, world: World, grid: Grid, displacement: torch.Tensor) 
     return found
 
 
+def seen_at(subject: Grid, at: FloatArray, fade_mm: float) -> FloatArray:
+    """Weight (X, Y, Z) of places in a subject: 0 beyond its field of view, 1 well inside.
+
+    A mean over subjects whose fields end at different places would have a step at each end.
+
+    Parameters
+    ----------
+    subject : Grid
+        Of the subject's volume.
+    at : (3, X, Y, Z) float32
+        In its voxels.
+    fade_mm : float
+        From the middle of the outermost voxels inwards the weight rises over this length.
+    """
+    weight = np.full(at.shape[1:], fade_mm, np.float32)
+    for index, count, edge_mm in zip(at, subject.shape, subject.spacing_mm, strict=True):
+        np.minimum(weight, np.minimum(index, count - 1 - index) * np.float32(edge_mm), out=weight)
+    found: FloatArray = (weight.clip(0) / fade_mm).astype(np.float32)
+    return found
+
+
 def read_at(voxels: npt.NDArray[np.float32], at: FloatArray) -> FloatArray:
     """Values at places, by a cubic spline cut to the range of the values; 0 outside.
 
@@ -87,7 +108,7 @@ def read_at(voxels: npt.NDArray[np.float32], at: FloatArray) -> FloatArray:
     return found
 
 
-def add_labels(counts: torch.Tensor, rows: npt.NDArray[np.int64], at: FloatArray, weight: float) -> None:
+def add_labels(counts: torch.Tensor, rows: npt.NDArray[np.int64], at: FloatArray, weight: FloatArray) -> None:
     """Add the linear share of each label to its map, in place: the mean of one-hot maps.
 
     Parameters
@@ -98,7 +119,7 @@ def add_labels(counts: torch.Tensor, rows: npt.NDArray[np.int64], at: FloatArray
         Row of each of the subject's voxels in `counts`; below 0, none.
     at : (3, X, Y, Z) float32
         Places in the subject's voxels.
-    weight : float
+    weight : (X, Y, Z) float32
         Of the subject.
     """
     flat, many = counts.view(-1), counts[0].numel()

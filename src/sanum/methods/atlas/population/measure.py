@@ -15,9 +15,9 @@ from ...common.plain_result import PlainResult
 from .atlas import Atlas
 from .compare import place
 from .config import AtlasConfig
-from .jobs import SubjectFiles
 from .members import Member
 from .norms import Norms, norms_of
+from .subject_files import SubjectFiles
 
 VOLUMES = OutputSpec("volumes", "Volume of each label, mL.", None, "volumes", ".txt")
 KIND = "measured"

@@ -11,7 +11,7 @@ from ....scan.maps import read_map
 from ....space.grid import Grid, covering
 from ....space.resample import resample
 from ....synth.bias import bias_field, correct_bias
-from ....types import FloatArray, Mask
+from ....types import AnyArray, FloatArray, Mask, Slices
 from .config import AtlasConfig
 
 BRIGHT = 95.0
@@ -22,6 +22,9 @@ MOST = 1.5
 
 SHADING_MM = 2.0
 """Voxels on which shading is estimated (at half their resolution again)."""
+
+CUT = 0.25
+"""Share of a slice that shows something where a body is cut: empty slices beyond it were never taken."""
 
 FINER = 0.67
 """Scans with voxels below this part of the atlas's are brought to its spacing first."""
@@ -59,6 +62,47 @@ def read_labels(path: Path, grid: Grid, scan: str) -> Scan:
             "register one to the other"
         )
     return Scan(voxels, found.affine)
+
+
+def field_of_view(voxels: AnyArray) -> Slices:
+    """Box without the slices of one value that pad the ends of a volume which cuts a body.
+
+    Around what tapers off, such as a brain without its head, they are air, and stay.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        As read.
+
+    Examples
+    --------
+    >>> body = np.pad(np.arange(1, 28).reshape(3, 3, 3), ((0, 0), (0, 0), (1, 2)))
+    >>> field_of_view(body)[2]
+    slice(1, 4, None)
+    """
+    box = []
+    for axis in range(3):
+        lines = np.moveaxis(voxels, axis, 0).reshape(voxels.shape[axis], -1)
+        shows = np.flatnonzero(lines.max(1) > lines.min(1))
+        low, high = 0, len(lines)
+        if len(shows) and shows[0] > 0 and (lines[shows[0]] != lines[0, 0]).mean() > CUT:
+            low = int(shows[0])
+        if len(shows) and shows[-1] < high - 1 and (lines[shows[-1]] != lines[-1, 0]).mean() > CUT:
+            high = int(shows[-1]) + 1
+        box.append(slice(low, high))
+    return box[0], box[1], box[2]
+
+
+def without_padding(scan: Scan) -> Scan:
+    """Its field of view.
+
+    Parameters
+    ----------
+    scan : Scan
+        As read.
+    """
+    box = field_of_view(scan.voxels)
+    return Scan(scan.voxels[box], scan.grid.part(box).affine, contrast=scan.contrast)
 
 
 def prepare(scan: Scan, config: AtlasConfig, region: Mask | None = None) -> Scan:
@@ -133,7 +177,7 @@ def prepared(path: Path, labels: Path | None, config: AtlasConfig) -> Scan:
     ScanError
         A file cannot be used.
     """
-    scan = read(path)
+    scan = without_padding(read(path))
     if labels is None:
         return prepare(scan, config)
     return prepare(scan, config, labelled(read_labels(labels, scan.grid, path.name), scan.grid))
