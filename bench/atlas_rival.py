@@ -41,29 +41,29 @@ def image_of(voxels: Any, grid: Grid) -> Any:
     )
 
 
-def start_of(images: list[Any], config: AtlasConfig) -> tuple[Any, Grid]:
-    """Mean of all on the MNI brain, by an affine each, and its grid."""
+def start_of(images: list[Any], grid: Grid) -> Any:
+    """Mean of all on the MNI brain, by an affine each."""
     brain, fine = mni_brain()
-    grid = covering(fine, config.spacing_mm)
     fixed = image_of(resample((brain / brain.max()).astype(np.float32), fine, grid), grid)
     warped = [ants.registration(fixed, one, "Affine", random_seed=1)["warpedmovout"] for one in images]
-    return image_of(np.mean([one.numpy() for one in warped], axis=0), grid), grid
+    return image_of(np.mean([one.numpy() for one in warped], axis=0), grid)
 
 
-def template_of(images: list[Any], iterations: int, config: AtlasConfig, folder: Path) -> tuple[Any, Grid]:
+def template_of(images: list[Any], iterations: int, grid: Grid, folder: Path) -> Any:
     """The last template."""
     folder.mkdir(parents=True, exist_ok=True)
-    template, grid = start_of(images, config)
+    template = None
     for number in range(1, iterations + 1):
         kept = folder / f"iteration-{number}.nii.gz"
         if kept.exists():
             template = ants.image_read(str(kept))
             continue
         began = time.process_time()
+        template = start_of(images, grid) if template is None else template
         template = ants.build_template(template, images, iterations=1, random_seed=1)
         ants.image_write(template, str(kept))
         print(f"iteration {number}: {time.process_time() - began:.0f} CPU s", flush=True)
-    return template, grid
+    return template
 
 
 def atlas_of(
@@ -124,7 +124,8 @@ def main() -> None:
     scans = [prepared(m.path, m.labels, config) for m in members]
     images = [image_of(one.voxels, one.grid) for one in scans]
     print(f"prepared: {time.process_time() - began:.0f} CPU s", flush=True)
-    template, grid = template_of(images, given.iterations, config, given.output)
+    grid = covering(mni_brain()[1], config.spacing_mm)
+    template = template_of(images, given.iterations, grid, given.output)
     print(f"template: {time.process_time() - began:.0f} CPU s", flush=True)
     atlas_of(template, grid, members, images, config).save(given.output)
     print(json.dumps({"people": len(members), "cpu_s": round(time.process_time() - began)}), flush=True)

@@ -63,3 +63,14 @@ def test_the_order_is_that_of_the_volumes_now():
 def test_a_visit_without_lesions(before, now):
     found = changes(labels(*before), labels(*now), [1.0] * len(before), [1.0] * len(now))
     assert [one.state for one in found] == ["vanished"] * len(before) + ["new"] * len(now)
+
+
+def test_what_is_a_voxel_apart_is_one_where_nothing_else_is():
+    before, now = labels((0, 4), (10, 11), (20, 24)), labels((4, 8), (12, 13), (20, 24))
+    found = changes(before, now, (1, 0.1, 1), (1, 0.1, 1), near=((2, 2), (1, 2), (1, 3), (3, 1)))
+    assert {(one.before, one.now): one.state for one in found} == {
+        ((2,), (2,)): "stable",
+        ((3,), (3,)): "stable",
+        ((1,), ()): "vanished",
+        ((), (1,)): "new",
+    }

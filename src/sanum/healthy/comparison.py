@@ -12,10 +12,11 @@ from ..methods.atlas.population.atlas import Atlas
 from ..methods.atlas.population.compare import BEYOND, Compared, compare, require_contrast
 from ..methods.atlas.population.members import Member
 from ..methods.atlas.population.norms import age_of, sex_of
+from ..methods.atlas.population.prepared import read_scan
 from ..methods.common.anatomy import Predictor
 from ..methods.common.plain_result import PlainResult
 from ..report.comparison import Column, comparison_page, comparison_png
-from ..scan import Scan, read
+from ..scan import Scan
 from ..scan.names import stem_of
 from .job import HasPath
 from .reconstruction import reconstruct
@@ -86,7 +87,7 @@ class CompareJob:
         item : HasPath
             Of the batch.
         """
-        return f"sub-{Member(item.path).subject.removeprefix('sub-')}", read(item.path)
+        return f"sub-{Member(item.path).subject.removeprefix('sub-')}", read_scan(item.path)
 
     def compute(self, loaded: tuple[str, Scan], on_step: Callable[[str], None]) -> Result:
         """z, what is usual, volumes and page.

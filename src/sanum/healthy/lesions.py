@@ -230,6 +230,22 @@ def found_in(
     return found
 
 
+def everything_in(mask: Scan, *, threshold: float = 0.5) -> Components:
+    """All lesions however small, with the same numbers; of more than `MOST` the largest.
+
+    Parameters
+    ----------
+    mask : Scan
+        A voxel counts above the threshold.
+    threshold : float
+        Of a probability.
+    """
+    found = components(np.asarray(mask.voxels) > threshold)
+    if len(found.sizes) <= MOST:
+        return found
+    return replace(found, labels=np.where(found.labels > MOST, 0, found.labels), sizes=found.sizes[:MOST])
+
+
 def rows_of(
     found: Components,
     grid: Grid,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import KDTree
 
 from ..metrics.lesion_changes import CHANGED, CHANGED_ML, Change, State, changes
 from ..scan import ScanError
@@ -30,8 +31,10 @@ CHANGE_COLUMNS: Mapping[str, TableColumn] = {
             "vanished": "No lesion is there any more.",
         },
     ),
-    "ids": TableColumn("Its numbers in the table of this visit; several where it has split."),
-    "previous_ids": TableColumn("Its numbers at the previous visit; several where they have merged."),
+    "ids": TableColumn(
+        "Its numbers in the table of this visit; several where it has split, n/a where it is too small."
+    ),
+    "previous_ids": TableColumn("The same of the previous visit; several where they have merged."),
     "volume_ml": TableColumn("Volume at this visit.", "mL", 4),
     "previous_ml": TableColumn("Volume at the previous visit.", "mL", 4),
     "change_ml": TableColumn("The first less the second.", "mL", 4),
@@ -87,8 +90,11 @@ class ChangeRow:
     z_mm: float
 
 
-def compared(before: Visit, now: Visit, world: Affine) -> tuple[ChangeRow, ...]:
+def compared(before: Visit, now: Visit, world: Affine, *, least_ml: float = 0.0) -> tuple[ChangeRow, ...]:
     """One row per lesion of either visit; what is one lesion by `metrics.lesion_changes` has one row.
+
+    What is a voxel's width apart, and overlaps with nothing, is one as well: a lesion of a voxel or two may
+    fall between the voxels of half-way space.
 
     Parameters
     ----------
@@ -96,6 +102,9 @@ def compared(before: Visit, now: Visit, world: Affine) -> tuple[ChangeRow, ...]:
         The previous visit and this one.
     world : (4, 4) float64
         World of the previous visit → world of this one, mm.
+    least_ml : float
+        Rows without a lesion so large at either visit are left out, and the numbers of smaller ones are not
+        named: they are in no table.
 
     Raises
     ------
@@ -110,7 +119,30 @@ def compared(before: Visit, now: Visit, world: Affine) -> tuple[ChangeRow, ...]:
         raise ScanError(f"the two visits have no half-way: {error}") from error
     there, here = _meeting(before, now, half)
     was, is_ = ([row.volume_ml for row in visit.rows] for visit in (before, now))
-    return tuple(_row(one, before, now, world) for one in changes(there, here, was, is_))
+    found = changes(there, here, was, is_, _near(before, now, world))
+    least = least_ml * (1 - 1e-6)
+    kept = [one for one in found if max(_volumes(one, before, now)) >= least]
+    return tuple(_row(one, before, now, world, least) for one in kept)
+
+
+def _volumes(one: Change, before: Visit, now: Visit) -> list[float]:
+    return [visit.rows[k - 1].volume_ml for visit, ks in ((before, one.before), (now, one.now)) for k in ks]
+
+
+def _near(before: Visit, now: Visit, world: Affine) -> list[tuple[int, int]]:
+    """Pairs of numbers whose centres are at most a voxel of either visit apart, the nearest first."""
+    if not before.rows or not now.rows:
+        return []
+    was = apply_affine(world, [row.centre_mm for row in before.rows])
+    is_ = np.array([row.centre_mm for row in now.rows])
+    ways = np.linalg.inv(now.grid.affine[:3, :3]), np.linalg.inv((world @ before.grid.affine)[:3, :3])
+    reach_mm = np.sqrt(3) * max(float(visit.grid.spacing_mm.max()) for visit in (before, now))
+    pairs = [
+        (min(float(np.abs(way @ (was[i] - is_[j])).max()) for way in ways), i + 1, j + 1)
+        for i, those in enumerate(KDTree(is_).query_ball_point(was, reach_mm))
+        for j in those
+    ]
+    return [(i, j) for apart, i, j in sorted(pairs) if apart <= 1 + 1e-6]
 
 
 def _meeting(before: Visit, now: Visit, half: Affine) -> list[npt.NDArray[np.int32]]:
@@ -128,12 +160,15 @@ def _meeting(before: Visit, now: Visit, half: Affine) -> list[npt.NDArray[np.int
     ]
 
 
-def _row(one: Change, before: Visit, now: Visit, world: Affine) -> ChangeRow:
+def _row(one: Change, before: Visit, now: Visit, world: Affine, least_ml: float) -> ChangeRow:
     centre = _centre([now.rows[k - 1] for k in one.now])
     if not one.now:
         centre = apply_affine(world, _centre([before.rows[k - 1] for k in one.before]))
     x, y, z = centre.tolist()
-    ids, previous = (",".join(map(str, numbers)) for numbers in (one.now, one.before))
+    ids, previous = (
+        ",".join(str(k) for k in numbers if visit.rows[k - 1].volume_ml >= least_ml)
+        for numbers, visit in ((one.now, now), (one.before, before))
+    )
     return ChangeRow(one.state, ids, previous, one.now_ml, one.before_ml, one.now_ml - one.before_ml, x, y, z)
 
 

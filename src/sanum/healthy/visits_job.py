@@ -14,7 +14,7 @@ from ..methods.common.plain_result import PlainResult
 from ..metrics.lesion_changes import STATES
 from ..scan import Scan
 from ..scan.names import stem_of
-from .lesions import dictionary_of, rows_of, table_of
+from .lesions import dictionary_of, everything_in, rows_of, table_of
 from .lesions_job import OUTPUTS, TABLES, LesionsJob, digest
 from .visits import CHANGE_COLUMNS, Visit, compared
 
@@ -111,13 +111,13 @@ class VisitsJob(LesionsJob):
         on_step : function
             Called with the name of each step.
         """
-        mask, found = self.counted.found(self.earlier.mask, self.earlier.path, self.earlier.scan)
+        mask, _ = self.counted.found(self.earlier.mask, self.earlier.path, self.earlier.scan)
         found_again = self._laid(on_step)
         world = np.eye(4) if found_again is None else found_again.rigid.world
         measured = self.measured(loaded, on_step)
         on_step("comparing the visits")
-        before = Visit(found, mask.grid, rows_of(found, mask.grid))
-        rows = compared(before, Visit(measured.found, measured.mask.grid, measured.rows), world)
+        visits = [self._visit(one) for one in (mask, measured.mask)]
+        rows = compared(*visits, world, least_ml=self.counted.min_ml)
         contents = {
             **measured.contents,
             "changes": table_of(rows, CHANGE_COLUMNS),
@@ -131,6 +131,11 @@ class VisitsJob(LesionsJob):
         numbers |= {"sure": rigid.sure, "moved_mm": rigid.moved_mm, "stretch": found_again.stretch}
         said = (*found_again.warnings, *measured.warnings)
         return PlainResult(stem_of(loaded[0]), outputs, numbers, said)
+
+    def _visit(self, mask: Scan) -> Visit:
+        """All lesions of a mask: what is too small for a table at one visit may not be at the other."""
+        found = everything_in(mask, threshold=self.counted.threshold)
+        return Visit(found, mask.grid, rows_of(found, mask.grid))
 
     def _laid(self, on_step: Callable[[str], None]) -> Laid | None:
         """How the previous scan lies on this one; None: in the same world."""

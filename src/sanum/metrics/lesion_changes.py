@@ -45,6 +45,7 @@ def changes(
     now: npt.NDArray[np.integer],
     before_ml: Sequence[float],
     now_ml: Sequence[float],
+    near: Sequence[tuple[int, int]] = (),
 ) -> tuple[Change, ...]:
     """What has become of each lesion: those of now first, the largest first, then those that vanished.
 
@@ -57,13 +58,23 @@ def changes(
         Numbers of the lesions on a common grid, 0 elsewhere.
     before_ml, now_ml : sequence of float
         Volume of each lesion, by number from 1, mL.
+    near : sequence of (int, int)
+        Numbers before and now of lesions that are a voxel's width apart, the nearest first: they are one
+        where neither is one with any other.
     """
     n, m = len(before_ml), len(now_ml)
     both = (before > 0) & (now > 0)
     pairs, shared = np.unique(np.stack([before[both], now[both]]), axis=1, return_counts=True)
     sizes = (np.bincount(before.ravel(), minlength=n + 1), np.bincount(now.ravel(), minlength=m + 1))
     smaller = np.minimum(sizes[0][pairs[0]], sizes[1][pairs[1]])
-    a, b = pairs[:, shared >= LEAST_SHARE * smaller].astype(np.intp)
+    joined = pairs[:, shared >= LEAST_SHARE * smaller].astype(np.intp).T.tolist()
+    lone = set(range(1, n + 1)) - {x for x, _ in joined}, set(range(1, m + 1)) - {y for _, y in joined}
+    for x, y in near:
+        if x in lone[0] and y in lone[1]:
+            joined.append([x, y])
+            lone[0].remove(x)
+            lone[1].remove(y)
+    a, b = np.array(joined, np.intp).reshape(-1, 2).T
     graph = coo_array((np.ones(len(a)), (a - 1, n + b - 1)), shape=(n + m, n + m))
     group = connected_components(graph, directed=False)[1]
     members: dict[int, tuple[list[int], list[int]]] = {}

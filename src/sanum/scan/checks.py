@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .contrast import Decided
-from .errors import ScanError
+from .errors import ScanError, SeveralVolumesError
 from .forms import Forms
 from .scan import Scan
 
@@ -111,7 +111,7 @@ def pick_volume(shape: Sequence[int], volume: int | None, what: str) -> int | No
         raise ScanError(f"{what} has no volumes: expected a 3D scan")
     if volume is None:
         if count > 1:
-            raise ScanError(
+            raise SeveralVolumesError(
                 f"{what} has {count} volumes where one 3D scan was expected: choose one with --volume k, "
                 f"k from 0 to {count - 1}"
             )

@@ -1,5 +1,9 @@
-"""The one error that users of scans see."""
+"""The one error that users of scans see, and a kind of it."""
 
 
 class ScanError(ValueError):
     """A scan that cannot be used: one sentence with what was expected, what came, what to do."""
+
+
+class SeveralVolumesError(ScanError):
+    """More than one volume, and no choice; callers without such a choice say so in their own words."""

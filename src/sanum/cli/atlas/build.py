@@ -1,19 +1,20 @@
 """`sanum atlas build`: an unbiased atlas of each subgroup of many scans."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import options as shared
-from ..batch import terminated_as_interrupted
+from ..batch import scheduler_at, terminated_as_interrupted
 from ..messages import complain, harmless, steady_stderr
 from ..progress import ProgressBar, waiting
+from ..reconstruct import By, Certificate, Executor, Scheduler, Workers
 from ..threads import use_threads
+from .subjects import PARTS, Subjects, SubjectsOnDask
 
 if TYPE_CHECKING:
     from ...methods.atlas.population.config import AtlasConfig
@@ -21,14 +22,7 @@ if TYPE_CHECKING:
     from ...scan import Scan
 
 EXAMPLE = "Example:  sanum atlas build ixi/ -o atlases --by sex,age:40,60 --masked"
-_PARTS = {
-    "atlas prepare": "preparing",
-    "atlas place": "placing",
-    "atlas deform": "deforming",
-    "atlas measure": "measuring",
-}
 _AVERAGING = "averaging"
-_LOOK_AGAIN_S = 1.0
 
 
 class MeasureOption(StrEnum):
@@ -45,45 +39,73 @@ class DriveOption(StrEnum):
     labels = "labels"
 
 
+Data = Annotated[
+    list[Path], typer.Argument(help="A BIDS data set or a folder of scans; or scans, and lists of them.")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Label maps: a name in derivatives, or a folder of files named as the scans. "
+        "Default: those that are found.",
+    ),
+]
+Splits = Annotated[
+    str,
+    typer.Option(metavar="COLUMN,...", help="One atlas for each subgroup, such as sex,age:40,60."),
+]
+Participants = Annotated[
+    Path | None, typer.Option(metavar="TSV", help="Default: participants.tsv of the data set.")
+]
+Known = Annotated[bool, typer.Option("--known", help="Leave out subjects whose subgroup is not known.")]
+Iterations = Annotated[
+    int, typer.Option(min=1, help="Estimates of the template, at most: it ends where it stands still.")
+]
+Spacing = Annotated[float, typer.Option(metavar="MM", help="Edge of the atlas's voxels.")]
+Masked = Annotated[
+    bool, typer.Option("--masked", help="Look at what has a label alone: of a head its brain.")
+]
+Drive = Annotated[DriveOption, typer.Option(help="What is aligned.")]
+Measure = Annotated[MeasureOption, typer.Option(help="lncc, or mse for CT.")]
+Reference = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="SCAN|mni",
+        help="Whose pose the atlas has (its shape is taken out); mni: of brains, with --masked. "
+        "Default: the first scan.",
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace atlases that are there.")]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Begin with part I of N of the subjects, and share what is left with the other processes; "
+        "auto: of a SLURM array's task.",
+        rich_help_panel=shared.MANY,
+    ),
+]
+
+
 def command(
-    data: Annotated[
-        list[Path], typer.Argument(help="A BIDS data set or a folder of scans; or scans, and lists of them.")
-    ],
+    data: Data,
     output: shared.Output,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Label maps: a name in derivatives, or a folder of files named as the scans. "
-            "Default: those that are found.",
-        ),
-    ] = None,
-    by: Annotated[
-        str,
-        typer.Option(metavar="COLUMN,...", help="One atlas for each subgroup, such as sex,age:40,60."),
-    ] = "",
-    participants: Annotated[
-        Path | None, typer.Option(metavar="TSV", help="Default: participants.tsv of the data set.")
-    ] = None,
-    known: Annotated[
-        bool, typer.Option("--known", help="Leave out subjects whose subgroup is not known.")
-    ] = False,
-    iterations: Annotated[int, typer.Option(min=1, help="Estimates of the template, at most.")] = 4,
-    spacing: Annotated[float, typer.Option(metavar="MM", help="Edge of the atlas's voxels.")] = 2.0,
-    masked: Annotated[
-        bool, typer.Option("--masked", help="Look at what has a label alone: of a head its brain.")
-    ] = False,
-    drive: Annotated[DriveOption, typer.Option(help="What is aligned.")] = DriveOption.image,
-    measure: Annotated[MeasureOption, typer.Option(help="lncc, or mse for CT.")] = MeasureOption.lncc,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="SCAN|mni",
-            help="Whose pose the atlas has (its shape is taken out); mni: of brains, with --masked. "
-            "Default: the first scan.",
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace atlases that are there.")] = False,
+    labels: Labels = None,
+    by: Splits = "",
+    participants: Participants = None,
+    known: Known = False,
+    iterations: Iterations = 4,
+    spacing: Spacing = 2.0,
+    masked: Masked = False,
+    drive: Drive = DriveOption.image,
+    measure: Measure = MeasureOption.lncc,
+    reference: Reference = None,
+    overwrite: Overwrite = False,
+    shard: Shard = None,
+    executor: By = Executor.here,
+    scheduler: Scheduler = None,
+    certificate: Certificate = None,
+    workers: Workers = 2,
     threads: shared.Threads = 0,
     quiet: shared.Quiet = False,
 ) -> None:
@@ -98,12 +120,14 @@ def command(
     Exit code: 0, or 2 if it cannot be done.
     """
     with waiting("starting", quiet=quiet):
+        from ...cohort import part_of
         from ...methods.atlas.population.config import AtlasConfig
         from ...methods.atlas.population.members import grouped, splits_of
         from ...scan import ScanError
 
-    use_threads(threads)
     try:
+        dask = _on_dask(executor, scheduler, certificate, workers, threads)
+        use_threads(threads)
         config = AtlasConfig(
             spacing_mm=spacing,
             control_mm=4 * spacing,
@@ -117,8 +141,9 @@ def command(
         start = _reference(reference, config)
         groups = grouped(members, splits)
         free = _free({n: output / n if splits else output for n in groups}, output, overwrite=overwrite)
+        who = (dask, (1, 1) if shard is None else part_of(shard, len(members)))
         for name, folder in free.items():
-            _build(name, groups[name], config, start, output / "work", folder, quiet=quiet)
+            _build(name, groups[name], config, start, output / "work", folder, who, quiet=quiet)
     except (ScanError, ValueError, OSError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
@@ -143,10 +168,11 @@ def _build(
     start: "Scan | None",
     kept: Path,
     folder: Path,
+    who: tuple[SubjectsOnDask | None, tuple[int, int]],
     *,
     quiet: bool,
 ) -> None:
-    """One group's atlas."""
+    """One group's atlas, by whom and beginning with which part of the subjects."""
     from ...cohort import PlainResources
     from ...methods.atlas.population.build import Builder
     from ...methods.atlas.population.subject_files import SubjectFiles
@@ -154,18 +180,34 @@ def _build(
     with (
         steady_stderr(),
         terminated_as_interrupted(),
-        ProgressBar(*_PARTS.values(), _AVERAGING, quiet=quiet) as bar,
+        ProgressBar(*PARTS.values(), _AVERAGING, quiet=quiet) as bar,
     ):
 
         def told(word: str, done: int, count: int) -> None:
             bar.update(word, done, count, f"{name}: {word} {done} of {count} subjects")
 
-        work, do = SubjectFiles(kept / name, kept / "prepared"), _do(members, told)
+        work, do = SubjectFiles(kept / name, kept / "prepared"), Subjects(members, told, *who)
         atlas = Builder(tuple(members), work, config, do, PlainResources(), told).build(start)
     atlas.save(folder)
-    left = atlas.about["rounds"][-1]["left_vox"]
-    complain(f"{name}: {len(members)} subjects; mean displacement {left:.3f} voxels")
+    last = atlas.about["rounds"][-1]
+    complain(
+        f"{name}: {len(members)} subjects; mean displacement {last['left_vox']:.3f} voxels; "
+        + ("stands still" if last["still"] else "still changes: see rounds in atlas.json")
+    )
     typer.echo(harmless(str(folder)))
+
+
+def _on_dask(
+    executor: Executor, scheduler: str | None, certificate: Path | None, workers: int, threads: int
+) -> SubjectsOnDask | None:
+    """Workers of Dask, if they are asked for."""
+    if executor is Executor.here and scheduler is not None:
+        raise ValueError("--scheduler goes with --executor dask")
+    if certificate is not None and scheduler is None:
+        raise ValueError("--certificate goes with --scheduler")
+    if executor is Executor.here:
+        return None
+    return SubjectsOnDask(scheduler_at(scheduler, certificate), workers, threads)
 
 
 def _members(
@@ -227,38 +269,15 @@ def _is_known(member: "Member", splits: "Sequence[Subgrouping]") -> bool:
 
 
 def _reference(name: Path | None, config: "AtlasConfig") -> "Scan | None":
-    from ...methods.atlas.population.prepared import prepare
-    from ...scan import Scan, read
+    from ...methods.atlas.population.prepared import prepare, read_scan
+    from ...scan import Scan
     from ...synth.anatomy import mni_brain
 
     if name is None:
         return None
     if name != Path("mni"):
-        return prepare(read(name), replace(config, masked=False))
+        return prepare(read_scan(name), replace(config, masked=False))
     if not config.masked:
         raise ValueError("--reference mni is a brain without its skull: add --masked")
     brain, grid = mni_brain()
     return Scan(brain / brain.max(), grid.affine, contrast="T1w")
-
-
-def _do(members: "Sequence[Member]", told: Callable[[str, int, int], None]) -> Callable[[Any, Path], None]:
-    """Does a job for every member, and fails if one cannot be done."""
-    from ...cohort import Item, RunSettings, run
-    from ...scan import ScanError
-
-    def do(job: Any, folder: Path) -> None:
-        left, wrong = [Item(m.path) for m in members], list[str]()
-        while left:
-            ended = []
-            for outcome in run(left, folder, job, RunSettings()):
-                ended += [] if outcome.state == "busy" else [outcome.item]
-                told(_PARTS[job.name], len(members) - len(left) + len(ended), len(members))
-                wrong += [outcome.reason] if outcome.state == "failed" else []
-            left = [item for item in left if item not in ended]
-            if left:  # another process has them
-                time.sleep(_LOOK_AGAIN_S)
-        if wrong:
-            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            raise ScanError(f"{wrong[0]}{more}: mend them, or leave them out")
-
-    return do

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from os.path import abspath
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,7 +58,7 @@ def preparation(members: Mapping[Path, Member], config: AtlasConfig) -> dict[str
     config : AtlasConfig
         How.
     """
-    labels = {m.stem: str(m.labels) for m in members.values()}
+    labels = {m.stem: None if m.labels is None else abspath(m.labels) for m in members.values()}
     told = hashlib.sha256(repr(sorted(labels.items())).encode()).hexdigest() if config.masked else ""
     kept = {name: asdict(config)[name] for name in ("spacing_mm", "masked", "shading")}
     return {"version": __version__, "labels": told, **kept}

@@ -7,6 +7,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from ....scan import Scan, ScanError, read
+from ....scan.errors import SeveralVolumesError
 from ....scan.maps import read_map
 from ....space.grid import Grid, covering
 from ....space.resample import resample
@@ -28,6 +29,28 @@ CUT = 0.25
 
 FINER = 0.67
 """Scans with voxels below this part of the atlas's are brought to its spacing first."""
+
+
+def read_scan(path: Path) -> Scan:
+    """A scan of one volume.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+
+    Raises
+    ------
+    ScanError
+        It cannot be used, or has several volumes.
+    """
+    try:
+        return read(path)
+    except SeveralVolumesError:
+        raise ScanError(
+            f"{path.name} has several volumes where one 3D scan was expected: write the one that is meant to "
+            "a file of its own"
+        ) from None
 
 
 def read_labels(path: Path, grid: Grid, scan: str) -> Scan:
@@ -177,7 +200,7 @@ def prepared(path: Path, labels: Path | None, config: AtlasConfig) -> Scan:
     ScanError
         A file cannot be used.
     """
-    scan = without_padding(read(path))
+    scan = without_padding(read_scan(path))
     if labels is None:
         return prepare(scan, config)
     return prepare(scan, config, labelled(read_labels(labels, scan.grid, path.name), scan.grid))
