@@ -4,7 +4,8 @@
     python bench/atlas.py patients ATLAS --data ../shared/data -o runs/atlas-patients.json
 
 ATLAS is a folder of `sanum atlas build`, or adults. Left-out people are the last of the data set (`--last`),
-which the atlas must not hold. `--rival`: SyN of antspyx onto the same template (pip install antspyx).
+which the atlas must not hold. `--how`: laid onto it by ours, by SyN of antspyx (pip install antspyx), or by
+both; SyN lays them onto a template of `bench/atlas_rival.py` as well.
 """
 
 import argparse
@@ -63,11 +64,8 @@ def nearest(labels: Scan, at: Any) -> Any:
 
 
 def by_syn(atlas: Atlas, moving: Scan, labels: Scan) -> Any:
-    """Labels of a subject at the template's voxels, by antspyx; None where it is not installed."""
-    try:
-        import ants
-    except ModuleNotFoundError:
-        return None
+    """Labels of a subject at the template's voxels, by antspyx."""
+    import ants
 
     def image(voxels: Any, grid: Grid) -> Any:
         flip = np.diag([-1.0, -1, 1])
@@ -87,40 +85,38 @@ def by_syn(atlas: Atlas, moving: Scan, labels: Scan) -> Any:
     return np.rint(warped.numpy()).astype(int)
 
 
-def left_out(atlas: Atlas, data: Path, last: int, rival: bool) -> list[dict[str, Any]]:
+def left_out(atlas: Atlas, data: Path, last: int, how: str) -> list[dict[str, Any]]:
     """Dice of each structure against the atlas's labels, and how much of the brain is beyond |z| 4."""
     rows = []
     for member in members_in(data / "ixi")[-last:]:
         assert member.subject not in atlas.about["subjects"], member.subject
-        rows.append(one_left_out(atlas, member, rival))
+        rows.append(one_left_out(atlas, member, how))
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
-def one_left_out(atlas: Atlas, member: Member, rival: bool) -> dict[str, Any]:
+def one_left_out(atlas: Atlas, member: Member, how: str) -> dict[str, Any]:
     """Of one person."""
     assert member.labels is not None
     scan = read(member.path)
     labels = read_labels(member.labels, scan.grid, member.path.name)
-    began = time.process_time()
-    z = compare(atlas, scan, brain=labels)
-    placed, seconds = z.placed, time.process_time() - began
-    rest = OnAtlas(atlas, placed.world, placed.velocity * 0, placed.stride)
-    found = {"affine": rest, "ours": placed}
-    overlaps = {}
-    for name, how in found.items():
-        own = nearest(labels, places(labels.grid, how.world, atlas.grid, how.shift))
-        overlaps[name] = {part: dice(own, atlas.labels, codes) for part, codes in structures(atlas).items()}
-    moving = prepare(scan, AtlasConfig(**atlas.about["settings"]), labelled(labels, scan.grid))
-    if rival and (own := by_syn(atlas, moving, labels)) is not None:
-        overlaps["SyN"] = {part: dice(own, atlas.labels, codes) for part, codes in structures(atlas).items()}
-    return {
-        "subject": member.subject,
-        "seconds": seconds,
-        "beyond": z.beyond,
-        "beyond_atlas": float((np.abs(z.z_atlas.voxels[atlas.region]) > BEYOND).mean()),
-        "dice": overlaps,
-    }
+    row: dict[str, Any] = {"subject": member.subject, "dice": {}}
+
+    def told(name: str, own: Any) -> None:
+        row["dice"][name] = {p: dice(own, atlas.labels, codes) for p, codes in structures(atlas).items()}
+
+    if how in ("ours", "both"):
+        began = time.process_time()
+        z = compare(atlas, scan, brain=labels)
+        row["seconds"], row["beyond"] = time.process_time() - began, z.beyond
+        row["beyond_atlas"] = float((np.abs(z.z_atlas.voxels[atlas.region]) > BEYOND).mean())
+        rest = OnAtlas(atlas, z.placed.world, z.placed.velocity * 0, z.placed.stride)
+        for name, one in (("affine", rest), ("ours", z.placed)):
+            told(name, nearest(labels, places(labels.grid, one.world, atlas.grid, one.shift)))
+    if how in ("syn", "both"):
+        moving = prepare(scan, AtlasConfig(**atlas.about["settings"]), labelled(labels, scan.grid))
+        told("SyN", by_syn(atlas, moving, labels))
+    return row
 
 
 def patients(atlas: Atlas, data: Path) -> list[dict[str, Any]]:
@@ -155,12 +151,12 @@ def main() -> None:
     parser.add_argument("atlas")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--last", type=int, default=8)
-    parser.add_argument("--rival", action="store_true")
+    parser.add_argument("--how", choices=("ours", "syn", "both"), default="ours")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
     atlas = open_atlas(given.atlas)
     if given.what == "left-out":
-        rows = left_out(atlas, given.data, given.last, given.rival)
+        rows = left_out(atlas, given.data, given.last, given.how)
     else:
         rows = patients(atlas, given.data)
     given.output.write_text(json.dumps(rows, indent=1))

@@ -43,6 +43,10 @@ def test_an_audit(sanum, tables, tmp_path):
         (["--by", "sex", "--alpha", "0.001"], "90 normals give the threshold, and alpha 0.001 needs 1998"),
         (["--by", "sex", "--reference", "site"], "as in site=HH"),
         (["--by", "sex", "--adjust", "weight"], "no table says the weight of people"),
+        (["--by", "sex", "--adjust", "age:50"], "--adjust takes names alone, as in age,sex"),
+        (["--by", "sex", "--match", "age:3,4"], "--match takes one difference that is allowed, as in age:3"),
+        (["--by", "score"], "score is the score, the label or the subject"),
+        (["--by", "age:40:60"], 'as in age:40,60, got "age:40:60"'),
     ],
 )
 def test_what_is_refused(sanum, tables, tmp_path, words, about):

@@ -70,6 +70,15 @@ Adjust = Annotated[
         rich_help_panel=THE_RULE,
     ),
 ]
+Match = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Measured too of normals who have a partner in each other group with the same of these, or "
+        "numbers so near: age:3; default: 0.2 standard deviations.",
+        rich_help_panel=THE_RULE,
+    ),
+]
 Least = Annotated[
     int,
     typer.Option(
@@ -90,6 +99,7 @@ def command(
     alpha: Alpha = 0.05,
     reference: Reference = None,
     adjust: Adjust = None,
+    match: Match = None,
     least: Least = 20,
     seed: Seed = 0,
     quiet: shared.Quiet = False,
@@ -112,7 +122,8 @@ def command(
             alpha=alpha,
             least=least,
             reference=_pair(reference),
-            adjust=tuple(one.name for one in parse_by(adjust)) if adjust else (),
+            adjust=_names(adjust),
+            match=_alike(match),
             seed=seed,
         )
         table = read_scores(results, participants, score=score, label=label, subject=subject)
@@ -127,6 +138,24 @@ def command(
     for one in found.attributes:
         typer.echo(harmless(f"{one.name}\t{one.kind}\t{one.finding}\t{one.gap_finding}"))
     typer.echo(harmless(str(paths[-1])))
+
+
+def _names(words: str | None) -> tuple[str, ...]:
+    from ..evaluation.audit import parse_by
+
+    asked = parse_by(words) if words else []
+    if cut := [one.name for one in asked if one.cuts]:
+        raise ValueError(f"--adjust takes names alone, as in age,sex: {cut[0]} is regressed out as it stands")
+    return tuple(one.name for one in asked)
+
+
+def _alike(words: str | None) -> tuple[tuple[str, float | None], ...]:
+    from ..evaluation.audit import parse_by
+
+    asked = parse_by(words) if words else []
+    if wrong := [one.name for one in asked if len(one.cuts) > 1]:
+        raise ValueError(f"--match takes one difference that is allowed, as in {wrong[0]}:3")
+    return tuple((one.name, one.cuts[0] if one.cuts else None) for one in asked)
 
 
 def _pair(words: str | None) -> tuple[str, str] | None:

@@ -116,8 +116,8 @@ class VisitsJob(LesionsJob):
         world = np.eye(4) if found_again is None else found_again.rigid.world
         measured = self.measured(loaded, on_step)
         on_step("comparing the visits")
-        visits = [self._visit(one) for one in (mask, measured.mask)]
-        rows = compared(*visits, world, least_ml=self.counted.min_ml)
+        before, now = self._visit(mask), self._visit(measured.mask)
+        rows = compared(before, now, world, least_ml=self.counted.min_ml)
         contents = {
             **measured.contents,
             "changes": table_of(rows, CHANGE_COLUMNS),

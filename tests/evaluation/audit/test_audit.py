@@ -186,3 +186,42 @@ def test_the_negative_control_is_found_in_one_of_twenty():
     assert shifts >= 198
     assert 2 <= lots <= 20  # of a binomial (200, .05): 99.9 %
     assert gaps <= 20
+
+
+def aged_sites(seed, many=300):
+    """Scores grow with age, and old people were scanned at B, mostly."""
+    table = phantom(seed, many, ageing=0.8)
+    rng = np.random.default_rng(seed)
+    for person in table.people.values():
+        person["site"] = "B" if (float(person["age"]) > 50) == (rng.random() < 0.75) else "A"
+    return table
+
+
+def test_a_shift_that_is_ages_goes_where_ages_are_matched():
+    found = audit(aged_sites(3), parse_by("site,age:50"), replace(QUICK, match=(("age", 3.0), ("sex", None))))
+    assert of(found, "site").finding == SHIFT
+    alike = of(found, "site", "matched in age and sex")
+    assert alike.finding == NO_SHIFT
+    a, b = alike.rows
+    assert a.normals == b.normals
+    said = (
+        f"Matched in age, sex, {2 * a.normals} of 300 normals of known site remain, {a.normals} of each group"
+    )
+    assert any(note.startswith(said) for note in found.notes)
+    assert "age is not matched in itself: it is audited as scored alone." in found.notes
+    few = audit(aged_sites(4, 80), parse_by("site"), replace(QUICK, match=(("age", 0.1),)))
+    assert "site is not audited matched: too few normals remain." in few.notes
+
+
+def test_what_is_spelled_in_several_ways_is_one_group():
+    table = phantom(6)
+    words = {"F": ("F", "female", "f"), "M": ("M", "male", "M")}
+    for n, person in enumerate(table.people.values()):
+        person["sex"] = words[person["sex"]][n % 3]
+        person["site"] = person["site"] if n % 5 else person["site"].lower()
+    found = audit(table, parse_by("sex,site"), replace(QUICK, reference=("sex", "Male"), adjust=("sex",)))
+    assert "M" in [row.group for row in of(found, "sex").rows]
+    assert len(of(found, "sex").rows) == len(of(found, "site").rows) == 2
+    assert "Of sex, M, male are taken for one group, M." in found.notes
+    assert "Of site, A, a are taken for one group, A." in found.notes
+    assert "sex is not adjusted for itself: it is audited as scored alone." in found.notes

@@ -14,7 +14,7 @@ from ..messages import complain, harmless, steady_stderr
 from ..progress import ProgressBar, waiting
 from ..reconstruct import By, Certificate, Executor, Scheduler, Workers
 from ..threads import use_threads
-from .subjects import PARTS, Subjects, SubjectsOnDask
+from .subjects import PARTS, SubjectRunner, SubjectsOnDask
 
 if TYPE_CHECKING:
     from ...methods.atlas.population.config import AtlasConfig
@@ -186,7 +186,7 @@ def _build(
         def told(word: str, done: int, count: int) -> None:
             bar.update(word, done, count, f"{name}: {word} {done} of {count} subjects")
 
-        work, do = SubjectFiles(kept / name, kept / "prepared"), Subjects(members, told, *who)
+        work, do = SubjectFiles(kept / name, kept / "prepared"), SubjectRunner(members, told, *who)
         atlas = Builder(tuple(members), work, config, do, PlainResources(), told).build(start)
     atlas.save(folder)
     last = atlas.about["rounds"][-1]

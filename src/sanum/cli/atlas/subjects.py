@@ -46,7 +46,7 @@ class SubjectsOnDask:
 
 
 @dataclass(frozen=True)
-class Subjects:
+class SubjectRunner:
     """Does a job for every subject, and fails if one cannot be done (`population.build.Do`).
 
     Parameters

@@ -1,6 +1,7 @@
 """Attributes of people as groups: words as they are, numbers in bands."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +11,8 @@ import numpy as np
 from ...metrics.groups import Codes
 from ...metrics.ranking import Scores
 from .table import ScoreTable, is_known, some
+
+_SEXES = {"male": "m", "man": "m", "female": "f", "woman": "f"}
 
 MOST_GROUPS = 12
 FEWEST_NUMBERS = 7
@@ -73,6 +76,8 @@ def parse_by(words: str) -> list[Attribute]:
     for word in (one.strip() for one in words.split(",")):
         name, colon, first = word.rpartition(":")
         number = _float(first)
+        if ":" in name:
+            raise ValueError(f'cuts are separated by commas, as in age:40,60, got "{word}"')
         if colon and number is None:
             raise ValueError(f'a cut is a number, as in age:40,60, got "{first}"')
         if number is None:
@@ -110,6 +115,9 @@ def grouping(table: ScoreTable, asked: Attribute, notes: list[str]) -> Grouping:
         No such column, numbers expected, one group alone, or too many groups.
     """
     words = words_of(table, asked.name)
+    for several in _spellings(asked.name, _cells(table, asked.name)).values():
+        if len(several) > 1:
+            notes.append(f"Of {asked.name}, {some(several)} are taken for one group, {several[0]}.")
     if unknown := sorted({s for s, w in zip(table.subjects, words, strict=True) if not is_known(w)}):
         notes.append(f"Of unknown {asked.name}, and left out there: {len(unknown)} ({some(unknown)}).")
     numbers = [_float(word) for word in words if is_known(word)]
@@ -134,7 +142,7 @@ def grouping(table: ScoreTable, asked: Attribute, notes: list[str]) -> Grouping:
 
 
 def words_of(table: ScoreTable, name: str) -> list[str]:
-    """Cells of a column about people, one for each score.
+    """Cells of a column about people, one for each score; what is spelled in several ways is so in one.
 
     Parameters
     ----------
@@ -142,9 +150,44 @@ def words_of(table: ScoreTable, name: str) -> list[str]:
         Of everybody.
     name : str
         In lower case.
+
+    Raises
+    ------
+    ValueError
+        No such column, or it is the score, the label or the subject.
     """
+    cells = _cells(table, name)
+    usual = _spellings(name, cells)
+    return [usual[spelling_key(name, word)][0] if is_known(word) else word for word in cells]
+
+
+def spelling_key(name: str, word: str) -> str:
+    """What words that mean the same have in common: M, m and, of sex, male.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    word : str
+        A cell.
+    """
+    key = word.strip().casefold()
+    return _SEXES.get(key, key) if name in ("sex", "gender") else key
+
+
+def _spellings(name: str, cells: Sequence[str]) -> dict[str, list[str]]:
+    """All spellings by what they mean, the most usual one first."""
+    found: dict[str, list[str]] = {}
+    for word, _ in Counter(sorted(word for word in cells if is_known(word))).most_common():
+        found.setdefault(spelling_key(name, word), []).append(word)
+    return found
+
+
+def _cells(table: ScoreTable, name: str) -> list[str]:
+    if name in table.own:
+        raise ValueError(f"{name} is the score, the label or the subject: an attribute says who people are")
     if not any(name in person for person in table.people.values()):
-        there = sorted({key for person in table.people.values() for key in person})
+        there = sorted({key for person in table.people.values() for key in person} - table.own)
         raise ValueError(f"no table says the {name} of people: there is {some(there) or 'nothing'}")
     return [table.people[one].get(name, "") for one in table.subjects]
 

@@ -10,7 +10,8 @@ from scipy import stats
 from ...metrics.conformal import fewest_normals
 from ...metrics.groups import without_covariates
 from ...metrics.statistics import holm
-from .attributes import Attribute, Grouping, covariates, grouping, words_of
+from .attributes import Attribute, Grouping, covariates, grouping, spelling_key, words_of
+from .matching import distances, matched
 from .measure import measured
 from .result import TOO_FEW, AttributeAudit, AuditSettings, People
 from .table import ScoreTable, some
@@ -29,7 +30,7 @@ class Audit:
     settings : AuditSettings
         What was asked for.
     attributes : tuple of AttributeAudit
-        Scores as they are; then adjusted, if asked; then random groups.
+        Scores as they are; then adjusted, and of matched people, if asked; then random groups.
     groupings : tuple of Grouping
         Of the attributes as they are.
     people : People
@@ -73,11 +74,12 @@ def audit(table: ScoreTable, asked: Sequence[Attribute], settings: AuditSettings
         )
     as_scored = [_of(people, one, settings) for one in groupings]
     adjusted = _adjusted(table, people, groupings, settings, notes)
+    alike = _matched(table, people, groupings, settings, notes)
     lots = [_by_lot(people, one, settings, n) for n, one in enumerate(groupings)]
     notes += _about(people, groupings, as_scored, settings)
     return Audit(
         settings,
-        tuple(_corrected(as_scored) + _corrected(adjusted) + lots),
+        tuple(_corrected(as_scored) + _corrected(adjusted) + _corrected(alike) + lots),
         tuple(groupings),
         people,
         tuple(notes),
@@ -91,9 +93,10 @@ def _pool(table: ScoreTable, settings: AuditSettings) -> npt.NDArray[np.bool_]:
         return normal
     name, value = settings.reference
     words = words_of(table, name.lower())
-    if value not in words:
+    chosen = np.array([spelling_key(name, word) == spelling_key(name, value) for word in words])
+    if not chosen.any():
         raise ValueError(f"nobody's {name} is {value}: there is {some(sorted(set(words)))}")
-    pool: npt.NDArray[np.bool_] = normal & np.array([word == value for word in words])
+    pool: npt.NDArray[np.bool_] = normal & chosen
     return pool
 
 
@@ -134,6 +137,7 @@ def _adjusted(
     found = []
     for one in groupings:
         if one.name in settings.adjust:
+            notes.append(f"{one.name} is not adjusted for itself: it is audited as scored alone.")
             continue
         part, codes = people.only(there), one.codes[there]
         normal = (part.labels == 0) & (codes >= 0)
@@ -143,6 +147,41 @@ def _adjusted(
         part = replace(part, scores=without_covariates(part.scores, codes, z[there], normal))
         words = f"adjusted for {' and '.join(settings.adjust)}"
         found.append(measured(part, one.name, one.groups, codes, settings, kind=words, covariates=z[there]))
+    return found
+
+
+def _matched(
+    table: ScoreTable,
+    people: People,
+    groupings: Sequence[Grouping],
+    settings: AuditSettings,
+    notes: list[str],
+) -> list[AttributeAudit]:
+    """Every attribute but those that are matched, of normals who have a partner in each other group."""
+    if not settings.match:
+        return []
+    names = [name for name, _ in settings.match]
+    asked = [Attribute(name, () if apart is None else (apart,)) for name, apart in settings.match]
+    columns = distances(table, asked)
+    normal = people.labels == 0
+    found = []
+    for one in groupings:
+        if one.name in names:
+            notes.append(f"{one.name} is not matched in itself: it is audited as scored alone.")
+            continue
+        known = normal & (one.codes >= 0)
+        chosen = matched(columns, np.where(known, one.codes, -1), len(one.groups))
+        part = people.only(chosen | ~normal)
+        each = int(chosen.sum()) // len(one.groups)
+        notes.append(
+            f"Matched in {some(names)}, {chosen.sum()} of {known.sum()} normals of known {one.name} remain, "
+            f"{each} of each group; anomalies are as they were."
+        )
+        if part.pool.sum() // 2 < fewest_normals(settings.alpha):
+            notes.append(f"{one.name} is not audited matched: too few normals remain.")
+            continue
+        words = f"matched in {' and '.join(names)}"
+        found.append(measured(part, one.name, one.groups, one.codes[chosen | ~normal], settings, kind=words))
     return found
 
 

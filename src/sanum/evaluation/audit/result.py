@@ -34,6 +34,8 @@ class AuditSettings:
         Attribute and value of the normals that give the threshold; None: all.
     adjust : tuple of str
         Columns that are regressed out.
+    match : tuple of (str, float or None)
+        Columns in which normals of the groups are matched, and by how much they may differ.
     splits : int
         Random halves whose mean is taken.
     resamples : int
@@ -48,6 +50,7 @@ class AuditSettings:
     least: int = 20
     reference: tuple[str, str] | None = None
     adjust: tuple[str, ...] = ()
+    match: tuple[tuple[str, float | None], ...] = ()
     splits: int = 200
     resamples: int = 1000
     permutations: int = 2000
@@ -140,8 +143,9 @@ class AttributeAudit:
     ----------
     name : str
         Of the attribute.
-    kind : "as scored", "adjusted" or "random"
-        What was compared: scores as they are, adjusted ones, or random groups of the same sizes.
+    kind : "as scored", "adjusted for …", "matched in …" or "random"
+        What was compared: scores as they are, adjusted ones, of matched people, or random groups of the same
+        sizes.
     rows : tuple of GroupRow
         One a group.
     threshold : float

@@ -46,6 +46,8 @@ class ScoreTable:
         What is known of each subject, by lower-case name of the column.
     notes : tuple of str
         What a reader must know, one sentence each.
+    own : frozenset of str
+        Columns that are no attributes: the score, the label, the subject.
     """
 
     subjects: tuple[str, ...]
@@ -53,6 +55,7 @@ class ScoreTable:
     labels: Labels
     people: Mapping[str, Row]
     notes: tuple[str, ...]
+    own: frozenset[str] = frozenset()
 
 
 def read_scores(
@@ -112,7 +115,8 @@ def read_scores(
     scores = np.array([np.mean(list(rows_of[key].values())) for key in keys], np.float64)
     of = np.array([one for _, one in keys], np.int64)
     _require_different(results, scores, of, notes)
-    return ScoreTable(tuple(one for one, _ in keys), scores, of, known, tuple(notes))
+    own = frozenset({column, (label or LABEL).strip().lower(), (subject or SUBJECTS[0]).strip().lower()})
+    return ScoreTable(tuple(one for one, _ in keys), scores, of, known, tuple(notes), own)
 
 
 def some(names: Iterable[str]) -> str:
