@@ -53,7 +53,7 @@ _users = _Users()
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_itk_thread() -> Iterator[None]:
     """Let ITK's filters add up in one order: each takes its number of threads from the process."""
     with _users.lock:
         if _users.count == 0:
@@ -69,7 +69,7 @@ def _one_thread() -> Iterator[None]:
                 sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(_users.threads)
 
 
-@_one_thread()
+@one_itk_thread()
 def register_affine(
     fixed: AnyArray,
     fixed_grid: Grid,
@@ -132,7 +132,7 @@ def register_affine(
     return descend(_to_itk(best), _LEVELS[1:])[0]
 
 
-@_one_thread()
+@one_itk_thread()
 def refine_affine(
     fixed: AnyArray,
     fixed_grid: Grid,

@@ -241,7 +241,7 @@ def _members(
         raise ValueError("two scans have the same name: give each subject a name of its own")
     table = participants or (data[0] / "participants.tsv" if data[0].is_dir() else None)
     if participants is not None and not participants.is_file():
-        raise ValueError(f"{participants} is not there")
+        raise ValueError(f"{participants} is not there: name a table with a line for each subject")
     if table is not None and table.is_file():
         rows, notes = read_participants(table, ())
         found, more = joined(rows, {_as_subject(m) for m in members}, ())

@@ -104,7 +104,7 @@ def _people(participants: Path | None, age: float | None, sex: str) -> Mapping[s
         raise ValueError("--age and --sex are of one scan, and --participants of many: give one of them")
     if participants is not None:
         if not participants.is_file():
-            raise ValueError(f"{participants} is not there")
+            raise ValueError(f"{participants} is not there: name a table with a line for each subject")
         rows, notes = read_participants(participants, ())
         for note in notes:
             complain(f"note: {note}")

@@ -51,7 +51,7 @@ class AtlasConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.spacing_mm < float("inf"):
-            raise ValueError(f"spacing is a length in mm, got {self.spacing_mm:g}")
+            raise ValueError(f"spacing is a length in mm above 0, such as 2, got {self.spacing_mm:g}")
         if not self.control_mm >= 2 * self.spacing_mm:
             raise ValueError(
                 f"control points are at least two voxels apart ({2 * self.spacing_mm:g} mm), "

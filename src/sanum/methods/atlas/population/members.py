@@ -89,7 +89,7 @@ def files_in(folder: Path) -> list[Path]:
         It is none.
     """
     if not folder.is_dir():
-        raise ValueError(f"{printable(folder)} is no folder of labels")
+        raise ValueError(f"{printable(folder)} is no folder of labels: name one, or leave --labels out")
     return sorted(folder.iterdir())
 
 
@@ -229,7 +229,7 @@ def grouped(members: Sequence[Member], splits: Sequence[Subgrouping]) -> dict[st
             f"({'; '.join(unknown[:6])}{' …' if len(unknown) > 6 else ''}): "
             "complete it, or pass --known to leave them out"
         )
-    if not splits and len(members) < LEAST:
+    if len(members) < LEAST and (not splits or not groups):
         raise ValueError(f"an atlas needs at least {LEAST} subjects, got {len(members)}")
     if small := {name: len(them) for name, them in groups.items() if len(them) < LEAST}:
         told = ", ".join(f"{name} has {count}" for name, count in sorted(small.items()))

@@ -10,6 +10,7 @@ from ....scan import Scan, ScanError, read
 from ....scan.errors import SeveralVolumesError
 from ....scan.maps import read_map
 from ....space.grid import Grid, covering
+from ....space.register import one_itk_thread
 from ....space.resample import resample
 from ....synth.bias import bias_field, correct_bias
 from ....types import AnyArray, FloatArray, Mask, Slices
@@ -162,8 +163,11 @@ def prepare(scan: Scan, config: AtlasConfig, region: Mask | None = None) -> Scan
     return Scan(voxels.astype(np.float32), scan.affine, contrast=scan.contrast)
 
 
+@one_itk_thread()
 def without_shading(voxels: FloatArray, grid: Grid, there: Mask) -> FloatArray:
     """Divided by N4's field, which is smooth, so that it is estimated on voxels of `SHADING_MM`.
+
+    On one thread: N4's bits depend on how many there are.
 
     Parameters
     ----------
