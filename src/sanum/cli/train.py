@@ -111,5 +111,7 @@ class _Progress:
     def stepped(self, now: "TrainingProgress") -> None:
         losses = ", ".join(f"{k} {v:.3f}" for k, v in now.values.items() if k.endswith("loss"))
         text = f"{losses}, {now.samples_per_second:.2f} samples/s, {now.waiting:.0%} waiting for data"
+        if "epsilon" in now.values:
+            text += f", ε {now.values['epsilon']:.3g} at δ {now.values['delta']:.3g}"
         line = f"step {now.step}/{now.steps}, {text}, {duration(now.seconds_left)} left"
         self.bar.update(_TASK, now.step, now.steps, line, description=text)

@@ -16,7 +16,10 @@ from ..files import PARTIAL, whole_file
 
 FORMAT = 2  # of the state: one entry for each turn. 1, without a number: one optimizer
 # what may change under way: how it is computed and how long it goes on …
-FREE = ("workers", "compile", "loop.accumulate", "loop.save_every", "loop.sheet_every", "loop.steps")
+FREE = (
+    *("workers", "compile", "loop.accumulate", "loop.save_every", "loop.sheet_every", "loop.steps"),
+    *("step.chunk", "step.epsilon"),
+)
 FREE_OF_ANY_OPTIMIZER = ("learning_rate", "clip")  # … and how it is calmed after a bad step
 MISSING = "missing"
 _SEAL = b"sanum sha256 "  # behind the archive, where PyTorch and unzip let anything stand

@@ -2,12 +2,14 @@
 
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+LATER = {"later": True}
+"""Metadata of a field that came after files had been written: those without it had the default."""
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -55,6 +57,22 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def later(config: Any) -> dict[str, Any]:
+    """Values by dotted key that files from before may lack, each as it was then.
+
+    Parameters
+    ----------
+    config : dataclass
+        Its fields, not those of others within, may have the metadata `LATER`.
+    """
+    out: dict[str, Any] = {}
+    for f in fields(config):
+        if "later" in f.metadata:
+            default = f.default if f.default_factory is MISSING else f.default_factory()
+            out |= flat(default, f"{f.name}.") if is_dataclass(default) else {f.name: default}
+    return out
+
+
 def rebuilt(config: T, values: Mapping[str, Any]) -> T:
     """`config` with every value of `flat` in place, as JSON has them: lists become tuples.
 
@@ -70,7 +88,7 @@ def rebuilt(config: T, values: Mapping[str, Any]) -> T:
     ValueError
         Keys that are missing or unknown, or a value that the class refuses.
     """
-    known = flat(config)
+    known, values = flat(config), {**later(config), **values}
     if odd := sorted(known.keys() ^ values.keys()):
         raise ValueError(f"the value {odd[0]} is {'missing' if odd[0] in known else 'unknown'}")
     new: T = _rebuilt(config, values, "")

@@ -134,7 +134,7 @@ class RunningTurn:
         # Fabric clips no gradients of a fused optimizer if it scales the loss
         self.plain_optimizer = _optimizer(self.weights, self.config, fused=not scaled)
         self.freeze_others()  # for several processes share gradients of what needs them now
-        objective, optimizer = fabric.setup(_Objective(called, turn.loss), self.plain_optimizer)
+        objective, optimizer = fabric.setup(Objective(called, turn.loss), self.plain_optimizer)
         self.unfreeze()
         self.work = Work(fabric, model, objective, optimizer, config.accumulate, self.config.clip)
         self.watch = Watch(scaled=scaled, leaps=turn.watched)
@@ -241,14 +241,29 @@ def set_up(
     ]
 
 
-class _Objective(nn.Module):
-    """Network and loss as one module: its gradients are shared once, however often the network is asked."""
+class Objective(nn.Module):
+    """Network and loss as one module: its gradients are shared once, however often the network is asked.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    loss : function
+        (model, batch) → loss and terms.
+    """
 
     def __init__(self, model: nn.Module, loss: Loss) -> None:
         super().__init__()
         self.model, self.loss = model, loss
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, Terms]:
+        """Loss of a batch, and its terms.
+
+        Parameters
+        ----------
+        batch : dict of tensor
+            As the loss wants it.
+        """
         return self.loss(self.model, batch)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .strided import decoder, encoder, side_after
+from .strided import Norm, decoder, encoder, norm_of, side_after
 
 
 class DenseAutoencoder(nn.Module):
@@ -23,19 +23,27 @@ class DenseAutoencoder(nn.Module):
         Numbers of the code.
     dropout : float
         Share of the channels, and of the code's numbers, that training leaves out.
+    norm : "batch" or "group"
+        Between the layers.
     """
 
     def __init__(
-        self, channels: int, size: int, widths: Sequence[int], code: int = 128, dropout: float = 0.25
+        self,
+        channels: int,
+        size: int,
+        widths: Sequence[int],
+        code: int = 128,
+        dropout: float = 0.25,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         side = side_after(size, len(widths))
         self.inner = (widths[-1], side, side)
         flat = widths[-1] * side * side
-        self.encode = encoder(channels, widths, dropout=dropout)
-        self.to_code = _dense(flat, code, dropout)
-        self.from_code = _dense(code, flat, dropout)
-        self.decode = decoder(channels, widths, dropout=dropout)
+        self.encode = encoder(channels, widths, dropout=dropout, norm=norm)
+        self.to_code = _dense(flat, code, dropout, norm)
+        self.from_code = _dense(code, flat, dropout, norm)
+        self.decode = decoder(channels, widths, dropout=dropout, norm=norm)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """See the class.
@@ -70,8 +78,7 @@ class DenseAutoencoder(nn.Module):
         return made
 
 
-def _dense(before: int, after: int, dropout: float) -> nn.Sequential:
-    """Linear, LeakyReLU 0.2, dropout of single numbers, batch norm."""
-    return nn.Sequential(
-        nn.Linear(before, after), nn.LeakyReLU(0.2), nn.Dropout(dropout), nn.BatchNorm1d(after)
-    )
+def _dense(before: int, after: int, dropout: float, norm: Norm) -> nn.Sequential:
+    """Linear, LeakyReLU 0.2, dropout of single numbers, norm."""
+    last = nn.BatchNorm1d(after) if norm == "batch" else norm_of(after, norm)
+    return nn.Sequential(nn.Linear(before, after), nn.LeakyReLU(0.2), nn.Dropout(dropout), last)

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import gcd
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+Norm = Literal["batch", "group"]
+GROUP = 8  # channels that a group norm takes together, where their number is a multiple of it
 SMALL = 4
 """Side of a map up to which convolutions are computed as products of matrices while a network learns: there
 PyTorch's own spend more time on arranging weights than on products. The same numbers, but for rounding."""
@@ -76,15 +80,32 @@ class Doubling(nn.ConvTranspose2d):
         return made if self.bias is None else made + self.bias[:, None, None]
 
 
-def down_block(before: int, after: int, *, norm: bool, dropout: float, kernel: int = 3) -> nn.Sequential:
-    """Half the side: convolution of stride 2, batch norm, LeakyReLU 0.2, dropout of whole channels.
+def norm_of(channels: int, norm: Norm) -> nn.Module:
+    """Batch norm of maps, or group norm, which sees one image at a time (Wu and He 2018).
+
+    Parameters
+    ----------
+    channels : int
+        Of the maps.
+    norm : "batch" or "group"
+        Which.
+    """
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(channels // gcd(channels, GROUP), channels)
+
+
+def down_block(
+    before: int, after: int, *, norm: Norm | None, dropout: float, kernel: int = 3
+) -> nn.Sequential:
+    """Half the side: convolution of stride 2, norm, LeakyReLU 0.2, dropout of whole channels.
 
     Parameters
     ----------
     before, after : int
         Channels.
-    norm : bool
-        With batch norm.
+    norm : "batch", "group" or None
+        Which, if any.
     dropout : float
         Share of the channels.
     kernel : int
@@ -94,15 +115,15 @@ def down_block(before: int, after: int, *, norm: bool, dropout: float, kernel: i
     return _finished(layers, after, norm, dropout)
 
 
-def up_block(before: int, after: int, *, norm: bool, dropout: float, kernel: int = 3) -> nn.Sequential:
-    """Twice the side: transposed convolution, batch norm, LeakyReLU 0.2, dropout of whole channels.
+def up_block(before: int, after: int, *, norm: Norm | None, dropout: float, kernel: int = 3) -> nn.Sequential:
+    """Twice the side: transposed convolution, norm, LeakyReLU 0.2, dropout of whole channels.
 
     Parameters
     ----------
     before, after : int
         Channels.
-    norm : bool
-        With batch norm.
+    norm : "batch", "group" or None
+        Which, if any.
     dropout : float
         Share of the channels.
     kernel : int
@@ -136,8 +157,8 @@ def side_after(size: int, halvings: int) -> int:
     return side
 
 
-def encoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Sequential:
-    """A `down_block` for each width; the first without batch norm.
+def encoder(channels: int, widths: Sequence[int], *, dropout: float, norm: Norm = "batch") -> nn.Sequential:
+    """A `down_block` for each width; the first without norm.
 
     Parameters
     ----------
@@ -147,13 +168,17 @@ def encoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Seque
         Channels after each block.
     dropout : float
         Share of the channels.
+    norm : "batch" or "group"
+        Of the other blocks.
     """
     pairs = zip((channels, *widths[:-1]), widths, strict=True)
-    return nn.Sequential(*(down_block(a, b, norm=n > 0, dropout=dropout) for n, (a, b) in enumerate(pairs)))
+    return nn.Sequential(
+        *(down_block(a, b, norm=norm if n else None, dropout=dropout) for n, (a, b) in enumerate(pairs))
+    )
 
 
-def decoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Sequential:
-    """An `up_block` for each width but the last, the last one without batch norm; then the image, linear.
+def decoder(channels: int, widths: Sequence[int], *, dropout: float, norm: Norm = "batch") -> nn.Sequential:
+    """An `up_block` for each width but the last, the last one without norm; then the image, linear.
 
     Parameters
     ----------
@@ -163,16 +188,21 @@ def decoder(channels: int, widths: Sequence[int], *, dropout: float) -> nn.Seque
         As of the encoder: it is gone through backwards.
     dropout : float
         Share of the channels.
+    norm : "batch" or "group"
+        Of the other blocks.
     """
     back = list(reversed(widths))
     pairs = list(pairwise(back))
-    blocks = [up_block(a, b, norm=n + 1 < len(pairs), dropout=dropout) for n, (a, b) in enumerate(pairs)]
+    blocks = [
+        up_block(a, b, norm=norm if n + 1 < len(pairs) else None, dropout=dropout)
+        for n, (a, b) in enumerate(pairs)
+    ]
     return nn.Sequential(*blocks, Doubling(back[-1], channels))
 
 
-def _finished(layers: list[nn.Module], channels: int, norm: bool, dropout: float) -> nn.Sequential:
+def _finished(layers: list[nn.Module], channels: int, norm: Norm | None, dropout: float) -> nn.Sequential:
     if norm:
-        layers.append(nn.BatchNorm2d(channels))
+        layers.append(norm_of(channels, norm))
     layers.append(nn.LeakyReLU(0.2))
     if dropout:
         layers.append(nn.Dropout2d(dropout))

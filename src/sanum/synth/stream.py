@@ -61,11 +61,14 @@ class TrainingSet:
         Lesion masks in MNI space.
     patients : sequence of Patient
         Real scans with real lesions.
+    people : sequence of tuple of int
+        Places of each person's anatomies. If given, sample n is of person n mod N, without patients.
     """
 
     anatomies: Sequence[Anatomy]
     bank: Sequence[Path] = ()
     patients: Sequence[Patient] = ()
+    people: Sequence[tuple[int, ...]] = ()
 
 
 class Stream(IterableDataset[SampleTensors]):
@@ -118,6 +121,7 @@ class Stream(IterableDataset[SampleTensors]):
         self.bank, self.seed, self.start = list(source.bank), seed, start
         self.flipped_too, self.lost, self.box = flipped_too, lost, box
         self.sampling, self.patients = sampling or SamplingConfig(), list(source.patients)
+        self.people = list(source.people)
         self._kept: OrderedDict[int, SampleTensors] = OrderedDict()
 
     def item(self, index: int) -> SampleTensors:
@@ -220,6 +224,9 @@ class Stream(IterableDataset[SampleTensors]):
     def _drawn(self, number: int) -> _Drawn:
         rng = np.random.default_rng([self.seed, number])
         head = int(rng.integers(len(self.anatomies)))
+        if self.people:
+            own = self.people[number % len(self.people)]
+            head = own[head % len(own)]
         spacing = float(self.box.spacing_mm[0])
         params = self.sampling.draw(rng, self.anatomies[head], self.bank, spacing_mm=spacing)
         known = bool(rng.random() >= self.lost)

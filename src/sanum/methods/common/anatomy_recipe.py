@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +20,7 @@ from ...synth.patient import Patient, patients_in
 from ...synth.sampling import SamplingConfig
 from ...synth.stream import Stream, TrainingSet
 from ...synth.subjects import Pair, subject_of
-from .recipe import Batch, Recipe, TrainingSource
+from .recipe import Batch, Persons, Recipe, TrainingSource
 from .step_memory import LEAST_EDGE, require_memory
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class AnatomyRecipe(Recipe):
     def multiple(self) -> int:
         """What each side of the box is a multiple of, in voxels: the network halves it so often."""
         return int(2 ** len(self.widths))
+
+    @property
+    def public(self) -> tuple[str, ...]:
+        """What a private training takes as known to everybody, beside the lesion masks."""
+        return ()
 
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
         """Make the network with its initial weights.
@@ -155,7 +161,8 @@ class AnatomyRecipe(Recipe):
             anatomies.append(self.anatomy(pair, cache))
             if on_prepare:
                 on_prepare(n + 1, len(pairs))
-        return AnatomySource(self, data, cache, anatomies, patients_of(self, data), held)
+        whose = [subject_of(t1w) for t1w, _ in pairs]
+        return AnatomySource(self, data, cache, anatomies, patients_of(self, data), held, whose)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +183,8 @@ class AnatomySource(TrainingSource):
         May be none.
     held_out : list of (Path, Path)
         T1w and labels of those who are not trained on.
+    whose : list of str
+        Subject of each anatomy.
     """
 
     recipe: AnatomyRecipe
@@ -184,6 +193,7 @@ class AnatomySource(TrainingSource):
     anatomies: list[Anatomy]
     patients: list[Patient]
     held_out: list[Pair]
+    whose: list[str]
 
     def describe(self) -> dict[str, Any]:
         """Names of the subjects that were not trained on."""
@@ -203,12 +213,34 @@ class AnatomySource(TrainingSource):
         numbers : iterator of range
             Samples of each micro-batch of this process, all of one size.
         """
+        yield from self._made(TrainingSet(self.anatomies, self._bank(), self.patients), numbers)
+
+    def people(self) -> Persons:
+        """Each subject by a sample of one of their heads.
+
+        Raises
+        ------
+        ValueError
+            Patients are trained on, too.
+        """
+        if self.recipe.sampling.patients:
+            raise ValueError("private training counts healthy subjects alone: set sampling.patients=0")
+        own: dict[str, list[int]] = {}
+        for place, subject in enumerate(self.whose):
+            own.setdefault(subject, []).append(place)
+        made_of = TrainingSet(self.anatomies, self._bank(), people=[tuple(places) for places in own.values()])
+        masks = ("the lesion masks of lesions/",) if self.recipe.sampling.bank else ()
+        return Persons(len(own), partial(self._made, made_of), public=(*masks, *self.recipe.public))
+
+    def _bank(self) -> list[Path]:
         bank = split_masks(self.data)[0]
-        bank += 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
+        return bank + 2 * [m for m in bank if m.name.startswith("ms-")]  # few masks, but small lesions matter
+
+    def _made(self, made_of: TrainingSet, numbers: Iterator[Sequence[int]]) -> Generator[Batch, None, None]:
         stream = Stream(
-            TrainingSet(self.anatomies, bank, self.patients),
+            made_of,
             seed=self.recipe.seed,
-            flipped_too=self.recipe.flipped_too,
+            flipped_too=self.recipe.flipped_too and not made_of.people,
             box=self.recipe.box.grid(),
             sampling=self.recipe.sampling,
         )
@@ -217,7 +249,7 @@ class AnatomySource(TrainingSource):
         try:
             for some in own:
                 samples = list(islice(items, len(some)))
-                yield {name: torch.stack([s[name] for s in samples]) for name in samples[0]}
+                yield {name: torch.stack([s[name] for s in samples]) for name in (samples or [{}])[0]}
         finally:
             items.close()
 

@@ -27,7 +27,7 @@ class DetectorRecipe(PictureRecipe):
 
     Parameters
     ----------
-    name, seed, batch_size, workers, compile, loop, picture, reading, augment, hold_out,
+    name, seed, batch_size, workers, compile, loop, step, picture, reading, augment, hold_out,
     validate_every, precision
         As of `PictureRecipe`; of the normals a share is held out.
     pooling : PoolingConfig
@@ -140,4 +140,7 @@ class DetectorRecipe(PictureRecipe):
             near=None,
             on_picture=(lambda n: on_prepare(n, len(entries))) if on_prepare else None,
         )
-        return self.source(stack_of(found.sources, self))
+        stack = stack_of(found.sources, self)
+        source = self.source(stack)
+        source.whose = [found.groups[n] for n in stack.sources]
+        return source

@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 from ...learn.devices import Precision, open_devices
 from ...learn.draws import drawn_from
 from ...learn.loop import Callbacks, Run, StepWentWrong, fit
-from ...learn.overrides import flat
+from ...learn.overrides import flat, later
 from .findings import Held, OnStep, State
 from .recipe import Looks, Recipe, TrainingSource
 from .squares import SquareStack
@@ -53,6 +53,7 @@ def learned(
     on_step : function or None
         Called after each step.
     """
+    recipe.step.require_plain()
     fabric = open_devices(device, precision=precision)
     fabric.launch()
     with drawn_from(recipe.seed):
@@ -65,6 +66,7 @@ def learned(
         run = Run(
             place,
             recipe={**flat(recipe), **data},
+            assumed=later(recipe),
             batch_size=size,
             resume=(place / CHECKPOINT).is_file(),
             go_on=GO_ON if folder else "fit(…, folder=…) can go on",

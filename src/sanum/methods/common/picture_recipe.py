@@ -1,7 +1,7 @@
 """What a network of pictures brings to training: a recipe, and the pictures as endless batches of views."""
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from ...learn.overrides import flat
 from ...scan.picture_conform import PictureConfig
 from ...scan.read_picture import PictureReading
 from .detector_config import require_shares
-from .recipe import Batch, Recipe, TrainingSource
+from .recipe import Batch, Persons, Recipe, TrainingSource
 from .squares import BATCH, SquareStack
 
 
@@ -25,7 +25,7 @@ class PictureRecipe(Recipe):
 
     Parameters
     ----------
-    name, seed, batch_size, workers, compile, loop
+    name, seed, batch_size, workers, compile, loop, step
         As of `Recipe`; views are made between the steps.
     picture : PictureConfig
         How a picture becomes a square.
@@ -156,6 +156,8 @@ class PictureSourceOfBatches(TrainingSource):
 
     def __init__(self, recipe: PictureRecipe, stack: SquareStack) -> None:
         self.recipe, self.stack = recipe, stack
+        self.whose: Sequence[str] = [str(n) for n in stack.sources]
+        """Person of each square; those of one picture, or volume, are of one."""
         self.alone = True
         """No normals are held out: those learned from are what a network is compared with."""
         self.pixels, self.valid = stack.pixels, stack.valid[:, None].float()
@@ -202,8 +204,10 @@ class PictureSourceOfBatches(TrainingSource):
         samples : range
             Numbers of its samples.
         """
+        return self._views(samples, self.places(samples))
+
+    def _views(self, samples: Sequence[int], places: list[int]) -> Batch:
         recipe = self.recipe
-        places = self.places(samples)
         views = [draw_view(np.random.default_rng([recipe.seed, 1, n]), recipe.augment) for n in samples]
         pixels, valid = apply_views(self.pixels[places], self.valid[places], views)
         if recipe.picture.scale == "each":
@@ -211,15 +215,46 @@ class PictureSourceOfBatches(TrainingSource):
             pixels = torch.where(kept, pixels, rescaled(pixels, valid))
         return {"image": recipe.seen(pixels), "valid": valid, "seed": self.seed_of(samples)}
 
-    def seed_of(self, samples: range) -> torch.Tensor:
+    def people(self) -> Persons:
+        """Each person by a view of one of their pictures, drawn for each sample.
+
+        Raises
+        ------
+        ValueError
+            The method learns from all pictures together, too.
+        """
+        alone = (PictureRecipe.settle, PictureRecipe.compare)
+        if type(self) is not PictureSourceOfBatches or (
+            (type(self.recipe).settle, type(self.recipe).compare) != alone
+        ):
+            raise ValueError(
+                f"{self.recipe.method} cannot be trained privately: it learns from all pictures together, "
+                "and not by gradients of single people alone"
+            )
+        own: dict[str, list[int]] = {}
+        for place, person in enumerate(self.whose):
+            own.setdefault(person, []).append(place)
+        of = list(own.values())
+
+        def place_of(sample: int) -> int:
+            places = of[sample % len(of)]
+            return places[int(np.random.default_rng([self.recipe.seed, 3, sample]).integers(len(places)))]
+
+        def batches(numbers: Iterator[Sequence[int]]) -> Generator[Batch, None, None]:
+            for some in numbers:
+                yield self._views(some, [place_of(n) for n in some]) if some else {}
+
+        return Persons(len(of), batches, shared=("seed",))
+
+    def seed_of(self, samples: Sequence[int]) -> torch.Tensor:
         """What the draws of a batch's loss are decided by, (1,).
 
         Parameters
         ----------
-        samples : range
-            Numbers of its samples.
+        samples : sequence of int
+            Numbers of its samples, at least one.
         """
-        seed = np.random.default_rng([self.recipe.seed, 2, samples.start]).integers(1 << 62)
+        seed = np.random.default_rng([self.recipe.seed, 2, samples[0]]).integers(1 << 62)
         return torch.tensor([int(seed)])
 
     def places(self, samples: range) -> list[int]:

@@ -5,7 +5,7 @@ plain values; what it makes of a folder of data is a `TrainingSource`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from ...learn.loop import Draw, Kept
+from ...learn.overrides import LATER
 from ...learn.schedule import LoopConfig
 from ...learn.step import Batch, Terms
+from ...learn.step_config import StepConfig
 from ...learn.turns import Turn
 
 if TYPE_CHECKING:
     import torch
     from lightning_fabric import Fabric
 
-__all__ = ["Batch", "Looks", "Recipe", "TrainingSource"]
+__all__ = ["Batch", "Looks", "Persons", "Recipe", "TrainingSource"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,29 @@ class Looks:
     look: Callable[[nn.Module, int], None]
     every: int
     kept: Kept
+
+
+@dataclass(frozen=True, eq=False)
+class Persons:
+    """Those whose data a training learns from, each a unit of privacy: what private steps sample.
+
+    Parameters
+    ----------
+    count : int
+        N.
+    batches : function
+        Gets the numbers of the samples of each step, and gives a batch for each step: sample n is of person
+        n mod N, and depends on nobody else. Where there are no numbers, the batch has no tensors.
+    shared : tuple of str
+        What of a batch is not of any sample, such as the seed of draws.
+    public : tuple of str
+        What else the weights learn from, in words: it is not counted, and taken as known to everybody.
+    """
+
+    count: int
+    batches: Callable[[Iterator[Sequence[int]]], Generator[Batch, None, None]]
+    shared: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
 
 
 class TrainingSource(ABC):
@@ -65,6 +90,16 @@ class TrainingSource(ABC):
         numbers : iterator of range
             Samples of each micro-batch of this process, all of one size.
         """
+
+    def people(self) -> Persons:
+        """Whose the samples are, for private training.
+
+        Raises
+        ------
+        ValueError
+            It is not known, or more than the gradients is learned from the data.
+        """
+        raise ValueError("this recipe cannot be trained privately: its samples are not counted by person")
 
     def finish(self, model: nn.Module) -> None:
         """Let a network know what it needs of all training data, once its weights are what they are.
@@ -121,6 +156,8 @@ class Recipe(ABC):
         torch.compile: needs a C++ compiler.
     loop : LoopConfig
         Steps, optimizer and learning rate.
+    step : StepConfig
+        How a step makes its gradient: plainly or privately.
     """
 
     method: ClassVar[str] = ""
@@ -133,6 +170,7 @@ class Recipe(ABC):
     workers: int = 1
     compile: bool = False
     loop: LoopConfig = field(default_factory=LoopConfig)
+    step: StepConfig = field(default_factory=StepConfig, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("workers", 0), ("seed", 0)):

@@ -1,7 +1,7 @@
 """Train any recipe on a folder of data, on any number of devices, for any method and any kind of data."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -15,11 +15,14 @@ from ...files import parse_json, whole_file
 from ...learn.checkpoint import misfit
 from ...learn.devices import DeviceConfig, open_devices, share, share_size
 from ...learn.loop import Callbacks, Run, fit
-from ...learn.overrides import flat
+from ...learn.overrides import flat, later
 from ...learn.pace import TrainingProgress
+from ...learn.schedule import LoopConfig
 from ...learn.step import Batch
+from ...learn.turns import Turn
 from ...weights.file import WeightsError, load_weights, save_weights
 from ...weights.store import resolve, write_digest
+from .private import private_training, require_recipe
 from .recipe import Recipe, TrainingSource
 
 if TYPE_CHECKING:
@@ -114,13 +117,13 @@ def train(
     FileExistsError
         There are a checkpoint or weights already, and it was not asked to go on.
     """
+    require_recipe(recipe)
     start, reports = start or Start(), reports or Reports()
     begin = None if start.weights is None or start.resume else load_weights(resolve(start.weights))[0]
-    plain = flat(recipe)
     run = Run(
         folder,
-        recipe=plain,
-        assumed={key: value for key, value in ASSUMED.items() if key in plain},
+        recipe=flat(recipe),
+        assumed=_assumed(recipe),
         renamed=recipe.renamed,
         batch_size=recipe.batch_size,
         compiled=recipe.compile,
@@ -128,7 +131,7 @@ def train(
         stop_after=start.stop_after,
     )
     path = folder / f"{recipe.name}.safetensors"
-    run.load()  # this and all checks before data are prepared: that takes minutes
+    state = run.load()  # this and all checks before data are prepared: that takes minutes
     if not start.resume and path.exists():
         raise FileExistsError(f"{path} exists: choose another folder, or remove it")
     notes = recipe.check(data)
@@ -144,20 +147,60 @@ def train(
     if begin is not None:
         start_at(model, begin, start.weights)
     source.require_memory(model, fabric, size)
-    first = fabric.is_global_zero
-    told = partial(reports.on_note, STOPPING) if first and reports.on_note else None
-    callbacks = Callbacks(reports.on_step, source.draw() if first else None, told)
-    if looks := source.looks():
-        callbacks = replace(callbacks, look=looks.look, look_every=looks.every, kept=looks.kept)
-    batches = _batches(source, recipe, fabric)
+    callbacks = _callbacks(source, reports, first=fabric.is_global_zero)
     about = source.describe()
-    _keep(about, folder, first=first, resume=start.resume)
-    weights = fit(fabric, model, recipe.turns(), batches, recipe.loop, run, callbacks)
+    _keep(about, folder, first=fabric.is_global_zero, resume=start.resume)
+    plan = _planned(recipe, source, model, fabric, state, reports)
+    weights = fit(fabric, model, plan.turns, plan.batches, plan.loop, run, callbacks)
     if fabric.is_global_zero:
         weights = finished(source, model, weights)
         path.with_suffix(".sha256").unlink(missing_ok=True)  # of an earlier end, before a run went on
-        write_digest(path, save_weights(path, weights, **recipe.describe(), **about, steps=recipe.loop.steps))
+        about |= {**plan.spent(), "steps": plan.loop.steps}
+        write_digest(path, save_weights(path, weights, **recipe.describe(), **about))
     return path
+
+
+def _callbacks(source: TrainingSource, reports: Reports, *, first: bool) -> Callbacks:
+    """What the loop calls: of the first process the sheet, too."""
+    told = partial(reports.on_note, STOPPING) if first and reports.on_note else None
+    callbacks = Callbacks(reports.on_step, source.draw() if first else None, told)
+    if looks := source.looks():
+        return replace(callbacks, look=looks.look, look_every=looks.every, kept=looks.kept)
+    return callbacks
+
+
+def _assumed(recipe: Recipe) -> dict[str, Any]:
+    """What older checkpoints of a recipe had without saying so."""
+    plain = flat(recipe)
+    return {key: value for key, value in ASSUMED.items() if key in plain} | later(recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What the loop gets, and what the header says of privacy afterwards."""
+
+    loop: LoopConfig
+    turns: Sequence[Turn]
+    batches: Callable[[int], Generator[Batch, None, None]]
+    spent: Callable[[], dict[str, Any]] = dict
+
+
+def _planned(
+    recipe: Recipe,
+    source: TrainingSource,
+    model: nn.Module,
+    fabric: "Fabric",
+    state: dict[str, Any],
+    reports: Reports,
+) -> _Plan:
+    """As the recipe says, or by private steps; the steps are those that the budget lasts for."""
+    if not recipe.step.private:
+        return _Plan(recipe.loop, recipe.turns(), _batches(source, recipe, fabric))
+    private = private_training(recipe, source, model, fabric, state)
+    if reports.on_note:
+        reports.on_note(private.note)
+    loop = replace(recipe.loop, steps=private.step.plan.steps)
+    return _Plan(loop, [private.turn], private.batches, lambda: {"privacy": private.describe()})
 
 
 def finished(

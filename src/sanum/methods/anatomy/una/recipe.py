@@ -67,12 +67,16 @@ from ....space.box import Box
 from ....synth.anatomy import Anatomy
 from ....synth.average import atlas, average_anatomy
 from ....synth.sampling import SamplingConfig
+from ....weights.file import load_weights
+from ....weights.store import resolve
 from ...common import budget
 from ...common.anatomy_recipe import AnatomyRecipe
 from ...common.recipe import Batch, Recipe
 from .fine_recipe import FINE as SECOND
 from .loss import Weights, objective
 from .model import SHIPPED_BOX, Una
+
+PUBLIC = "una-compact"
 
 
 @dataclass(frozen=True)
@@ -95,16 +99,25 @@ class UnaRecipe(AnatomyRecipe):
     plain: bool = False
     told: bool = False
 
+    @property
+    def public(self) -> tuple[str, ...]:
+        """The averages that are kept with the network."""
+        return (f"the average anatomy and the atlas of {PUBLIC}",)
+
     def build(self, anatomies: Sequence[Anatomy]) -> nn.Module:
-        """Make the network, with the averages of `anatomies`.
+        """Make the network, with the averages of `anatomies`; of a private training with those that ship.
 
         Parameters
         ----------
         anatomies : sequence of Anatomy
             Of the training.
         """
-        average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
-        aligned = torch.from_numpy(atlas(anatomies))
+        if self.step.private:  # averages of a few people tell of each of them
+            shipped, _ = load_weights(resolve(PUBLIC))
+            average, aligned = shipped["average"][0], shipped["atlas"][0]
+        else:
+            average = torch.from_numpy(average_anatomy(anatomies, seed=self.seed))
+            aligned = torch.from_numpy(atlas(anatomies))
         return Una(self.widths, average, aligned, self.box.spacing_mm, self.plain, self.told)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -5,14 +5,16 @@ Command   sanum detect crossval NORMALS ABNORMALS -o OUT --method cae
 Reached   README.md
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 
 from ....data.augment import AugmentConfig
+from ....learn.overrides import LATER
 from ....learn.schedule import LoopConfig
+from ....nets.strided import Norm
 from ...common.detector_recipe import DetectorRecipe
 from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS, SHORT_LOOP
 from ...common.recipe import Batch
@@ -33,6 +35,8 @@ class CaeRecipe(DetectorRecipe):
         Numbers of the code.
     dropout : float
         Share that training leaves out.
+    norm : "batch" or "group"
+        Of the network; private training needs group norm.
     """
 
     method: ClassVar[str] = "cae"
@@ -43,6 +47,7 @@ class CaeRecipe(DetectorRecipe):
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     code: int = 128
     dropout: float = 0.25
+    norm: Norm = field(default="batch", metadata=LATER)
 
     def build(self, channels: int) -> nn.Module:
         """Make the network.
@@ -52,7 +57,7 @@ class CaeRecipe(DetectorRecipe):
         channels : int
             Of the pictures.
         """
-        return DenseAutoencoder(channels, self.picture.size, self.widths, self.code, self.dropout)
+        return DenseAutoencoder(channels, self.picture.size, self.widths, self.code, self.dropout, self.norm)
 
     def objective(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `loss.py`.

@@ -40,7 +40,7 @@ class Vae(nn.Module):
         flat = narrow * side * side
         down, up = pairwise([channels, *widths]), pairwise([*reversed(widths), widths[0]])
         self.encode = nn.Sequential(
-            *(down_block(a, b, norm=True, dropout=0.0, kernel=KERNEL) for a, b in down),
+            *(down_block(a, b, norm="batch", dropout=0.0, kernel=KERNEL) for a, b in down),
             nn.Conv2d(widths[-1], narrow, 1),
             nn.Flatten(),
             nn.Dropout(dropout),
@@ -51,7 +51,7 @@ class Vae(nn.Module):
             nn.Dropout(dropout),
             nn.Unflatten(1, (narrow, side, side)),
             nn.Conv2d(narrow, widths[-1], 1),
-            *(up_block(a, b, norm=True, dropout=0.0, kernel=KERNEL) for a, b in up),
+            *(up_block(a, b, norm="batch", dropout=0.0, kernel=KERNEL) for a, b in up),
             nn.Conv2d(widths[0], channels, 1),
         )
 

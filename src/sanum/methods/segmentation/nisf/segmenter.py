@@ -120,6 +120,7 @@ class NisfSegmenter:
             As of `learn.loop.fit`.
         """
         recipe = self.config
+        recipe.step.require_plain()
         source = NisfSource(recipe, stacks, held)
         fabric = open_devices(self.device, precision=recipe.precision)
         fabric.launch()

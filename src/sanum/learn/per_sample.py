@@ -1,0 +1,145 @@
+"""One gradient for each sample of a batch, by `torch.func`, at weights they share or each at its own.
+
+Opacus hooks layers, so all samples have to share their weights. Here the network is a function of its
+weights, and `vmap` maps it over samples and, if asked, over weights.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from .step import Batch, Terms
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class SampleGradients:
+    """Gradients of n samples.
+
+    Parameters
+    ----------
+    gradients : dict of tensor
+        (n, …) by name of the weight.
+    values : dict of tensor
+        (n,) each: "loss", then its terms.
+    """
+
+    gradients: Weights
+    values: Terms
+
+
+@dataclass(frozen=True, eq=False)
+class PerSample:
+    """Gradients of the samples of a batch, each as if it were a batch of one.
+
+    Parameters
+    ----------
+    objective : Module
+        batch → loss and terms.
+    shared : collection of str
+        What of a batch is not of any sample. A "seed" among them is the first sample's; where samples are not
+        mapped, the n-th after it has one that is n larger.
+    mapped : bool
+        By `vmap`, all at a time; else one after the other, for networks that look at values of their input.
+    chunk : int
+        Samples at a time in `chunks`; 0: all.
+    """
+
+    objective: nn.Module
+    shared: Collection[str] = ()
+    mapped: bool = True
+    chunk: int = 0
+
+    def gradients(self, weights: Weights, batch: Batch, *, own: bool = False) -> SampleGradients:
+        """∇ l_i(θ) of each sample i; with `own`, ∇ l_i(θ_i).
+
+        Parameters
+        ----------
+        weights : dict of tensor
+            θ, by names of `objective`; what has no entry stays as it is. With `own` each has n rows.
+        batch : dict of tensor
+            n samples along the first axis, at least one.
+        own : bool
+            Each sample has its own weights.
+        """
+        one = grad(self._loss, has_aux=True)
+        if self.mapped:
+            axes = {name: None if name in self.shared else 0 for name in batch}
+            mapped: Any = vmap(one, in_dims=(0 if own else None, axes), randomness="different")
+            return SampleGradients(*mapped(weights, batch))
+        rows: list[Any] = []
+        for n in range(self.count(batch)):
+            sample = {name: x if name in self.shared else x[n] for name, x in batch.items()}
+            if "seed" in self.shared:
+                sample["seed"] = batch["seed"] + n
+            rows.append(one({name: w[n] for name, w in weights.items()} if own else weights, sample))
+        return SampleGradients(*(_stacked([row[k] for row in rows]) for k in (0, 1)))
+
+    def _loss(self, theta: Weights, sample: Batch) -> tuple[torch.Tensor, Terms]:
+        alone = {name: x if name in self.shared else x[None] for name, x in sample.items()}
+        loss, terms = functional_call(self.objective, theta, (alone,))
+        return loss, {"loss": loss.detach(), **terms}
+
+    def chunks(self, batch: Batch) -> Iterator[Batch]:
+        """The samples of a batch, some at a time; none where it has none.
+
+        Parameters
+        ----------
+        batch : dict of tensor
+            May be without tensors.
+        """
+        count = self.count(batch)
+        size = self.chunk or max(1, count)
+        for first in range(0, count, size):
+            part = {k: x if k in self.shared else x[first : first + size] for k, x in batch.items()}
+            if "seed" in self.shared:
+                part["seed"] = part["seed"] + first
+            yield part
+
+    def count(self, batch: Batch) -> int:
+        """Samples of a batch.
+
+        Parameters
+        ----------
+        batch : dict of tensor
+            May be without tensors.
+        """
+        return next((len(x) for name, x in batch.items() if name not in self.shared), 0)
+
+
+def norms_of(gradients: Weights) -> torch.Tensor:
+    """‖g_i‖ over all weights, (n,).
+
+    Parameters
+    ----------
+    gradients : dict of tensor
+        (n, …) by name.
+    """
+    parts = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients.values()]
+    found: torch.Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    return found
+
+
+def add_weighted(total: Weights, gradients: Weights, factors: torch.Tensor) -> None:
+    """Add Σ_i f_i g_i to `total`.
+
+    Parameters
+    ----------
+    total : dict of tensor
+        By name; changed in place.
+    gradients : dict of tensor
+        (n, …) by name.
+    factors : (n,) tensor
+        f.
+    """
+    for name, g in gradients.items():
+        total[name] += (factors @ g.flatten(1)).view(g.shape[1:])
+
+
+def _stacked(rows: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

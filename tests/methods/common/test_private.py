@@ -1,0 +1,168 @@
+"""`train` with private steps: any recipe that can, and a sentence for those that cannot."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from sanum.learn.account import Account
+from sanum.learn.loop import TrainingStopped
+from sanum.learn.overrides import override, rebuilt
+from sanum.learn.schedule import LoopConfig
+from sanum.learn.step_config import StepConfig
+from sanum.methods import registry
+from sanum.methods.common.picture_recipe import PictureRecipe
+from sanum.methods.common.private import require_recipe
+from sanum.methods.common.training import Reports, Start, train
+from sanum.scan.picture_conform import PictureConfig
+from sanum.weights.file import load_weights
+
+LOOP = LoopConfig(
+    optimizer="adam", steps=4, warmup=0, learning_rate=1e-3, ema=0.0, sheet_every=0, save_every=1
+)
+PLAIN = replace(
+    registry.recipe("cae"), widths=(4, 8), code=8, batch_size=1, loop=LOOP, picture=PictureConfig(size=16)
+)
+PRIVATE = replace(PLAIN, norm="group", step=StepConfig("bam", epsilon=0.3, noise_seed=3))
+NOISY = replace(PRIVATE, step=StepConfig("bam", noise_multiplier=3.0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Ten pictures of eight people."""
+    root, rng = tmp_path_factory.mktemp("normals"), np.random.default_rng(0)
+    lines = ["path,label,group"]
+    for n in range(10):
+        Image.fromarray(rng.integers(0, 255, (20, 20), dtype=np.uint8)).save(root / f"{n}.png")
+        lines.append(f"{n}.png,0,p{max(0, n - 2)}")
+    (root / "list.csv").write_text("\n".join(lines))
+    return root
+
+
+def log_of(run):
+    with (run / "log.csv").open(newline="") as log:
+        return list(csv.DictReader(log))
+
+
+def test_a_run_that_goes_on_keeps_its_account(folder, tmp_path):
+    """The budget, the note before, the header after; a person is a group of the table."""
+    told = []
+    whole = train(PRIVATE, folder / "list.csv", tmp_path / "whole", reports=Reports(told.append))
+    assert told[0].startswith("private training (bam) of 8 people, each in a step with a chance of 0.125: ")
+    state, header = load_weights(whole)
+    privacy = header["privacy"]
+    assert 0.29 < privacy["epsilon"] <= 0.3
+    assert privacy["epsilon"] == pytest.approx(Account(privacy["noise_multiplier"], 1 / 8, 1e-5).epsilon(4))
+    assert {k: privacy[k] for k in ("kind", "delta", "people", "steps", "seed_known")} == {
+        "kind": "bam",
+        "delta": 1e-5,
+        "people": 8,
+        "steps": 4,
+        "seed_known": True,
+    }
+    with pytest.raises(TrainingStopped):
+        train(PRIVATE, folder / "list.csv", tmp_path / "parts", start=Start(stop_after=2))
+    again = train(PRIVATE, folder / "list.csv", tmp_path / "parts", start=Start(resume=True))
+    assert load_weights(again)[1]["privacy"] == privacy
+    assert all(torch.equal(x, state[name]) for name, x in load_weights(again)[0].items())
+    assert [row["epsilon"] for row in log_of(tmp_path / "parts")] == [
+        row["epsilon"] for row in log_of(tmp_path / "whole")
+    ]
+
+    longer = replace(PRIVATE, loop=replace(LOOP, steps=6))
+    with pytest.raises(ValueError, match=r"^the budget ε = 0.3 is spent already: after 4 steps ε is "):
+        train(longer, folder / "list.csv", tmp_path / "parts", start=Start(resume=True))
+    more = replace(longer, step=replace(PRIVATE.step, epsilon=1.0))
+    train(
+        more, folder / "list.csv", tmp_path / "parts", start=Start(resume=True), reports=Reports(told.append)
+    )
+    assert "steps spend ε = " in told[-1]
+    with pytest.raises(ValueError, match=r"^the run began with 8 people and there are 10 now"):
+        train(more, folder, tmp_path / "parts", start=Start(resume=True))
+
+
+def test_a_budget_ends_a_training_before_it_is_exceeded(folder, tmp_path):
+    config = StepConfig("dp-sgd", noise_multiplier=3.0, epsilon=Account(3.0, 0.1, 1e-5).epsilon(2) + 0.01)
+    told = []
+    path = train(replace(PRIVATE, step=config), folder, tmp_path / "run", reports=Reports(told.append))
+    assert "where the budget ends the training after step 2" in told[0]
+    header = load_weights(path)[1]
+    assert header["steps"] == header["privacy"]["steps"] == len(log_of(tmp_path / "run")) == 2
+    assert header["privacy"]["epsilon"] <= config.epsilon
+    once = replace(PRIVATE, step=replace(config, epsilon=1e-3))
+    with pytest.raises(ValueError, match=r"^the budget ε = 0.001 is spent already: after 0 steps ε is 0 "):
+        train(once, folder, tmp_path / "once")
+
+
+class Twin(nn.Module):
+    """A network that remembers what it sees."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        self.seen += x.mean()
+        return self.net(x)
+
+
+def test_what_cannot_be_trained_privately_is_refused_in_a_sentence(folder, tmp_path, monkeypatch):
+    def refused(recipe, sentence):
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            train(recipe, folder, tmp_path / "refused")
+
+    refused(replace(NOISY, norm="batch"), r"encode\.1\.1 is batch norm, .* \(--set norm=group, where")
+    refused(replace(NOISY, batch_size=11), "batch_size is 11, of 10 people: a step takes some of them")
+    refused(replace(NOISY, step=replace(NOISY.step, delta=0.1)), "step.delta is 0.1: to promise anything")
+    refused(replace(NOISY, loop=replace(LOOP, accumulate=3)), "private steps take people in parts by")
+    refused(replace(PLAIN, step=StepConfig(epsilon=8.0)), "step.epsilon is of private training: add")
+    refused(replace(NOISY, step=StepConfig("bam")), "private training needs a budget or a noise")
+    build, objective = type(NOISY).build, type(NOISY).objective
+    monkeypatch.setattr(type(NOISY), "build", lambda self, channels: Twin(build(self, channels)))
+    refused(NOISY, "net.seen|seen remembers the people")
+    monkeypatch.setattr(type(NOISY), "build", build)
+
+    def contrastive(self, model, batch):
+        value, terms = objective(self, model, batch)
+        return value + model(batch["image"]).std(0).mean(), terms
+
+    monkeypatch.setattr(type(NOISY), "objective", contrastive)
+    refused(NOISY, "the loss is not a mean over people: what it makes of one depends on who else")
+    monkeypatch.setattr(type(NOISY), "objective", objective)
+    monkeypatch.setattr(type(NOISY), "settle", lambda self, model, parts: None)
+    refused(NOISY, "cae cannot be trained privately: it learns from all pictures together")
+    assert type(NOISY).settle is not PictureRecipe.settle
+    assert not (tmp_path / "refused" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("name", ["fanogan", "ldm", "classifier"])
+def test_several_optimizers(name):
+    recipe = override(registry.recipe(name), ["step.kind=dp-sgd", "step.epsilon=8"])
+    with pytest.raises(ValueError, match=f"^{name} has several updates a step .*: private training is"):
+        require_recipe(recipe)
+
+
+def test_fit_is_not_private(folder):
+    import sanum
+
+    detector = sanum.load("cae")
+    detector.config = PRIVATE
+    with pytest.raises(ValueError, match=r"^step\.kind=bam is of `sanum train`: fitting chooses states"):
+        detector.fit(sorted(folder.glob("*.png")))
+
+
+def test_files_from_before_there_were_steps():
+    values = {k: v for k, v in vars_of(PLAIN).items() if k != "norm" and not k.startswith("step.")}
+    assert rebuilt(PLAIN, values) == PLAIN
+    assert rebuilt(replace(PLAIN, norm="group"), values) == PLAIN
+
+
+def vars_of(config):
+    from sanum.learn.overrides import flat
+
+    return flat(config)
