@@ -25,6 +25,10 @@ NOT_RUN = {
     ("how-to/integrations.md", "pip install 'sanum[monai]'"): "installs from the network",
     ("how-to/dicom.md", "sanum reconstruct head -o out --dicom"): "a series: see tests/cli/test_dicom.py",
     ("how-to/dicom.md", "import sanum"): "a series: see tests/clinic/conftest.py",
+    ("how-to/private-training.md", "pip install 'sanum[train,private]'"): "installs from the network",
+    ("how-to/private-training.md", "sanum train cae --data normals -o runs/private --set norm=group \\"): (
+        "takes minutes; a smaller one runs in tests/methods/common/test_private.py"
+    ),
     ("how-to/bids.md", "sanum bids data out participant --nprocs 8 --mem-gb 24 -w /scratch/me"): (
         "eight processes, each with the network that ships; two run in tests/cohort/test_bids.py"
     ),
