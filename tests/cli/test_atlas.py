@@ -81,11 +81,14 @@ def test_a_group_and_a_scan_beside_it(sanum, group, tmp_path):
         (["--shard", "3/2"], "--shard is i/n with i from 1 to n, or auto"),
         (["--scheduler", "tcp://head:1"], "--scheduler goes with --executor dask"),
         (["--participants", "gone.tsv"], "gone.tsv is not there"),
+        (["--participants", "two.tsv"], "contradicts itself (sub-p1: sex F and M, sub-p1: age 40 and 50)"),
         (["--known", "--by", "height"], "an atlas needs at least 3 subjects"),
     ],
 )
 def test_what_is_refused(sanum, group, tmp_path, monkeypatch, words, about):
     monkeypatch.chdir(tmp_path)
+    lines = "sub-p0\tF\t30\nsub-p1\tF\t40\nsub-p1\tM\t50\nsub-p0\tF\tn/a\n"
+    (tmp_path / "two.tsv").write_text("participant_id\tsex\tage\n" + lines)
     assert about in sanum("atlas", "build", group, "-o", tmp_path / "out", *words, "-q").refused()
     assert not (tmp_path / "out" / "atlas.json").exists()
 

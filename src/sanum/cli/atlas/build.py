@@ -220,7 +220,7 @@ def _members(
     known: bool,
 ) -> "list[Member]":
     from ...cohort import expand
-    from ...cohort.bids.participants import joined, read_participants
+    from ...cohort.bids.participants import joined, read_participants, require_agreement
     from ...methods.atlas.population.members import files_in, labelled_alone, members_in, with_labels
     from ...scan import ScanError
 
@@ -243,6 +243,7 @@ def _members(
     if participants is not None and not participants.is_file():
         raise ValueError(f"{participants} is not there: name a table with a line for each subject")
     if table is not None and table.is_file():
+        require_agreement(table, {"age", "sex", *(split.column for split in splits)})
         rows, notes = read_participants(table, ())
         found, more = joined(rows, {_as_subject(m) for m in members}, ())
         for note in (*notes, *more):

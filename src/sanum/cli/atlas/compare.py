@@ -94,7 +94,7 @@ def command(
 
 
 def _people(participants: Path | None, age: float | None, sex: str) -> Mapping[str, Mapping[str, str]]:
-    from ...cohort.bids.participants import read_participants
+    from ...cohort.bids.participants import read_participants, require_agreement
 
     if sex and sex.upper()[:1] not in ("F", "M"):
         raise ValueError(f'--sex is F or M, got "{sex}"')
@@ -105,6 +105,7 @@ def _people(participants: Path | None, age: float | None, sex: str) -> Mapping[s
     if participants is not None:
         if not participants.is_file():
             raise ValueError(f"{participants} is not there: name a table with a line for each subject")
+        require_agreement(participants, ("age", "sex"))
         rows, notes = read_participants(participants, ())
         for note in notes:
             complain(f"note: {note}")

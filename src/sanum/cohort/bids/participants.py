@@ -26,31 +26,57 @@ def read_participants(path: Path, taken: Collection[str]) -> tuple[Participants,
     taken : collection of str
         Columns of the table that these are joined to: columns of the same name, in any case, get a prefix.
     """
+    lines, notes = _lines(path, taken)
+    count = Counter(subject for subject, _ in lines)
+    if twice := [subject for subject, many in count.items() if many > 1]:
+        notes.append(f"participants.tsv has several lines of {_some(twice)}: the last counts.")
+    return dict(lines), notes
+
+
+def require_agreement(path: Path, columns: Collection[str]) -> None:
+    """Raise `ValueError`, which names the subjects, if a table says two things about somebody.
+
+    Parameters
+    ----------
+    path : Path
+        Of the table.
+    columns : collection of str
+        Where that matters, in any case; n/a says nothing.
+    """
+    told: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    wanted = {name.strip().casefold() for name in columns}
+    for subject, cells in _lines(path, ())[0]:
+        for name, value in cells.items():
+            if name.strip().casefold() in wanted and value.strip().casefold() not in ("", "n/a", "nan"):
+                told[subject, name].add(value.strip())
+    if against := [f"{s}: {name} {' and '.join(sorted(v))}" for (s, name), v in told.items() if len(v) > 1]:
+        raise ValueError(
+            f"participants.tsv contradicts itself ({_some(against)}): keep one line of each subject"
+        )
+
+
+def _lines(path: Path, taken: Collection[str]) -> tuple[list[tuple[str, Mapping[str, str]]], list[str]]:
+    """Subject and columns of each line, and notes."""
     if not path.exists():
-        return {}, []
+        return [], []
     try:
         text, notes = _decoded(path.read_bytes())
         lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
         head, *rows = [line for line in lines if line] or [[]]
     except (OSError, csv.Error) as error:
-        return {}, [f"participants.tsv cannot be read, and is left out: {error}."]
+        return [], [f"participants.tsv cannot be read, and is left out: {error}."]
     keys = [name.strip().casefold() for name in head]
     if KEY not in keys:
-        return {}, [*notes, f"participants.tsv has no column {KEY}, and is left out."]
+        return [], [*notes, f"participants.tsv has no column {KEY}, and is left out."]
     place, names = keys.index(KEY), _free(head, taken)
     if renamed := [f"{old} as {new}" for old, new in zip(head, names, strict=True) if new not in (old, KEY)]:
         notes.append(f"Columns of participants.tsv that clash with ours: {', '.join(renamed)}.")
-    found: Participants = {}
-    count = Counter[str]()
+    found: list[tuple[str, Mapping[str, str]]] = []
     for row in rows:
         cells = [*row, *["n/a"] * (len(names) - len(row))]
         columns = dict(zip(names, cells, strict=False))
         del columns[names[place]]
-        subject = f"sub-{cells[place].strip().removeprefix('sub-')}"
-        found[subject] = columns
-        count[subject] += 1
-    if twice := [subject for subject, many in count.items() if many > 1]:
-        notes.append(f"participants.tsv has several lines of {_some(twice)}: the last counts.")
+        found.append((f"sub-{cells[place].strip().removeprefix('sub-')}", columns))
     return found, notes
 
 
