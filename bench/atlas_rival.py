@@ -5,7 +5,7 @@
 The scans are prepared as for `sanum atlas build --masked`. The template begins as their mean on the MNI brain
 by an affine each, and goes on by `ants.build_template` (SyN). Each person is then laid onto the last one, and
 most people's label is the template's. A stopped run goes on after the last whole iteration.
-pip install antspyx.
+pip install 'sanum[bench]'.
 """
 
 import argparse
