@@ -4,7 +4,7 @@
     python bench/atlas.py patients ATLAS --data ../shared/data -o runs/atlas-patients.json
 
 ATLAS is a folder of `sanum atlas build`, or adults. Left-out people are the last of the data set (`--last`),
-which the atlas must not hold. `--how`: laid onto it by ours, by SyN of antspyx (pip install 'sanum[bench]'), or
+which the atlas must not hold. `--how`: by our registration, by antspyx's SyN (pip install 'sanum[bench]'), or
 by both; SyN lays them onto a template of `bench/atlas_rival.py` as well.
 """
 
