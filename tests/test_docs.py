@@ -208,7 +208,7 @@ def test_the_volumes_in_what_the_numbers_mean_are_those_of_the_model_card():
         assert words.format(round(min(found)), round(max(found))) in said
 
 
-@pytest.mark.parametrize("name", ["demo.png", "tutorial-report.jpg", "tutorial-lesion.jpg"])
+@pytest.mark.parametrize("name", ["demo.jpg", "tutorial-report.jpg", "tutorial-lesion.jpg"])
 def test_pictures_of_results_show_the_weights_that_ship(name):
     """The scripts that make them write the weights' SHA-256 into them (docs/stamp.py)."""
     with Image.open(DOCS / "img" / name) as picture:
@@ -218,9 +218,8 @@ def test_pictures_of_results_show_the_weights_that_ship(name):
         .read_text(encoding="utf-8")
         .strip()
     )
-    script = "make_pictures.py" if name == "demo.png" else "make_tutorial_pictures.py"
     assert said.split()[-1:] == [shipped], (
-        f"docs/img/{name} shows other weights than those that ship: run docs/{script}"
+        f"docs/img/{name} shows other weights than those that ship: run docs/make_pictures.py"
     )
 
 

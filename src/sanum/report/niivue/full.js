@@ -3,7 +3,8 @@ import NiiVue from "./niivue.js";
 
 const said = document.getElementById("said"), images = JSON.parse(document.getElementById("images").textContent);
 const boxes = [...document.querySelectorAll("[data-image]")], opacity = document.getElementById("opacity");
-const viewer = new NiiVue({backgroundColor: [0, 0, 0, 1], isRadiological: true});
+// planes alone: turning a volume in space needs a graphics card
+const viewer = new NiiVue({backgroundColor: [0, 0, 0, 1], isRadiological: true, showRender: 0});
 
 async function show() {
   said.textContent = "Loading.";

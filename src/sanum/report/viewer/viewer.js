@@ -262,6 +262,10 @@ function listenToTable() {
 function showPart(row) {
   for (const other of rowsOfParts()) other.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
+  const table = row.closest(".parts");
+  if (row.offsetTop < table.scrollTop + row.offsetHeight || row.offsetTop > table.scrollTop + table.clientHeight - row.offsetHeight) {
+    table.scrollTop = row.offsetTop - table.clientHeight / 2;
+  }
   goTo([...data.lesions[row.dataset.part]]);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const box = find(".viewer-planes").getBoundingClientRect();
