@@ -1,6 +1,7 @@
-"""Pictures of the README and the tutorial: `python docs/make_pictures.py demo/icbm152_T1w_report.html [CHROMIUM]`.
+"""Pictures of the README and the tutorial, from the report of `make demo`, by a Chromium browser.
 
-Takes the report of `make demo` and a Chromium browser; writes `docs/img/demo.jpg` and `docs/img/tutorial-*.jpg`.
+`python docs/make_pictures.py demo/icbm152_T1w_report.html [CHROMIUM]` writes `docs/img/demo.jpg` and
+`docs/img/tutorial-*.jpg`.
 """
 
 import argparse

@@ -33,7 +33,7 @@ REPORT_POLICY = (
 
 
 class ResultsServer(ThreadingHTTPServer):
-    """Serves the results of one folder.
+    """Serves the results of one folder, which are listed anew when the list is asked for.
 
     Parameters
     ----------
@@ -47,6 +47,7 @@ class ResultsServer(ThreadingHTTPServer):
 
     def __init__(self, output: Path, port: int = 0) -> None:
         self.output = output.resolve()
+        self.found = results_below(self.output)
         self.pages, self.handed_out = (f"/{secrets.token_urlsafe(18)}" for _ in range(2))
         super().__init__((HERE, port), _Handler)
 
@@ -133,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         if origin is not None and origin not in [f"http://{host}" for host in self.server.hosts]:
             self._say(HTTPStatus.FORBIDDEN, "a verdict comes from the page of its result")
             return
-        found = results_below(self.server.output)
+        found = self.server.found
         if len(parts) != 3 or parts[:2] != [self.server.pages[1:], "result"] or parts[2] not in found:
             self._say(HTTPStatus.NOT_FOUND, "there is no such result")
             return
@@ -154,25 +155,40 @@ class _Handler(BaseHTTPRequestHandler):
         parts = self._parts()
         if parts is None:
             return
-        server = self.server
-        first, rest = parts[0], parts[1:]
-        if first == server.pages[1:] and len(rest) == 2 and rest[0] == "script" and rest[1] in NIIVUE:
-            self._script(NIIVUE[rest[1]])
-            return
-        found = results_below(server.output)
-        one = found.get(rest[-1 if first == server.pages[1:] else 0]) if rest else None
-        if first == server.pages[1:] and rest == [""]:
-            name = server.output.name or "results"
-            self._page("list", list_page(server.pages, name, found, server.verdicts()))
-        elif first == server.pages[1:] and one and len(rest) == 2 and rest[0] == "result":
-            self._page("result", self._result(found, one.name))
-        elif first == server.pages[1:] and one and len(rest) == 2 and rest[0] == "full":
-            scripts = [f"{server.pages}/script/{name}" for name in NIIVUE]
-            self._page("full", full_page(server.pages, one, self._files(one), scripts))
-        elif first == server.handed_out[1:] and one and len(rest) == 2 and rest[1] in one.files:
-            self._file(one.files[rest[1]])
+        token, *rest = parts
+        if token == self.server.pages[1:]:
+            self._get_page(rest)
+        elif token == self.server.handed_out[1:]:
+            self._get_file(rest)
         else:
-            self._say(HTTPStatus.NOT_FOUND, "there is nothing here")
+            self._nothing()
+
+    def _get_page(self, rest: list[str]) -> None:
+        server = self.server
+        match rest:
+            case [""]:
+                server.found = results_below(server.output)
+                name = server.output.name or "results"
+                self._page("list", list_page(server.pages, name, server.found, server.verdicts()))
+            case ["script", name] if name in NIIVUE:
+                self._script(NIIVUE[name])
+            case ["result", name] if name in server.found:
+                self._page("result", self._result(server.found, name))
+            case ["full", name] if one := server.found.get(name):
+                scripts = [f"{server.pages}/script/{script}" for script in NIIVUE]
+                self._page("full", full_page(server.pages, one, self._files(one), scripts))
+            case _:
+                self._nothing()
+
+    def _get_file(self, rest: list[str]) -> None:
+        match rest:
+            case [name, file] if (one := self.server.found.get(name)) and file in one.files:
+                self._file(one.files[file])
+            case _:
+                self._nothing()
+
+    def _nothing(self) -> None:
+        self._say(HTTPStatus.NOT_FOUND, "there is nothing here")
 
     def _parts(self) -> list[str] | None:
         """Parts of the address; None, and an answer, where it is not for us."""

@@ -48,8 +48,13 @@ function drawPlane(canvas, plane, data, view) {
     context.restore();
   }
   if (view.overlay !== "none" && view.opacity > 0) {
-    const ramp = view.overlay === "anomaly" ? ANOMALY : UNCERTAINTY;
+    // the anomaly is one of the scan: what would be there in health is seen without its colour
+    const onScan = view.overlay === "anomaly", ramp = onScan ? ANOMALY : UNCERTAINTY;
+    context.save();
+    if (onScan && view.fade) context.globalAlpha = 1 - view.healthy;
+    else if (onScan && view.healthy > 0) clipTo(context, border, 0, width - border, height);
     put(layerOf(`${plane.name} over`, slice(view.overlay), wide, (p, b) => paintHeat(p, b, ramp, view.opacity)));
+    context.restore();
   }
   if (view.outline) drawOutline(context, outlineOf(slice("mask"), wide), lay, data.dots);
   const dots = data.dots;
