@@ -82,8 +82,10 @@ class TestDicom:
 @pytest.mark.usefixtures("quick")
 class TestDicomOut:
     @pytest.fixture(autouse=True)
-    def installed(self):
+    def installed(self, monkeypatch):
         pytest.importorskip("highdicom")
+        small = np.zeros((4, 5, 3), np.uint8)  # of tests/clinic, which look at it
+        monkeypatch.setattr("sanum.clinic.page.page_pixels", lambda *_: small)
 
     @pytest.fixture
     def head(self, phantom, tmp_path):

@@ -14,7 +14,7 @@ from sanum.space.grid import apply_affine
 
 from ..scan.slices import dataset, save
 
-COLUMNS, ROWS, PLANES = 38, 34, 14
+COLUMNS, ROWS, PLANES = 40, 34, 10  # Orthanc 1.10 shows 1-bit frames of whole bytes only
 SPACING = (2.0, 2.5)  # along a row, along a column
 CENTRE = np.array([3.0, -5.0, 7.0])  # of the head, LPS mm
 LESION, RADIUS = np.array([16.0, -9.0, 9.0]), 9.0  # on the patient's left: x is positive in LPS
@@ -23,14 +23,14 @@ TILT = np.deg2rad(18.5)
 TURN = Rotation.from_euler("xyz", [25, -20, 35], degrees=True).as_matrix()
 
 KINDS = {  # along a row, along a column, from plane to plane
-    "axial": (X, Y, 5 * Z),
-    "tilted": (X, np.cos(TILT) * Y - np.sin(TILT) * Z, 5 * Z),
-    "uneven": (X, Y, 5 * Z),
-    "reversed": (X, Y, -5 * Z),
-    "sagittal": (Y, -Z, 5 * X),
-    "coronal": (X, -Z, 5 * Y),
-    "oblique": (TURN[:, 0], TURN[:, 1], 5 * TURN[:, 2]),
-    "negated rows": (-X, Y, 5 * Z),
+    "axial": (X, Y, 7 * Z),
+    "tilted": (X, np.cos(TILT) * Y - np.sin(TILT) * Z, 7 * Z),
+    "uneven": (X, Y, 7 * Z),
+    "reversed": (X, Y, -7 * Z),
+    "sagittal": (Y, -Z, 7 * X),
+    "coronal": (X, -Z, 7 * Y),
+    "oblique": (TURN[:, 0], TURN[:, 1], 7 * TURN[:, 2]),
+    "negated rows": (-X, Y, 7 * Z),
 }
 STUDY = {
     "PatientName": "Müller^Jürgen",
@@ -47,7 +47,7 @@ STUDY = {
     "ReferringPhysicianName": "Who^Doctor",
     "FrameOfReferenceUID": "1.2.3.4.6",
     "SeriesNumber": "7",
-    "SliceThickness": "5",
+    "SliceThickness": "7",
     "PatientPosition": "HFS",
 }
 
@@ -55,7 +55,7 @@ STUDY = {
 def depths_of(kind):
     """Distances of planes from the middle, in steps."""
     if kind == "uneven":  # thin below, thick above
-        steps = np.cumsum([0.0, *[0.8] * 7, *[1.4] * (PLANES - 8)])
+        steps = np.cumsum([0.0, *[0.8] * 5, *[1.4] * (PLANES - 6)])
         return steps - steps[-1] / 2
     return np.arange(PLANES) - (PLANES - 1) / 2
 
@@ -102,7 +102,7 @@ def as_frames(made):
     groups = one.SharedFunctionalGroupsSequence[0]
     groups.PixelMeasuresSequence, groups.PlaneOrientationSequence = [Dataset()], [Dataset()]
     groups.PixelMeasuresSequence[0].PixelSpacing = made[0].PixelSpacing
-    groups.PixelMeasuresSequence[0].SliceThickness = 5
+    groups.PixelMeasuresSequence[0].SliceThickness = 7
     groups.PlaneOrientationSequence[0].ImageOrientationPatient = made[0].ImageOrientationPatient
     one.PerFrameFunctionalGroupsSequence = [Dataset() for _ in made]
     for group, plane in zip(one.PerFrameFunctionalGroupsSequence, made, strict=True):

@@ -27,11 +27,12 @@ def changed(folder, tag, value, planes=(0,)):
     return saved(folder / "head", made)
 
 
-@pytest.mark.parametrize(("lacking", "count"), [((5,), 1), ((4, 9), 2), ((6, 7), 2)])
+@pytest.mark.parametrize(("lacking", "count"), [((5,), 1), ((2, 6), 2), ((5, 6), 2)])
 def test_missing_planes_are_counted(tmp_path, lacking, count):
     kept = [one for k, one in enumerate(head("tilted")) if k not in lacking]
     sentence = refused(saved(tmp_path / "head", kept))
-    assert f"lacks {count} of 14 planes" in sentence or f"has missing slices, {count} of them" in sentence
+    words = (f"lacks {count} of {PLANES} planes", f"has missing slices, {count} of them")
+    assert any(word in sentence for word in words)
 
 
 def test_planes_of_two_studies(tmp_path):

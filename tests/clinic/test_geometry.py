@@ -112,7 +112,8 @@ def test_a_result_on_another_grid_is_sampled_at_the_planes(tmp_path):
         np.testing.assert_allclose(values, mm @ [0.3, -0.2, 0.5], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["pd-axial", pytest.param("ct-head", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["pd-axial", "ct-head"])
 def test_a_real_series(name, shared_data, tmp_path):
     folder = shared_data / "dicom" / name
     _, result = _with_a_ball(folder)

@@ -17,7 +17,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.full] * (c in ("few frames", "CT"))) for c in CASES]
+)
 def test_dciodvfy_finds_no_error(made, tool, case):
     how, names = CASES[case]
     one = made(**how)
@@ -27,7 +29,7 @@ def test_dciodvfy_finds_no_error(made, tool, case):
         assert not errors, f"{name}:\n" + "\n".join(errors)
 
 
-@pytest.mark.parametrize("what", ["axial", "negated rows"])
+@pytest.mark.parametrize("what", ["axial", pytest.param("negated rows", marks=pytest.mark.full)])
 def test_a_left_lesion_stays_left_in_dcmtk(made, tool, tmp_path, what):
     """Of an axial plane the left is on the right side, unless its rows run to the patient's right."""
     one = made(what)

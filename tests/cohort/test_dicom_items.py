@@ -52,6 +52,12 @@ def test_a_search_finds_folders_and_archives(two, tmp_path):
     assert items[0].stem == "sub-2_acq-T1w"
 
 
+def test_a_search_leaves_dicom_results_aside(two, tmp_path):
+    shutil.copytree(two, tmp_path / "in" / "head")
+    save(tmp_path / "in" / "head_dicom", slices(VOXELS), prefix="sanum-anatomy-")
+    assert [item.path.name for item in expand([tmp_path / "in"], tmp_path / "out")] == ["head"]
+
+
 def test_a_folder_is_one_scan_if_its_series_was_chosen(two, tmp_path):
     for name in ("p1", "p2"):
         shutil.copytree(two, tmp_path / "in" / name / "SE")

@@ -74,11 +74,29 @@ def page_pixels(result: Reconstruction, maker: Maker) -> npt.NDArray[np.uint8]:
     """
     point = largest_component_centre_mm(result.anomaly_mask)
     point = brain_centre_mm(result.brain) if point is None else point
-    with Image.open(io.BytesIO(to_png(montage(ReportInputs.of(result), point)))) as image:
+    with Image.open(io.BytesIO(to_png(montage(_inputs(result), point)))) as image:
         planes = image.convert("RGB")
         planes = planes.resize((WIDE, round(planes.height * WIDE / planes.width)), Image.Resampling.LANCZOS)
     banner, text = _banner(), _text(result, maker)
     return np.concatenate([banner, np.asarray(planes), text, banner])
+
+
+def _inputs(result: Reconstruction) -> ReportInputs:
+    """What is drawn: no name, and nothing beside the anatomy, which would be computed for this page alone."""
+    return ReportInputs(
+        "",
+        result.scan,
+        result.anatomy,
+        result.anomaly,
+        result.anomaly_mask,
+        result.uncertainty,
+        result.brain,
+        result.contrast,
+        result.warnings,
+        result.provenance,
+        result.title,
+        result.contrast_by,
+    )
 
 
 def _banner() -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..scan.dicom import ARCHIVE, holds_dicom, series_of_file
 from ..scan.errors import ScanError
 from ..scan.names import EXTENSIONS, folder_name, printable, stem_of
+from ..scan.write import is_own_folder
 from .lists import Listed, read_lines, read_list
 
 ASIDE = ("_mask", "_dseg", "_probseg", "_map", "_defacemask", "_desc-anatomy_T1w")
@@ -196,7 +197,7 @@ def _in_folder(folder: Path, output: Path, place: Path) -> list[Item]:
         visible = [name for name in folders if not name.startswith(".") and name not in left_out]
         folders[:] = sorted(name for name in visible if _absolute(here / name) != _absolute(output))
         to = place / folder_name(here.relative_to(folder))
-        if here != folder and holds_dicom(here):
+        if here != folder and holds_dicom(here) and not is_own_folder(here):
             found.append(Item(here, to.parent))
         found += [Item(here / name, to) for name in sorted(names) if _is_scan(here / name)]
     found += [not_listed(error, folder, place) for error in unlisted]

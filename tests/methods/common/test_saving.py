@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from sanum.methods.api import LateOutput, Output, OutputSpec
-from sanum.methods.common.saving import file_names, record_name, save_result
+from sanum.methods.common.saving import FolderContent, file_names, record_name, save_result
 from sanum.scan import Scan, ScanError, read
+from sanum.scan.write import settle
 
 
 def spec(name, extension):
@@ -82,3 +83,41 @@ def test_no_two_files_have_one_name():
         file_names("scan", {"a": one, "b": one})
     with pytest.raises(ValueError, match="output c and the record have the same file name"):
         file_names("scan", {"c": spec("record", ".json")})
+
+
+class TestFolder:
+    """An output that is a folder of files."""
+
+    def result(self, *names):
+        def write(folder):
+            for name in names:
+                (folder / name).write_text(name)
+
+        return Toy({"all": Output(OutputSpec("all", "All", None, "all", ""), FolderContent(write))})
+
+    def test_it_is_replaced_as_a_whole(self, tmp_path):
+        save_result(self.result("sanum-1", "sanum-2"), tmp_path, record={})
+        save_result(self.result("sanum-3"), tmp_path, record={}, overwrite=True)
+        assert [p.name for p in (tmp_path / "scan_all").iterdir()] == ["sanum-3"]
+        with pytest.raises(ScanError, match="scan_all exists: pass --overwrite"):
+            save_result(self.result("sanum-1"), tmp_path)
+
+    @pytest.mark.parametrize("name", ["notes.txt", "sanum-1/letter", ""])
+    def test_a_folder_of_other_things_is_left_alone(self, tmp_path, name):
+        there = tmp_path / "scan_all" / name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_text("precious") if name else there.mkdir(exist_ok=True)
+        with pytest.raises(ScanError, match="scan_all is a folder where a file should go: move it away"):
+            save_result(self.result("sanum-1"), tmp_path, overwrite=True)
+        assert [p.name for p in tmp_path.iterdir()] == ["scan_all"]
+        assert not name or there.read_text() == "precious"
+
+    def test_what_a_killed_run_left_is_put_in_its_place(self, tmp_path):
+        ready = tmp_path / ".sanum-scan.ready" / "scan_all"
+        ready.mkdir(parents=True)
+        (ready / "sanum-2").write_text("new")
+        (tmp_path / "scan_all").mkdir()
+        (tmp_path / "scan_all" / "sanum-1").write_text("old")
+        settle(tmp_path, "scan", last="scan_record.json")
+        assert [p.name for p in (tmp_path / "scan_all").iterdir()] == ["sanum-2"]
+        assert [p.name for p in tmp_path.iterdir()] == ["scan_all"]
