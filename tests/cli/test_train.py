@@ -107,6 +107,31 @@ def test_two_devices_share_the_batch(sanum, words, prepared, tmp_path):
         assert float(alone["loss"]) == pytest.approx(float(shared["loss"]), rel=1e-4)
 
 
+@pytest.mark.full
+@pytest.mark.usefixtures("one_pose")
+def test_una_learns_privately(sanum, words, prepared, tmp_path):
+    """As it is, but for the setting; its averages are those that ship, not of the people it learns from."""
+    (tmp_path / "cache").symlink_to(prepared)
+    run = tmp_path / "una"
+    private = ["--set", "step.kind=bam", "--set", "step.noise_multiplier=3", "--set", "loop.sheet_every=0"]
+    ran = sanum(*words, "-o", run, *private, "--steps", 2)
+    assert ran.code == 0
+    assert "private training (bam) of 8 people, each in a step with a chance of 0.125: " in ran.err
+    assert "gradients one after the other, as torch.func.vmap does not take this network" in ran.err
+    state, header = load_weights(run / "una-small.safetensors")
+    privacy = header["privacy"]
+    assert (privacy["people"], privacy["steps"], privacy["seed_known"]) == (8, 2, False)
+    assert privacy["taken_as_public"] == [
+        "the lesion masks of lesions/",
+        "the average anatomy and the atlas of una-compact",
+    ]
+    assert torch.equal(state["atlas"], load_weights(resolve("una-compact"))[0]["atlas"])
+    assert (
+        "set sampling.patients=0"
+        in sanum(*words, "-o", tmp_path / "b", *private, "--set", "sampling.patients=0.5").err
+    )
+
+
 def test_an_unknown_recipe(sanum, tmp_path):
     sentence = sanum("train", "una-giant", "--data", tmp_path, "-o", tmp_path / "run").refused()
     assert sentence.startswith('unknown recipe "una-giant": known are una-compact, ')

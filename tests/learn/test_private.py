@@ -297,7 +297,9 @@ def test_a_killed_run_goes_on_with_its_account(kind, tmp_path):
 
 
 def test_steps_in_which_nobody_takes_part(tmp_path):
-    weights, _ = private(StepConfig("bam"), tmp_path, people=400, expected=1, loop=replace(LOOP, steps=4))
+    weights, _ = private(
+        StepConfig("bam", secure=True), tmp_path, people=400, expected=1, loop=replace(LOOP, steps=4)
+    )
     rows = log_of(tmp_path)
     assert "0" in [row["people"] for row in rows]
     assert all(np.isfinite(float(x)) for row in rows for x in row.values())

@@ -1,6 +1,10 @@
 """`train` with private steps: any recipe that can, and a sentence for those that cannot."""
 
 import csv
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +14,9 @@ from PIL import Image
 from torch import nn
 
 from sanum.learn.account import Account
+from sanum.learn.checkpoint import as_setting
 from sanum.learn.loop import TrainingStopped
-from sanum.learn.overrides import override, rebuilt
+from sanum.learn.overrides import flat, override, rebuilt
 from sanum.learn.schedule import LoopConfig
 from sanum.learn.step_config import StepConfig
 from sanum.methods import registry
@@ -98,6 +103,35 @@ def test_a_budget_ends_a_training_before_it_is_exceeded(folder, tmp_path):
         train(once, folder, tmp_path / "once")
 
 
+@pytest.mark.full
+@pytest.mark.timeout(600)  # three processes
+def test_a_run_that_is_killed_keeps_its_account(folder, tmp_path):
+    """SIGKILL, as of a machine that goes down."""
+    recipe = replace(
+        NOISY, step=replace(PRIVATE.step, kind="dp-sat"), loop=replace(LOOP, steps=30, save_every=7)
+    )
+    settings = [
+        f"{name}={as_setting(flat(recipe), name)}"
+        for name, value in flat(recipe).items()
+        if value != flat(registry.recipe("cae"))[name]
+    ]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    words = [*("train", "cae", "--quiet", "--data", str(folder), "-o", str(killed))]
+    words += [word for setting in settings for word in ("--set", setting)]
+    with subprocess.Popen([sys.executable, "-m", "sanum", *words]) as process:
+        while process.poll() is None and (not (killed / "log.csv").exists() or len(log_of(killed)) < 10):
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert len(log_of(killed)) < 30
+    train(recipe, folder, killed, start=Start(resume=True))
+    train(recipe, folder, whole)
+    assert [r["epsilon"] for r in log_of(killed)] == [r["epsilon"] for r in log_of(whole)]
+    (one, about), (other, same) = (load_weights(run / "cae.safetensors") for run in (killed, whole))
+    assert about["privacy"] == same["privacy"]
+    assert all(torch.equal(x, other[name]) for name, x in one.items())
+
+
 class Twin(nn.Module):
     """A network that remembers what it sees."""
 
@@ -157,12 +191,6 @@ def test_fit_is_not_private(folder):
 
 
 def test_files_from_before_there_were_steps():
-    values = {k: v for k, v in vars_of(PLAIN).items() if k != "norm" and not k.startswith("step.")}
+    values = {k: v for k, v in flat(PLAIN).items() if k != "norm" and not k.startswith("step.")}
     assert rebuilt(PLAIN, values) == PLAIN
     assert rebuilt(replace(PLAIN, norm="group"), values) == PLAIN
-
-
-def vars_of(config):
-    from sanum.learn.overrides import flat
-
-    return flat(config)
