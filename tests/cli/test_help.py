@@ -9,7 +9,18 @@ import typer
 from sanum.cli import main as entry
 
 DETECT = ("fit", "score", "crossval")
-COMMANDS = ("reconstruct", "bids", "demo", "train", "generate", "evaluate", "audit", "methods", "info")
+COMMANDS = (
+    "reconstruct",
+    "bids",
+    "demo",
+    "train",
+    "generate",
+    "evaluate",
+    "audit",
+    "detect-findings",
+    "methods",
+    "info",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

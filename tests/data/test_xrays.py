@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sanum.data.xray_file import write_findings
 from sanum.data.xray_masks import read_mask, two_lungs, zones_of
 from sanum.data.xrays import XrayDataError, read_xrays
 from sanum.synth.chest_set import write_chests
@@ -251,3 +252,30 @@ def test_tables_that_cannot_be_read(changed):
     assert "regions.csv has no column image or region" in fails(folder)
     (folder / "regions.csv").write_bytes(b"\xff\xfe")
     assert "regions.csv cannot be read" in fails(folder)
+
+
+def test_a_file_made_of_labels_is_read(boxes, tmp_path):
+    (tmp_path / "images").symlink_to(boxes / "images")
+    names = [f"chest000{n}.png" for n in range(4)]
+    labels = {name: ["b", "a"] if n == 1 else [] for n, name in enumerate(names)}
+    patients = {name: f"p{n // 2}" for n, name in enumerate(names)}
+    splits = {name: ("train", "val")[n // 2] for n, name in enumerate(names)}
+    assert write_findings(tmp_path, labels, patients=patients, splits=splits) == tmp_path / "findings.json"
+    found = read_xrays(tmp_path)
+    assert found.findings == ("a", "b")
+    assert [i.labels.tolist() for i in found.images] == [[0, 0], [1, 1], [0, 0], [0, 0]]
+    assert [(i.patient, i.split, i.size) for i in found.images[1:3]] == [
+        ("p0", "train", (48, 48)),
+        ("p1", "val", (48, 48)),
+    ]
+    with pytest.raises(XrayDataError, match=r"no image has a finding.*; gone\.png is not in images"):
+        write_findings(tmp_path, {"gone.png": []})
+
+
+def test_masks_may_be_gif(masks, tmp_path):
+    with Image.open(masks / "masks" / "heart" / "chest0000.png") as image:
+        image.save(tmp_path / "heart.gif")
+    assert (read_mask(tmp_path / "heart.gif") == read_mask(masks / "masks" / "heart" / "chest0000.png")).all()
+    (tmp_path / "bad.gif").write_bytes(b"GIF89a")
+    with pytest.raises(ValueError, match=r"bad\.gif is damaged or no image"):
+        read_mask(tmp_path / "bad.gif")

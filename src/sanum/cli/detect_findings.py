@@ -154,5 +154,5 @@ def _write_all(
 
 def _line(item: "Item", record: dict[str, Any]) -> str:
     scores = {k.removeprefix("score_"): v for k, v in record.items() if k.startswith("score_") and v}
-    told = ", ".join(f"{name} {value:.2f}" for name, value in scores.items()) or "nothing found"
+    told = ", ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in scores.items()) or "nothing found"
     return harmless(f"{item.shown}\t{told}")

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from ..scan.errors import ScanError
-from ..scan.names import printable
+from ..scan.names import EXTENSIONS, printable
+from ..scan.picture_files import PICTURE_EXTENSIONS
 from ..scan.read_picture import read_picture
 from ..types import Mask
 
@@ -23,6 +25,7 @@ OVERLAP = 0.1
 """Share of a zone's height that it reaches into the next: findings do not end where a third does, and boxes
 of neighbours are merged only if they overlap."""
 
+ENDINGS = (*PICTURE_EXTENSIONS, *EXTENSIONS, ".gif", ".npy", ".dcm", ".dicom", ".ima")
 BOTH = "lungs"
 """Name of a folder with both lungs in one mask."""
 
@@ -43,6 +46,24 @@ class MaskedRegions:
     swapped: bool = False
 
 
+def plain_stem(name: str) -> str:
+    """A file's name without its ending, if that is one of images; the dots of a DICOM number stay.
+
+    Parameters
+    ----------
+    name : str
+        Of an image or of a mask.
+
+    Examples
+    --------
+    >>> plain_stem("a.b.png"), plain_stem("x.nii.gz"), plain_stem("1.2.840.5"), plain_stem("1.2.840.5.dcm")
+    ('a.b', 'x', '1.2.840.5', '1.2.840.5')
+    """
+    lower = name.lower()
+    ending = next((one for one in ENDINGS if lower.endswith(one)), "")
+    return name[: len(name) - len(ending)]
+
+
 def organs_in(folder: Path) -> dict[str, dict[str, Path]]:
     """Masks in `masks/ORGAN/`: by organ and by the stem of the image.
 
@@ -56,7 +77,7 @@ def organs_in(folder: Path) -> dict[str, dict[str, Path]]:
         if place.is_dir() and not place.name.startswith("."):
             organ = " ".join(place.name.lower().replace("_", " ").replace("-", " ").split())
             found[organ] = {
-                Path(name).stem: place / name for name in os.listdir(place) if not name.startswith(".")
+                plain_stem(name): place / name for name in os.listdir(place) if not name.startswith(".")
             }
     return found
 
@@ -79,9 +100,9 @@ def masked_regions(
     """
     masks: dict[str, Mask] = {}
     for organ, files in organs.items():
-        if Path(image).stem in files:
+        if plain_stem(image) in files:
             try:
-                masks[organ] = read_mask(files[Path(image).stem])
+                masks[organ] = read_mask(files[plain_stem(image)])
             except ScanError as error:
                 problems.append(f"mask {organ} of {printable(image)}: {error}")
                 return MaskedRegions()
@@ -112,9 +133,16 @@ def read_mask(path: Path) -> Mask:
     Parameters
     ----------
     path : Path
-        Any picture.
+        Any picture, GIF too: older data sets have such masks.
     """
-    pixels = read_picture(path).pixels.mean(0)
+    if path.suffix.lower() == ".gif":
+        try:
+            with Image.open(path) as image:
+                pixels = np.asarray(image.convert("L"), dtype=np.float32)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ScanError(f"{printable(path.name)} is damaged or no image: expected GIF") from error
+    else:
+        pixels = read_picture(path).pixels.mean(0)
     found: Mask = pixels > pixels.max() / 2
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..scan.names import printable
-from .xray_masks import SIDES, ZONES, masked_regions, organs_in
+from .xray_masks import SIDES, ZONES, masked_regions, organs_in, plain_stem
 from .xray_set import FILE, MASKS, TABLE, Xray, box_problems, listed, mark
 
 COLUMNS = ("image", "region")
@@ -100,7 +100,7 @@ def add_regions(
     """
     table, organs = folder / TABLE, organs_in(folder / MASKS)
     rows = read_region_table(table, problems) if table.is_file() else []
-    by_name = {Path(image.name).stem: image for image in images} | {image.name: image for image in images}
+    by_name = {plain_stem(image.name): image for image in images} | {image.name: image for image in images}
     made = {image.name: masked_regions(organs, image.name, image.size, problems) for image in images}
     if swapped := [name for name, one in made.items() if one.swapped]:
         notes.append(
