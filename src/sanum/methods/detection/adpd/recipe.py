@@ -8,6 +8,7 @@ Reached   README.md, on made-up chests; no weights ship
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,8 +16,8 @@ import torch
 from torch import nn
 
 from ....data.augment import AugmentConfig
-from ....data.xray_set import XraySet
-from ....data.xrays import read_xrays
+from ....data.xray_set import MASKS, TABLE, XraySet
+from ....data.xrays import file_in, read_xrays
 from ....learn.draws import drawn_from
 from ....learn.overrides import flat
 from ....learn.schedule import LoopConfig
@@ -129,7 +130,7 @@ class AdpdRecipe(Recipe):
         data : Path
             As of `data.xrays.read_xrays`.
         """
-        found = read_xrays(data, regions=self.sees_regions)
+        found = read_once(data, self.sees_regions)
         self.require(found)
         notes = list(found.notes)
         if self.told == "regions":
@@ -178,7 +179,7 @@ class AdpdRecipe(Recipe):
         on_prepare : function, optional
             Called with how many of how many are read.
         """
-        return XraySource(self, read_xrays(data, regions=self.sees_regions), on_prepare)
+        return XraySource(self, read_once(data, self.sees_regions), on_prepare)
 
     def build(self, regions: int, findings: int, *, fresh: bool = True) -> nn.Module:
         """The network, drawn from PyTorch's global generator.
@@ -246,6 +247,27 @@ class AdpdRecipe(Recipe):
     def describe(self) -> dict[str, Any]:
         """Method and configuration: enough to build the network again, with its names."""
         return {**super().describe(), "config": flat(self)}
+
+
+def read_once(data: Path, regions: bool) -> XraySet:
+    """What a folder says; masks may take minutes, and a training checks the data before it prepares them.
+
+    Parameters
+    ----------
+    data : Path
+        As of `data.xrays.read_xrays`.
+    regions : bool
+        Likewise.
+    """
+    folder = file_in(data).parent
+    seen = [file_in(data), folder / TABLE, *sorted((folder / MASKS).glob("*/*"))]
+    changed = tuple((path, path.stat().st_mtime_ns) for path in seen if path.exists())
+    return _read(data, regions, changed)
+
+
+@lru_cache(maxsize=1)
+def _read(data: Path, regions: bool, changed: tuple[tuple[Path, int], ...]) -> XraySet:
+    return read_xrays(data, regions=regions)
 
 
 ADPD = AdpdRecipe("adpd")
