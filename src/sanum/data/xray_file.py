@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..files import whole_file
 from ..scan.names import printable
@@ -35,7 +36,7 @@ def write_findings(
     XrayDataError
         Images that are not there or cannot be read; no image has a finding.
     """
-    folder, problems, images = Path(folder), list[str](), []
+    folder, problems, images = Path(folder), list[str](), list[dict[str, Any]]()
     names = sorted({finding for own in labels.values() for finding in own})
     if not names:
         problems.append("no image has a finding: expected names of findings")

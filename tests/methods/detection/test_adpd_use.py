@@ -56,6 +56,7 @@ def test_findings_of_every_recipe(name, trained, data):
     assert np.array_equal(found.boxes, same.boxes)
 
 
+@pytest.mark.full
 def test_it_learns_where_regions_are(data):
     """Adam for a hundred steps on six pictures: boxes of regions that it has seen overlap the true ones."""
     recipe = tiny("adpd", width=32, dropout=0.0, batch_size=6)
@@ -157,6 +158,7 @@ def test_weights_of_another_kind_are_refused(trained, tmp_path):
         sanum.load("adpd", weights=path)
 
 
+@pytest.mark.full
 def test_the_published_network_is_built():
     with torch.device("meta"):
         net = RECIPES["adpd-faithful"].build(29, 8, fresh=False)
