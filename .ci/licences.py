@@ -88,7 +88,7 @@ def fits(expression: str) -> bool:
 def main() -> None:
     """Check the environment that this runs in."""
     packages = needed(
-        "sanum", ("bids", "cluster", "detect", "export", "train", "reference", "monai", "torchio")
+        "sanum", ("bids", "cluster", "detect", "export", "train", "reference", "monai", "torchio", "kspace")
     )
     odd = {
         name: text

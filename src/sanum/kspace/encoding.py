@@ -1,0 +1,59 @@
+"""What a scanner measures of a moving image: y = M F S x, its adjoint, and images that agree with it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .fourier import fft, ifft
+
+
+@dataclass(frozen=True, eq=False)
+class CoilEncoding:
+    """E = M F S of Cartesian parallel imaging; ‖E‖ ≤ 1 as maps are normalized.
+
+    Parameters
+    ----------
+    maps : (C, Y, X) complex tensor
+        S, normalized.
+    mask : (T, Y) bool tensor
+        M: lines that are measured in each frame.
+    """
+
+    maps: torch.Tensor
+    mask: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """E x, (C, T, Y, X): lines ky, pixels x; 0 where nothing is measured.
+
+        Parameters
+        ----------
+        x : (T, Y, X) complex tensor
+            The image.
+        """
+        return fft(self.maps[:, None] * x, -2) * self.mask[:, :, None]
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """Eᴴ y, (T, Y, X): what is called the zero-filled image.
+
+        Parameters
+        ----------
+        y : (C, T, Y, X) complex tensor
+            k-space; what is not measured is not looked at.
+        """
+        return torch.einsum("cyx,ctyx->tyx", self.maps.conj(), ifft(y * self.mask[:, :, None], -2))
+
+    def consistent(self, x: torch.Tensor, y: torch.Tensor, nu: torch.Tensor | float = 0.0) -> torch.Tensor:
+        """The image with its k-space drawn to what was measured, coil by coil, (T, Y, X).
+
+        k ← k (1 − M (1 − ν)) + y M (1 − ν); as S̄ S adds up to 1, this is x + (1 − ν) Eᴴ (y − E x).
+
+        Parameters
+        ----------
+        x : (T, Y, X) complex tensor
+            A prediction.
+        y : (C, T, Y, X) complex tensor
+            What was measured.
+        nu : float or tensor
+            0: measured lines are put in as they are, with their noise; 1: nothing is done.
+        """
+        return x + (1 - nu) * self.adjoint(y - self.forward(x))
