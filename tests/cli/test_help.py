@@ -11,6 +11,7 @@ from sanum.cli import main as entry
 DETECT = ("fit", "score", "crossval")
 COMMANDS = (
     "reconstruct",
+    "recover",
     "bids",
     "demo",
     "train",

@@ -26,6 +26,7 @@ def test_the_package_is_called_and_imported_from():
         "detection",
         "graphs",
         "atlas",
+        "recovery",
     )
     assert sum(map(sanum.methods, tasks), ()) == found
     assert sanum.load is sanum.methods.registry.load

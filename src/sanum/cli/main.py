@@ -21,6 +21,7 @@ from . import (
     lesions,
     methods,
     reconstruct,
+    recover,
     register,
     segment,
     train,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("reconstruct", epilog=reconstruct.EXAMPLE)(reconstruct.command)
 app.command("register", epilog=register.EXAMPLE)(register.command)
+app.command("recover", epilog=recover.EXAMPLE)(recover.command)
 app.command("lesions", epilog=lesions.EXAMPLE)(lesions.command)
 app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
 app.command("view", epilog=view.EXAMPLE)(view.command)

@@ -187,4 +187,12 @@ METHODS: tuple[Method, ...] = (
         summary="What a group of people looks like, without a bias to any of them; and one scan beside it.",
         trained=False,
     ),
+    Method(
+        "kt",
+        task="recovery",
+        module="recovery.kt",
+        paper="Tsao et al., MRM 2003; Prokopenko et al., PIPPI 2023",
+        summary="Moving images from few lines of k-space: k-t SENSE, and what it is measured against.",
+        trained=False,
+    ),
 )

@@ -8,7 +8,7 @@ EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd
 """Endings of the files that `sanum.scan.read` takes; DICOM is known by its content instead."""
 
 _OTHER_ENDINGS = (
-    *(".dcm", ".dicom", ".ima", ".zip", ".json", ".npy"),
+    *(".dcm", ".dicom", ".ima", ".zip", ".json", ".npy", ".npz", ".h5", ".hdf5", ".mrd"),
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"),
 )
 

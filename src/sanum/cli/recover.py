@@ -1,0 +1,112 @@
+"""`sanum recover`: moving images of undersampled k-space."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options as shared
+from .batch import show_each, terminated_as_interrupted
+from .messages import complain, harmless, steady_stderr
+from .progress import ItemProgress, waiting
+from .threads import use_threads
+
+if TYPE_CHECKING:
+    from ..cohort import Item
+
+EXAMPLE = "Example:  sanum recover heart.h5 -o out --method kt-sense --estimate-maps"
+
+
+class RecoverMethod(StrEnum):
+    """How a movie is made of few lines."""
+
+    zero_filled = "zero-filled"
+    view_sharing = "view-sharing"
+    sense = "sense"
+    kt_sense = "kt-sense"
+    low_rank = "low-rank"
+
+
+def command(
+    raws: Annotated[
+        list[Path],
+        typer.Argument(metavar="RAW...", help="ISMRMRD or HDF5 (.h5), .npz, or folders (searched)."),
+    ],
+    output: shared.Output,
+    method: Annotated[RecoverMethod, typer.Option(help="How the movie is made.")] = RecoverMethod.kt_sense,
+    estimate_maps: Annotated[
+        bool,
+        typer.Option(
+            "--estimate-maps",
+            help="Estimate the coils' sensitivities (ESPIRiT), in place of those in the file.",
+            rich_help_panel=shared.SCAN,
+        ),
+    ] = False,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="Raw data of low resolution, fully sampled: the prior of kt-sense.",
+            rich_help_panel=shared.SCAN,
+        ),
+    ] = None,
+    frame_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS", help="Time from frame to frame, where the file does not say it.", min=0.01
+        ),
+    ] = None,
+    overwrite: shared.Overwrite = False,
+    device: shared.Device = "cpu",
+    threads: shared.Threads = 0,
+    quiet: shared.Quiet = False,
+    verbose: shared.Verbose = False,
+) -> None:
+    """Make a movie of each RAW: a 4-D NIfTI with its timing, a GIF, and a page with an x-t profile.
+
+    K-space is of slices, with named axes. Started again, it does what is not
+    finished.
+
+    Exit code: 0 all done, 1 some of several files failed, 2 wrong use, or a
+    single file failed.
+    """
+    with waiting("starting", quiet=quiet):
+        from ..cohort import PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..data.raw import raw_files
+        from ..learn.devices import resolve_device
+        from ..methods import registry
+        from ..methods.recovery.kt.job import TABLES, RecoverJob
+
+    use_threads(threads)
+    try:
+        items = expand(raw_files(raws), output)
+        recoverer = registry.load("kt", device=resolve_device(device))
+        resources = PlainResources(need=lambda path: 12 * path.stat().st_size)
+        job = RecoverJob(recoverer, method.value, resources, estimate_maps, training, frame_ms)
+        job.check()
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        complain(str(error))
+        raise typer.Exit(2) from None
+    single = names_one(raws, items)
+
+    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
+    with (
+        steady_stderr(),
+        terminated_as_interrupted(),
+        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
+    ):
+        try:
+            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
+            work = run(items, output, job, settings, on_step=lambda item, at: progress.step(item.shown, at))
+            show_each(work, summary, progress, _line)
+        finally:
+            summary.write()
+    if failed := summary.states["failed"]:
+        if not single:
+            complain(f"{failed} of {len(items)} files failed: see {output / 'failed.tsv'}")
+        raise typer.Exit(2 if single else 1)
+
+
+def _line(item: "Item", record: dict[str, Any]) -> str:
+    frames, times = record["frames"], record["acceleration"]
+    return harmless(f"{item.shown}\t{frames:.0f} frames\tacceleration {times:.1f}")

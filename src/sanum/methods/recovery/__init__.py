@@ -1,0 +1,1 @@
+"""Moving images from few lines of k-space."""
