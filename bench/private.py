@@ -8,6 +8,7 @@ tests are of other seeds. `python bench/private.py time` measures a step of the 
 
 import argparse
 import csv
+import resource
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -340,7 +341,10 @@ def timed() -> None:
         for chunk in (5, 15, 30):
             by = PerSample(objective, ("seed",), chunk=chunk)
             one = seconds(lambda by=by, kind=kind: clipped_sum(by, weights, batch, StepConfig(kind)))
-            print(f"{kind}, {chunk} at a time: {one:.3f} s, {one / usual:.1f} times")
+            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(
+                f"{kind}, {chunk} at a time: {one:.3f} s, {one / usual:.1f} times; peak {most:.0f} MB so far"
+            )
 
 
 def main() -> None:
