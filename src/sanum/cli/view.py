@@ -17,6 +17,14 @@ def command(
     port: Annotated[
         int, typer.Option(metavar="N", help="Port of this machine; 0: one that is free.", min=0, max=65535)
     ] = 0,
+    scans: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="What the run was given: scans in NIfTI are then shown beside their results at full "
+            "resolution.",
+        ),
+    ] = None,
 ) -> None:
     """Show all results of OUT in a browser: reports, images at full resolution, next and previous.
 
@@ -28,11 +36,14 @@ def command(
     """
     from ..cohort.view.server import ResultsServer
 
+    if scans is not None and not scans.is_dir():
+        complain(f"--scans {scans} is no folder")
+        raise typer.Exit(2)
     if not output.is_dir():
         complain(f"{output} is no folder of results: expected what -o of another command named")
         raise typer.Exit(2)
     try:
-        server = ResultsServer(output, port)
+        server = ResultsServer(output, port, scans)
     except OSError as error:
         complain(f"port {port} cannot be used: {error.strerror or error}; leave --port out to get a free one")
         raise typer.Exit(2) from None

@@ -6,14 +6,15 @@ import http.client
 import re
 import socket
 import threading
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
 from sanum.cohort.tables import write_tables
 from sanum.cohort.verdicts import Verdict, read_verdicts
-from sanum.cohort.view.server import ResultsServer
+from sanum.cohort.view.results import ViewedResult
+from sanum.cohort.view.server import ResultsServer, open_below
 from sanum.healthy.job import TABLES
 from sanum.report import page as report_page
 
@@ -114,7 +115,7 @@ def test_a_folder_that_becomes_a_link_leads_nowhere(served, tmp_path):
     one.rename(tmp_path / "moved")
     one.symlink_to(tmp_path / "moved")
     with pytest.raises(OSError):
-        served.open_below(Path(f"{NAME}_report.html"))
+        open_below(served.output, PurePosixPath(f"{NAME}_report.html"))
     assert ask(served, report)[0] == 404
 
 
@@ -179,3 +180,29 @@ def test_niivue_is_the_one_that_was_looked_at(served):
     html = ask(served, result_at(served, kind="full"))[1]
     assert "sub-1_acq-T1w_desc-anatomy_T1w.nii.gz" in html
     assert "linked" not in html
+
+
+def test_the_scan_is_shown_where_it_is_as_it_was(tmp_path):
+    scans, output = tmp_path / "scans", tmp_path / "out"
+    (scans / "sub-1").mkdir(parents=True)
+    output.mkdir()
+    (scans / "sub-1" / "a.nii.gz").write_bytes(b"voxels")
+    (scans / "sub-1" / "b.nii").symlink_to(scans / "sub-1" / "a.nii.gz")
+    (tmp_path / "c.nii").write_bytes(b"voxels")
+
+    def seen(path, size=6):
+        one = ViewedResult("a", False, (), {"input": {"path": path, "size": size}})
+        stream = server.open_scan(one)
+        if stream is None:
+            return None
+        with stream:
+            return stream.read()
+
+    outside = ("../c.nii", str(tmp_path / "c.nii"))
+    with ResultsServer(output, scans=scans) as server:
+        assert seen("sub-1/a.nii.gz") == b"voxels"
+        assert seen("sub-1/a.nii.gz", 7) is None  # changed since
+        for other in (*outside, "sub-1/b.nii", "sub-1/missing.nii", "sub-1", "\0.nii", 3):
+            assert seen(other) is None
+    with ResultsServer(output) as server:
+        assert seen("sub-1/a.nii.gz") is None

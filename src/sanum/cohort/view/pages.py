@@ -94,7 +94,29 @@ def result_page(
     )
 
 
-def full_page(root: str, one: ViewedResult, files: str, scripts: Sequence[str]) -> str:
+def images_of(one: ViewedResult, files: str, *, with_scan: bool) -> list[dict[str, str]]:
+    """What NiiVue is told of each image: address, name, colours; those in grey first.
+
+    Parameters
+    ----------
+    one : ViewedResult
+        The result.
+    files : str
+        Address of its files.
+    with_scan : bool
+        Whether the scan can be shown too.
+    """
+    scan = [(one.scan_file, f"scan: {one.scan}")] if with_scan else []
+    found = []
+    for file, name in (*scan, *((file, file) for file in one.images)):
+        kind = next((key for key in OVERLAYS if file.endswith(key + IMAGE)), "")
+        found.append({"url": f"{files}/{quote(file)}", "name": name, "colormap": OVERLAYS.get(kind, "gray")})
+    return sorted(found, key=lambda image: image["colormap"] != "gray")
+
+
+def full_page(
+    root: str, one: ViewedResult, images: Sequence[Mapping[str, str]], scripts: Sequence[str]
+) -> str:
     """A complete HTML document: the images of one result in NiiVue.
 
     Parameters
@@ -103,23 +125,18 @@ def full_page(root: str, one: ViewedResult, files: str, scripts: Sequence[str]) 
         Address of the list.
     one : ViewedResult
         The result.
-    files : str
-        Address of its files.
+    images : sequence of mappings
+        Of `images_of`.
     scripts : sequence of str
         Addresses of NiiVue and of the script that hands it the images.
     """
-    images = []
-    for file in one.images:
-        kind = next((key for key in OVERLAYS if file.endswith(key + IMAGE)), "")
-        images.append({"url": f"{files}/{quote(file)}", "name": file, "colormap": OVERLAYS.get(kind, "gray")})
-    images.sort(key=lambda image: image["colormap"] != "gray")
     return render_page(
         "view_full.html",
         one.name,
         "sanum view",
         styles=_STYLES,
         policy=POLICIES["full"],
-        images=images,
+        images=list(images),
         scripts_at=list(scripts),
         root=root,
         here=link(root, one.name),

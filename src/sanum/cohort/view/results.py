@@ -44,6 +44,21 @@ class ViewedResult:
         return {file: self.folder / file for file in (*report, *self.images)}
 
     @property
+    def scan(self) -> PurePosixPath | None:
+        """The NIfTI scan below the folder that the run was given; None: not known, or no such path."""
+        told = self.record.get("input")
+        path = told.get("path") if isinstance(told, dict) else None
+        if not isinstance(path, str) or not path.endswith((".nii", IMAGE)) or "\0" in path:
+            return None
+        found = PurePosixPath(path)
+        return None if found.is_absolute() or ".." in found.parts else found
+
+    @property
+    def scan_file(self) -> str:
+        """What the scan is called where it is handed out."""
+        return f"scan{IMAGE}" if self.scan is not None and self.scan.name.endswith(".gz") else "scan.nii"
+
+    @property
     def anomaly_ml(self) -> float | None:
         """Volume of the anomaly; None: not known."""
         value = self.record.get("anomaly_ml")

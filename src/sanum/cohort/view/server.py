@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from ...files import open_regular
 from ...scan import ScanError
 from ..verdicts import QC, Verdict, read_verdicts
-from .pages import POLICIES, full_page, list_page, result_page
+from .pages import POLICIES, full_page, images_of, list_page, result_page
 from .results import ViewedResult, results_below
 from .save import save_verdict
 
@@ -41,12 +41,14 @@ class ResultsServer(ThreadingHTTPServer):
         The folder.
     port : int
         0: one that is free.
+    scans : Path, optional
+        The folder of the scans, which are then shown too.
     """
 
     daemon_threads = True
 
-    def __init__(self, output: Path, port: int = 0) -> None:
-        self.output = output.resolve()
+    def __init__(self, output: Path, port: int = 0, scans: Path | None = None) -> None:
+        self.output, self.scans = output.resolve(), scans.resolve() if scans else None
         self.found = results_below(self.output)
         self.pages, self.handed_out = (f"/{secrets.token_urlsafe(18)}" for _ in range(2))
         super().__init__((HERE, port), _Handler)
@@ -61,30 +63,25 @@ class ResultsServer(ThreadingHTTPServer):
         """What a browser that was given this address says it asks."""
         return f"{HERE}:{self.server_port}", f"localhost:{self.server_port}"
 
-    def open_below(self, path: PurePosixPath) -> BinaryIO:
-        """Open a file below the folder; no part of its path may be a link.
+    def open_scan(self, one: ViewedResult) -> BinaryIO | None:
+        """The scan that a result was made from; None if it is not there as it was.
 
         Parameters
         ----------
-        path : PurePosixPath
-            Of a result, as it was listed.
-
-        Raises
-        ------
-        OSError
-            It is not there any more, or is no regular file.
+        one : ViewedResult
+            The result.
         """
-        folder = os.open(self.output, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self.scans is None or one.scan is None:
+            return None
+        told = one.record["input"]
         try:
-            for part in path.parts[:-1]:
-                inner = os.open(
-                    part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder
-                )
-                os.close(folder)
-                folder = inner
-            return open_regular(path.name, folder=folder)
-        finally:
-            os.close(folder)
+            stream = open_below(self.scans, one.scan)
+        except OSError:
+            return None
+        if isinstance(told, dict) and os.fstat(stream.fileno()).st_size == told.get("size"):
+            return stream
+        stream.close()
+        return None
 
     def verdicts(self) -> dict[str, Verdict]:
         """What was said so far; nothing if `qc.tsv` cannot be read."""
@@ -176,7 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._page("result", self._result(server.found, name))
             case ["full", name] if one := server.found.get(name):
                 scripts = [f"{server.pages}/script/{script}" for script in NIIVUE]
-                self._page("full", full_page(server.pages, one, self._files(one), scripts))
+                if (stream := server.open_scan(one)) is not None:
+                    stream.close()
+                images = images_of(one, self._files(one), with_scan=stream is not None)
+                self._page("full", full_page(server.pages, one, images, scripts))
             case _:
                 self._nothing()
 
@@ -184,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         match rest:
             case [name, file] if (one := self.server.found.get(name)) and file in one.files:
                 self._file(one.files[file])
+            case [name, file] if (one := self.server.found.get(name)) and file == one.scan_file:
+                stream = self.server.open_scan(one)
+                self._nothing() if stream is None else self._stream(stream, "application/octet-stream")
             case _:
                 self._nothing()
 
@@ -218,16 +221,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, path: PurePosixPath) -> None:
         try:
-            stream = self.server.open_below(path)
+            stream = open_below(self.server.output, path)
         except OSError as error:
             gone = error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EINVAL)
             self._say(HTTPStatus.NOT_FOUND if gone else HTTPStatus.FORBIDDEN, "the file cannot be read")
             return
-        is_page = path.suffix == ".html"
+        if path.suffix == ".html":
+            self._stream(stream, "text/html; charset=utf-8", REPORT_POLICY)
+        else:
+            self._stream(stream, "application/gzip")
+
+    def _stream(self, stream: BinaryIO, kind: str, policy: str = "default-src 'none'") -> None:
         with stream:
             length = os.fstat(stream.fileno()).st_size
-            kind = "text/html; charset=utf-8" if is_page else "application/gzip"
-            self._head(HTTPStatus.OK, length, kind, REPORT_POLICY if is_page else "default-src 'none'")
+            self._head(HTTPStatus.OK, length, kind, policy)
             while self.command != "HEAD" and length > 0 and (block := stream.read(min(BLOCK, length))):
                 self.wfile.write(block)
                 length -= len(block)
@@ -269,3 +276,30 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers | dict(more or {})).items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def open_below(root: Path, path: PurePosixPath) -> BinaryIO:
+    """Open a regular file below a folder; no part of its path may be a link.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    path : PurePosixPath
+        Below it, without "..".
+
+    Raises
+    ------
+    OSError
+        It is not there, is no regular file, or a link is in the way.
+    """
+    how = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    folder = os.open(root, how)
+    try:
+        for part in path.parts[:-1]:
+            inner = os.open(part, how | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return open_regular(path.name, folder=folder)
+    finally:
+        os.close(folder)
