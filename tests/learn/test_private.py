@@ -348,6 +348,13 @@ def test_values_that_make_no_sense_together(config, sentence):
         config.require_sense()
 
 
+def test_a_clipped_gradient_is_no_longer_where_the_network_computes_in_16_bits():
+    objective = Objective(network(), loss)
+    by = PerSample(objective, precision=lambda: torch.autocast("cpu", torch.bfloat16))
+    found = clipped_sum(by, dict(objective.named_parameters()), some(1), StepConfig(max_grad_norm=0.3))
+    assert float(vector(found.clipped).norm()) == pytest.approx(0.3, rel=1e-6)
+
+
 def test_norms_are_over_all_weights():
     gradients = {"a": torch.tensor([[3.0], [0.0]]), "b": torch.tensor([[[0.0, 4.0]], [[0.0, 1.0]]])}
     torch.testing.assert_close(norms_of(gradients), torch.tensor([5.0, 1.0]))

@@ -4,7 +4,8 @@ Opacus hooks layers, so all samples have to share their weights. Here the networ
 weights, and `vmap` maps it over samples and, if asked, over weights.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,12 +49,15 @@ class PerSample:
         By `vmap`, all at a time; else one after the other, for networks that look at values of their input.
     chunk : int
         Samples at a time in `chunks`; 0: all.
+    precision : function
+        Makes the context of a forward pass, such as autocast: gradients are summed up without it.
     """
 
     objective: nn.Module
     shared: Collection[str] = ()
     mapped: bool = True
     chunk: int = 0
+    precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def gradients(self, weights: Weights, batch: Batch, *, own: bool = False) -> SampleGradients:
         """∇ l_i(θ) of each sample i; with `own`, ∇ l_i(θ_i).
@@ -82,7 +86,8 @@ class PerSample:
 
     def _loss(self, theta: Weights, sample: Batch) -> tuple[torch.Tensor, Terms]:
         alone = {name: x if name in self.shared else x[None] for name, x in sample.items()}
-        loss, terms = functional_call(self.objective, theta, (alone,))
+        with self.precision():
+            loss, terms = functional_call(self.objective, theta, (alone,))
         return loss, {"loss": loss.detach(), **terms}
 
     def chunks(self, batch: Batch) -> Iterator[Batch]:

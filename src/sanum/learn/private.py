@@ -108,9 +108,10 @@ class PrivateStep:
             raise BudgetSpent(self.spent())
         objective: nn.Module = getattr(work.objective, "module", work.objective)
         weights: Weights = {name: p for name, p in objective.named_parameters() if p.requires_grad}
-        by = PerSample(objective, plan.shared, plan.mapped, plan.chunk)
-        with work.fabric.autocast():
-            found = clipped_sum(by, weights, work.fabric.to_device(batch), config, self.previous)
+        by = PerSample(objective, plan.shared, plan.mapped, plan.chunk, work.fabric.autocast)
+        if self.previous is not None:  # a checkpoint gives it back on the CPU
+            self.previous = {name: x.to(weights[name]) for name, x in self.previous.items()}
+        found = clipped_sum(by, weights, work.fabric.to_device(batch), config, self.previous)
         noise = self._noise(found.clipped)
         size = plan.noise_multiplier * config.max_grad_norm
         for name, p in weights.items():
