@@ -1,6 +1,10 @@
 """What cannot have DICOM results gets one sentence, before anything is computed."""
 
+import zipfile
+
+import numpy as np
 import pytest
+from pydicom import DataElement
 
 from sanum.clinic.objects import objects_of
 from sanum.clinic.reference import reference_of
@@ -78,6 +82,27 @@ def test_a_header_without_clock_frame_and_number_is_no_reason_to_refuse(tmp_path
     first = seg.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
     assert first.ReferencedSOPClassUID == "1.2.3.99"
     assert seg.FrameOfReferenceUID.startswith("2.25.")
+
+
+def test_numbers_that_are_too_long_are_shortened(tmp_path):
+    made = head("oblique")
+    for one in made:
+        for tag in ("ImagePositionPatient", "ImageOrientationPatient"):
+            long = [f"{float(x):.17f}" for x in one[tag].value]
+            one[tag] = DataElement(tag, "DS", long, validation_mode=0)
+    source = read_planes(save(tmp_path / "head", made))
+    for one, plane in zip(reference_of(source).images, source.planes, strict=True):
+        assert max(len(str(x)) for x in (*one.ImagePositionPatient, *one.ImageOrientationPatient)) <= 16
+        np.testing.assert_allclose(one.ImagePositionPatient, plane.position, atol=1e-6)
+
+
+def test_a_zip_archive_is_as_good_as_a_folder(tmp_path):
+    folder = saved(tmp_path / "head", head("coronal"))
+    with zipfile.ZipFile(tmp_path / "head.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    found, again = (reference_of(read_planes(path)).uids for path in (folder, tmp_path / "head.zip"))
+    assert found == again
 
 
 def test_what_is_no_dicom(phantom_file):

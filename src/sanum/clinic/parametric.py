@@ -32,6 +32,8 @@ class MapKind:
         The same, coded.
     unit : Code
         Of its values.
+    width : float
+        Of the window, which begins at 0.
     """
 
     series: NewSeries
@@ -39,6 +41,7 @@ class MapKind:
     meaning: str
     quantity: Code
     unit: Code
+    width: float
 
 
 PROBABILITY = MapKind(
@@ -47,6 +50,7 @@ PROBABILITY = MapKind(
     "Probability of an anomaly, 0 to 1",
     codes.DCM.Probability,
     codes.UCUM.NoUnits,
+    1.0,
 )
 UNCERTAINTY = MapKind(
     NewSeries("uncertainty", 3, "uncertainty"),
@@ -54,6 +58,7 @@ UNCERTAINTY = MapKind(
     "Expected absolute error of the healthy anatomy; white matter is 1",
     Code("371884006", "SCT", "+/-, range of measurement uncertainty"),
     codes.UCUM.NoUnits,
+    0.3,
 )
 
 
@@ -84,7 +89,9 @@ def parametric_map(values: FloatArray, kind: MapKind, reference: Reference, make
         intercept=0.0,
         quantity_definition=kind.quantity,
     )
-    window = VOILUTTransformation(window_center=0.5, window_width=1.0, voi_lut_function="LINEAR_EXACT")
+    window = VOILUTTransformation(
+        window_center=kind.width / 2, window_width=kind.width, voi_lut_function="LINEAR_EXACT"
+    )
     made = ParametricMap(
         reference.images,
         values,

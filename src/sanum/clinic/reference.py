@@ -1,6 +1,7 @@
 """The source series as new objects refer to it: checked, and reduced to what they may repeat of it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ _EMPTY_TOO = (
     "StudyID",
     "ReferringPhysicianName",
 )  # all of them are there, if without value
+_LONGEST = 16  # characters of a decimal string
 _LONGEST_NUMBER = 2_000_000  # of a source series, so that ours, a hundred times it, can be written
 
 
@@ -102,7 +104,7 @@ def reference_of(source: SourcePlanes) -> Reference:
     else:
         thickness = _thickness(source)
         axes = first["ImageOrientationPatient"].value  # of all: those that differ a little come in the end
-        images = [_reduced(plane, frame, thickness, list(axes)) for plane in source.planes]
+        images = [_reduced(plane, frame, thickness, _short(axes)) for plane in source.planes]
     number = text_of(first, "SeriesNumber").strip()
     return Reference(
         source,
@@ -148,6 +150,11 @@ def number_text(value: float) -> DSfloat:
         Any finite number.
     """
     return DSfloat(float(value), auto_format=True)
+
+
+def _short(values: Iterable[DSfloat]) -> list[DSfloat]:
+    """Decimal strings as they are, unless they are longer than DICOM allows."""
+    return [value if len(str(value)) <= _LONGEST else number_text(value) for value in values]
 
 
 def _headers(source: SourcePlanes) -> list[Dataset]:
@@ -217,11 +224,11 @@ def _identified(header: Dataset, frame: str, size: tuple[int, int]) -> Dataset:
     return one
 
 
-def _reduced(plane: Slice, frame: str, thickness: float, axes: list[float]) -> Dataset:
+def _reduced(plane: Slice, frame: str, thickness: float, axes: list[DSfloat]) -> Dataset:
     one = _identified(plane.header, frame, plane.size)
     one.SOPClassUID = MRImageStorage  # highdicom looks here what an image of a class has
     for tag in ("ImagePositionPatient", "PixelSpacing"):
-        one.add(DataElement(tag, "DS", list(plane.header[tag].value)))
+        one.add(DataElement(tag, "DS", _short(plane.header[tag].value)))
     one.ImageOrientationPatient = axes
     one.SliceThickness = number_text(thickness)
     return one
