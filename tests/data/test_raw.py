@@ -48,6 +48,9 @@ def test_axes_of_an_archive_are_brought_into_order(tmp_path, kspace):
         ({"training": np.ones((2, 3, 2, 4, 4), complex)}, "has training of"),
         ({"kspace": np.ones(SHAPE)}, "has kspace of real numbers"),
         ({"kspace": np.full(SHAPE, np.nan + 0j)}, "1152 values in kspace that are NaN"),
+        ({"frame_ms": (1, 2)}, r"frame_ms of \[1 2\]: expected one positive number"),
+        ({"frame_ms": -3}, "frame_ms of -3: expected one positive number"),
+        ({"spacing_mm": (0, 1, 1)}, "expected 3 positive numbers"),
         ({"kspace": np.zeros(SHAPE, complex)}, "has no line in frame 0 of slice 0"),
         ({"kspace": np.ones((0, 3, 4, 8, 6), complex)}, "empty kspace"),
     ],
@@ -99,6 +102,10 @@ def test_hdf5_with_named_axes_and_as_fastmri_has_it(tmp_path, kspace):
         read_raw(tmp_path / "unnamed.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["image"] = np.ones(3)
+    with h5py.File(tmp_path / "group.h5", "w") as file:
+        file.create_group("kspace")
+    with pytest.raises(ScanError, match="holds neither"):
+        read_raw(tmp_path / "group.h5")
     with pytest.raises(ScanError, match="holds neither kspace nor an ISMRMRD dataset"):
         read_raw(tmp_path / "other.h5")
     whole = (tmp_path / "named.h5").read_bytes()

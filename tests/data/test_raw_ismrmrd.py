@@ -68,6 +68,13 @@ def test_what_is_no_movie_of_slices_is_one_sentence(tmp_path, kspace):
         read_raw(written(tmp_path / "radial.h5", kspace, kind="radial"))
     with pytest.raises(ScanError, match="three dimensions: expected slices"):
         read_raw(written(tmp_path / "thick.h5", kspace, step_2=1))
+    file = ismrmrd.Dataset(str(written(tmp_path / "far.h5", kspace)), mode="r+")
+    line = file.read_acquisition(1)
+    line.idx.repetition = 60000
+    file.append_acquisition(line)
+    file.close()
+    with pytest.raises(ScanError, match="240004 frames and 6 lines, and has 13 lines in all: too few"):
+        read_raw(tmp_path / "far.h5")
     bad = kspace.copy()
     bad[0, 0, 0, 0] = np.nan
     with pytest.raises(ScanError, match="NaN or infinite"):

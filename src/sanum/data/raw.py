@@ -150,8 +150,9 @@ def raw_of(
         raise ScanError(
             f"{name} has training of {own.shape[:3]} slices, coils and frames: expected {data.shape[:3]}"
         )
-    frame_ms = float(about.get("frame_ms", np.nan))
-    affine = affine_of(about.get("spacing_mm", (1.0, 1.0, 1.0)), (data.shape[4], data.shape[3], len(data)))
+    (frame_ms,) = _sizes(name, "frame_ms", about.get("frame_ms", np.nan), 1)
+    spacing = _sizes(name, "spacing_mm", about.get("spacing_mm", (1.0, 1.0, 1.0)), 3)
+    affine = affine_of(spacing, (data.shape[4], data.shape[3], len(data)))
     told = () if "spacing_mm" in about else ("the file does not say how large a pixel is: 1 mm was taken",)
     return RawMovie(data, mask, frame_ms / 1000, affine, own_maps, own, told)
 
@@ -170,6 +171,16 @@ def affine_of(spacing_mm: Sequence[float], shape: Sequence[int]) -> Affine:
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = -spacing * (np.asarray(shape) - 1) / 2
     return affine
+
+
+def _sizes(name: str, what: str, value: Any, count: int) -> tuple[float, ...]:
+    """Positive numbers; nan is one that is not known."""
+    found = np.asarray(value)
+    right = found.size == count and found.dtype.kind in "iuf" and not (found <= 0).any()
+    if not right or np.isinf(found).any():
+        expected = "one positive number" if count == 1 else f"{count} positive numbers"
+        raise ScanError(f"{name} has {what} of {printable(str(value)[:40])}: expected {expected}")
+    return tuple(float(x) for x in found.ravel())
 
 
 def _ordered(name: str, what: str, array: npt.NDArray[Any], axes: Sequence[str]) -> Complex:
@@ -218,7 +229,15 @@ def _from_npz(path: Path, name: str) -> RawMovie:
                 key: file[key] for key in ("frame_ms", "spacing_mm") if key in file.files
             }
             return raw_of(name, get, words.replace(",", " ").split(), about)
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise ScanError(f"{name} is damaged or truncated, or no .npz archive: copy it again") from error
     except ValueError as error:
         if isinstance(error, ScanError):

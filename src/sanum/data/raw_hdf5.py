@@ -41,12 +41,12 @@ def read_hdf5(path: Path, name: str) -> RawMovie:
         import h5py
     try:
         with h5py.File(path, "r") as file:
-            if "kspace" in file:
+            if isinstance(file.get("kspace"), h5py.Dataset):
                 return _of_arrays(file, name)
             measured = isinstance(group := file.get("dataset"), h5py.Group) and "data" in group
     except ScanError:
         raise
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
         words = str(error)
         said = "is truncated" if "truncated" in words or "eof" in words.lower() else "cannot be read"
         raise ScanError(f"{name} {said} as HDF5: copy it again, and compare the sizes") from error

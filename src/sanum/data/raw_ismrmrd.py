@@ -4,6 +4,7 @@ Frames are the counters `phase` and `repetition`. Lines are placed by the header
 readout is cut to the field of view.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import torch
 from ..extras import needs_extra
 from ..kspace.fourier import fft, ifft
 from ..scan.errors import ScanError
+from ..scan.names import printable
 from ..types import Affine
 from .raw import Complex, RawMovie, affine_of
 
 TICK_S = 0.0025
 """Unit of an acquisition's time stamp."""
+MOST = 64
+"""Acceleration that a header may imply; beyond it the counters are taken for damaged."""
 
 
 def read_ismrmrd(path: Path, name: str) -> RawMovie:
@@ -43,13 +47,19 @@ def read_ismrmrd(path: Path, name: str) -> RawMovie:
     try:
         file = ismrmrd.Dataset(str(path), mode="r")
         try:
-            header = ismrmrd.xsd.CreateFromDocument(file.read_xml_header())
+            with warnings.catch_warnings(action="ignore"):  # of values that are refused below
+                header = ismrmrd.xsd.CreateFromDocument(file.read_xml_header())
             readouts = [file.read_acquisition(n) for n in range(file.number_of_acquisitions())]
         finally:
             file.close()
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ScanError(f"{name} is no whole ISMRMRD file: its header or its lines cannot be read") from error
-    return _assembled(name, header, [r for r in readouts if _is_image(r)], len(readouts))
+    try:
+        return _assembled(name, header, [r for r in readouts if _is_image(r)], len(readouts))
+    except (AttributeError, TypeError, ZeroDivisionError, OverflowError) as error:
+        raise ScanError(
+            f"{name} has a header that says no sizes: expected matrix and field of view"
+        ) from error
 
 
 def _is_image(readout: Any) -> bool:
@@ -68,8 +78,9 @@ def _assembled(name: str, header: Any, readouts: list[Any], all_lines: int) -> R
     if len(header.encoding) != 1:
         raise ScanError(f"{name} has {len(header.encoding)} encodings: expected one")
     encoding = header.encoding[0]
-    if encoding.trajectory.value != "cartesian":
-        raise ScanError(f"{name} has a {encoding.trajectory.value} trajectory: expected a cartesian one")
+    kind = str(getattr(encoding.trajectory, "value", encoding.trajectory))
+    if kind != "cartesian":
+        raise ScanError(f"{name} has a {printable(kind)} trajectory: expected a cartesian one")
     if not readouts:
         raise ScanError(f"{name} holds {all_lines} acquisitions and no line of an image")
     if any(r.idx.kspace_encode_step_2 for r in readouts):
@@ -82,6 +93,13 @@ def _assembled(name: str, header: Any, readouts: list[Any], all_lines: int) -> R
     frames = phases * (1 + max(r.idx.repetition for r in readouts))
     slices = 1 + max(r.idx.slice for r in readouts)
     coils = readouts[0].active_channels
+    if max(frames * slices, frames * slices * lines // MOST) > len(readouts):
+        raise ScanError(
+            f"{name} says {slices} slices, {frames} frames and {lines} lines, and has {len(readouts)} lines "
+            "in all: too few"
+        )
+    if wide > MOST * readouts[0].number_of_samples:
+        raise ScanError(f"{name} says {wide} samples a line, and has {readouts[0].number_of_samples}")
     total = np.zeros((slices, coils, frames, lines, wide), np.complex64)
     count = np.zeros((slices, frames, lines), np.int64)
     stamps = np.full(frames, np.inf)
