@@ -6,7 +6,7 @@ const PLANES = [
 ];
 const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]];
 const WORDS = [["left", "right"], ["posterior", "anterior"], ["inferior", "superior"]];
-const ANOMALY = [[255, 194, 26], [255, 122, 26], [255, 42, 26]]; // as in the pictures of the report
+const ANOMALY = [[255, 214, 90], [255, 170, 30], [255, 130, 0]]; // red would be dark to who sees no red
 const UNCERTAINTY = [[70, 150, 255], [70, 150, 255], [120, 190, 255]];
 
 // Bytes of one plane, row 0 on top. Radiological: the patient's right, or the front, comes first.

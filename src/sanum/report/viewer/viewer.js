@@ -15,7 +15,7 @@ async function start() {
   });
   first = {
     at: [...facts.start], zoom: 1, middle: facts.shape.map((n) => (n - 1) / 2), healthy: 0, fade: false,
-    anatomy: "anatomy0", overlay: "anomaly", opacity: 0.4, outline: true, cross: true, radiological: true,
+    anatomy: "anatomy0", overlay: "anomaly", opacity: 0.5, outline: true, cross: true, radiological: true,
     level: 0, width: 1,
   };
   view = {...first, at: [...first.at]};
