@@ -111,6 +111,20 @@ def test_both_lungs_in_one_mask_and_masks_of_another_size(masks, tmp_path):
     assert "mask heart of chest0000.png is 96 × 40 pixels large, and the image 48 × 48" in fails(large)
 
 
+def test_masks_are_found_by_their_names(masks, tmp_path):
+    folder = tmp_path / "named"
+    (folder / "masks" / "right-lung").mkdir(parents=True)
+    for name in ("images", "findings.json"):
+        (folder / name).symlink_to(masks / name)
+    place = folder / "masks" / "right-lung"
+    for path in (masks / "masks" / "right lung").iterdir():
+        (place / f"{path.stem}_mask.png").symlink_to(path)
+    assert set(read_xrays(folder).regions) == {n for n in read_xrays(masks).regions if n.startswith("right")}
+    for path in list(place.iterdir()):
+        path.rename(place / f"of-{path.name}")
+    assert "no file in masks has the name of an image, such as chest0000.png" in fails(folder)
+
+
 def test_swapped_lungs_are_said(masks, tmp_path):
     folder = tmp_path / "swapped"
     (folder / "masks").mkdir(parents=True)

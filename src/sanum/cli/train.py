@@ -26,7 +26,9 @@ def command(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as una-compact.")],
     data: Annotated[
         Path,
-        typer.Option(help="Folder with ixi/ and lesions/, of the subjects (BIDS, FreeSurfer), or a table."),
+        typer.Option(
+            help="Folder with ixi/ and lesions/, of subjects (BIDS, FreeSurfer), of x-rays, or a table."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, logs and weights.")],
     settings: Annotated[

@@ -65,7 +65,7 @@ def plain_stem(name: str) -> str:
 
 
 def organs_in(folder: Path) -> dict[str, dict[str, Path]]:
-    """Masks in `masks/ORGAN/`: by organ and by the stem of the image.
+    """Masks in `masks/ORGAN/`: by organ and by the stem of the image, whose name may have `_mask` behind it.
 
     Parameters
     ----------
@@ -76,9 +76,8 @@ def organs_in(folder: Path) -> dict[str, dict[str, Path]]:
     for place in sorted(folder.iterdir()) if folder.is_dir() else []:
         if place.is_dir() and not place.name.startswith("."):
             organ = " ".join(place.name.lower().replace("_", " ").replace("-", " ").split())
-            found[organ] = {
-                plain_stem(name): place / name for name in os.listdir(place) if not name.startswith(".")
-            }
+            names = [name for name in os.listdir(place) if not name.startswith(".")]
+            found[organ] = {plain_stem(name).removesuffix("_mask"): place / name for name in names}
     return found
 
 

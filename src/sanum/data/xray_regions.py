@@ -109,6 +109,8 @@ def add_regions(
         )
     if unknown := sorted({row.image for row in rows if row.image not in by_name}):
         problems.append(f"{TABLE} names {listed(unknown)}, which {FILE} has not")
+    if organs and not any(one.regions for one in made.values()):
+        problems.append(f"no file in {MASKS} has the name of an image, such as {printable(images[0].name)}")
     of_masks = list(dict.fromkeys(name for one in made.values() for name in one.regions))
     names = tuple(dict.fromkeys([*(row.region for row in rows), *of_masks]))
     for image in images:
