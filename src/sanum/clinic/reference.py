@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 from pydicom.valuerep import DSfloat
 
@@ -131,14 +132,22 @@ def carried_of(header: Dataset) -> Dataset:
     for tag in CARRIED:
         try:
             element = header[tag]
-            value = str(element.value) if element.VR in ("PN", "LO", "SH", "LT", "ST") else element.value
+            value = _plain(element.value) if element.VR in ("PN", "LO", "SH", "LT", "ST") else element.value
+            for item in element.value if element.VR == "SQ" else ():
+                item.decode()  # else it is written in the character set of the source
             if not element.is_empty:
                 found.add(DataElement(element.tag, element.VR, value, validation_mode=0))
         except DAMAGED:
             continue
-    if not {"DeidentificationMethod", "DeidentificationMethodCodeSequence"} & set(found.dir()):
-        found.pop("PatientIdentityRemoved", None)  # which says nothing without them
+    methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"} & set(found.dir())
+    if not methods and found.get("PatientIdentityRemoved") != "NO":
+        found.pop("PatientIdentityRemoved", None)  # a YES without them is against the standard
     return found
+
+
+def _plain(value: object) -> str | list[str]:
+    """Text of one value or of several: a backslash parts them, whatever it was meant as."""
+    return [str(one) for one in value] if isinstance(value, MultiValue) else str(value)
 
 
 def number_text(value: float) -> DSfloat:
