@@ -235,9 +235,12 @@ def test_noise_is_normal(make):
     assert torch.equal(noise["b"], again["b"]) == (make is not system_noise)
 
 
-def private(config, folder, *, loop=LOOP, resume=False, people=PEOPLE, expected=3, secret=7, on_step=None):
+def private(
+    config, folder, *, loop=LOOP, resume=False, people=PEOPLE, expected=3, secret=7, on_step=None, lasts_to=0
+):
     plan = PrivatePlan(config, 3.0, people, expected, loop.steps, secret, ("loss", "error"))
     step = PrivateStep(plan)
+    step.lasts_to = lasts_to
 
     def batches(first):
         every = some(people, 3)
@@ -314,6 +317,13 @@ def test_no_step_is_taken_beyond_the_budget(tmp_path):
     ):
         private(StepConfig("dp-sgd", epsilon=budget * 1.0001), tmp_path)
     assert len(log_of(tmp_path)) == 5
+
+
+def test_a_planned_budget_is_not_counted_in_every_step(tmp_path, monkeypatch):
+    asked, lasts = [], Account.lasts
+    monkeypatch.setattr(Account, "lasts", lambda self, *of: asked.append(self.steps) or lasts(self, *of))
+    private(StepConfig("dp-sgd", epsilon=50.0), tmp_path, lasts_to=7)
+    assert asked == [7, 8]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,8 @@ class Account:
         most : int
             No more are asked for.
         """
+        if most > 0 and self.epsilon(most) <= budget:
+            return most
         return bisect_right(range(1, most + 1), budget, key=self.epsilon)
 
 

@@ -5,17 +5,19 @@
     b_i = (1 − α) g_i + α ∇ l_i(θ + r g_i/‖g_i‖), in the place of g_i          "bam"
     sum = Σ_i g_i min(1, C/‖g_i‖)
 
-Each summand depends on one person and is no longer than C: a person who comes or goes moves the sum by C at
-most, and one who is replaced by 2C. "bam" moves the weights along each person's own gradient. Along the mean
-of the batch, every b_i would depend on everybody, and C would bound nothing.
+Each summand depends on one person, with what the loss draws for them, and is no longer than C: a person who
+comes or goes moves the sum by C at most, and one who is replaced by 2C. "bam" moves the weights along each
+person's own gradient. Along the mean of the batch, every b_i would depend on everybody, and C would bound
+nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
 from ..metrics.gradients import TINY, norm
-from .draws import drawn_from
 from .per_sample import PerSample, SampleGradients, Weights, add_weighted, norms_of
 from .step import Batch, Terms
 from .step_config import StepConfig
@@ -48,7 +50,12 @@ class ClippedSum:
 
 @torch.no_grad()
 def clipped_sum(
-    by: PerSample, weights: Weights, batch: Batch, config: StepConfig, previous: Weights | None = None
+    by: PerSample,
+    weights: Weights,
+    batch: Batch,
+    config: StepConfig,
+    previous: Weights | None = None,
+    keys: Sequence[int] | None = None,
 ) -> ClippedSum:
     """The sum, chunk by chunk: what takes memory are the gradients of a chunk.
 
@@ -64,6 +71,8 @@ def clipped_sum(
         Kind, C, α, r.
     previous : dict of tensor, optional
         v of "dp-sat"; without it, as in the first step, weights stay where they are.
+    keys : sequence of int, optional
+        For each sample the seed of what its loss draws, such as dropout; default: 0 for each.
     """
     theta = {name: w.detach() for name, w in weights.items()}
     if config.kind == "dp-sat" and previous is not None:
@@ -73,8 +82,9 @@ def clipped_sum(
     raw = {name: torch.zeros_like(w) for name, w in theta.items()}
     none = next(iter(theta.values())).new_zeros(0)
     norms, shortened, values = [none], [none.bool()], []
+    left = iter(keys or [0] * by.count(batch))
     for part in by.chunks(batch):
-        found, mixed = _gradients(by, theta, part, config)
+        found, mixed = _gradients(by, theta, part, config, list(islice(left, by.count(part))))
         norms.append(norms_of(found.gradients))
         factors = (config.max_grad_norm / norms_of(mixed).clamp_min(TINY)).clamp_max(1.0)
         add_weighted(raw, found.gradients, torch.ones_like(factors))
@@ -86,19 +96,15 @@ def clipped_sum(
 
 
 def _gradients(
-    by: PerSample, theta: Weights, part: Batch, config: StepConfig
+    by: PerSample, theta: Weights, part: Batch, config: StepConfig, keys: Sequence[int]
 ) -> tuple[SampleGradients, Weights]:
     """g_i with their values, and what is clipped; both with the same draws, such as dropout's."""
-    device = next(iter(theta.values())).device
-    seed = int(torch.randint(1 << 62, ()))
-    with drawn_from(seed, device):
-        found = by.gradients(theta, part)
+    found = by.gradients(theta, part, keys)
     if config.kind != "bam":
         return found, found.gradients
     far = config.radius / norms_of(found.gradients).clamp_min(TINY)
     moved = {name: torch.addcmul(theta[name], _rows(far, g), g) for name, g in found.gradients.items()}
-    with drawn_from(seed, device):
-        ahead = by.gradients(moved, part, own=True).gradients
+    ahead = by.gradients(moved, part, keys, own=True).gradients
     for name, g in found.gradients.items():  # in place: these are the largest tensors of a training
         torch.lerp(g, ahead[name], config.alpha, out=ahead[name])
     return found, ahead

@@ -16,6 +16,7 @@ from torch import nn
 from ..metrics.gradients import cosine, norm, relative_bias
 from .account import Account
 from .clipping import ClippedSum, clipped_sum
+from .own_draws import keys_of
 from .per_sample import PerSample, Weights
 from .poisson import Poisson
 from .private_noise import noise_of, system_noise
@@ -40,7 +41,7 @@ class PrivatePlan:
     steps : int
         Of the whole training.
     secret : int
-        Of sampling and noise.
+        Of sampling, noise and what a loss draws.
     by : tuple of str
         Names of the values of a loss, "loss" first: they are logged where nobody takes part, too.
     shared : tuple of str
@@ -75,6 +76,9 @@ class BudgetSpent(ValueError):
 class PrivateStep:
     """A `Step` by one of the private kinds.
 
+    `lasts_to` is the step up to which the budget is known to last; beyond it the account is asked before each
+    step, which takes time.
+
     Parameters
     ----------
     plan : PrivatePlan
@@ -84,6 +88,7 @@ class PrivateStep:
     def __init__(self, plan: PrivatePlan) -> None:
         self.plan = plan
         self.account = Account(plan.noise_multiplier, plan.rate, plan.config.delta, plan.config.accountant)
+        self.lasts_to = 0
         self.previous: Weights | None = None
         self._last: Terms = {}
 
@@ -100,18 +105,21 @@ class PrivateStep:
         work : Work
             Network, loss, optimizer and devices; `parts` is 1, and `clip` is of no use.
         batches : iterable of dict
-            One, of the people who were drawn; may be without tensors.
+            One, of the people whom `sampling` chose, in order; may be without tensors.
         """
-        plan, config = self.plan, self.plan.config
+        plan, config, done = self.plan, self.plan.config, self.account.steps
         (batch,) = batches
-        if config.epsilon is not None and not self.account.lasts(config.epsilon, 1):
+        if config.epsilon is not None and done >= self.lasts_to and not self.account.lasts(config.epsilon, 1):
             raise BudgetSpent(self.spent())
         objective: nn.Module = getattr(work.objective, "module", work.objective)
         weights: Weights = {name: p for name, p in objective.named_parameters() if p.requires_grad}
         by = PerSample(objective, plan.shared, plan.mapped, plan.chunk, work.fabric.autocast)
+        keys = keys_of(plan.secret, done, self.sampling.chosen(done))
+        if by.count(batch) != len(keys):
+            raise ValueError(f"step {done + 1} is of {len(keys)} people, got {by.count(batch)}")
         if self.previous is not None:  # a checkpoint gives it back on the CPU
             self.previous = {name: x.to(weights[name]) for name, x in self.previous.items()}
-        found = clipped_sum(by, weights, work.fabric.to_device(batch), config, self.previous)
+        found = clipped_sum(by, weights, work.fabric.to_device(batch), config, self.previous, keys)
         noise = self._noise(found.clipped)
         size = plan.noise_multiplier * config.max_grad_norm
         for name, p in weights.items():

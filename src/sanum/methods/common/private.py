@@ -128,7 +128,8 @@ def private_training(
     lasts = left if recipe.step.epsilon is None else step.account.lasts(recipe.step.epsilon, left)
     if left and not lasts:
         raise ValueError(step.spent())
-    step.plan = replace(step.plan, steps=state["step"] + lasts)
+    step.lasts_to = state["step"] + lasts
+    step.plan = replace(step.plan, steps=step.lasts_to)
     private = replace(turn, step=step, watched=False)  # noise leaps by nature
     return PrivateTraining(private, step, people, _note(step, lasts, cut=lasts < left))
 
