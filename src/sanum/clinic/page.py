@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,14 @@ from .dress import NewSeries, begun, dressed
 from .findings import words_of
 from .maker import RESEARCH, Maker
 from .reference import Reference
+from .unnamed import unnamed_warnings
 
 SERIES = NewSeries("page", 6, "report page")
 
 WIDE, TEXT_TALL, DPI = 1440, 420, 100  # pixels
 BANNER = f"{RESEARCH} - NOT FOR DIAGNOSIS"
 _MOST_LESIONS = 10
-_MOST_WARNINGS = 4
+_MOST_LINES = 14  # of warnings, above what made the page
 _DARK, _LIGHT, _WARM = "#0d1117", "#e6edf3", "#ffc21a"
 
 
@@ -55,7 +57,7 @@ def page(result: Reconstruction, reference: Reference, maker: Maker) -> Dataset:
     return dressed(one, reference, maker)
 
 
-def page_pixels(result: Reconstruction, maker: Maker) -> npt.NDArray[np.uint8]:
+def page_pixels(result: Reconstruction, maker: Maker, warnings: Sequence[str] = ()) -> npt.NDArray[np.uint8]:
     """Planes through the largest lesion or the brain's middle, above them a banner, below them the numbers.
 
     No name of a file is shown, for it may be a patient's.
@@ -115,10 +117,7 @@ def _text(result: Reconstruction, maker: Maker) -> npt.NDArray[np.uint8]:
         lines += [f"  and {count - _MOST_LESIONS} more"] * (count > _MOST_LESIONS)
     else:
         lines.append("No anomaly was found.")
-    warnings = list(dict.fromkeys((*result.warnings, *result.scan.warnings)))
-    notes = [line for warning in warnings[:_MOST_WARNINGS] for line in textwrap.wrap(f"! {warning}", 64)]
-    if more := len(warnings) - _MOST_WARNINGS:
-        notes += [f"! and {more} more warnings"] * (more > 0)
+    notes = _notes(unnamed_warnings(result))
     made = textwrap.wrap(maker.sentence, 150)
     for words, x, y, size, colour in (
         (lines, 0.03, 0.96, 15, _LIGHT),
@@ -127,6 +126,18 @@ def _text(result: Reconstruction, maker: Maker) -> npt.NDArray[np.uint8]:
     ):
         figure.text(x, y, "\n".join(words), color=colour, fontsize=size, va="top", parse_math=False)
     return _drawn(figure)
+
+
+def _notes(warnings: Sequence[str]) -> list[str]:
+    """Lines of warnings: as many whole ones as there is room for, and how many more there are."""
+    lines: list[str] = []
+    for k, warning in enumerate(warnings):
+        more = textwrap.wrap(f"! {warning}", 64)
+        is_last = k + 1 == len(warnings)
+        if len(lines) + len(more) > _MOST_LINES - (not is_last):
+            return [*lines, f"! and {len(warnings) - k} more, in the report"]
+        lines += more
+    return lines
 
 
 def _figure(tall: int) -> Figure:
