@@ -100,19 +100,23 @@ def _write_all(output: Path, tables: Tables) -> list[tuple[str, str, str]]:
     for name, columns in tables.items():
         rows = [(_input(results, record), results, *_cells(record, columns)) for results, record in records]
         head: Sequence[str] = (*_FIRST, *columns)
-        _write(output / name, *(with_verdicts(head, rows, verdicts) if name == QC else (head, rows)))
+        if name != QC:
+            _write(output / name, head, rows)
+        elif verdicts is not None:
+            _write(output / name, *with_verdicts(head, rows, verdicts))
     _write(output / FAILED, _FAILED, failed)
     for note in notes:
         note.unlink(missing_ok=True)
     return failed
 
 
-def _verdicts(output: Path) -> dict[str, Verdict]:
+def _verdicts(output: Path) -> dict[str, Verdict] | None:
+    """Of the table that is there; None if it cannot be read, and then it is not written."""
     try:
         return read_verdicts(output / QC)
     except (OSError, ValueError) as error:
-        _log.warning("no verdicts are kept of %s: %s", printable(output / QC), error)
-        return {}
+        _log.warning("%s is left as it is: %s", printable(output / QC), error)
+        return None
 
 
 def numbers_of(tables: Tables) -> set[str]:

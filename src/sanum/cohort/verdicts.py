@@ -40,7 +40,7 @@ Row = Sequence[str]
 
 
 def read_verdicts(path: Path) -> dict[str, Verdict]:
-    """Verdicts by the results' name; none if the table is not there, or has no such columns.
+    """Verdicts by the results' name; none if the table is not there, or has neither column.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
         It cannot be read.
     """
     head, rows = read_table(path)
-    if not set(COLUMNS) <= set(head):
-        return {}
-    key, word, note = (head.index(name) for name in (_KEY, *COLUMNS))
-    found = {row[key]: Verdict(_known(row[word]), _known(row[note])) for row in rows}
+    found = {}
+    for row in rows:
+        cells = dict(zip(head, row, strict=True))
+        found[cells[_KEY]] = Verdict(*(_known(cells.get(name, _UNKNOWN)) for name in COLUMNS))
     return {name: verdict for name, verdict in found.items() if verdict != Verdict()}
 
 
@@ -95,6 +95,8 @@ def with_verdicts(
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of a table of results, as text; lines that are too short are filled up.
 
+    A spreadsheet may have saved it with a mark at its beginning, or in Windows' code page.
+
     Parameters
     ----------
     path : Path
@@ -108,9 +110,13 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         It cannot be read.
     """
     try:
-        text = read_small(path, _MOST, follow=False).decode("utf-8")
+        raw = read_small(path, _MOST, follow=False)
     except FileNotFoundError:
         return list(_FIRST), []
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", "replace")
     lines = [[from_cell(cell) for cell in line.rstrip("\r").split("\t")] for line in text.split("\n") if line]
     head = lines[0] if lines else []
     if _KEY not in head:
