@@ -15,6 +15,7 @@ HEAVY = {
     "how-to/cohort.md",
     "how-to/lesion-graphs.md",
     "how-to/own-data.md",
+    "how-to/recover.md",
     "how-to/register.md",
     "tutorial.md",
 }
