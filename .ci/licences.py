@@ -87,9 +87,7 @@ def fits(expression: str) -> bool:
 
 def main() -> None:
     """Check the environment that this runs in."""
-    packages = needed(
-        "sanum", ("bids", "cluster", "detect", "export", "train", "reference", "monai", "torchio", "kspace")
-    )
+    packages = needed("sanum", ("all",))
     odd = {
         name: text
         for name, one in packages.items()
