@@ -30,7 +30,9 @@ from sanum.metrics.gradients import cosine, relative_bias
 from sanum.metrics.ranking import auc
 
 PLAIN = "sgd"
-METHODS = (PLAIN, "dp-sgd", "dp-sat", "bam")
+BAM = {"bam": (0.8, 0.15), "bam-mild": (0.5, 0.1)}  # α and r
+SAT_RADIUS = 0.15
+METHODS = (PLAIN, "dp-sgd", "dp-sat", *BAM)
 DELTA, BOUND = 1e-4, 1.0
 TUNED = range(1000, 1002)  # seeds of the search for a learning rate
 LOOKS = 8  # at the gradients of everybody, in a training
@@ -63,10 +65,8 @@ class Problem:
         Makes the network.
     rate, noise, steps : float, float, int
         q, σ and T.
-    grid : dict of tuple
-        Learning rates of each method.
-    radius : float
-        Of "bam" and "dp-sat".
+    grid : tuple of float
+        Learning rates.
     """
 
     x: dict
@@ -75,8 +75,7 @@ class Problem:
     rate: float
     noise: float
     steps: int
-    grid: dict
-    radius: float
+    grid: tuple[float, ...]
 
 
 def split(x: np.ndarray, y: np.ndarray, sizes: tuple[int, ...]) -> tuple[dict, dict]:
@@ -104,8 +103,7 @@ def digits(_: Path) -> Problem:
     def net() -> nn.Module:
         return nn.Sequential(nn.Linear(64, 48), nn.Tanh(), nn.Linear(48, 10))
 
-    grid = {m: (0.5, 1.0, 2.0) for m in METHODS}
-    return Problem(x, y, net, 0.2, 6.0, 120, grid, 0.15)
+    return Problem(x, y, net, 0.2, 6.0, 120, (0.5, 1.0, 2.0))
 
 
 def breastmnist(data: Path) -> Problem:
@@ -116,8 +114,7 @@ def breastmnist(data: Path) -> Problem:
         for n, k in names.items()
     }
     y = {n: torch.from_numpy(d[f"{k}_labels"].ravel().astype(np.int64)) for n, k in names.items()}
-    grid = {m: (0.1, 0.3, 1.0) for m in METHODS}
-    return Problem(x, y, lambda: small_cnn(1, (8, 16), 28, 2), 0.2, 3.0, 100, grid, 0.15)
+    return Problem(x, y, lambda: small_cnn(1, (8, 16), 28, 2), 0.2, 3.0, 100, (0.1, 0.3, 1.0))
 
 
 def cifar(data: Path) -> Problem:
@@ -127,8 +124,7 @@ def cifar(data: Path) -> Problem:
     )
     x["test"] = torch.from_numpy((d["test_images"].transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32))
     y["test"] = torch.from_numpy(d["test_labels"].ravel().astype(np.int64))
-    grid = {m: (0.25, 0.5, 1.0) for m in METHODS}
-    return Problem(x, y, lambda: small_cnn(3, (16, 32, 32), 32, 10), 0.06, 1.0, 150, grid, 0.15)
+    return Problem(x, y, lambda: small_cnn(3, (16, 32, 32), 32, 10), 0.06, 1.0, 150, (0.25, 0.5, 1.0))
 
 
 SETS = {"digits": digits, "breastmnist": breastmnist, "cifar": cifar}
@@ -161,12 +157,19 @@ def looked_at(by: PerSample, weights: dict, problem: Problem, config: StepConfig
     }
 
 
+def config_of(method: str) -> StepConfig:
+    if method in BAM:
+        alpha, radius = BAM[method]
+        return StepConfig("bam", max_grad_norm=BOUND, alpha=alpha, radius=radius)
+    return StepConfig("dp-sat" if method == "dp-sat" else "dp-sgd", max_grad_norm=BOUND, radius=SAT_RADIUS)
+
+
 def train(problem: Problem, method: str, rate: float, seed: int, *, look: bool) -> list[dict[str, float]]:
     """One training; of the same seed all methods have the same weights, people and noise."""
     torch.manual_seed(seed)
     net = problem.net()
     objective = Objective(net, loss)
-    config = StepConfig("dp-sgd" if method == PLAIN else method, max_grad_norm=BOUND, radius=problem.radius)
+    config = config_of(method)
     weights = dict(objective.named_parameters())
     by = PerSample(objective, chunk=256)
     people = len(problem.y["train"])
@@ -221,13 +224,13 @@ def measured(name: str, problem: Problem, path: Path, seeds: int) -> list[dict[s
 
     for seed in TUNED:
         for method in METHODS:
-            for rate in problem.grid[method]:
+            for rate in problem.grid:
                 ensure(method, rate, seed, look=False)
     for seed in range(seeds):
         for method in METHODS:
             best = tuned(rows_of(path), name, method)
             ensure(method, best, seed, look=True)
-            if method in ("dp-sgd", "bam"):
+            if method in ("dp-sgd", *BAM):
                 ensure(method, 2 * best, seed, look=False)
     return rows_of(path)
 
@@ -260,7 +263,9 @@ def at_loss(curve: list[dict[str, float]], wanted: float, key: str) -> float:
 
 def printed(name: str, problem: Problem, rows: list[dict[str, str]]) -> None:
     """The table, and the paired differences from DP-SGD."""
-    best = {method: tuned(rows, name, method) for method in METHODS}
+    there = {row["method"] for row in rows if row["set"] == name and int(row["seed"]) not in TUNED}
+    methods = [method for method in METHODS if method in there]
+    best = {method: tuned(rows, name, method) for method in methods}
     curves, scores = defaultdict(list), {}
     for row in rows:
         rate, seed = float(row["rate"]), int(row["seed"])
@@ -271,14 +276,14 @@ def printed(name: str, problem: Problem, rows: list[dict[str, str]]) -> None:
         if rate == best[row["method"]] and row["cosine"]:
             keys = ("loss", "cosine", "own_cosine", "bias", "norm")
             curves[row["method"], seed].append({k: float(row[k]) for k in keys})
-    seeds = sorted({s for _, _, s in scores if all((m, best[m], s) in scores for m in METHODS)})
+    seeds = sorted({s for _, _, s in scores if all((m, best[m], s) in scores for m in methods)})
     people = len(problem.y["train"])
     epsilon = Account(problem.noise, problem.rate, DELTA).epsilon(problem.steps)
     print(
         f"{name}: {people} people, q {problem.rate}, σ {problem.noise}, {problem.steps} steps: "
         f"ε {epsilon:.2f} at δ {DELTA:g}; {len(seeds)} seeds"
     )
-    private = METHODS[1:]
+    private = methods[1:]
     same = {s: max(min(r["loss"] for r in curves[m, s]) for m in private) for s in seeds}
     found = {
         (m, k): [at_loss(curves[m, s], same[s], k) for s in seeds]
@@ -287,7 +292,7 @@ def printed(name: str, problem: Problem, rows: list[dict[str, str]]) -> None:
     }
     print("| method | rate | score | at twice the rate | cosine | cosine of its own | relative bias | norm |")
     print("|---|---|---|---|---|---|---|---|")
-    for m in METHODS:
+    for m in methods:
         cells = [interval([scores[m, best[m], s] for s in seeds])]
         twice = [scores[m, 2 * best[m], s] for s in seeds if (m, 2 * best[m], s) in scores]
         cells.append(interval(twice) if len(twice) == len(seeds) else "")

@@ -1,9 +1,9 @@
 """What privacy costs an autoencoder, and whom: AUC and false alarms by group, for several budgets.
 
 `python bench/private_audit.py --data ../shared/data -o runs/private-audit`: the recipe `cae` learns from the
-399 ultrasound pictures of BreastMNIST without cancer, plainly and privately, by `sanum train`'s own way. Those
-of validation and test are scored and audited. MedMNIST tells nothing of the people, so the group is how bright
-a picture is, in thirds: a stand-in for who took it. A run that was stopped goes on.
+399 ultrasound pictures of BreastMNIST without cancer, plainly and privately, as `sanum train` does. Those of
+validation and test are scored and audited. MedMNIST tells nothing of the people, so the group is how bright a
+picture is, in thirds: a stand-in for who took it. A run that was stopped goes on.
 """
 
 import argparse
