@@ -105,6 +105,7 @@ class TestDicomOut:
         assert record["outputs"]["dicom"] == "head_dicom"
         assert record["dicom_frames"] == "not empty"
         assert not any(b"SECRET" in path.read_bytes() for path in objects.iterdir())
+        (objects / ".DS_Store").write_text("")
         again = sanum("reconstruct", head, "-o", out, "--dicom", "--omit-empty-frames", "--no-report")
         assert "finished before" in again.err
         (objects / "sanum-page.dcm").rename(objects / "notes.txt")

@@ -154,6 +154,19 @@ def test_no_anomaly_no_segmentation_but_a_report_that_says_so(made):
     assert [name for name, _ in found].count("Volume") == 2
 
 
+def test_nothing_of_an_earlier_result_stays(made, tmp_path):
+    """A segmentation beside a report that says "absent" would be believed."""
+    assert made  # with a page that is drawn quickly
+    folder, out = saved(tmp_path / "in", head("axial")[:4]), tmp_path / "out"
+    out.mkdir()
+    for name in ("sanum-anomaly.dcm", "sanum-anatomy-0005.dcm", ".sanum-page.dcm", "notes.dcm"):
+        (out / name).write_text("old")
+    _, result = read_result(folder, anomaly=False)
+    paths = write_dicom(result, folder, out)
+    assert {*paths, out / "notes.dcm"} == set(out.iterdir())
+    assert out / "sanum-anatomy-0004.dcm" in paths
+
+
 def test_side_and_lobe_are_coded():
     lobes = {region.lobe for region in dlmuse().values()} - {"", "deep", "cingulate"}
     assert lobes <= set(LOBES)

@@ -82,7 +82,7 @@ def write_dicom(
     source : str or Path
         The DICOM series that it is of: folder, file or zip archive.
     folder : str or Path
-        Made if missing; files of these names are replaced.
+        Made if missing. All objects that are there (sanum-….dcm) are replaced, once the new ones are whole.
     series : str, optional
         Which one, as in `sanum.read`.
     options : DicomOptions, optional
@@ -97,7 +97,15 @@ def write_dicom(
     """
     planes, folder = read_planes(Path(source), series=series), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return save_objects(objects_of(result, planes, options), folder)
+    try:
+        hidden = ((f".{name}", one) for name, one in objects_of(result, planes, options))
+        written = save_objects(hidden, folder)
+        for old in folder.glob(f"{OWN}*.dcm"):
+            old.unlink()
+        return [path.replace(folder / path.name[1:]) for path in written]
+    finally:
+        for left in folder.glob(f".{OWN}*.dcm"):
+            left.unlink()
 
 
 def save_objects(objects: Iterator[tuple[str, Dataset]], folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from ..scan.dicom import dicom_files
 from ..scan.names import printable
 from ..scan.raw_volume import data_file
 from ..scan.sidecar import sidecar_of
-from ..scan.write import is_own_folder
+from ..scan.write import has_own_files
 from .contract import plain_number, require_own_names, settings_as_json
 from .inputs import Item
 
@@ -277,7 +277,7 @@ def is_finished(record: Record, folder: Path, item: Item, wanted: Mapping[str, s
     there = wanted.items() <= record["outputs"].items()
     return (
         there
-        and all((folder / file).is_file() or is_own_folder(folder / file) for file in wanted.values())
+        and all((folder / file).is_file() or has_own_files(folder / file) for file in wanted.values())
         and _same_input(record["input"], item.path)
     )
 

@@ -29,6 +29,9 @@ _OUTDATED = ".outdated"  # in the hidden folder: names of the files that go, one
 OWN = "sanum-"
 """What the names of the files of an output that is a folder begin with."""
 
+_CLUTTER = (f".{OWN}", ".DS_Store", "._", "Thumbs.db", "desktop.ini", "DICOMDIR")
+"""Of what is half written, of macOS and Windows, and of a medium: begins of names."""
+
 SCANNER_COORDINATES = 1
 """NIfTI code of both transforms of a scan that came without: world is the scanner's."""
 
@@ -176,27 +179,49 @@ def settle(folder: Path, name: str, *, last: str) -> None:
             shutil.rmtree(folder / path.name)
         path.replace(folder / path.name)
     for outdated in _outdated_of(ready / _OUTDATED):
-        if not (folder / outdated).is_dir():
-            (folder / outdated).unlink(missing_ok=True)
+        _remove_own(folder / outdated)
     if new_last in there:
         new_last.replace(folder / last)
     shutil.rmtree(ready)
 
 
 def is_own_folder(path: Path) -> bool:
-    """Whether a folder holds nothing but files whose names begin with `OWN`, so that results may replace it.
+    """Whether a folder holds files that begin with `OWN` and no others, so that results may replace it.
+
+    What file managers leave everywhere does not count, and goes with it.
 
     Parameters
     ----------
     path : Path
         Anything; a link to a folder is none.
     """
-    if path.is_symlink() or not path.is_dir():
-        return False
-    inside = list(path.iterdir())
-    return bool(inside) and all(
-        one.name.startswith(OWN) and one.is_file() and not one.is_symlink() for one in inside
+    return has_own_files(path) and all(
+        one.name.startswith((OWN, *_CLUTTER)) and one.is_file() and not one.is_symlink()
+        for one in path.iterdir()
     )
+
+
+def has_own_files(path: Path) -> bool:
+    """Whether a folder holds files whose names begin with `OWN`, whatever else is there.
+
+    Parameters
+    ----------
+    path : Path
+        Anything; a link to a folder is none.
+    """
+    return not path.is_symlink() and path.is_dir() and any(one.is_file() for one in path.glob(f"{OWN}*"))
+
+
+def _remove_own(path: Path) -> None:
+    """Remove a file, or what is ours in a folder: it goes too if nothing else is in it."""
+    if is_own_folder(path):
+        shutil.rmtree(path)
+    elif has_own_files(path):
+        for one in path.glob(f"{OWN}*"):
+            if one.is_file():
+                one.unlink()
+    elif not path.is_dir():
+        path.unlink(missing_ok=True)
 
 
 def _require_folder(path: Path) -> None:

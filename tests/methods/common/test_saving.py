@@ -121,3 +121,28 @@ class TestFolder:
         settle(tmp_path, "scan", last="scan_record.json")
         assert [p.name for p in (tmp_path / "scan_all").iterdir()] == ["sanum-2"]
         assert [p.name for p in tmp_path.iterdir()] == ["scan_all"]
+
+    def test_what_file_managers_leave_does_not_make_it_somebody_elses(self, tmp_path):
+        save_result(self.result("sanum-1"), tmp_path, record={})
+        for name in (".DS_Store", "._sanum-1", "Thumbs.db", "DICOMDIR"):
+            (tmp_path / "scan_all" / name).write_text("")
+        save_result(self.result("sanum-2"), tmp_path, record={}, overwrite=True)
+        assert [p.name for p in (tmp_path / "scan_all").iterdir()] == ["sanum-2"]
+
+    @pytest.mark.parametrize("kept", [[], ["notes.txt"]])
+    def test_it_goes_with_a_result_that_has_none(self, toy, tmp_path, kept):
+        """As of a run with --dicom, then one without: nothing may tell of the earlier result."""
+        record = {"outputs": {"all": "scan_all", "x": "..", "y": "../mine", "z": "mine"}}
+        save_result(self.result("sanum-1"), tmp_path / "out", record=record)
+        for mine in (tmp_path / "mine", tmp_path / "out" / "mine"):
+            mine.mkdir()
+            (mine / "letter").write_text("precious")
+        for name in kept:
+            (tmp_path / "out" / "scan_all" / name).write_text("precious")
+        save_result(toy, tmp_path / "out", overwrite=True, record={})
+        assert left(tmp_path / "out" / "scan_all") == kept
+        assert left(tmp_path / "mine") == left(tmp_path / "out" / "mine") == ["letter"]
+
+
+def left(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

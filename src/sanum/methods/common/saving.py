@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...files import parse_json, read_small
 from ...scan import Scan, ScanError, write
 from ...scan.names import output_name, printable
-from ...scan.write import is_own_folder, reason_of, together
+from ...scan.write import has_own_files, is_own_folder, reason_of, together
 from ..api import OutputSpec, Result
+
+_MOST_BYTES = 1 << 22  # of a record
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def save_result(
 ) -> list[Path]:
     """Paths of the files of a result, written all whole or none; files of an earlier result are replaced.
 
+    Folders that an earlier result had, by its record, and this one has not, are removed.
+
     A killed process leaves the old files or the new ones (`scan.write.settle` finishes what was begun).
 
     Parameters
@@ -166,7 +171,8 @@ def save_result(
     names = file_names(result.name, specs)
     require_free(result.name, folder, specs, overwrite=overwrite)
     wanted = {name: file for name, file in names.items() if name not in without}
-    outdated = [names[name] for name in names if name in without]
+    outdated = {names[name] for name in names if name in without}
+    outdated |= _folders_before(folder / last) - set(names.values())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with together(folder, result.name, last=last, outdated=outdated) as hidden:
@@ -185,6 +191,15 @@ def save_result(
             f"cannot write to {printable(folder)}: {reason_of(error.__cause__)}"
         ) from error.__cause__
     return [folder / file for file in (*wanted.values(), *texts)]
+
+
+def _folders_before(record: Path) -> set[str]:
+    """Names of the folders of files of an earlier result; none where its record cannot be read."""
+    try:
+        names = [str(name) for name in parse_json(read_small(record, _MOST_BYTES))["outputs"].values()]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    return {name for name in names if Path(name).name == name and has_own_files(record.with_name(name))}
 
 
 def _write_content(name: str, content: Any, path: Path) -> None:
