@@ -16,7 +16,7 @@ import stamp
 from PIL import Image
 
 IMAGES = Path(__file__).parent / "img"
-WIDTH, HEIGHT = 1120, 980  # of the page, down to the end of the viewer and its table
+WIDTH, HEIGHT = 1120, 870  # of the page, down to the end of the viewer
 ROW = (0.0, 0.0, 1.0, 0.355)  # of the figure: titles and the axial planes
 
 

@@ -8,9 +8,9 @@ from scipy import ndimage
 
 from ...scan.contrast import CT_WINDOW_HU
 from ...scan.scan import Scan
-from ...space.grid import Grid, apply_affine
+from ...space.grid import Grid, apply_affine, box_of
 from ...space.resample import resample
-from ...types import AnyArray, FloatArray, Mask, Shape
+from ...types import AnyArray, FloatArray, Mask, Shape, Slices
 from ..inputs import ReportInputs
 from ..planes import MARGIN_MM
 
@@ -124,7 +124,8 @@ def viewer_mask(mask: Scan, grid: Grid) -> Mask:
         Of the cells.
     """
     marked = mask.voxels > 0.5
-    half = _laid(marked.astype(np.float32), mask.grid, grid) >= 0.5
+    own = _part_for(grid, mask.grid)
+    half = _laid(marked[own].astype(np.float32), mask.grid.part(own), grid) >= 0.5
     touched = np.zeros(grid.shape, np.bool_)
     to_cell = np.linalg.inv(grid.affine) @ mask.affine
     at = np.round(apply_affine(to_cell, np.argwhere(marked))).astype(int)
@@ -166,6 +167,11 @@ def _laid(voxels: AnyArray, own: Grid, grid: Grid, fill: float = 0.0) -> FloatAr
     return resample(means, Grid(means.shape, affine), grid, antialias=False, fill=fill)
 
 
+def _part_for(grid: Grid, own: Grid) -> Slices:
+    """The voxels that the cells see."""
+    return box_of(np.ones(grid.shape, np.bool_), grid, own, 2 * float(grid.spacing_mm[0]))
+
+
 def _corners(ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.array([[a, b, c] for a in ends[:, 0] for b in ends[:, 1] for c in ends[:, 2]])
 
@@ -189,8 +195,9 @@ def _viewed(
 ) -> ViewedVolume:
     """`how`: the range that the bytes hold, the window at first, the unit."""
     (low, high), window, unit = how
-    values = np.nan_to_num(scan.voxels, nan=low, posinf=high, neginf=low)
-    values = _laid(values, scan.grid, grid, fill=low)
+    own = _part_for(grid, scan.grid)
+    values = np.nan_to_num(scan.voxels[own], nan=low, posinf=high, neginf=low)
+    values = _laid(values, scan.grid.part(own), grid, fill=low)
     scaled = (values - low) * (TOP / (high - low))
     return ViewedVolume(
         name, title, np.clip(np.rint(scaled), 0, TOP).astype(np.uint8), low, high, window, unit
