@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from sanum.clinic.anatomy import anatomy_series
 from sanum.clinic.maker import maker_of
 from sanum.clinic.reference import reference_of
 from sanum.clinic.sampling import on_planes
@@ -89,8 +90,13 @@ def test_planes_that_are_turned_a_little_keep_their_own_direction(tmp_path):
         angle = 1e-3 * (k % 3)
         one.ImageOrientationPatient = [np.cos(angle), np.sin(angle), 0, -np.sin(angle), np.cos(angle), 0]
     folder = saved(tmp_path / "series", made)
-    _, result = read_result(folder)
+    scan, result = read_result(folder)
     one = written(folder, result, tmp_path / "seg.dcm")
+    source = read_planes(folder)
+    reference = reference_of(source)
+    images = anatomy_series(on_planes(scan, source), reference, maker_of(result, reference.uids))
+    for image, plane in zip(images, made, strict=True):
+        assert image.ImageOrientationPatient == plane.ImageOrientationPatient
     assert "PlaneOrientationSequence" not in one.SharedFunctionalGroupsSequence[0]
     for group, plane in zip(one.PerFrameFunctionalGroupsSequence, made, strict=True):
         got = group.PlaneOrientationSequence[0].ImageOrientationPatient

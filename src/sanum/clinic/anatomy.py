@@ -39,15 +39,17 @@ def anatomy_series(values: FloatArray, reference: Reference, maker: Maker) -> It
     maker : Maker
         Of the result.
     """
-    for k, (stored, source) in enumerate(zip(stored_values(values), reference.images, strict=True)):
+    each = zip(stored_values(values), reference.images, reference.orientations, strict=True)
+    for k, (stored, source, axes) in enumerate(each):
         one = begun(SERIES, reference, maker, MRImageStorage, k + 1)
         one.Modality, one.ImageType = "MR", ["DERIVED", "SECONDARY", "OTHER"]
         one.ScanningSequence, one.SequenceVariant, one.ScanOptions = "RM", "NONE", ""
         one.MRAcquisitionType, one.EchoTime, one.EchoTrainLength, one.RepetitionTime = "", None, None, None
         one.FrameOfReferenceUID, one.PositionReferenceIndicator = source.FrameOfReferenceUID, ""
         one.PatientPosition = reference.lies
-        for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        for tag in ("ImagePositionPatient", "PixelSpacing", "SliceThickness"):
             one.add(source[tag])
+        one.ImageOrientationPatient = axes
         one.SpacingBetweenSlices = number_text(usual_distance(reference.source))
         put_pixels(one, stored)
         one.RescaleIntercept, one.RescaleSlope, one.RescaleType = 0, SLOPE, "US"

@@ -76,6 +76,11 @@ class Reference:
         return [str(self.images[0].SeriesInstanceUID), *(str(one.SOPInstanceUID) for one in self.images)]
 
     @property
+    def orientations(self) -> list[list[DSfloat]]:
+        """Row and column direction (6,) of each plane as the source has them; `images` have those of one."""
+        return [_short(plane.header["ImageOrientationPatient"].value) for plane in self.source.planes]
+
+    @property
     def axes(self) -> list[float]:
         """Row and column direction (6,) of the first plane."""
         return [float(x) for x in self.source.planes[0].axes.ravel()]
