@@ -49,7 +49,7 @@ def findings(
     numbers : dict
         `brain_ml`, `anomaly_ml` and `lesions`, of the result.
     segmented : Dataset or None
-        The segmentation; None: nothing was found.
+        The segmentation; None: nothing was found, or only between the planes.
     reference : Reference
         The source.
     maker : Maker
@@ -71,11 +71,7 @@ def findings(
     groups: list[Any] = [
         _brain(numbers["brain_ml"], maker, algorithm),
         _all(numbers, maker, algorithm),
-        *(
-            _lesion(row, frames, segmented, reference, maker, algorithm)
-            for row, frames in lesions
-            if segmented
-        ),
+        *(_lesion(row, frames, segmented, reference, maker, algorithm) for row, frames in lesions),
     ]
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
@@ -176,7 +172,7 @@ def _group(
 def _lesion(
     row: LesionRow,
     frames: Sequence[int],
-    segmented: Dataset,
+    segmented: Dataset | None,
     reference: Reference,
     maker: Maker,
     algorithm: Any,
@@ -184,20 +180,24 @@ def _lesion(
     """One lesion. A segment and its frames cannot both be referred to, so frames are named in words."""
     from highdicom import sr
 
+    words = f"{words_of(row)}{_where(frames)}" if segmented else f"{words_of(row)}, between the planes"
+    said: dict[str, Any] = {
+        "tracking_identifier": sr.TrackingIdentifier(
+            uid=maker.uid("tracking", "lesion", row.id), identifier=words
+        ),
+        "finding_type": codes.SCT.Lesion,
+        "finding_sites": [
+            sr.FindingSite(LOBES.get(row.lobe, codes.SCT.Brain), laterality=SIDES.get(row.side))
+        ],
+        "algorithm_id": algorithm,
+        "measurements": [sr.Measurement(codes.SCT.Volume, round(row.volume_ml, _DECIMALS), MILLILITRE)],
+    }
+    if segmented is None:
+        return sr.MeasurementsAndQualitativeEvaluations(**said)
     region = sr.ReferencedSegment(
         sop_class_uid=segmented.SOPClassUID,
         sop_instance_uid=segmented.SOPInstanceUID,
         segment_number=1,
         source_series=sr.SourceSeriesForSegmentation(reference.images[0].SeriesInstanceUID),
     )
-    site = sr.FindingSite(LOBES.get(row.lobe, codes.SCT.Brain), laterality=SIDES.get(row.side))
-    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(
-            uid=maker.uid("tracking", "lesion", row.id), identifier=f"{words_of(row)}{_where(frames)}"
-        ),
-        referenced_segment=region,
-        finding_type=codes.SCT.Lesion,
-        finding_sites=[site],
-        algorithm_id=algorithm,
-        measurements=[sr.Measurement(codes.SCT.Volume, round(row.volume_ml, _DECIMALS), MILLILITRE)],
-    )
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=region, **said)

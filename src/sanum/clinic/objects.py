@@ -18,7 +18,7 @@ from ..space.grid import Grid
 from ..types import Mask
 from .maker import maker_of
 from .reference import reference_of
-from .sampling import on_planes
+from .sampling import nearest_slices, on_planes
 
 EXTRA = "clinic"
 
@@ -161,7 +161,7 @@ def _frames(result: Reconstruction, source: SourcePlanes, mask: Mask, kept: Sequ
     rows: tuple[LesionRow, ...] = result.lesions
     if not result.anomaly_mask.grid.same_as(Grid(source.shape, source.affine)):
         return [[] for _ in rows]
-    slices = np.rint(source.places)
+    slices = nearest_slices(source.places, source.shape[2])
     found = []
     for _, (_, (_, _, depth)) in zip(
         rows, components(np.asarray(result.anomaly_mask.voxels) > 0.5).parts(), strict=False

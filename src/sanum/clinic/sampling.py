@@ -45,12 +45,30 @@ def on_planes(image: Scan, source: SourcePlanes, *, nearest: bool = False) -> An
     return out
 
 
+def nearest_slices(places: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
+    """Number of the slice nearest to each place along the third axis; halfway the lower one.
+
+    Parameters
+    ----------
+    places : (S,) float64
+        As of `SourcePlanes`, in voxels.
+    count : int
+        Of slices.
+
+    Examples
+    --------
+    >>> nearest_slices(np.array([-0.2, 0.5, 1.5, 1.6, 9]), 3)
+    array([0, 0, 1, 2, 2])
+    """
+    return np.asarray(np.clip(np.ceil(places - 0.5), 0, count - 1), np.intp)
+
+
 def _between(voxels: AnyArray, place: float, *, nearest: bool) -> npt.NDArray[np.generic]:
     """Rows × columns at a place along the third axis."""
     below = int(np.clip(np.floor(place), 0, voxels.shape[2] - 1))
     share = place - below
     if nearest or min(share, 1 - share) < _WHOLE:
-        return np.asarray(voxels[..., min(below + round(share), voxels.shape[2] - 1)].T)
+        return np.asarray(voxels[..., int(nearest_slices(np.array([place]), voxels.shape[2])[0])].T)
     first, second = (np.asarray(voxels[..., k].T, np.float32) for k in (below, below + 1))
     mixed: FloatArray = (first * (1 - share) + second * share).astype(np.float32)
     return mixed
