@@ -1,15 +1,18 @@
 """What the objects say: who, of what, where from; and that readers of two libraries see the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
-from sanum.clinic.findings import LOBES, SIDES, words_of
+from sanum.clinic.findings import LOBES, SIDES, findings, words_of
 from sanum.clinic.maker import maker_of
-from sanum.clinic.objects import DicomOptions, objects_of, write_dicom
+from sanum.clinic.objects import DicomOptions, _frames, objects_of, write_dicom
 from sanum.clinic.page import page_pixels
-from sanum.clinic.reference import CARRIED
+from sanum.clinic.reference import CARRIED, reference_of
+from sanum.clinic.sampling import on_planes
 from sanum.healthy.lesions import LesionRow
 from sanum.healthy.places import dlmuse
 from sanum.scan.dicom_planes import read_planes
@@ -56,6 +59,15 @@ def test_the_same_result_has_the_same_identifiers(made, tmp_path):
     again.save_as(tmp_path / name, enforce_file_format=True)
     assert (tmp_path / name).read_bytes() == one.paths[name].read_bytes()
     assert made(anomaly=False).one("page").SOPInstanceUID != one.one("page").SOPInstanceUID
+
+
+def test_results_of_one_day_are_alike(made):
+    """As of `sanum.reconstruct`, whose provenance has the minute."""
+    days = ("2026-01-31", "2026-01-31 08:15 UTC", "2026-01-31 23:59 UTC", "2026-02-01 00:01 UTC")
+    one = made().result
+    makers = [maker_of(replace(one, provenance={**one.provenance, "date": day}), ["1.2"]) for day in days]
+    assert makers[0] == makers[1] == makers[2] != makers[3]
+    assert (makers[3].date, makers[3].time) == ("20260201", "000000")
 
 
 def test_the_segmentation_keeps_empty_frames_unless_told(made):
@@ -152,6 +164,32 @@ def test_no_anomaly_no_segmentation_but_a_report_that_says_so(made):
     assert ("Lesion", "Absent") in found
     assert ("Tracking Identifier", "no anomaly was found") in found
     assert [name for name, _ in found].count("Volume") == 2
+
+
+def test_lesions_that_no_plane_shows_are_in_the_report(made, tool, tmp_path):
+    one = made()
+    reference = reference_of(read_planes(one.source))
+    maker, path = maker_of(one.result, reference.uids), tmp_path / "findings.dcm"
+    rows = [LesionRow(k, volume, 0, 0, 0, side="left", lobe="frontal") for k, volume in ((1, 0.4), (2, 0.1))]
+    numbers = {"brain_ml": 1300.0, "anomaly_ml": 0.5, "lesions": 2.0}
+    report = findings([(row, []) for row in rows], numbers, None, reference, maker)
+    report.save_as(path, enforce_file_format=True)
+    found = texts(report)
+    assert [value for name, value in found if name == "Volume"] == [1300, 0.5, 0.4, 0.1]
+    assert ("Tracking Identifier", "lesion 2: 0.1 mL, left frontal, between the planes") in found
+    assert found.count(("Finding Site", "Frontal lobe")) == found.count(("Laterality", "Left")) == 2
+    ran = tool("dicom3tools", "dciodvfy", "-new", path)
+    assert "Error" not in ran.stdout + ran.stderr
+
+
+def test_words_of_frames_are_those_of_the_segmentation(tmp_path):
+    """Halfway between two slices too, as evened series have places."""
+    _, result = read_result(saved(tmp_path, head("axial")))
+    source = read_planes(tmp_path)
+    source = replace(source, places=np.clip(source.places + 0.5, 0, PLANES - 1))
+    mask = on_planes(result.anomaly_mask, source, nearest=True) > 0
+    shown = [k for k, plane in enumerate(mask, start=1) if plane.any()]
+    assert _frames(result, source, mask, range(PLANES)) == [shown]
 
 
 def test_nothing_of_an_earlier_result_stays(made, tmp_path):

@@ -13,6 +13,7 @@ from ..healthy.result import Reconstruction
 
 NAME = "sanum"
 RESEARCH = "RESEARCH USE ONLY"
+_MIDNIGHT = "000000"
 _NOT_IDENTITY = ("seconds", "device")  # of provenance: they change from run to run
 
 
@@ -29,7 +30,7 @@ class Maker:
     sha256, second_sha256 : str
         Of the weights.
     date, time : str
-        As DICOM writes them; the time is midnight where the result has a day only.
+        As DICOM writes them; the time is midnight, so that a result is the same at any time of a day.
     root : str
         A digest of source and result, from which identifiers follow.
     is_told : bool
@@ -96,8 +97,7 @@ def maker_of(result: Reconstruction, source_uids: Iterable[str], *choices: objec
     *choices : object
         What else changes the objects.
     """
-    said = result.provenance
-    date, time = _when(said.get("date", ""))
+    said = {**result.provenance, "date": _day(result.provenance.get("date", ""))}
     digest = hashlib.sha256()
     for word in (*source_uids, *(f"{k}={v}" for k, v in sorted(said.items()) if k not in _NOT_IDENTITY)):
         digest.update(f"{word}|".encode())
@@ -110,20 +110,17 @@ def maker_of(result: Reconstruction, source_uids: Iterable[str], *choices: objec
         sha256=said.get("weights_sha256", "unknown"),
         second_weights=said.get("second_weights", ""),
         second_sha256=said.get("second_weights_sha256", "unknown"),
-        date=date,
-        time=time,
+        date=said["date"],
+        time=_MIDNIGHT,
         root=digest.hexdigest(),
         is_told="mask" in said,
     )
 
 
-def _when(written: str) -> tuple[str, str]:
-    """Date and time of a result as DICOM writes them; of one that does not say, those of now."""
-    for form in ("%Y-%m-%d %H:%M UTC", "%Y-%m-%d"):
-        try:
-            then = datetime.strptime(written, form)
-        except ValueError:
-            continue
-        return then.strftime("%Y%m%d"), then.strftime("%H%M%S")
-    now = datetime.now(UTC)
-    return now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+def _day(written: str) -> str:
+    """Day of a result as DICOM writes it; of one that does not say, today."""
+    try:
+        then = datetime.strptime(written[:10], "%Y-%m-%d")
+    except ValueError:
+        then = datetime.now(UTC)
+    return then.strftime("%Y%m%d")
