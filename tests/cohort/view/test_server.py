@@ -13,7 +13,7 @@ import pytest
 
 from sanum.cohort.tables import write_tables
 from sanum.cohort.verdicts import Verdict, read_verdicts
-from sanum.cohort.view.results import ViewedResult
+from sanum.cohort.view.results import ViewedResult, results_below
 from sanum.cohort.view.server import ResultsServer, open_below
 from sanum.healthy.job import TABLES
 from sanum.report import page as report_page
@@ -206,3 +206,20 @@ def test_the_scan_is_shown_where_it_is_as_it_was(tmp_path):
             assert seen(other) is None
     with ResultsServer(output) as server:
         assert seen("sub-1/a.nii.gz") is None
+
+
+def test_each_image_is_of_one_result(tmp_path):
+    """The longest name of a result that it begins with: p1 and p1_followup lie in one folder."""
+    (tmp_path / "p1_report.html").touch()
+    for name in ("p1_followup", "p1_followup_2", "p10"):
+        (tmp_path / f"{name}_record.json").touch()
+    for name in ("p1", "p1_other", "p1_followup", "p1_followup_2", "p10", "p1_followup_2_x", "none", "p"):
+        (tmp_path / f"{name}_T1w.nii.gz").touch()
+    (tmp_path / "p1_followup.nii.gz").touch()
+    found = {one.name: one.images for one in results_below(tmp_path).values()}
+    assert found == {
+        "p1": ("p1_T1w.nii.gz", "p1_followup.nii.gz", "p1_other_T1w.nii.gz"),
+        "p10": ("p10_T1w.nii.gz",),
+        "p1_followup": ("p1_followup_T1w.nii.gz",),
+        "p1_followup_2": ("p1_followup_2_T1w.nii.gz", "p1_followup_2_x_T1w.nii.gz"),
+    }

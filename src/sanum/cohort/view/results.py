@@ -1,7 +1,7 @@
 """Which results an output folder has, and which files of theirs may be handed out."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -90,13 +90,24 @@ def results_below(output: Path) -> dict[str, ViewedResult]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         plain = {name for name in names if not os.path.islink(os.path.join(place, name))}
         stems = {n.removesuffix(end) for n in plain for end in (REPORT, RECORD) if n.endswith(end)}
-        for stem in stems - {""}:
+        for stem, images in _images_of(stems - {""}, plain).items():
             path = Path(place, stem)
-            images = tuple(sorted(n for n in plain if n.startswith(f"{stem}_") and n.endswith(IMAGE)))
             name = path.relative_to(output).as_posix()
             record = _record(path.with_name(stem + RECORD)) if stem + RECORD in plain else {}
-            found[name] = ViewedResult(name, stem + REPORT in plain, images, record)
+            found[name] = ViewedResult(name, stem + REPORT in plain, tuple(images), record)
     return dict(sorted(found.items()))
+
+
+def _images_of(stems: Set[str], names: Set[str]) -> dict[str, list[str]]:
+    """Images by stem, each of the longest that it begins with: one scan's name may begin with another's."""
+    images: dict[str, list[str]] = {stem: [] for stem in stems}
+    for name in sorted(name for name in names if name.endswith(IMAGE)):
+        stem = name
+        while stem := stem.rpartition("_")[0]:
+            if stem in images:
+                images[stem].append(name)
+                break
+    return images
 
 
 def _record(path: Path) -> Record:
