@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from sanum.learn.per_sample import PerSample
@@ -50,6 +51,13 @@ def test_a_mean_over_people_is_told_from_what_compares_them(of, passes):
             require_separate(Objective(of), BATCH, ("seed",))
 
 
+@pytest.mark.parametrize("of", [lambda y: y.square().sum(), lambda y: F.dropout(y, 0.1).square().sum()])
+def test_a_sum_is_no_mean(of):
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match=r"^the loss is a sum over people, not a mean: divide it by their "):
+        require_separate(Objective(of), BATCH, ("seed",))
+
+
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.LazyBatchNorm1d, nn.SyncBatchNorm])
 def test_batch_norm_is_named(norm):
     net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(norm() if "Lazy" in norm.__name__ else norm(2)))
@@ -63,6 +71,30 @@ def test_what_looks_at_its_input_is_not_mapped():
     assert not can_be_mapped(
         PerSample(Objective(lambda y: mean(y) if y.sum() > 0 else mean(2 * y)), ("seed",)), BATCH
     )
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")]
+)
+def test_one_person_is_tried_and_too_little_memory_is_no_refusal_of_vmap(error):
+    seen = []
+
+    def full(y):
+        seen.append(y.shape)
+        raise error
+
+    with pytest.raises(RuntimeError, match="memory"):
+        can_be_mapped(PerSample(Objective(full), ("seed",)), BATCH)
+    assert len(seen) == 1
+    sizes = []
+
+    class Counting(PerSample):
+        def gradients(self, weights, batch, keys=None, *, own=False):
+            sizes.append(self.count(batch))
+            return super().gradients(weights, batch, keys, own=own)
+
+    assert can_be_mapped(Counting(Objective(mean), ("seed",)), BATCH)
+    assert sizes == [1]
 
 
 def test_people_at_a_time_are_those_whose_gradients_fit_a_gigabyte():

@@ -102,6 +102,21 @@ def available(device: torch.device) -> int | None:
     return min([free, *_left_in_groups()])
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was not enough memory, of a GPU or a CPU.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of PyTorch, the system or Python.
+    """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("can't allocate memory", "out of memory", "not enough memory")
+    )
+
+
 def _left_in_groups(
     groups: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")
 ) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .draws import drawn_from
-from .memory import kept_by_autograd
+from .memory import is_out_of_memory, kept_by_autograd
 from .per_sample import PerSample
 from .step import Batch
 
@@ -39,7 +39,8 @@ def require_no_batch_norm(model: nn.Module) -> None:
 def require_separate(objective: nn.Module, batch: Batch, shared: Collection[str]) -> tuple[str, ...]:
     """Names of a loss's values, "loss" first.
 
-    With two people each, L(a, b) + L(c, d) = L(a, d) + L(c, b) for a mean over people, whatever is drawn.
+    With two people each, L(a, b) + L(c, d) = L(a, d) + L(c, b) for a mean over people, whatever is drawn; and
+    L(a, b, a, b) = L(a, b), or is nearer to it than to twice as much, where something is drawn.
 
     Parameters
     ----------
@@ -58,10 +59,10 @@ def require_separate(objective: nn.Module, batch: Batch, shared: Collection[str]
     objective.train()
     before = {name: x.clone() for name, x in objective.named_buffers()}
     found, terms = {}, {}
-    for pair in ((0, 1), (2, 3), (0, 3), (2, 1)):
+    for some in ((0, 1), (2, 3), (0, 3), (2, 1), (0, 1, 0, 1)):
         with drawn_from(DRAWS, next(objective.parameters()).device):
-            loss, terms = objective(_rows(batch, pair, shared))
-        found[pair] = float(loss)
+            loss, terms = objective(_rows(batch, some, shared))
+        found[some] = float(loss)
     changed = [name for name, x in objective.named_buffers() if not torch.equal(x, before[name])]
     for name, x in objective.named_buffers():
         x.copy_(before[name])
@@ -76,6 +77,12 @@ def require_separate(objective: nn.Module, batch: Batch, shared: Collection[str]
             "the loss is not a mean over people: what it makes of one depends on who else is in the batch, "
             "so it cannot be trained privately"
         )
+    once, twice = found[0, 1], found[0, 1, 0, 1]
+    if abs(twice - 2 * once) < abs(twice - once):
+        raise ValueError(
+            "the loss is a sum over people, not a mean: divide it by their number, so that it can be "
+            "trained privately"
+        )
     return ("loss", *terms)
 
 
@@ -87,12 +94,19 @@ def can_be_mapped(by: PerSample, batch: Batch) -> bool:
     by : PerSample
         Of them.
     batch : dict of tensor
-        At least one sample, on the device.
+        At least one sample, on the device; one is tried.
+
+    Raises
+    ------
+    RuntimeError
+        There is too little memory even for one.
     """
     weights = {name: p.detach() for name, p in by.objective.named_parameters() if p.requires_grad}
     try:
-        by.gradients(weights, batch)
-    except RuntimeError:  # it looks at values, or writes into what all samples share
+        by.gradients(weights, _rows(batch, (0,), by.shared))
+    except RuntimeError as error:  # it looks at values, draws, or writes into what all samples share
+        if is_out_of_memory(error):
+            raise
         return False
     return True
 

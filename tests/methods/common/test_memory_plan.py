@@ -11,6 +11,7 @@ import torch
 from sanum.healthy.demo import icbm152
 from sanum.healthy.grids import on_grid
 from sanum.healthy.reconstruction import reconstruct
+from sanum.learn.memory import is_out_of_memory
 from sanum.methods import registry
 from sanum.methods.common.memory_plan import (
     AMPLE,
@@ -19,7 +20,6 @@ from sanum.methods.common.memory_plan import (
     MemoryPlan,
     OutOfMemory,
     Placement,
-    is_out_of_memory,
     placements,
 )
 from sanum.nets.compact_unet import CompactUNet

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from sanum.data.split import SubjectsConfig
 from sanum.learn.account import Account
 from sanum.learn.checkpoint import as_setting
 from sanum.learn.devices import open_devices
@@ -25,12 +26,16 @@ from sanum.learn.step import Work
 from sanum.learn.step_config import StepConfig
 from sanum.learn.turns import Objective
 from sanum.methods import registry
+from sanum.methods.anatomy.una.recipe import UnaRecipe
+from sanum.methods.common.anatomy_recipe import AnatomySource
 from sanum.methods.common.picture_recipe import PictureRecipe
 from sanum.methods.common.private import require_recipe
 from sanum.methods.common.training import Reports, Start, train
 from sanum.scan.picture_conform import PictureConfig
+from sanum.space.box import Box
 from sanum.weights.file import load_weights
 
+UNCOUNTED = ("adpd", "adpd-mil", "mad", "nisf", "ms-lesions", "una-fine")
 LOOP = LoopConfig(
     optimizer="adam", steps=4, warmup=0, learning_rate=1e-3, ema=0.0, sheet_every=0, save_every=1
 )
@@ -100,9 +105,21 @@ def test_a_budget_ends_a_training_before_it_is_exceeded(folder, tmp_path):
     told = []
     path = train(replace(PRIVATE, step=config), folder, tmp_path / "run", reports=Reports(told.append))
     assert "where the budget ends the training after step 2" in told[0]
-    header = load_weights(path)[1]
+    written, header = load_weights(path)
     assert header["steps"] == header["privacy"]["steps"] == len(log_of(tmp_path / "run")) == 2
     assert header["privacy"]["epsilon"] <= config.epsilon
+    path.unlink()  # as of a run that died after its last checkpoint
+    recipe = replace(PRIVATE, step=config)
+    again = train(recipe, folder, tmp_path / "run", start=Start(resume=True))
+    state, about = load_weights(again)
+    assert about["privacy"] == header["privacy"]
+    assert all(torch.equal(x, state[name]) for name, x in written.items())
+    for more in (
+        replace(recipe, loop=replace(LOOP, steps=5)),
+        replace(recipe, step=replace(config, epsilon=0.01)),
+    ):
+        with pytest.raises(ValueError, match=r"^the budget ε = .* is spent already: after 2 steps ε is "):
+            train(more, folder, tmp_path / "run", start=Start(resume=True))
     once = replace(PRIVATE, step=replace(config, epsilon=1e-3))
     with pytest.raises(ValueError, match=r"^the budget ε = 0.001 is spent already: after 0 steps ε is 0 "):
         train(once, folder, tmp_path / "once")
@@ -212,6 +229,21 @@ def test_what_cannot_be_trained_privately_is_refused_in_a_sentence(folder, tmp_p
     assert not (tmp_path / "refused" / "checkpoint.pt").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        *((n, f"{n} cannot be trained privately: its samples are not counted by person") for n in UNCOUNTED),
+        *((n, f"{n} cannot be trained privately: it learns from all pict") for n in ("dagmm", "fluid2d")),
+        ("cae", r"encode\.1\.1 is batch norm, which mixes the people"),
+        ("vae", r"encode\.0\.1 is batch norm, which mixes the people"),
+    ],
+)
+def test_what_no_data_help_is_refused_before_data_are_read(name, sentence, tmp_path):
+    recipe = override(registry.recipe(name), ["step.kind=dp-sgd", "step.epsilon=8"])
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        train(recipe, tmp_path / "nowhere", tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["fanogan", "ldm", "classifier"])
 def test_several_optimizers(name):
     recipe = override(registry.recipe(name), ["step.kind=dp-sgd", "step.epsilon=8"])
@@ -232,3 +264,27 @@ def test_files_from_before_there_were_steps():
     values = {k: v for k, v in flat(PLAIN).items() if k != "norm" and not k.startswith("step.")}
     assert rebuilt(PLAIN, values) == PLAIN
     assert rebuilt(replace(PLAIN, norm="group"), values) == PLAIN
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)  # an anatomy is prepared
+def test_una_is_trained_privately_one_person_after_the_other(training_data, prepared, tmp_path, monkeypatch):
+    """Its one subject takes part in every step; memory is asked for one, whatever the batch and the chunk."""
+    (tmp_path / "cache").symlink_to(prepared)
+    asked, told = [], []
+    monkeypatch.setattr(AnatomySource, "require_memory", lambda self, model, fabric, n: asked.append(n))
+    tiny = UnaRecipe(
+        "tiny",
+        widths=(8, 8),
+        box=Box((16, 20, 16), 10.0),
+        workers=0,
+        loop=replace(LOOP, steps=1),
+        subjects=SubjectsConfig(hold_out="8"),
+        step=StepConfig("dp-sgd", noise_multiplier=2.0, chunk=3, delta=0.1),
+    )
+    path = train(tiny, training_data, tmp_path / "run", reports=Reports(told.append))
+    assert asked == [1]
+    assert told[-1].endswith("gradients one after the other, as torch.func.vmap does not take this network")
+    privacy = load_weights(path)[1]["privacy"]
+    assert (privacy["people"], privacy["sample_rate"], privacy["steps"]) == (1, 1.0, 1)
+    assert any("average anatomy" in public for public in privacy["taken_as_public"])

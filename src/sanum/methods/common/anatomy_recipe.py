@@ -128,6 +128,11 @@ class AnatomyRecipe(Recipe):
         """
         return require_data(data, masks=self.sampling.bank, config=self.subjects)
 
+    def require_people(self) -> None:
+        """Raise ValueError if patients are trained on, too."""
+        if self.sampling.patients:
+            raise ValueError("private training counts healthy subjects alone: set sampling.patients=0")
+
     def anatomy(self, pair: Pair, cache: Path) -> Anatomy:
         """Anatomy of a subject, on voxels of at least `FINEST_MM` where the box's are no finer.
 
@@ -223,8 +228,7 @@ class AnatomySource(TrainingSource):
         ValueError
             Patients are trained on, too.
         """
-        if self.recipe.sampling.patients:
-            raise ValueError("private training counts healthy subjects alone: set sampling.patients=0")
+        self.recipe.require_people()
         own: dict[str, list[int]] = {}
         for place, subject in enumerate(self.whose):
             own.setdefault(subject, []).append(place)

@@ -14,7 +14,7 @@ from torch import nn
 
 from ...data.pictures import find_pictures, load_pictures
 from .detector_config import require_shares
-from .picture_recipe import PictureRecipe, PictureSourceOfBatches
+from .picture_recipe import TOGETHER, PictureRecipe, PictureSourceOfBatches
 from .pooling import PoolingConfig
 from .squares import SquareStack, stack_of
 
@@ -108,6 +108,12 @@ class DetectorRecipe(PictureRecipe):
             How many, (count, C, S, S) as the network sees images.
         """
         return None
+
+    def require_people(self) -> None:
+        """Raise ValueError if it learns from all pictures together, or has batch norm."""
+        if type(self).source is not DetectorRecipe.source:
+            raise ValueError(TOGETHER.format(self.method))
+        super().require_people()
 
     def source(self, stack: SquareStack) -> PictureSourceOfBatches:
         """Network and endless batches of pictures.

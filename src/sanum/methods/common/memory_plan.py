@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ...learn.devices import native_bfloat16
-from ...learn.memory import available
+from ...learn.memory import available, is_out_of_memory
 from ...nets.compact_unet import CompactUNet
 from ...nets.peak import peak_bytes
 from ...nets.slabs import in_slabs
@@ -248,18 +248,3 @@ def _wrap(model: nn.Module) -> list[InSlabs]:
                 wrapped.append(InSlabs(child))
                 setattr(parent, name, wrapped[-1])
     return wrapped
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there was not enough memory, of a GPU or a CPU.
-
-    Parameters
-    ----------
-    error : BaseException
-        Of PyTorch, the system or Python.
-    """
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("can't allocate memory", "out of memory", "not enough memory")
-    )

@@ -12,11 +12,17 @@ from torch import nn
 from ...data.augment import AugmentConfig, apply_views, draw_view
 from ...learn.draws import drawn_from
 from ...learn.overrides import flat
+from ...learn.private_checks import require_no_batch_norm
 from ...scan.picture_conform import PictureConfig
 from ...scan.read_picture import PictureReading
 from .detector_config import require_shares
 from .recipe import Batch, Persons, Recipe, TrainingSource
 from .squares import BATCH, SquareStack
+
+TOGETHER = (
+    "{} cannot be trained privately: it learns from all pictures together, and not by gradients of single "
+    "people alone"
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,14 @@ class PictureRecipe(Recipe):
             As of `settle`, of the normals that are held out; of those it learned from, where none are.
         """
         return
+
+    def require_people(self) -> None:
+        """Raise ValueError if it learns from all pictures together, or has batch norm."""
+        alone = (PictureRecipe.settle, PictureRecipe.compare)
+        if (type(self).settle, type(self).compare) != alone:
+            raise ValueError(TOGETHER.format(self.method))
+        with torch.device("meta"):
+            require_no_batch_norm(self.build(1))
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """`objective`, with all that is drawn in it decided by the batch.
@@ -223,14 +237,9 @@ class PictureSourceOfBatches(TrainingSource):
         ValueError
             The method learns from all pictures together, too.
         """
-        alone = (PictureRecipe.settle, PictureRecipe.compare)
-        if type(self) is not PictureSourceOfBatches or (
-            (type(self.recipe).settle, type(self.recipe).compare) != alone
-        ):
-            raise ValueError(
-                f"{self.recipe.method} cannot be trained privately: it learns from all pictures together, "
-                "and not by gradients of single people alone"
-            )
+        self.recipe.require_people()
+        if type(self) is not PictureSourceOfBatches:
+            raise ValueError(TOGETHER.format(self.recipe.method))
         own: dict[str, list[int]] = {}
         for place, person in enumerate(self.whose):
             own.setdefault(person, []).append(place)

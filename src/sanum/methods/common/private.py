@@ -1,4 +1,4 @@
-"""Private training of any recipe: what it needs is checked before the first step, and the budget planned.
+"""Private training of recipes: what it needs is checked before the first step, and the budget planned.
 
 A `Step` of `learn.private` takes the place of the recipe's own, and Poisson sampling of its people that of
 the endless stream of samples.
@@ -83,6 +83,7 @@ def require_recipe(recipe: Recipe) -> None:
         )
     if recipe.compile:
         raise ValueError("private steps differentiate the network per person: set compile=false")
+    recipe.require_people()
 
 
 def private_training(
@@ -126,8 +127,10 @@ def private_training(
         step.load_state_dict(before)
     left = recipe.loop.steps - state["step"]
     lasts = left if recipe.step.epsilon is None else step.account.lasts(recipe.step.epsilon, left)
-    if left and not lasts:
+    if left and not lasts and not _ended(recipe, step, state):
         raise ValueError(step.spent())
+    if step.plan.mapped:  # one person at a time fits, see `train`
+        source.require_memory(model, fabric, min(step.plan.chunk, recipe.batch_size))
     step.lasts_to = state["step"] + lasts
     step.plan = replace(step.plan, steps=step.lasts_to)
     private = replace(turn, step=step, watched=False)  # noise leaps by nature
@@ -157,6 +160,13 @@ def _require_numbers(recipe: Recipe, people: Persons, before: Mapping[str, Any])
             f"step.delta is {recipe.step.delta:g}: to promise anything to each of {people.count} people "
             f"it must be below {1 / people.count:.2g}"
         )
+
+
+def _ended(recipe: Recipe, step: PrivateStep, state: Mapping[str, Any]) -> bool:
+    """Whether a run had taken all steps of its budget, and no more of either is asked for."""
+    if not state["step"] or recipe.loop.steps > state["recipe"]["loop.steps"]:
+        return False
+    return recipe.step.epsilon is not None and step.account.epsilon() <= recipe.step.epsilon
 
 
 def _noise(recipe: Recipe, people: Persons) -> float:

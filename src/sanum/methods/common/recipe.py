@@ -192,6 +192,10 @@ class Recipe(ABC):
         """
         return []
 
+    def require_people(self) -> None:
+        """Raise ValueError, in a sentence, if it cannot be trained privately on any data."""
+        raise ValueError(f"{self.name} cannot be trained privately: its samples are not counted by person")
+
     @abstractmethod
     def prepare(
         self, data: Path, cache: Path, on_prepare: Callable[[int, int], None] | None = None

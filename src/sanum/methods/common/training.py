@@ -146,7 +146,7 @@ def train(
     model = source.build()
     if begin is not None:
         start_at(model, begin, start.weights)
-    source.require_memory(model, fabric, size)
+    source.require_memory(model, fabric, 1 if recipe.step.private else size)
     callbacks = _callbacks(source, reports, first=fabric.is_global_zero)
     about = source.describe()
     _keep(about, folder, first=fabric.is_global_zero, resume=start.resume)
