@@ -141,4 +141,4 @@ def test_data_that_cannot_be_trained_on(sanum, folder, tmp_path):
     (tmp_path / "images").symlink_to(folder / "data" / "images")
     code, _, err = sanum("train", "adpd-cam", "--data", tmp_path, "-o", tmp_path / "run", *SETTINGS)
     assert code == 2
-    assert "findings.json has 3 problems: patient made-up-0 is in test and train: expected one split; " in err
+    assert "findings.json has one problem: patient made-up-0 is in test and train, patient made-up-1 is in" in err

@@ -208,8 +208,22 @@ def test_patients_in_two_splits_are_listed(changed):
             one["split"] = ("train", "test")[n % 2]
 
     told = fails(changed(edit))
-    for patient in ("made-up-0", "made-up-3"):
-        assert f"patient {patient} is in test and train: expected one split" in told
+    assert "patient made-up-0 is in test and train, patient made-up-1 is in test and train" in told
+
+    def many(file):
+        one = file["images"][0]
+        for split in ("train", "test"):
+            for n in range(30):
+                name = f"{split}{n}.png"
+                (folder / "images" / name).symlink_to(folder / "images" / "chest0000.png")
+                more = {"id": len(file["images"]) + 1, "file_name": name, "patient": n, "split": split}
+                file["images"].append({**one, **more})
+        file["images"] = file["images"][8:]
+        file["annotations"] = []
+
+    folder = changed()
+    told = fails(changed(many, lambda rows: []))
+    assert all(f"patient {n} is in test and train" in told for n in range(30))
 
     def some(file):
         file["images"][0]["split"] = file["images"][1]["split"] = "train"
@@ -293,3 +307,63 @@ def test_masks_may_be_gif(masks, tmp_path):
     (tmp_path / "bad.gif").write_bytes(b"GIF89a")
     with pytest.raises(ValueError, match=r"bad\.gif is damaged or no image"):
         read_mask(tmp_path / "bad.gif")
+
+
+def test_labels_of_image_box_and_region_that_contradict(changed):
+    lines = [["chest0000.png", "heart", "3", "3", "9", "9", "mass"]]
+
+    def edit(file, **findings):
+        file["annotations"] = []
+        for n, one in enumerate(file["images"]):
+            one["findings"] = findings.get(f"of{n}", [])
+
+    told = fails(changed(edit, lambda rows: lines))
+    assert "regions.csv has mass in chest0000.png, whose findings in findings.json do not" in told
+
+    def boxed(file):
+        edit(file, of0=["mass"])
+        file["annotations"] = [{"id": 7, "image_id": 2, "category_id": 3, "bbox": [1, 1, 9, 9]}]
+
+    told = fails(changed(boxed, lambda rows: lines))
+    assert "annotation 7 of chest0001.png is of a finding that the image's findings do not name" in told
+
+
+def test_a_finding_in_no_region_may_be_anywhere(changed):
+    def edit(file):
+        file["annotations"] = []
+        for one in file["images"]:
+            one["findings"] = ["mass"]
+
+    place = ["3", "3", "9", "9"]
+    found = read_xrays(
+        changed(
+            edit, lambda _: [["chest0000.png", "heart", *place, ""], ["chest0001", "heart", *place, "mass"]]
+        )
+    )
+    assert found.images[0].in_region.tolist() == [[0, 0, -1, 0]]
+    assert found.images[1].in_region.tolist() == [[0, 0, 1, 0]]
+    assert found.notes == (
+        "no region in regions.csv has some finding of chest0000.png: where it is counts as unknown",
+    )
+
+
+def test_values_of_another_kind(changed):
+    def edit(file):
+        file["images"][0]["findings"] = "mass"
+        file["annotations"][0]["image_id"] = [1]
+        file["annotations"][1]["category_id"] = {}
+
+    told = fails(changed(edit))
+    assert "findings.json has 3 problems" in told
+    assert "chest0000.png has findings that are no list" in told
+    assert told.count("is of an image or category that is not there") == 2
+    assert "its annotations are no list" in fails(changed(lambda file: file.update(annotations=5)))
+
+
+def test_a_patient_may_be_number_zero(changed):
+    def edit(file):
+        for n, one in enumerate(file["images"]):
+            one["patient"] = n // 4 if n < 6 else ("", None)[n % 2]
+
+    patients = [image.patient for image in read_xrays(changed(edit)).images]
+    assert patients == [*"000011", "chest0006.png", "chest0007.png"]

@@ -52,7 +52,9 @@ def write_findings(
             continue
         more = {"patient": (patients or {}).get(name), "split": (splits or {}).get(name)}
         image = {"id": len(images) + 1, "file_name": name, "width": wide, "height": high}
-        images.append({**image, **{key: v for key, v in more.items() if v}, "findings": list(own)})
+        images.append(
+            {**image, **{key: v for key, v in more.items() if v not in (None, "")}, "findings": list(own)}
+        )
     if problems:
         raise XrayDataError(printable(str(folder)), problems)
     categories = [{"id": k, "name": name} for k, name in enumerate(names, 1)]

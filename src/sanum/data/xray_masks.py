@@ -1,7 +1,7 @@
 """Regions of a chest x-ray from masks of organs: boxes around them, with the lungs cut into zones."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -11,10 +11,10 @@ from PIL import Image
 from scipy import ndimage
 
 from ..scan.errors import ScanError
-from ..scan.names import EXTENSIONS, printable
-from ..scan.picture_files import PICTURE_EXTENSIONS
+from ..scan.names import printable
 from ..scan.read_picture import read_picture
 from ..types import Mask
+from .xray_names import paired, plain_stem
 
 Box: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
@@ -25,7 +25,6 @@ OVERLAP = 0.1
 """Share of a zone's height that it reaches into the next: findings do not end where a third does, and boxes
 of neighbours are merged only if they overlap."""
 
-ENDINGS = (*PICTURE_EXTENSIONS, *EXTENSIONS, ".gif", ".npy", ".dcm", ".dicom", ".ima")
 BOTH = "lungs"
 """Name of a folder with both lungs in one mask."""
 
@@ -46,26 +45,8 @@ class MaskedRegions:
     swapped: bool = False
 
 
-def plain_stem(name: str) -> str:
-    """A file's name without its ending, if that is one of images; the dots of a DICOM number stay.
-
-    Parameters
-    ----------
-    name : str
-        Of an image or of a mask.
-
-    Examples
-    --------
-    >>> plain_stem("a.b.png"), plain_stem("x.nii.gz"), plain_stem("1.2.840.5"), plain_stem("1.2.840.5.dcm")
-    ('a.b', 'x', '1.2.840.5', '1.2.840.5')
-    """
-    lower = name.lower()
-    ending = next((one for one in ENDINGS if lower.endswith(one)), "")
-    return name[: len(name) - len(ending)]
-
-
 def organs_in(folder: Path) -> dict[str, dict[str, Path]]:
-    """Masks in `masks/ORGAN/`: by organ and by the stem of the image, whose name may have `_mask` behind it.
+    """Masks in `masks/ORGAN/`: by organ and by their path below its folder.
 
     Parameters
     ----------
@@ -76,20 +57,43 @@ def organs_in(folder: Path) -> dict[str, dict[str, Path]]:
     for place in sorted(folder.iterdir()) if folder.is_dir() else []:
         if place.is_dir() and not place.name.startswith("."):
             organ = " ".join(place.name.lower().replace("_", " ").replace("-", " ").split())
-            names = [name for name in os.listdir(place) if not name.startswith(".")]
-            found[organ] = {plain_stem(name).removesuffix("_mask"): place / name for name in names}
+            files = [Path(below) / name for below, _, names in os.walk(place) for name in names]
+            found[organ] = {p.relative_to(place).as_posix(): p for p in files if not p.name.startswith(".")}
+    return found
+
+
+def masks_of(
+    organs: Mapping[str, Mapping[str, Path]], images: Sequence[str], problems: list[str]
+) -> dict[str, dict[str, Path]]:
+    """Masks of each image, by organ: those of its name, or of that and `_mask`.
+
+    Parameters
+    ----------
+    organs : mapping
+        Of `organs_in`.
+    images : sequence of str
+        File names of the images.
+    problems : list of str
+        Gets masks that may be of several images, and images that may have several masks of an organ.
+    """
+    found: dict[str, dict[str, Path]] = {image: {} for image in images}
+    for organ, files in organs.items():
+        pairs, wrong = paired(images, files, lambda name: plain_stem(name).removesuffix("_mask"))
+        problems += [f"masks of {printable(organ)}: {one}" for one in wrong]
+        for name, image in pairs.items():
+            found[image][organ] = files[name]
     return found
 
 
 def masked_regions(
-    organs: Mapping[str, Mapping[str, Path]], image: str, size: tuple[int, int], problems: list[str]
+    files: Mapping[str, Path], image: str, size: tuple[int, int], problems: list[str]
 ) -> MaskedRegions:
     """Regions of one image: each lung with its zones, and a box around every other organ.
 
     Parameters
     ----------
-    organs : mapping
-        Of `organs_in`. "lungs" has both in one mask.
+    files : mapping
+        Its masks, by organ. "lungs" has both in one mask.
     image : str
         File name of the image.
     size : (int, int)
@@ -98,13 +102,12 @@ def masked_regions(
         Gets what is wrong.
     """
     masks: dict[str, Mask] = {}
-    for organ, files in organs.items():
-        if plain_stem(image) in files:
-            try:
-                masks[organ] = read_mask(files[plain_stem(image)])
-            except ScanError as error:
-                problems.append(f"mask {organ} of {printable(image)}: {error}")
-                return MaskedRegions()
+    for organ, path in files.items():
+        try:
+            masks[organ] = read_mask(path)
+        except ScanError as error:
+            problems.append(f"mask {organ} of {printable(image)}: {error}")
+            return MaskedRegions()
     for organ, mask in masks.items():
         high, wide = mask.shape
         if abs(wide / high - size[0] / size[1]) > 0.02 * size[0] / size[1]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..scan.names import printable
-from .xray_masks import SIDES, ZONES, masked_regions, organs_in, plain_stem
+from .xray_masks import SIDES, ZONES, masked_regions, masks_of, organs_in
+from .xray_names import paired
 from .xray_set import FILE, MASKS, TABLE, Xray, box_problems, listed, mark
 
 COLUMNS = ("image", "region")
@@ -22,7 +23,7 @@ class RegionRow:
     Parameters
     ----------
     image : str
-        Its file name, with or without the ending.
+        Its file name, with or without the folder and the ending.
     region : str
         Name.
     box : tuple of float or None
@@ -100,16 +101,22 @@ def add_regions(
     """
     table, organs = folder / TABLE, organs_in(folder / MASKS)
     rows = read_region_table(table, problems) if table.is_file() else []
-    by_name = {plain_stem(image.name): image for image in images} | {image.name: image for image in images}
-    made = {image.name: masked_regions(organs, image.name, image.size, problems) for image in images}
+    by_name = {image.name: image for image in images}
+    meant, wrong = paired(list(by_name), [row.image for row in rows])
+    problems += [f"{TABLE}: {one}" for one in wrong]
+    masks = masks_of(organs, list(by_name), problems)
+    is_clear = not problems
+    made = {
+        image.name: masked_regions(masks[image.name], image.name, image.size, problems) for image in images
+    }
     if swapped := [name for name, one in made.items() if one.swapped]:
         notes.append(
             f"the right lung lies on the right of {listed(swapped)}: right is the patient's, "
             "which an x-ray shows on the left"
         )
-    if unknown := sorted({row.image for row in rows if row.image not in by_name}):
+    if unknown := sorted({row.image for row in rows if row.image not in meant}) if not wrong else []:
         problems.append(f"{TABLE} names {listed(unknown)}, which {FILE} has not")
-    if organs and not any(one.regions for one in made.values()):
+    if organs and is_clear and not any(masks.values()):
         problems.append(f"no file in {MASKS} has the name of an image, such as {printable(images[0].name)}")
     of_masks = list(dict.fromkeys(name for one in made.values() for name in one.regions))
     names = tuple(dict.fromkeys([*(row.region for row in rows), *of_masks]))
@@ -120,14 +127,15 @@ def add_regions(
         for name, box in made[image.name].regions.items():
             image.present[names.index(name)] = 0 if box is None else 1
             image.regions[names.index(name)] = np.nan if box is None else box
-    known = [(row, by_name[row.image]) for row in rows if row.image in by_name]
+    known = [(row, by_name[meant[row.image]]) for row in rows if row.image in meant]
     _add_boxes(known, names, problems, masked=bool(of_masks))
     if any(row.findings is not None for row in rows):
-        _add_findings(known, names, findings, problems)
+        _add_findings(known, names, findings, problems, notes)
     for image in images:
         if (image.labels == 0).all():
             image.in_region[:] = 0
-    if absent := [n for k, n in enumerate(names) if not any(i.present[k] == 1 for i in images)]:
+    absent = [n for k, n in enumerate(names) if not any(i.present[k] == 1 for i in images)]
+    if absent and is_clear:
         which = "no image has a region" if len(absent) == len(names) else f"{listed(absent)} is in no image"
         problems.append(f"{which}: give boxes or masks, or leave it out")
     return names
@@ -154,8 +162,13 @@ def _add_findings(
     names: tuple[str, ...],
     findings: tuple[str, ...],
     problems: list[str],
+    notes: list[str],
 ) -> None:
-    """Findings in regions; an image that is listed has no others. A lung has what its zones have."""
+    """Findings in regions; an image that is listed has no others. A lung has what its zones have.
+
+    What an image has, and no region of it, may be anywhere.
+    """
+    nowhere = []
     listed_images = {id(image): image for _, image in rows}.values()
     for image in listed_images:
         image.in_region[:] = 0
@@ -174,5 +187,16 @@ def _add_findings(
                     np.ix_(np.array(zones), np.flatnonzero(unsaid))
                 ] = -1  # in which zone nobody says
         there = (image.in_region == 1).any(0)
+        if image.told and (denied := [findings[k] for k in np.flatnonzero(there & (image.labels == 0))]):
+            problems.append(
+                f"{TABLE} has {listed(denied)} in {printable(image.name)}, whose findings in {FILE} do not"
+            )
+        if (unplaced := (image.labels == 1) & ~there).any():
+            image.in_region[:, unplaced] = -1
+            nowhere.append(image.name)
         image.labels[image.labels < 0] = 0
         image.labels[there] = 1
+    if nowhere:
+        notes.append(
+            f"no region in {TABLE} has some finding of {listed(nowhere)}: where it is counts as unknown"
+        )

@@ -63,6 +63,8 @@ class Xray:
         1 where the region is there, 0 where not, -1 where nobody says.
     in_region : (A, K) int8
         1 where a finding is in a region, 0 where not, -1 where nobody says.
+    told : bool
+        The file lists its findings.
     """
 
     id: int
@@ -76,6 +78,7 @@ class Xray:
     regions: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     present: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     in_region: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    told: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,7 @@ def mark(
 
 
 def split_problems(images: Sequence[Xray]) -> list[str]:
-    """Patients that are in two splits, and images that are in none where others are in one.
+    """Patients that are in two splits, all in one sentence; images in none where others are in one.
 
     Parameters
     ----------
@@ -149,11 +152,12 @@ def split_problems(images: Sequence[Xray]) -> list[str]:
     where: dict[str, set[str]] = {}
     for image in images:
         where.setdefault(image.patient, set()).add(image.split)
-    problems = [
-        f"patient {printable(patient)} is in {' and '.join(sorted(splits))}: expected one split"
+    torn = [
+        f"patient {printable(patient)} is in {' and '.join(sorted(splits - {''}))}"
         for patient, splits in where.items()
         if len(splits - {""}) > 1
     ]
+    problems = [f"{', '.join(torn)}: expected one split of each"] if torn else []
     without = [image.name for image in images if not image.split]
     if without and len(without) < len(images):
         problems.append(f"{listed(without)} without split, where others have one: expected all or none")

@@ -71,7 +71,11 @@ def read_xrays(data: Path, *, regions: bool = True) -> XraySet:
     assert isinstance(content, dict)
     names, numbers = _categories(content["categories"], problems)
     images = _images(content["images"], file.parent, names, problems)
-    _add_boxes(content.get("annotations") or [], images, numbers, problems)
+    annotations = content.get("annotations")
+    if annotations is not None and not isinstance(annotations, list):
+        problems.append("its annotations are no list: expected boxes, or none")
+        annotations = None
+    _add_boxes(annotations or [], images, numbers, problems)
     found, notes = tuple[str, ...](), list[str]()
     if regions and not problems:
         found = add_regions(file.parent, list(images.values()), names, problems, notes)
@@ -120,17 +124,21 @@ def _images(given: list[Any], folder: Path, names: tuple[str, ...], problems: li
                 f'{printable(name)} has the split "{printable(split)}": expected train, val, test'
             )
         labels = np.full(len(names), -1, np.int8)
-        if isinstance(one.get("findings"), list):
+        told, patient = one.get("findings"), one.get("patient")
+        if isinstance(told, list):
             labels[:] = 0
-            mark(labels, one["findings"], names, printable(name), problems)
+            mark(labels, told, names, printable(name), problems)
+        elif told is not None:
+            problems.append(f"{printable(name)} has findings that are no list: expected names in brackets")
         images[one["id"]] = Xray(
             one["id"],
             path,
             name,
             (one["width"], one["height"]),
-            str(one.get("patient") or name),
+            name if patient is None or patient == "" else str(patient),
             SPLITS.get(split, ""),
             labels,
+            told=isinstance(told, list),
         )
         used.add(name)
     return images
@@ -142,7 +150,8 @@ def _add_boxes(
     """Boxes of findings; where no image has labels of its own, one without boxes has no finding."""
     rows, told = [], any((image.labels >= 0).any() for image in images.values())
     for one in given:
-        known = isinstance(one, dict) and one.get("image_id") in images and one.get("category_id") in numbers
+        ids = [one.get(key) if isinstance(one, dict) else None for key in ("image_id", "category_id")]
+        known = all(type(v) is int for v in ids) and ids[0] in images and ids[1] in numbers
         if not known:
             problems.append(
                 f"annotation {printable(str(one))[:60]} is of an image or category that is not there"
@@ -151,7 +160,10 @@ def _add_boxes(
             problems.append(f"annotation {one.get('id')} is a crowd: expected a box for each finding")
         else:
             image, kind = images[one["image_id"]], numbers[one["category_id"]]
-            rows.append((f"annotation {one.get('id')} of {printable(image.name)}", image, one.get("bbox")))
+            what = f"annotation {printable(str(one.get('id')))} of {printable(image.name)}"
+            rows.append((what, image, one.get("bbox")))
+            if image.told and image.labels[kind] == 0:
+                problems.append(f"{what} is of a finding that the image's findings do not name")
             image.labels[kind] = 1
             if is_box(one.get("bbox")):
                 image.boxes.append((kind, tuple(map(float, one["bbox"]))))

@@ -1,6 +1,7 @@
 """ADPD as one uses it: train each recipe, go on, find, and what is refused."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from sanum.data.xrays import read_xrays
 from sanum.learn.loop import TrainingStopped
 from sanum.learn.threads import one_thread
 from sanum.methods.common.training import Start, train
+from sanum.methods.detection.adpd.best import BestState
 from sanum.methods.detection.adpd.loss import giou
 from sanum.methods.detection.adpd.recipe import RECIPES
 from sanum.methods.detection.adpd.source import XraySource, parted
@@ -148,6 +150,37 @@ def test_the_state_of_highest_map_is_kept(data):
     fresh = XraySource(tiny("adpd", choose="map"), read_xrays(data)).best
     fresh.load_state_dict(kept)
     assert (fresh.value, fresh.step) == (source.best.value, 1)
+
+
+@pytest.mark.parametrize("choose", ["map", "loss"])
+def test_a_better_state_is_taken_a_worse_or_unknown_one_is_not(choose):
+    looked = iter([math.nan, 0.2, math.nan, 0.1, 0.4, 0.4])
+    sign = 1 if choose == "map" else -1
+    best = BestState(tiny("adpd", choose=choose), None)
+    best._precision = best._loss = lambda model: sign * next(looked)
+    model, seen = torch.nn.Linear(1, 1), []
+    for step in range(1, 7):
+        torch.nn.init.constant_(model.weight, step)
+        best.look(model, step)
+        seen.append((best.step, float(best.state["weight"])))
+    assert [step for step, _ in seen] == [1, 2, 2, 2, 5, 5]
+    assert all(step == weight for step, weight in seen)
+
+
+def test_what_is_held_out_decides_what_can_be_chosen_and_learned(data):
+    found = read_xrays(data)
+    learned, held = parted(found, 0.2, 1)
+    for image in held:
+        image.boxes.clear()
+    with pytest.raises(ValueError, match="choose=map needs boxes of findings in validation"):
+        tiny("adpd", choose="map", seed=1).require(found)
+    tiny("adpd", choose="map", seed=1).require(read_xrays(data))
+    for image in learned:
+        image.present[2] = 0
+    for name in ("adpd", "adpd-mil"):
+        with pytest.raises(ValueError, match=f"{found.regions[2]} is in no image to learn from"):
+            tiny(name, seed=1).require(found)
+    tiny("adpd-cam", seed=1).require(found)
 
 
 def test_weights_of_another_kind_are_refused(trained, tmp_path):

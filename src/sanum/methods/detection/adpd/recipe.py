@@ -12,11 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from ....data.augment import AugmentConfig
-from ....data.xray_set import MASKS, TABLE, XraySet
+from ....data.xray_masks import organs_in
+from ....data.xray_set import MASKS, TABLE, XraySet, listed
 from ....data.xrays import file_in, read_xrays
 from ....learn.draws import drawn_from
 from ....learn.overrides import flat
@@ -25,7 +27,7 @@ from ...common.recipe import Batch, Recipe
 from .answers import InferenceConfig
 from .loss import asymmetric, box_terms, grid_terms, pooled, presence
 from .model import BackboneKind, GridNet, PictureNet, RegionNet
-from .source import XraySource
+from .source import XraySource, parted
 
 Told = Literal["regions", "images", "cam", "boxes"]
 
@@ -151,7 +153,13 @@ class AdpdRecipe(Recipe):
             raise ValueError(
                 "no image has a region: give regions.csv with boxes, or masks of organs in masks/"
             )
-        learned = data.of_split("train", "")
+        learned, held = parted(data, self.hold_out, self.seed)
+        there = {k for image in learned for k in np.flatnonzero(image.present == 1).tolist()}
+        absent = [name for k, name in enumerate(data.regions) if k not in there]
+        if self.sees_regions and absent:
+            raise ValueError(
+                f"{listed(absent)} is in no image to learn from: leave it out, or give more images"
+            )
         if self.told == "regions" and not any((image.in_region == 1).any() for image in learned):
             raise ValueError(
                 "no region has a finding: name findings in regions.csv, or train adpd-mil, "
@@ -161,7 +169,6 @@ class AdpdRecipe(Recipe):
             raise ValueError("no image has a finding: give findings to images, or boxes of findings")
         if self.told == "boxes" and not any(image.boxes for image in learned):
             raise ValueError("no finding has a box: give annotations, or train adpd, which needs none")
-        held = data.of_split("val") or learned
         if self.choose == "map" and not any(image.boxes for image in held):
             raise ValueError("choose=map needs boxes of findings in validation: give some, or choose=loss")
 
@@ -260,7 +267,8 @@ def read_once(data: Path, regions: bool) -> XraySet:
         Likewise.
     """
     folder = file_in(data).parent
-    seen = [file_in(data), folder / TABLE, *sorted((folder / MASKS).glob("*/*"))]
+    masks = (path for organ in organs_in(folder / MASKS).values() for path in organ.values())
+    seen = [file_in(data), folder / TABLE, *sorted(masks)]
     changed = tuple((path, path.stat().st_mtime_ns) for path in seen if path.exists())
     return _read(data, regions, changed)
 
