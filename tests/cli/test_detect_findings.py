@@ -133,6 +133,49 @@ def test_what_fails_is_told(sanum, folder, weights, tmp_path):
         assert told in err
 
 
+def test_a_truth_of_folders_is_measured_without_another_search(sanum, folder, weights, tmp_path):
+    file = json.loads((folder / "data" / "findings.json").read_text())
+    for n, one in enumerate(file["images"][:2]):
+        (tmp_path / "images" / f"p{n}").mkdir(parents=True)
+        (tmp_path / "images" / f"p{n}" / "a.png").symlink_to(folder / "data" / "images" / one["file_name"])
+        one["file_name"] = f"p{n}/a.png"
+    file["images"] = file["images"][:2]
+    file["annotations"] = [one for one in file["annotations"] if one["image_id"] < 3]
+    (tmp_path / "findings.json").write_text(json.dumps(file))
+    out = tmp_path / "out"
+    words = ["detect-findings", tmp_path / "images", "--weights", weights, "-o", out]
+    assert sanum(*words)[0] == 0
+    seen = {path: path.stat().st_mtime_ns for path in out.rglob("*_boxes.*")}
+    assert len(seen) == 4
+    assert not (out / "metrics.tsv").exists()
+    plain = (out / "report.html").read_text()
+    code, _, err = sanum(*words, "--truth", tmp_path)
+    assert code == 0, err
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*_boxes.*")} == seen
+    made = json.loads((out / "findings.json").read_text())
+    assert [(i["id"], i["file_name"]) for i in made["images"]] == [(1, "p0/a.png"), (2, "p1/a.png")]
+    assert (out / "metrics.tsv").exists()
+    assert "White and dashed: true boxes" in (out / "report.html").read_text()
+    assert "White and dashed: true boxes" not in plain
+    code, _, err = sanum(*[*words[:1], tmp_path / "images" / "p0" / "a.png", *words[2:]], "--truth", tmp_path)
+    assert code == 2
+    assert "a.png may be p0/a.png, p1/a.png" in err
+
+
+def test_what_cannot_be_measured_is_written(sanum, folder, weights, tmp_path):
+    file = json.loads((folder / "data" / "findings.json").read_text())
+    for one in file["images"]:
+        one["width"] = one["height"] = 80
+    (tmp_path / "findings.json").write_text(json.dumps(file))
+    (tmp_path / "images").symlink_to(folder / "data" / "images")
+    words = ["--weights", weights, "-o", tmp_path / "out", "--truth", tmp_path]
+    code, _, err = sanum("detect-findings", folder / "data" / "images" / "chest0000.png", *words)
+    assert code == 2
+    assert "chest0000.png has another size in the truth" in err
+    assert (tmp_path / "out" / "findings.json").exists()
+    assert "White and dashed" not in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_data_that_cannot_be_trained_on(sanum, folder, tmp_path):
     file = json.loads((folder / "data" / "findings.json").read_text())
     for n, one in enumerate(file["images"]):
@@ -141,4 +184,7 @@ def test_data_that_cannot_be_trained_on(sanum, folder, tmp_path):
     (tmp_path / "images").symlink_to(folder / "data" / "images")
     code, _, err = sanum("train", "adpd-cam", "--data", tmp_path, "-o", tmp_path / "run", *SETTINGS)
     assert code == 2
-    assert "findings.json has one problem: patient made-up-0 is in test and train, patient made-up-1 is in" in err
+    assert (
+        "findings.json has one problem: patient made-up-0 is in test and train, patient made-up-1 is in"
+        in err
+    )

@@ -13,8 +13,10 @@ from .progress import ItemProgress, waiting
 
 if TYPE_CHECKING:
     from ..cohort import Item
-    from ..data.xray_set import XraySet
+    from ..data.xray_set import Xray, XraySet
     from ..methods.detection.adpd.predict import FindingDetector
+
+    Truth = tuple[XraySet, dict[str, Xray]]
 
 EXAMPLE = "Example:  sanum detect-findings images/ --weights runs/chest/adpd.safetensors -o found"
 
@@ -29,7 +31,9 @@ def command(
     ],
     truth: Annotated[
         Path | None,
-        typer.Option(help="COCO file with true boxes: they are drawn, and the boxes found are measured."),
+        typer.Option(
+            help="COCO file with true boxes: the page shows them, and the boxes found are measured."
+        ),
     ] = None,
     top: Annotated[
         int | None,
@@ -62,17 +66,14 @@ def command(
 
     try:
         detector = _detector(weights, device, top=top, fuse=fuse)
-        known = _truth(truth)
         items = picture_items(images, output)
+        true = _truth(truth, items, detector)
         part = part_of(shard, len(items), on_note=complain)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
     resources = PlainResources()
-    drawn = (
-        {} if known is None else {i.name: [(known.findings[k], b) for k, b in i.boxes] for i in known.images}
-    )
-    job = FindJob(detector, resources, drawn)
+    job = FindJob(detector, resources)
     chosen = shard_of(items, *part)
     summary = RunSummary(chosen, part, output, job.tables, resources=resources)
     with steady_stderr(), terminated_as_interrupted(), ItemProgress(len(chosen), quiet=quiet) as progress:
@@ -83,7 +84,7 @@ def command(
     failed = summary.states["failed"]
     with waiting("writing the files about all images", quiet=quiet):
         try:
-            written = _write_all(detector, items, output, known, failed, report=report)
+            written = _write_all(detector, items, output, true, failed, report=report)
         except (ValueError, OSError) as error:
             complain(str(error))
             raise typer.Exit(2) from None
@@ -103,28 +104,40 @@ def _detector(weights: Path, device: str, *, top: int | None, fuse: float | None
     return made.use(**{name: value for name, value in given.items() if value is not None})
 
 
-def _truth(path: Path | None) -> "XraySet | None":
+def _truth(path: Path | None, items: "list[Item]", detector: "FindingDetector") -> "Truth | None":
+    """The truth and its image of every item; what is wrong with it is said before the images are searched."""
     from ..data.xrays import read_xrays
+    from ..methods.detection.adpd.folder import in_truth
 
-    return None if path is None else read_xrays(path, regions=False)
+    if path is None:
+        return None
+    truth = read_xrays(path, regions=False)
+    known = in_truth([item.shown for item in items], truth, detector.findings)
+    if len(known) < len(items):
+        complain(f"{len(items) - len(known)} of {len(items)} images are not in the truth")
+    return truth, known
 
 
 def _write_all(
     detector: "FindingDetector",
     items: "list[Item]",
     output: Path,
-    truth: "XraySet | None",
+    true: "Truth | None",
     failed: int,
     *,
     report: bool,
 ) -> list[Path]:
-    """Files about every image that has a record, whichever run or shard made it."""
+    """Files about every image that has a record, whichever run or shard made it.
+
+    They are written before ValueError says that nothing can be measured.
+    """
     from ..cohort.record import DamagedRecord, read_record
     from ..files import whole_file
     from ..methods.common.saving import record_name
-    from ..methods.detection.adpd.folder import coco_of, measured, table_of
+    from ..methods.detection.adpd.folder import coco_of, left_out_words, measured, table_of
     from ..methods.detection.adpd.page import FoundImage, findings_page
 
+    truth, known = true or (None, {})
     found = []
     for item in items:
         folder = output / item.place
@@ -136,19 +149,30 @@ def _write_all(
             continue
         files = {name: folder / file for name, file in record["outputs"].items()}
         plain = json.loads(files["boxes"].read_text(encoding="utf-8"))
-        found.append(FoundImage(item.shown, plain, files["picture"].read_bytes() if report else b""))
+        plain["file_name"] = item.shown
+        boxes = known[item.shown].boxes if item.shown in known else []
+        drawn = [(truth.findings[kind], box) for kind, box in boxes] if truth else []
+        found.append(FoundImage(item.shown, plain, files["picture"].read_bytes() if report else b"", drawn))
     if not found:
         return []
     plain_all = [one.found for one in found]
-    texts = {"findings.json": json.dumps(coco_of(plain_all, detector, truth), indent=1) + "\n"}
-    rows = measured(plain_all, detector, truth) if truth else []
+    texts = {"findings.json": json.dumps(coco_of(plain_all, detector, truth, known), indent=1) + "\n"}
+    rows, wrong = [], None
+    try:
+        rows = measured(plain_all, detector, truth, known) if truth else []
+    except ValueError as error:
+        wrong = error
     if rows:
         texts["metrics.tsv"] = table_of(rows)
+        if left := left_out_words(rows):
+            complain(left)
     if report:
         texts["report.html"] = findings_page(detector, found, failed, rows)
     for name, text in texts.items():
         with whole_file(output / name) as partial:
             partial.write_text(text, encoding="utf-8")
+    if wrong:
+        raise wrong
     return [output / name for name in texts]
 
 

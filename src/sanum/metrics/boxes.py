@@ -113,12 +113,15 @@ class ClassMeasure:
         With true boxes of it, and how many boxes.
     numbers : dict of BoxNumber
         "mAP" over `IOUS`, "AP10", "AP30", "AP50" and the localization accuracies "acc10", "acc30", "acc50".
+    left_out : int
+        Images that are not judged; of the mean, for one class or more.
     """
 
     name: str
     images: int
     boxes: int
     numbers: dict[str, BoxNumber]
+    left_out: int = 0
 
 
 def box_iou(one: npt.ArrayLike, other: npt.ArrayLike) -> Floats:
@@ -197,6 +200,7 @@ def measure_boxes(
     classes: Sequence[str],
     groups: Sequence[Hashable],
     *,
+    judged: npt.NDArray[np.bool_] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[ClassMeasure]:
@@ -215,6 +219,8 @@ def measure_boxes(
         Names, in the order of their numbers.
     groups : sequence
         Whose each image is, in the order of their numbers.
+    judged : (images, classes) bool, optional
+        False: whether and where the class is in the image is not known, so the image does not count for it.
     resamples : int
         Of the intervals; 0: none.
     seed : int
@@ -222,16 +228,17 @@ def measure_boxes(
     """
     count = len(groups)
     weights = np.concatenate([np.ones((1, count)), _drawn(groups, resamples, seed)])
+    judged = np.ones((count, len(classes)), bool) if judged is None else judged
     rows, values = [], []
     for number, name in enumerate(classes):
-        own = _of_class(true, number)
-        measured = _measured(own, _of_class(found, number), count, weights)
+        own, left = _of_class(true, number), int((~judged[:, number]).sum())
+        measured = _measured(own, _of_class(found, number), count, weights * judged[:, number])
         values.append(measured)
-        rows.append(ClassMeasure(name, len(np.unique(own.images)), len(own.boxes), _numbers(measured)))
+        rows.append(ClassMeasure(name, len(np.unique(own.images)), len(own.boxes), _numbers(measured), left))
     there = [v for v, row in zip(values, rows, strict=True) if row.boxes] or values
     means = {key: _mean([v[key] for v in there]) for key in values[0]}
     every = len(np.unique(true.images)), len(true.boxes)
-    return [*rows, ClassMeasure("mean", *every, _numbers(means))]
+    return [*rows, ClassMeasure("mean", *every, _numbers(means), int((~judged.all(1)).sum()))]
 
 
 def _measured(true: BoxTable, found: BoxTable, count: int, weights: Floats) -> dict[str, Floats]:
@@ -261,7 +268,8 @@ def _measured(true: BoxTable, found: BoxTable, count: int, weights: Floats) -> d
             claimed = np.bincount(at[scores >= CERTAIN], minlength=count) > 0
             judged = np.where(of_image > 0, met, ~claimed).astype(np.float64)
             numbers[f"AP{least * 100:.0f}"] = precisions[-1]
-            numbers[f"acc{least * 100:.0f}"] = weights @ judged / weights.sum(1)
+            drawn = weights.sum(1)
+            numbers[f"acc{least * 100:.0f}"] = weights @ judged / np.where(drawn > 0, drawn, np.nan)
     names = [f"{kind}{least * 100:.0f}" for kind in ("AP", "acc") for least in NAMED]
     return {"mAP": np.mean(precisions, axis=0), **{name: numbers[name] for name in names}}
 

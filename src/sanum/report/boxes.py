@@ -61,12 +61,39 @@ def boxes_png(picture: FloatArray, boxes: Sequence[DrawnBox], longest: int = LON
         Pixels of its longer side, at most.
     """
     grey = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
-    scale = min(1.0, longest / max(grey.size))
+    scale = _scale_of(grey.size, longest)
     size = tuple(max(1, round(n * scale)) for n in grey.size)
-    if max(size) < longest / 2:  # words need some pixels
-        scale *= longest / 2 / max(size)
-        size = tuple(max(1, round(n * scale)) for n in grey.size)
     image = grey.resize((size[0], size[1]), Image.Resampling.BICUBIC).convert("RGB")
+    return _drawn(image, boxes, scale)
+
+
+def boxes_over(png: bytes, size: tuple[int, int], boxes: Sequence[DrawnBox], longest: int = LONGEST) -> bytes:
+    """PNG of `boxes_png` with other boxes; those that it has, drawn again at their place, do not change it.
+
+    Parameters
+    ----------
+    png : bytes
+        Of `boxes_png`.
+    size : (int, int)
+        Width and height of the picture that it was made of.
+    boxes : sequence of DrawnBox
+        In pixels of that picture; later ones lie above.
+    longest : int
+        As it was then.
+    """
+    with Image.open(io.BytesIO(png)) as image:
+        return _drawn(image.convert("RGB"), boxes, _scale_of(size, longest))
+
+
+def _scale_of(size: tuple[int, int], longest: int) -> float:
+    """Pixels of the drawing for one of the picture; words need some, so small pictures become larger."""
+    scale = min(1.0, longest / max(size))
+    least = longest / 2 / max(max(1, round(n * scale)) for n in size)
+    return scale * max(1.0, least)
+
+
+def _drawn(image: Image.Image, boxes: Sequence[DrawnBox], scale: float) -> bytes:
+    size = image.size
     draw, taken = ImageDraw.Draw(image), list[tuple[float, float, float, float]]()
     line = max(2, round(max(size) / 320))
     font = font_of(max(11, round(max(size) / 36)))
@@ -76,7 +103,7 @@ def boxes_png(picture: FloatArray, boxes: Sequence[DrawnBox], longest: int = LON
         _outline(draw, ends, one.colour, 1 if one.thin else line, dashed=one.dashed)
     for one in boxes:
         if one.words:
-            _label(draw, one, scale, (size[0], size[1]), font, taken)
+            _label(draw, one, scale, size, font, taken)
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()

@@ -1,7 +1,7 @@
 """Findings of a file as a batch sees it (`cohort.job.Job`): boxes as JSON, and a picture with them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,8 +20,8 @@ OUTPUTS: Mapping[str, OutputSpec] = {
     "boxes": OutputSpec("boxes", "Findings and regions with their boxes.", None, "boxes", ".json"),
     "picture": OutputSpec("picture", "The x-ray with the boxes of the findings.", None, "boxes", ".png"),
 }
-TrueBoxes = Mapping[str, list[tuple[str, tuple[float, ...]]]]
-"""Name and box of each true finding, by file name."""
+TrueBoxes = Sequence[tuple[str, tuple[float, ...]]]
+"""Name and box of each true finding of an image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +34,10 @@ class FindJob:
         Trained.
     resources : object
         As of `cohort.job.Job`.
-    truth : mapping
-        True boxes by file name, to be drawn beside those found.
     """
 
     detector: FindingDetector
     resources: Any
-    truth: TrueBoxes = field(default_factory=dict)
     name: ClassVar[str] = "detect-findings"
     past: ClassVar[str] = "searched for findings"
     outputs: ClassVar[Mapping[str, OutputSpec]] = OUTPUTS
@@ -59,7 +56,6 @@ class FindJob:
             "method": self.detector.config.method,
             "weights_sha256": self.detector.weights_sha256,
             "inference": vars(self.detector.inference),
-            "truth": sorted((name, *map(str, boxes)) for name, boxes in self.truth.items()),
         }
 
     def read(self, item: HasFile) -> tuple[str, Picture]:
@@ -92,11 +88,9 @@ class FindJob:
             for name in self.detector.findings
         }
         name = picture.path.name if picture.path else stem
-        drawn = drawn_boxes(found, self.detector.findings, self.truth.get(name, []))
-        contents = {
-            "boxes": plain_findings(name, picture, found, self.detector),
-            "picture": boxes_png(grey_of(picture), drawn),
-        }
+        plain = plain_findings(name, picture, found, self.detector)
+        drawn = drawn_boxes(plain, self.detector.findings)
+        contents = {"boxes": plain, "picture": boxes_png(grey_of(picture), drawn)}
         outputs = {key: Output(self.outputs[key], content) for key, content in contents.items()}
         return PlainResult(stem, outputs, {"boxes": len(found.boxes), **scores}, picture.warnings)
 
@@ -160,27 +154,25 @@ def plain_findings(
     }
 
 
-def drawn_boxes(
-    found: ChestFindings, kinds: tuple[str, ...], true: list[tuple[str, tuple[float, ...]]]
-) -> list[DrawnBox]:
-    """What is drawn: the regions of findings thin, then true boxes dashed, then the findings.
+def drawn_boxes(found: Mapping[str, Any], kinds: Sequence[str], true: TrueBoxes = ()) -> list[DrawnBox]:
+    """What is drawn: the regions of findings thin, then the findings, then true boxes dashed.
 
     Parameters
     ----------
-    found : ChestFindings
-        In a picture.
-    kinds : tuple of str
+    found : mapping
+        Of `plain_findings`.
+    kinds : sequence of str
         All findings, whose colours stay the same in every picture.
-    true : list of (str, box)
+    true : sequence of (str, box)
         May be empty.
     """
-    positive = dict.fromkeys(region for inside in found.inside for region in inside)
-    drawn = [DrawnBox(found.regions[r], "", "#9aa7b4", thin=True) for r in positive if r in found.regions]
-    drawn += [DrawnBox(box, f"{name} (true)", TRUE, dashed=True) for name, box in true]
-    for kind, box, score in zip(found.names, found.boxes, found.scores, strict=True):
-        colour = COLOURS[kinds.index(kind) % len(COLOURS)]
-        drawn.append(DrawnBox(tuple(box.tolist()), f"{kind} {score:.2f}", colour))
-    return drawn
+    findings, regions = found["findings"], found["regions"]
+    positive = dict.fromkeys(region for one in findings for region in one["regions"])
+    drawn = [DrawnBox(tuple(regions[r]), "", "#9aa7b4", thin=True) for r in positive if r in regions]
+    for one in findings:
+        colour = COLOURS[kinds.index(one["name"]) % len(COLOURS)]
+        drawn.append(DrawnBox(tuple(one["bbox"]), f"{one['name']} {one['score']:.2f}", colour))
+    return drawn + [DrawnBox(box, f"{name} (true)", TRUE, dashed=True) for name, box in true]
 
 
 def grey_of(picture: Picture) -> FloatArray:

@@ -17,7 +17,9 @@ from ....report.blocks import (
     PageWords,
     blocks_page,
 )
-from ....report.boxes import small_jpeg
+from ....report.boxes import boxes_over, small_jpeg
+from .folder import left_out_words
+from .job import TrueBoxes, drawn_boxes
 from .predict import FindingDetector
 
 SHOWN = 60
@@ -48,11 +50,14 @@ class FoundImage:
         Of `job.plain_findings`.
     picture : bytes
         PNG with the boxes.
+    true : sequence of (str, box)
+        Name and box of each true finding, if known.
     """
 
     name: str
     found: dict[str, Any]
     picture: bytes
+    true: TrueBoxes = ()
 
     @property
     def highest(self) -> float:
@@ -79,7 +84,9 @@ def findings_page(
     ordered = sorted(images, key=lambda one: (-one.highest, one.name))
     notes = [f"{failed} images could not be read: see failed.tsv."] if failed else []
     reading = HOW_TO_READ if detector.config.sees_regions else (OF_BASELINES,)
-    shown = [GalleryRow(one.name, _about(one), small_jpeg(one.picture)) for one in ordered[:SHOWN]]
+    shown = [
+        GalleryRow(one.name, _about(one), _picture(one, detector, true=bool(rows))) for one in ordered[:SHOWN]
+    ]
     left = len(ordered) - len(shown)
     words = "Coloured: the findings, with their scores."
     if detector.config.sees_regions:
@@ -98,6 +105,14 @@ def findings_page(
     ]
     kind = f"sanum detect-findings · {detector.config.name}"
     return blocks_page("Findings of chest x-rays", kind, sections, notes)
+
+
+def _picture(one: FoundImage, detector: FindingDetector, *, true: bool) -> bytes:
+    """A small JPEG, with the true boxes if wanted."""
+    if not true or not one.true:
+        return small_jpeg(one.picture)
+    drawn = drawn_boxes(one.found, detector.findings, one.true)
+    return small_jpeg(boxes_over(one.picture, (one.found["width"], one.found["height"]), drawn))
 
 
 def _about(one: FoundImage) -> str:
@@ -140,7 +155,9 @@ def _numbers(rows: Sequence[ClassMeasure]) -> list[PageBlock]:
         "Average precision as COCO defines it, at least IoU 0.1, 0.3, 0.5, and its mean over 0.1 to 0.7; the "
         "share of images judged rightly from a score of 0.7 on. Below: 95 % intervals over patients."
     )
-    return [PageWords(words, quiet=True), PageTable(heads, cells, range(1, len(heads)), tight=True)]
+    table = PageTable(heads, cells, range(1, len(heads)), tight=True)
+    left = left_out_words(rows)
+    return [PageWords(words, quiet=True), table, *([PageWords(left, quiet=True)] if left else [])]
 
 
 def _cell(row: ClassMeasure, name: str) -> str:
