@@ -166,17 +166,23 @@ def test_no_anomaly_no_segmentation_but_a_report_that_says_so(made):
     assert [name for name, _ in found].count("Volume") == 2
 
 
-def test_lesions_that_no_plane_shows_are_in_the_report(made, tool, tmp_path):
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_lesions_that_no_plane_shows_are_in_the_report(made, tool, tmp_path, is_seen):
+    """Whether others are seen or none is."""
     one = made()
+    segmented = one.one("anomaly") if is_seen else None
     reference = reference_of(read_planes(one.source))
     maker, path = maker_of(one.result, reference.uids), tmp_path / "findings.dcm"
     rows = [LesionRow(k, volume, 0, 0, 0, side="left", lobe="frontal") for k, volume in ((1, 0.4), (2, 0.1))]
     numbers = {"brain_ml": 1300.0, "anomaly_ml": 0.5, "lesions": 2.0}
-    report = findings([(row, []) for row in rows], numbers, None, reference, maker)
+    lesions = [*zip(rows, ([4, 5] if is_seen else [], []), strict=True)]
+    report = findings(lesions, numbers, segmented, reference, maker)
     report.save_as(path, enforce_file_format=True)
     found = texts(report)
     assert [value for name, value in found if name == "Volume"] == [1300, 0.5, 0.4, 0.1]
     assert ("Tracking Identifier", "lesion 2: 0.1 mL, left frontal, between the planes") in found
+    where = "frames 4 to 5 of the mask" if is_seen else "between the planes"
+    assert ("Tracking Identifier", f"lesion 1: 0.4 mL, left frontal, {where}") in found
     assert found.count(("Finding Site", "Frontal lobe")) == found.count(("Laterality", "Left")) == 2
     ran = tool("dicom3tools", "dciodvfy", "-new", path)
     assert "Error" not in ran.stdout + ran.stderr

@@ -34,7 +34,7 @@ SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right, "both": codes.SCT.Bil
 
 
 def findings(
-    lesions: Sequence[tuple[LesionRow, Sequence[int]]],
+    lesions: Sequence[tuple[LesionRow, Sequence[int] | None]],
     numbers: dict[str, float],
     segmented: Dataset | None,
     reference: Reference,
@@ -44,8 +44,8 @@ def findings(
 
     Parameters
     ----------
-    lesions : sequence of (LesionRow, sequence of int)
-        The largest first; and in which frames of the segmentation each is, from 1, if that is known.
+    lesions : sequence of (LesionRow, sequence of int or None)
+        The largest first; and in which frames of the segmentation each is, from 1; None: it is not known.
     numbers : dict
         `brain_ml`, `anomaly_ml` and `lesions`, of the result.
     segmented : Dataset or None
@@ -171,7 +171,7 @@ def _group(
 
 def _lesion(
     row: LesionRow,
-    frames: Sequence[int],
+    frames: Sequence[int] | None,
     segmented: Dataset | None,
     reference: Reference,
     maker: Maker,
@@ -180,7 +180,8 @@ def _lesion(
     """One lesion. A segment and its frames cannot both be referred to, so frames are named in words."""
     from highdicom import sr
 
-    words = f"{words_of(row)}{_where(frames)}" if segmented else f"{words_of(row)}, between the planes"
+    is_shown = segmented is not None and (frames is None or len(frames) > 0)
+    words = words_of(row) + (_where(frames or ()) if is_shown else ", between the planes")
     said: dict[str, Any] = {
         "tracking_identifier": sr.TrackingIdentifier(
             uid=maker.uid("tracking", "lesion", row.id), identifier=words
@@ -192,7 +193,7 @@ def _lesion(
         "algorithm_id": algorithm,
         "measurements": [sr.Measurement(codes.SCT.Volume, round(row.volume_ml, _DECIMALS), MILLILITRE)],
     }
-    if segmented is None:
+    if segmented is None or not is_shown:
         return sr.MeasurementsAndQualitativeEvaluations(**said)
     region = sr.ReferencedSegment(
         sop_class_uid=segmented.SOPClassUID,

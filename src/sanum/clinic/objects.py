@@ -156,13 +156,15 @@ def _objects(
     yield f"{OWN}page.dcm", page(result, reference, maker)
 
 
-def _frames(result: Reconstruction, source: SourcePlanes, mask: Mask, kept: Sequence[int]) -> list[list[int]]:
-    """For each lesion that is listed, the frames that it is in, from 1; none where grids differ."""
+def _frames(
+    result: Reconstruction, source: SourcePlanes, mask: Mask, kept: Sequence[int]
+) -> list[list[int] | None]:
+    """For each lesion that is listed, the frames that it is in, from 1; None where grids differ."""
     rows: tuple[LesionRow, ...] = result.lesions
     if not result.anomaly_mask.grid.same_as(Grid(source.shape, source.affine)):
-        return [[] for _ in rows]
+        return [None] * len(rows)
     slices = nearest_slices(source.places, source.shape[2])
-    found = []
+    found: list[list[int] | None] = []
     for _, (_, (_, _, depth)) in zip(
         rows, components(np.asarray(result.anomaly_mask.voxels) > 0.5).parts(), strict=False
     ):
