@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import http.client
+import os
 import re
 import socket
+import sys
 import threading
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlencode, urlsplit
@@ -223,3 +225,39 @@ def test_each_image_is_of_one_result(tmp_path):
         "p1_followup": ("p1_followup_T1w.nii.gz",),
         "p1_followup_2": ("p1_followup_2_T1w.nii.gz", "p1_followup_2_x_T1w.nii.gz"),
     }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that takes such names")
+def test_a_name_that_is_not_utf_8_is_listed_shown_and_judged(served):
+    stem = b"sub-\xff_T1w"
+    for end, content in ((b"_report.html", b"of it"), (b"_x_T1w.nii.gz", b"voxels")):
+        Path(os.fsdecode(os.fsencode(served.output) + b"/" + stem + end)).write_bytes(content)
+    html = ask(served, f"{served.pages}/")[1]
+    assert r"sub-\udcff_T1w</a>" in html
+    (page,) = re.findall(r'href="([^"]+sub-%FF_T1w)"', html)
+    status, html, _ = ask(served, page)
+    assert status == 200
+    (report,) = re.findall(r'<iframe[^>]* src="([^"]+)"', html)
+    assert ask(served, report)[:2] == (200, "of it")
+    assert "sub-%FF_T1w_x_T1w.nii.gz" in ask(served, page.replace("/result/", "/full/"))[1]
+    assert ask(served, report.rsplit("/", 1)[0] + "/sub-%FF_T1w_x_T1w.nii.gz")[:2] == (200, "voxels")
+    assert ask(served, page, method="POST", form={"verdict": "pass"})[0] == 303
+    assert read_verdicts(served.output / "qc.tsv") == {os.fsdecode(stem): Verdict("pass")}
+    assert ask(served, f"{served.pages}/result/%ff%fe%00")[0] == 404
+
+
+@pytest.mark.parametrize(("error", "said"), [(BrokenPipeError, 0), (ConnectionResetError, 0), (KeyError, 1)])
+def test_a_browser_that_goes_away_is_no_error_and_names_do_not_get_into_the_log(
+    served, monkeypatch, capfd, caplog, error, said
+):
+    def fail(*_, **__):
+        raise error("sub-1 is his name")
+
+    for how in ({}, {"method": "POST", "form": {"verdict": "none"}}):
+        with monkeypatch.context() as patch:
+            patch.setattr("sanum.cohort.view.server.result_page", fail)
+            with pytest.raises((http.client.HTTPException, OSError)):
+                ask(served, result_at(served), **how)
+    assert [record.getMessage() for record in caplog.records] == ["a request failed: KeyError"] * 2 * said
+    assert capfd.readouterr().err == ""
+    assert ask(served, result_at(served))[0] == 200

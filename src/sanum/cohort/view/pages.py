@@ -83,7 +83,7 @@ def result_page(
         styles=_STYLES,
         policy=POLICIES["result"],
         one=one,
-        report=f"{files}/{quote(one.name.split('/')[-1] + REPORT)}" if one.report else "",
+        report=f"{files}/{quoted(one.name.split('/')[-1] + REPORT)}" if one.report else "",
         before=before,
         after=after,
         root=root,
@@ -110,7 +110,7 @@ def images_of(one: ViewedResult, files: str, *, with_scan: bool) -> list[dict[st
     found = []
     for file, name in (*scan, *((file, file) for file in one.images)):
         kind = next((key for key in OVERLAYS if file.endswith(key + IMAGE)), "")
-        found.append({"url": f"{files}/{quote(file)}", "name": name, "colormap": OVERLAYS.get(kind, "gray")})
+        found.append({"url": f"{files}/{quoted(file)}", "name": name, "colormap": OVERLAYS.get(kind, "gray")})
     return sorted(found, key=lambda image: image["colormap"] != "gray")
 
 
@@ -153,4 +153,15 @@ def link(root: str, name: str) -> str:
     name : str
         Of the result.
     """
-    return f"{root}/result/{quote(name, safe='')}"
+    return f"{root}/result/{quoted(name)}"
+
+
+def quoted(name: str) -> str:
+    """A name as one part of an address; bytes of a file's name that are not UTF-8 stay what they are.
+
+    Parameters
+    ----------
+    name : str
+        Of a result or a file.
+    """
+    return quote(name, safe="", errors="surrogateescape")

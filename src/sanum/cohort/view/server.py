@@ -1,22 +1,26 @@
 """The server of `sanum view`: on this machine alone, read-only but for verdicts, and with no path out."""
 
 import errno
+import logging
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from ...files import open_regular
 from ...scan import ScanError
 from ..verdicts import QC, Verdict, read_verdicts
-from .pages import POLICIES, full_page, images_of, list_page, result_page
+from .pages import POLICIES, full_page, images_of, list_page, quoted, result_page
 from .results import ViewedResult, results_below
 from .save import save_verdict
+
+_log = logging.getLogger(__name__)
 
 HERE = "127.0.0.1"
 MOST_FORM = 20_000  # bytes
@@ -83,6 +87,18 @@ class ResultsServer(ThreadingHTTPServer):
         stream.close()
         return None
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """One line, without the names that are in an error; nothing where a browser went away.
+
+        Parameters
+        ----------
+        request, client_address : object
+            Not told.
+        """
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            _log.error("a request failed: %s", type(error).__name__)
+
     def verdicts(self) -> dict[str, Verdict]:
         """What was said so far; nothing if `qc.tsv` cannot be read."""
         try:
@@ -107,10 +123,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """A page, a script, or a file of a result."""
-        try:
-            self._get()
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+        parts = self._parts()
+        if parts is None:
+            return
+        token, *rest = parts
+        if token == self.server.pages[1:]:
+            self._get_page(rest)
+        elif token == self.server.handed_out[1:]:
+            self._get_file(rest)
+        else:
+            self._nothing()
 
     def do_HEAD(self) -> None:
         """As GET."""
@@ -147,18 +169,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", self.path)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def _get(self) -> None:
-        parts = self._parts()
-        if parts is None:
-            return
-        token, *rest = parts
-        if token == self.server.pages[1:]:
-            self._get_page(rest)
-        elif token == self.server.handed_out[1:]:
-            self._get_file(rest)
-        else:
-            self._nothing()
 
     def _get_page(self, rest: list[str]) -> None:
         server = self.server
@@ -199,10 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._say(HTTPStatus.FORBIDDEN, f"ask for {self.server.hosts[0]}")
             return None
-        return [unquote(part) for part in urlsplit(self.path).path.split("/")[1:]]
+        return [unquote(part, errors="surrogateescape") for part in urlsplit(self.path).path.split("/")[1:]]
 
     def _files(self, one: ViewedResult) -> str:
-        return f"{self.server.handed_out}/{quote(one.name, safe='')}"
+        return f"{self.server.handed_out}/{quoted(one.name)}"
 
     def _result(self, found: Mapping[str, ViewedResult], name: str, error: str = "") -> str:
         names = list(found)
