@@ -26,6 +26,20 @@ def test_as_many_as_can_be():
     assert found.all()
 
 
+def test_any_two_of_a_set_are_alike():
+    """28 and 32 are both 2 from 30, and 4 from each other."""
+    codes, caliper = np.array([0, 1, 2]), parse_by("age:2")
+    assert not matched(distances(table(age=[30, 28, 32]), caliper), codes, 3).any()
+    assert matched(distances(table(age=[30, 28, 29]), caliper), codes, 3).all()
+    assert not matched(distances(table(age=[30, 28, 50]), caliper), codes, 3).any()
+    rng = np.random.default_rng(0)
+    ages, codes = rng.uniform(30, 40, 40), np.repeat([0, 1, 2], [8, 15, 17])
+    found = matched(distances(table(age=ages), caliper), codes, 3)
+    inside = [np.sort(ages[found & (codes == g)]) for g in range(3)]
+    assert len(inside[0]) == len(inside[1]) == len(inside[2]) >= 6
+    assert np.ptp(np.stack(inside), axis=0).max() <= 2  # sorted, sets are alike if any are
+
+
 def test_words_are_the_same_and_who_is_unknown_is_left_out():
     people = table(sex=["F", "M", "n/a", "f", "F", "M"], age=[50, 50, 50, 50, 20, "n/a"])
     found = matched(distances(people, parse_by("sex,age:5")), np.array([0, 0, 0, 1, 1, 1]), 2)

@@ -56,7 +56,11 @@ def distances(table: ScoreTable, asked: Sequence[Attribute]) -> list[Scores]:
 
 
 def matched(columns: Sequence[Scores], codes: Codes, groups: int) -> npt.NDArray[np.bool_]:
-    """Who is matched (N,): one of each group for each of the smallest, as many and as near as can be.
+    """Who is matched (N,): sets of one of each group, any two of whom are alike.
+
+    Of two groups as many, and among those as near, as can be. Of more, group by group, the smallest first:
+    each set gets a partner who is alike all its members so far, or is lost. To find as many as can be is hard
+    then, so there may be a few more.
 
     Parameters
     ----------
@@ -69,16 +73,14 @@ def matched(columns: Sequence[Scores], codes: Codes, groups: int) -> npt.NDArray
     """
     values = np.stack(columns, 1)
     members = [np.flatnonzero((codes == g) & np.isfinite(values).all(1)) for g in range(groups)]
-    anchor = min(range(groups), key=lambda g: len(members[g]))
-    partners = {int(n): [int(n)] for n in members[anchor]}
-    for g in range(groups):
-        if g == anchor or not len(members[anchor]):
-            continue
-        apart = np.abs(values[members[anchor]][:, None] - values[members[g]][None])
-        cost = np.where((apart <= 1 + 1e-9).all(2), apart.sum(2), _NEVER)
-        for row, column in zip(*linear_sum_assignment(cost), strict=True):
-            if cost[row, column] < _NEVER:
-                partners[int(members[anchor][row])].append(int(members[g][column]))
+    smallest, *others = sorted(members, key=len)
+    sets = smallest[:, None]  # (sets, people of each)
+    for more in others:
+        apart = np.abs(values[sets][:, :, None] - values[more])  # (sets, people, more, columns)
+        cost = np.where((apart <= 1 + 1e-9).all((1, 3)), apart.sum((1, 3)), _NEVER)
+        rows, partners = linear_sum_assignment(cost)
+        alike = cost[rows, partners] < _NEVER
+        sets = np.column_stack([sets[rows[alike]], more[partners[alike]]])
     out = np.zeros(len(codes), bool)
-    out[[n for those in partners.values() if len(those) == groups for n in those]] = True
+    out[sets.ravel()] = True
     return out
