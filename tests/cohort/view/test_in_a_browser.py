@@ -27,7 +27,8 @@ def served(tmp_path):
         write(Scan(ball, affine), tmp_path / f"{name}_desc-anatomy_T1w.nii.gz")
         write(Scan(left, affine), tmp_path / f"{name}_desc-anomaly_probseg.nii.gz")
         (tmp_path / f"{name}_report.html").write_text(
-            f"<h1>report of {name}</h1><script>document.body.append('and its script')</script>"
+            f"<h1>report of {name}</h1>"
+            "<script>document.body.append(`and its script: ${document.referrer}.`)</script>"
         )
     with ResultsServer(tmp_path) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -46,7 +47,14 @@ def test_one_result_after_the_other_with_verdicts_and_at_full_resolution(served,
         page.get_by_role("link", name="one").click()
         report = page.frame_locator("iframe")
         report.get_by_text("report of one").wait_for()
-        report.get_by_text("and its script").wait_for()
+        report.get_by_text("and its script: .").wait_for()  # it does not learn where verdicts are saved
+        with page.expect_popup() as alone:
+            page.get_by_role("link", name="the report by itself").click()
+        alone.value.get_by_text("and its script: .").wait_for()
+        page.get_by_role("link", name="the report by itself").evaluate("link => link.removeAttribute('rel')")
+        with page.expect_popup() as alone:
+            page.get_by_role("link", name="the report by itself").click()
+        alone.value.get_by_text(f"and its script: http://{served.hosts[0]}/.").wait_for()  # and no more
         page.get_by_role("link", name="next").click()
         page.frame_locator("iframe").get_by_text("report of two").wait_for()
         page.get_by_label("fail").check()

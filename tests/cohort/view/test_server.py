@@ -87,6 +87,9 @@ def test_the_list_the_page_and_the_files_of_a_result(served):
     assert served.pages not in report  # a report's own script does not learn where verdicts are saved
 
 
+    assert headers["Referrer-Policy"] == "strict-origin"
+    assert re.search(r'<iframe[^>]* referrerpolicy="no-referrer"', html)
+    assert len(re.findall('target="_blank" rel="noopener noreferrer"', html)) == html.count("_blank") == 1
 def test_without_the_token_there_is_nothing(served):
     for path in ("/", "/result/x", f"/{'a' * 24}/", served.pages, served.handed_out, f"{served.handed_out}/"):
         assert ask(served, path)[0] == 404

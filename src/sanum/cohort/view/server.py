@@ -280,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Length": str(length),
             "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
+            "Referrer-Policy": "strict-origin",  # never an address: it has the token
             "Cache-Control": "no-store",
         }
         for name, value in (headers | dict(more or {})).items():
