@@ -58,11 +58,13 @@ def test_one_result_after_the_other_with_verdicts_and_at_full_resolution(served,
         page.get_by_role("link", name="next").click()
         page.frame_locator("iframe").get_by_text("report of two").wait_for()
         page.get_by_label("fail").check()
-        page.get_by_label("Note").fill("it moved <b>")
+        page.get_by_label("Note").fill("it\u3000moved\u200d <b>")
         page.get_by_role("button", name="Save").click()
         page.wait_for_load_state()
         assert page.get_by_label("fail").is_checked()
-        assert read_verdicts(tmp_path / "qc.tsv") == {"two": Verdict("fail", "it moved <b>")}
+        page.get_by_role("button", name="Save").click()  # the note that it shows
+        page.wait_for_load_state()
+        assert read_verdicts(tmp_path / "qc.tsv") == {"two": Verdict("fail", "it\u3000moved\u200d <b>")}
         assert not any("niivue" in url for url in asked)  # only when somebody asks for it
         page.get_by_role("link", name="full resolution").click()
         page.get_by_text("Shown: ").wait_for(timeout=60_000)

@@ -8,10 +8,12 @@ import re
 import socket
 import sys
 import threading
+from html import unescape
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from markupsafe import escape
 
 from sanum.cohort.tables import write_tables
 from sanum.cohort.verdicts import Verdict, read_verdicts
@@ -85,11 +87,11 @@ def test_the_list_the_page_and_the_files_of_a_result(served):
     assert ask(served, image)[2]["Content-Length"] == str(len(gzip.compress(b"voxels")))
     assert ask(served, image, method="HEAD")[1] == ""
     assert served.pages not in report  # a report's own script does not learn where verdicts are saved
-
-
     assert headers["Referrer-Policy"] == "strict-origin"
     assert re.search(r'<iframe[^>]* referrerpolicy="no-referrer"', html)
     assert len(re.findall('target="_blank" rel="noopener noreferrer"', html)) == html.count("_blank") == 1
+
+
 def test_without_the_token_there_is_nothing(served):
     for path in ("/", "/result/x", f"/{'a' * 24}/", served.pages, served.handed_out, f"{served.handed_out}/"):
         assert ask(served, path)[0] == 404
@@ -264,3 +266,34 @@ def test_a_browser_that_goes_away_is_no_error_and_names_do_not_get_into_the_log(
     assert [record.getMessage() for record in caplog.records] == ["a request failed: KeyError"] * 2 * said
     assert capfd.readouterr().err == ""
     assert ask(served, result_at(served))[0] == 200
+
+
+NOTE = 'wide\u3000and\u00a0narrow, \N{FAMILY}\u200d\N{BOY} \\x "<b>'
+
+
+def test_the_field_has_the_note_as_it_was_written(served):
+    assert ask(served, result_at(served), method="POST", form={"verdict": "pass", "note": NOTE})[0] == 303
+    page = ask(served, result_at(served))[1]
+    (value,) = re.findall('name="note"[^>]* value="([^"]*)"', page)
+    assert unescape(value) == NOTE
+    assert f"<bdi>{escape(NOTE)}</bdi>" in ask(served, f"{served.pages}/")[1]
+
+
+def test_what_was_typed_stays_when_it_cannot_be_saved(served):
+    note = NOTE + "x" * 2000
+    status, page, _ = ask(served, result_at(served), method="POST", form={"verdict": "fail", "note": note})
+    assert status == 409
+    assert "at most 2,000 characters" in page
+    assert f'value="{escape(note)}"' in page
+    assert 'value="fail" checked' in page
+
+
+def test_the_list_says_why_verdicts_are_not_shown(served):
+    assert 'role="alert"' not in ask(served, f"{served.pages}/")[1]
+    (served.output / "qc.tsv").write_text("something else\n")
+    why = "Verdicts in qc.tsv are not shown: qc.tsv is no table of results: move it away."
+    assert why in ask(served, f"{served.pages}/")[1]
+    (served.output / "qc.tsv").unlink()
+    (served.output / "qc.tsv").mkdir()
+    page = ask(served, f"{served.pages}/")[1]
+    assert re.search(r'role="alert">Verdicts in qc.tsv are not shown: [a-z ]+\.<', page)

@@ -22,7 +22,11 @@ OVERLAYS = {"desc-anomaly_probseg": "red", "desc-uncertainty_map": "blue", "desc
 
 
 def list_page(
-    root: str, folder: str, found: Mapping[str, ViewedResult], verdicts: Mapping[str, Verdict]
+    root: str,
+    folder: str,
+    found: Mapping[str, ViewedResult],
+    verdicts: Mapping[str, Verdict],
+    error: str = "",
 ) -> str:
     """A complete HTML document: all results and what was said of them.
 
@@ -36,6 +40,8 @@ def list_page(
         By name.
     verdicts : mapping of Verdict
         By name.
+    error : str
+        Why there are none; "": nothing went wrong.
     """
     said = [verdicts.get(name, Verdict()) for name in found]
     return render_page(
@@ -47,6 +53,7 @@ def list_page(
         root=root,
         rows=[(one, link(root, one.name), word) for one, word in zip(found.values(), said, strict=True)],
         done=sum(bool(one.word) for one in said),
+        error=error,
     )
 
 

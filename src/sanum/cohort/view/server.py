@@ -99,12 +99,14 @@ class ResultsServer(ThreadingHTTPServer):
         if not isinstance(error, ConnectionError):
             _log.error("a request failed: %s", type(error).__name__)
 
-    def verdicts(self) -> dict[str, Verdict]:
-        """What was said so far; nothing if `qc.tsv` cannot be read."""
+    def verdicts(self) -> tuple[dict[str, Verdict], str]:
+        """What was said so far, and why nothing is known of it; "": it is."""
         try:
-            return read_verdicts(self.output / QC)
-        except (OSError, ValueError):
-            return {}
+            return read_verdicts(self.output / QC), ""
+        except OSError as error:
+            return {}, (error.strerror or type(error).__name__).lower()
+        except ValueError as error:
+            return {}, str(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -162,8 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             save_verdict(self.server.output, parts[2], Verdict(word, note))
         except (ValueError, ScanError, OSError) as error:
-            reason = f"The verdict was not saved: {error}."
-            self._page("result", self._result(found, parts[2], reason), HTTPStatus.CONFLICT)
+            reason, typed = f"The verdict was not saved: {error}.", Verdict(word, note)
+            self._page("result", self._result(found, parts[2], typed, reason), HTTPStatus.CONFLICT)
             return
         self.send_response(HTTPStatus.SEE_OTHER)
         self.send_header("Location", self.path)
@@ -176,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             case [""]:
                 server.found = results_below(server.output)
                 name = server.output.name or "results"
-                self._page("list", list_page(server.pages, name, server.found, server.verdicts()))
+                self._page("list", list_page(server.pages, name, server.found, *server.verdicts()))
             case ["script", name] if name in NIIVUE:
                 self._script(NIIVUE[name])
             case ["result", name] if name in server.found:
@@ -214,15 +216,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _files(self, one: ViewedResult) -> str:
         return f"{self.server.handed_out}/{quoted(one.name)}"
 
-    def _result(self, found: Mapping[str, ViewedResult], name: str, error: str = "") -> str:
+    def _result(
+        self,
+        found: Mapping[str, ViewedResult],
+        name: str,
+        verdict: Verdict | None = None,
+        error: str = "",
+    ) -> str:
         names = list(found)
         at = names.index(name)
         around = (names[at - 1] if at else None), (names[at + 1] if at + 1 < len(names) else None)
-        verdict = self.server.verdicts().get(name, Verdict())
+        if verdict is None:
+            verdict = self.server.verdicts()[0].get(name, Verdict())
         return result_page(self.server.pages, found[name], around, verdict, self._files(found[name]), error)
 
     def _page(self, kind: str, html: str, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._send(status, html.encode("utf-8"), "text/html; charset=utf-8", POLICIES[kind])
+        self._send(status, html.encode("utf-8", "replace"), "text/html; charset=utf-8", POLICIES[kind])
 
     def _script(self, name: str) -> None:
         script = package_files("sanum.report").joinpath("niivue", name).read_bytes()
