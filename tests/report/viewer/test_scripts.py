@@ -37,6 +37,27 @@ def test_the_own_inflate_unpacks_every_kind_of_block():
     assert run(script, "inflate") == [True] * len(packed)
 
 
+def test_numbers_have_the_decimals_of_their_steps_and_a_sign_where_values_are_cut_off():
+    ct, probability = (-100, 155, [True, True]), (0, 1, [False, False])
+    cases = [
+        (ct, 0, "≤ -100"),
+        (ct, 1, "-99"),
+        (ct, 100, "0"),
+        (ct, 255, "≥ 155"),
+        (probability, 0, "0.00"),
+        (probability, 170, "0.67"),
+        (probability, 255, "1.00"),
+        ((0, 2000, [False, True]), 0, "0"),
+        ((0, 2000, [False, True]), 157, "1231"),  # and not 1.23e+3
+        ((0, 2000, [False, True]), 255, "≥ 2000"),
+        ((-0.001, 1.5, [False, False]), 0, "0.00"),  # and not -0.00
+        ((0, 0.0002, [False, True]), 100, "0.000078"),
+    ]
+    volumes = [[dict(zip(("low", "high", "beyond"), one, strict=True)), byte] for one, byte, _ in cases]
+    script = f"console.log(JSON.stringify({json.dumps(volumes)}.map((one) => valueInWords(...one))));"
+    assert run(script, "planes") == [words for _, _, words in cases]
+
+
 @pytest.mark.parametrize("radiological", [True, False])
 def test_letters_stand_where_the_cells_are(radiological):
     """A cell at the right, the front and the top is found under R, A and S, in every plane."""

@@ -86,11 +86,12 @@ def test_bytes_hold_more_than_the_window_and_of_ct_one_hounsfield_unit_each(phan
     _, found = volumes_of(inputs)
     scan = found["scan"]
     assert scan.low < scan.window[0] < scan.window[1] < scan.high
+    assert {name for name, one in found.items() if True in one.beyond} <= {"scan", "anatomy0", "uncertainty"}
     hounsfield = inputs.scan.with_voxels(np.where(inputs.brain.voxels > 0.5, 37.0, -1000.0))
     _, found = volumes_of(phantom(scan=hounsfield, contrast="CT"))
     scan = found["scan"]
     assert (scan.high - scan.low) / 255 == 1
-    assert (scan.window, scan.unit) == ((0.0, 80.0), "HU")
+    assert (scan.window, scan.unit, scan.beyond) == ((0.0, 80.0), "HU", (True, False))  # air, no bone
     assert np.median(scan.cells[scan.cells > 0]) + scan.low == 37
 
 

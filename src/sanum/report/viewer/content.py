@@ -21,8 +21,9 @@ class ViewerContent:
     Parameters
     ----------
     facts : dict
-        Shape, edge and origin of the cells in mm, each volume's name, title, range, window and unit, the cell
-        where planes cross at first, and the cell of each lesion by its number.
+        Shape, edge and origin of the cells in mm, each volume's name, title, range, window, unit and whether
+        values lie beyond the range, the cell where planes cross at first, and the cell of each lesion by its
+        number.
     volumes : str
         The volumes' bytes, one after the other, the first axis the fastest; gzip in base64.
     """
@@ -57,6 +58,7 @@ def viewer_content(inputs: ReportInputs, start_mm: Points) -> ViewerContent:
                 "high": _short(one.high),
                 "window": [_short(x) for x in one.window],
                 "unit": one.unit,
+                "beyond": one.beyond,
             }
             for one in volumes
         ],

@@ -34,6 +34,19 @@ function placeInWords(mm, axis) {
   return `${Math.abs(whole)} mm ${WORDS[axis][whole >= 0 ? 1 : 0]}`;
 }
 
+// A number with the decimals of one step of 255 in its span: no more is known.
+function rounded(value, span) {
+  const decimals = Math.min(Math.max(Math.floor(-Math.log10(span / 255)), 0), 9);
+  return value.toFixed(decimals).replace(/^-(0(\.0+)?)$/, "$1");
+}
+
+// What a byte of a volume stands for: at the ends of its range maybe more, or less.
+function valueInWords(volume, byte) {
+  const [below, above] = volume.beyond, span = volume.high - volume.low;
+  const sign = byte === 0 && below ? "≤ " : byte === 255 && above ? "≥ " : "";
+  return sign + rounded(volume.low + (byte / 255) * span, span);
+}
+
 // Where cells lie in a canvas: pixels of a cell, and of the upper left corner of the picture.
 function layOut(shape, plane, width, height, zoom, middle, radiological) {
   const fits = PLANES.map((one) => Math.min(width / shape[one.across], height / shape[one.up]));

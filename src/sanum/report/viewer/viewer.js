@@ -43,10 +43,9 @@ const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const millimetres = () => view.at.map((n, axis) => data.origin[axis] + n * data.edge);
 const inWords = () => millimetres().map(placeInWords).join(", ");
 
-function valueAt(name) {
-  const volume = data.volumes[name], [x, y, z] = view.at, [nx, ny] = data.shape;
-  const value = volume.low + (volume.cells[x + nx * (y + ny * z)] / 255) * (volume.high - volume.low);
-  return value.toPrecision(Math.abs(value) >= 100 ? 3 : 2);
+function byteAt(name) {
+  const [x, y, z] = view.at, [nx, ny] = data.shape;
+  return data.volumes[name].cells[x + nx * (y + ny * z)];
 }
 
 function draw() {
@@ -84,14 +83,12 @@ function showControls() {
   find(`[name="overlay"][value="${view.overlay}"]`).checked = true;
   for (const name of ["outline", "cross", "fade"]) find(`[name="${name}"]`).checked = view[name];
   find('[name="side"]').value = view.radiological ? "radiological" : "neurological";
-  const marks = valueAt("mask") > 0.5 ? " (marked)" : "";
+  const marks = byteAt("mask") > 127 ? " (marked)" : "", valueAt = (name) => valueInWords(data.volumes[name], byteAt(name));
   find(".viewer-place").textContent = inWords();
   find(".viewer-values").textContent =
     `scan ${valueAt("scan")}, healthy ${valueAt(view.anatomy)}, anomaly ${valueAt("anomaly")}${marks}, ` +
     `uncertainty ${valueAt("uncertainty")}`;
 }
-
-const rounded = (value, span) => value.toFixed(span >= 20 ? 0 : span >= 2 ? 1 : 2);
 
 function step(axis, by) {
   const at = [...view.at];

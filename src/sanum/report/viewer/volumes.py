@@ -44,6 +44,8 @@ class ViewedVolume:
         What is shown black and white at first.
     unit : str
         Of the values.
+    beyond : (bool, bool)
+        Whether values lie below `low`, and above `high`: the bytes 0 and 255 stand for them, too.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ViewedVolume:
     high: float
     window: tuple[float, float]
     unit: str
+    beyond: tuple[bool, bool] = (False, False)
 
 
 def viewer_grid(inputs: ReportInputs) -> Grid:
@@ -198,7 +201,7 @@ def _viewed(
     own = _part_for(grid, scan.grid)
     values = np.nan_to_num(scan.voxels[own], nan=low, posinf=high, neginf=low)
     values = _laid(values, scan.grid.part(own), grid, fill=low)
-    scaled = (values - low) * (TOP / (high - low))
-    return ViewedVolume(
-        name, title, np.clip(np.rint(scaled), 0, TOP).astype(np.uint8), low, high, window, unit
-    )
+    scaled = np.rint((values - low) * (TOP / (high - low)))
+    beyond = bool(scaled.min() < 0), bool(scaled.max() > TOP)
+    cells = np.clip(scaled, 0, TOP).astype(np.uint8)
+    return ViewedVolume(name, title, cells, low, high, window, unit, beyond)
