@@ -292,7 +292,9 @@ def test_the_list_says_why_verdicts_are_not_shown(served):
     assert 'role="alert"' not in ask(served, f"{served.pages}/")[1]
     (served.output / "qc.tsv").write_text("something else\n")
     why = "Verdicts in qc.tsv are not shown: qc.tsv is no table of results: move it away."
-    assert why in ask(served, f"{served.pages}/")[1]
+    page = ask(served, f"{served.pages}/")[1]
+    assert why in page
+    assert "a verdict on" not in page
     (served.output / "qc.tsv").unlink()
     (served.output / "qc.tsv").mkdir()
     page = ask(served, f"{served.pages}/")[1]
