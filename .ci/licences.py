@@ -14,8 +14,8 @@ ALLOWED = re.compile(
     r"MIT|MIT-0|MIT-CMU|X11|ISC|ISCL|0BSD|BSD|Zlib|CC0-1\.0|PSF-2\.0|Python-2\.0|BSL-1\.0|HPND|Unlicense|MPL-2\.0"
     r"|BSD-[23]-Clause|Apache-2\.0|LicenseRef-IsmrmrdSoftwareLicense"
 )
-"""SPDX names. MPL-2.0 asks for changes to its own files only, which we do not make; ISMRMRD's is MIT's text, and forbids
-to advertise with its authors' names."""
+"""SPDX names. MPL-2.0 asks for changes to its own files only, which we do not make; ISMRMRD's is MIT's text
+and forbids to advertise with its authors' names."""
 
 NOT_OURS = re.compile(r"(nvidia|cuda)-.+")
 """CUDA's libraries: proprietary, free of charge, brought by PyTorch where it is built for NVIDIA GPUs."""
