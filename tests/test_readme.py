@@ -120,6 +120,7 @@ def test_the_commands(here, answers, monkeypatch, capfd):
     assert len(answers) >= 2  # of both stages
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("here", "asked_once")
 @pytest.mark.parametrize("code", [text for kind, text in BLOCKS if kind == "python"])
 def test_the_python_examples(code):

@@ -38,7 +38,7 @@ def test_a_login_node_needs_no_gpu_and_loads_no_network(sanum, four, tmp_path, m
     assert sanum(*words, "--scheduler", "tcp://head:8786").code == 1  # nobody did anything
     assert sanum(*words, "--threads", "3", "--workers", "5").code == 1
     reading = {"volume": None, "contrast": None, "series": None, "skip_damaged": False}
-    options = ("input", "anatomy", reading, False, None, False)
+    options = ("input", "anatomy", reading, False, None, False, None)
     assert [how for how, _ in asked] == [
         ("cuda:9", 0, None, None, options, 1),
         ("cuda:9", 3, None, None, options, 5),

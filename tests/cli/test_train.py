@@ -195,6 +195,7 @@ def test_a_damaged_checkpoint(sanum, words, tmp_path):
     assert "checkpoint.pt is damaged; remove it and start again" in sentence
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("one_pose")
 def test_subjects_without_labels_are_told(sanum, words, training_data, prepared, tmp_path):
     (tmp_path / "cache").symlink_to(prepared)
