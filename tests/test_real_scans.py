@@ -115,7 +115,7 @@ def upright(icbm152_2mm, predictor):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("axis", "degrees"), [("y", 90), ("z", -90), ("x", 180)])
+@pytest.mark.parametrize(("axis", "degrees"), [("y", 90), ("z", -90)])
 def test_a_head_on_its_side_gives_what_it_gives_upright(icbm152_2mm, predictor, upright, axis, degrees):
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
