@@ -29,7 +29,7 @@ TRUST = 0.2
 """Weight of the guide's distance beside the one that is descended, where one end is chosen: a head on its
 side can share more information with another than an upright one."""
 
-EASED = Resolution(8.0, 3, 40, 1.0)
+EASED = Resolution(8.0, 1, 40, 1.0)
 """How a guide's end, which has a size of its own, and a rigid end are taken on with all numbers free."""
 
 AGAIN_MM = 4.0
@@ -110,7 +110,7 @@ class Search:
         return cls([both(level.spacing_mm) for level in LEVELS], centre, measure, far)
 
     def starts(self, fixed: Grid, moving: Grid, init: Init, on_step: Callable[[str], None]) -> "_Starts":
-        """The best, of the headers' and the guide's.
+        """Those of the headers and of the guide.
 
         Parameters
         ----------
@@ -120,11 +120,6 @@ class Search:
             As of `align`.
         on_step : function
             Called with the name of each step.
-
-        Raises
-        ------
-        ScanError
-            In no start the two overlap.
         """
         shifts = {"header": np.zeros(3), "centre": moving.centre_mm - fixed.centre_mm}
         numbers = starts_of([shifts[name] for name in (("header", "centre") if init == "both" else (init,))])
@@ -139,10 +134,7 @@ class Search:
                 ).to(numbers)
                 for rigid in (False, True)
             )
-        on_step("choosing among starts")
-        return _Starts(
-            self._best(torch.cat([numbers, turned])), self._best(torch.cat([numbers, shown])), shown
-        )
+        return _Starts(numbers, turned, shown)
 
     def run(self, starts: "_Starts", free: int, on_step: Callable[[str], None]) -> torch.Tensor:
         """The end (12,) of the best start.
@@ -158,14 +150,20 @@ class Search:
             Numbers that move: 6 is rigid, 12 affine.
         on_step : function
             Called with the name of each step.
+
+        Raises
+        ------
+        ScanError
+            In no start the two overlap.
         """
-        numbers = starts.rigid if free == RIGID else starts.affine
+        on_step("choosing among starts")
+        numbers = self._best(torch.cat([starts.told, starts.turned if free == RIGID else starts.shown]))
         for level, pair in zip(LEVELS, self.pairs, strict=True):
             on_step(f"descending on {level.spacing_mm:g} mm")
             moves = replace(level, free=min(level.free, free))
             numbers = self._descended(pair, numbers[: level.kept], moves)
             if level is LEVELS[0] and free == AFFINE and len(starts.shown):
-                numbers = self._ordered(torch.cat([numbers, self._descended(pair, starts.shown, EASED)]))
+                numbers = self._ordered(torch.cat([numbers, self._descended(pair, starts.shown[:1], EASED)]))
         return numbers[0]
 
     def better(self, freed: torch.Tensor, rigid: torch.Tensor) -> bool:
@@ -266,10 +264,10 @@ class Search:
 
 @dataclass(frozen=True, eq=False)
 class _Starts:
-    """The best (3, 12) of all, for six and for twelve numbers, and the guide's ends (N, 12), best first."""
+    """Numbers (N, 12) that headers tell, and a guide's ends, best first: turn and shift alone, and all."""
 
-    rigid: torch.Tensor
-    affine: torch.Tensor
+    told: torch.Tensor
+    turned: torch.Tensor
     shown: torch.Tensor
 
 
