@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
-from .messages import complain
+from .messages import complain, steady_stderr
 from .options import in_bytes
 from .progress import ItemProgress
 from .threads import use_threads
@@ -257,6 +257,63 @@ def show_each(
                 complain(outcome.reason)
             elif outcome.record:
                 typer.echo(line(outcome.item, outcome.record))
+
+
+def do_each(
+    job: Any,
+    items: "list[Item]",
+    output: Path,
+    line: "Callable[[Item, dict[str, Any]], str]",
+    *,
+    single: bool,
+    noun: str,
+    overwrite: bool,
+    shown: tuple[bool, bool],
+) -> None:
+    """Do a plain job of each item, say what became of it and what a user should know, and write the tables.
+
+    Parameters
+    ----------
+    job : cohort.job.Job
+        With tables and resources.
+    items : list of Item
+        Of `cohort.expand`.
+    output : Path
+        Output folder.
+    line : function
+        As of `show_each`.
+    single : bool
+        One item was asked for by its name.
+    noun : str
+        What items are called, in the plural.
+    overwrite : bool
+        Do again what is finished.
+    shown : (bool, bool)
+        Quiet, and verbose.
+
+    Raises
+    ------
+    typer.Exit
+        1: some failed; 2: the single one did.
+    """
+    from ..cohort import RunSettings, RunSummary, run
+
+    summary = RunSummary(items, (1, 1), output, job.tables, resources=job.resources)
+    with (
+        steady_stderr(),
+        terminated_as_interrupted(),
+        ItemProgress(len(items), quiet=shown[0], verbose=shown[1]) as progress,
+    ):
+        try:
+            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
+            work = run(items, output, job, settings, on_step=lambda item, at: progress.step(item.shown, at))
+            show_each(work, summary, progress, line)
+        finally:
+            summary.write()
+    if failed := summary.states["failed"]:
+        if not single:
+            complain(f"{failed} of {len(items)} {noun} failed: see {output / 'failed.tsv'}")
+        raise typer.Exit(2 if single else 1)
 
 
 def _follow(work: "Generator[ItemOutcome]", summary: "RunSummary", progress: ItemProgress) -> int:

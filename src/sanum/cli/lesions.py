@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import options as shared
-from .batch import show_each, terminated_as_interrupted
-from .messages import complain, harmless, steady_stderr
-from .progress import ItemProgress, waiting
+from .batch import do_each
+from .messages import complain, harmless
+from .progress import waiting
 from .threads import use_threads
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def command(
     single mask failed.
     """
     with waiting("starting", quiet=quiet):
-        from ..cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..cohort import NothingToDo, PlainResources, expand, names_one
         from ..healthy.lesions_job import Counted, LesionsJob, read_mask
         from ..healthy.memory import PredictorResources
         from ..healthy.visits_job import Earlier, VisitsJob
@@ -121,26 +121,16 @@ def command(
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    single = names_one(masks, items)
-
-    def step(item: "Item", words: str) -> None:
-        progress.step(item.shown, words)
-
-    summary = RunSummary(items, (1, 1), output, job.tables, resources=resources)
-    with (
-        steady_stderr(),
-        terminated_as_interrupted(),
-        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
-    ):
-        try:
-            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
-            show_each(run(items, output, job, settings, on_step=step), summary, progress, _line)
-        finally:
-            summary.write()
-    if failed := summary.states["failed"]:
-        if not single:
-            complain(f"{failed} of {len(items)} masks failed: see {output / 'failed.tsv'}")
-        raise typer.Exit(2 if single else 1)
+    do_each(
+        job,
+        items,
+        output,
+        _line,
+        single=names_one(masks, items),
+        noun="masks",
+        overwrite=overwrite,
+        shown=(quiet, verbose),
+    )
 
 
 def _require_sense(count: int, scan: Path | None, previous: Path | None, previous_scan: Path | None) -> None:

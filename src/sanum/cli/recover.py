@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import options as shared
-from .batch import show_each, terminated_as_interrupted
-from .messages import complain, harmless, steady_stderr
-from .progress import ItemProgress, waiting
+from .batch import do_each
+from .messages import complain, harmless
+from .progress import waiting
 from .threads import use_threads
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def command(
     single file failed.
     """
     with waiting("starting", quiet=quiet):
-        from ..cohort import PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..cohort import PlainResources, expand, names_one
         from ..data.raw import raw_files
         from ..learn.devices import resolve_device
         from ..methods import registry
-        from ..methods.recovery.kt.job import TABLES, RecoverJob
+        from ..methods.recovery.kt.job import RecoverJob
 
     use_threads(threads)
     try:
@@ -87,24 +87,16 @@ def command(
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    single = names_one(raws, items)
-
-    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
-    with (
-        steady_stderr(),
-        terminated_as_interrupted(),
-        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
-    ):
-        try:
-            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
-            work = run(items, output, job, settings, on_step=lambda item, at: progress.step(item.shown, at))
-            show_each(work, summary, progress, _line)
-        finally:
-            summary.write()
-    if failed := summary.states["failed"]:
-        if not single:
-            complain(f"{failed} of {len(items)} files failed: see {output / 'failed.tsv'}")
-        raise typer.Exit(2 if single else 1)
+    do_each(
+        job,
+        items,
+        output,
+        _line,
+        single=names_one(raws, items),
+        noun="files",
+        overwrite=overwrite,
+        shown=(quiet, verbose),
+    )
 
 
 def _line(item: "Item", record: dict[str, Any]) -> str:

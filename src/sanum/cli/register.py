@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import options as shared
-from .batch import show_each, terminated_as_interrupted
-from .messages import complain, harmless, steady_stderr
-from .progress import ItemProgress, waiting
+from .batch import do_each
+from .messages import complain, harmless
+from .progress import waiting
 from .threads import use_threads
 
 if TYPE_CHECKING:
@@ -88,42 +88,32 @@ def command(
     single scan failed.
     """
     with waiting("starting", quiet=quiet):
-        from ..cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
+        from ..cohort import NothingToDo, PlainResources, expand, names_one
         from ..methods import registry
-        from ..methods.common.alignment_job import TABLES, RegisterJob, opened
+        from ..methods.common.alignment_job import RegisterJob, opened
         from ..scan import ScanError
 
     use_threads(threads)
     try:
         items = expand(moving, output, b"")
         scan, guide = opened(fixed.absolute()), registry.load("mad")
-        job = RegisterJob(scan, rigid, init.value, guide, resources := PlainResources(), similarity.value)
+        job = RegisterJob(scan, rigid, init.value, guide, PlainResources(), similarity.value)
     except NothingToDo as nothing:
         complain(str(nothing))
         return
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    single = names_one(moving, items)
-
-    def step(item: "Item", words: str) -> None:
-        progress.step(item.shown, words)
-
-    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
-    with (
-        steady_stderr(),
-        terminated_as_interrupted(),
-        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
-    ):
-        try:
-            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
-            show_each(run(items, output, job, settings, on_step=step), summary, progress, _line)
-        finally:
-            summary.write()
-    if failed := summary.states["failed"]:
-        if not single:
-            complain(f"{failed} of {len(items)} scans failed: see {output / 'failed.tsv'}")
-        raise typer.Exit(2 if single else 1)
+    do_each(
+        job,
+        items,
+        output,
+        _line,
+        single=names_one(moving, items),
+        noun="scans",
+        overwrite=overwrite,
+        shown=(quiet, verbose),
+    )
 
 
 def _line(item: "Item", record: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import options as shared
-from ..batch import show_each, terminated_as_interrupted
-from ..messages import complain, harmless, steady_stderr
-from ..progress import ItemProgress, waiting
+from ..batch import do_each
+from ..messages import complain, harmless
+from ..progress import waiting
 from ..threads import use_threads
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def command(
     single scan failed.
     """
     with waiting("starting", quiet=quiet):
-        from ...cohort import NothingToDo, PlainResources, RunSettings, RunSummary, expand, names_one, run
-        from ...healthy.comparison import TABLES, CompareJob
+        from ...cohort import NothingToDo, PlainResources, expand, names_one
+        from ...healthy.comparison import CompareJob
         from ...healthy.memory import PredictorResources
         from ...healthy.network import network
         from ...learn.devices import resolve_device
@@ -74,23 +74,16 @@ def command(
     except (ScanError, ValueError, OSError, MemoryError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
-    single = names_one(scans, items)
-    summary = RunSummary(items, (1, 1), output, TABLES, resources=resources)
-    with (
-        steady_stderr(),
-        terminated_as_interrupted(),
-        ItemProgress(len(items), quiet=quiet, verbose=verbose) as progress,
-    ):
-        try:
-            settings = RunSettings(overwrite=overwrite, keep_failures=not single)
-            work = run(items, output, job, settings, on_step=lambda item, s: progress.step(item.shown, s))
-            show_each(work, summary, progress, _line)
-        finally:
-            summary.write()
-    if failed := summary.states["failed"]:
-        if not single:
-            complain(f"{failed} of {len(items)} scans failed: see {output / 'failed.tsv'}")
-        raise typer.Exit(2 if single else 1)
+    do_each(
+        job,
+        items,
+        output,
+        _line,
+        single=names_one(scans, items),
+        noun="scans",
+        overwrite=overwrite,
+        shown=(quiet, verbose),
+    )
 
 
 def _people(participants: Path | None, age: float | None, sex: str) -> Mapping[str, Mapping[str, str]]:
