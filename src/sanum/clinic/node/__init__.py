@@ -1,0 +1,1 @@
+"""A node behind an archive: what arrives is written untouched, and all else happens later (floor 6)."""

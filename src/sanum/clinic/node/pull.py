@@ -1,0 +1,183 @@
+"""Fetch new series from a DICOMweb server: QIDO-RS says what is there, WADO-RS brings each file as it is."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from .errors import PeerRefuses
+from .inbox import HandedOver, Taker, taker_of
+from .peers import WebPeer
+from .tls import Tls
+from .web import client_of, session_of, spoken
+
+MODALITIES = ("MR", "CT")
+LARGEST = 4 << 30  # bytes of one instance
+PAGE = 100  # studies or instances that are asked for at once
+_BLOCK = 1 << 20
+_UID = re.compile(r"[0-9][0-9.]{0,63}")
+_STUDY, _SERIES, _INSTANCE, _COUNT = "0020000D", "0020000E", "00080018", "00201209"
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a look at a server brought.
+
+    Parameters
+    ----------
+    instances : int
+        Handed over now.
+    series : tuple of str
+        UIDs of the series that they are of.
+    """
+
+    instances: int
+    series: tuple[str, ...]
+
+
+def pull(
+    web: WebPeer,
+    into: Taker | Path,
+    memory: Path,
+    *,
+    study_uid: str | None = None,
+    since: date | None = None,
+    modalities: Sequence[str] = MODALITIES,
+    tls: Tls | None = None,
+) -> Pulled:
+    """Fetch the instances of a server that were not fetched before.
+
+    Parameters
+    ----------
+    web : WebPeer
+        The server.
+    into : function or Path
+        Takes the bytes of each instance, or the folder that they are written into.
+    memory : Path
+        File that remembers what was fetched.
+    study_uid : str, optional
+        Of this study alone.
+    since : date, optional
+        Of studies of this day and later; default: all.
+    modalities : sequence of str
+        Of series of these alone.
+    tls : Tls, optional
+        Certificates; default: those of the system for https.
+
+    Raises
+    ------
+    PeerUnreachable
+        No answer. What was fetched before that is remembered.
+    PeerRefuses
+        The server says no, or what it says cannot be read.
+    """
+    take, known = taker_of(into), HandedOver(memory)
+    had: dict[str, int] = {}
+    for key in known:
+        had[key.partition(" ")[0]] = had.get(key.partition(" ")[0], 0) + 1
+    client, session = client_of(web, tls), session_of(tls)
+    count = 0
+    series: dict[str, None] = {}
+    for study in [study_uid] if study_uid else _studies(web, client, since):
+        for one, expected in _series(web, client, study, modalities):
+            if expected is not None and had.get(one, 0) >= expected:
+                continue
+            for instance in _instances(web, client, study, one):
+                if f"{one} {instance}" in known:
+                    continue
+                address = f"{web.url}/studies/{study}/series/{one}/instances/{instance}"
+                take(_retrieve(web, session, address))
+                known.add(f"{one} {instance}")
+                count, series[one] = count + 1, None
+    return Pulled(count, tuple(series))
+
+
+def _studies(web: WebPeer, client: Any, since: date | None) -> Iterator[str]:
+    filters = {} if since is None else {"StudyDate": f"{since:%Y%m%d}-"}
+    return _pages(web, lambda more: client.search_for_studies(search_filters=filters, **more), _STUDY)
+
+
+def _series(
+    web: WebPeer, client: Any, study: str, modalities: Sequence[str]
+) -> Iterator[tuple[str, int | None]]:
+    with spoken(web):
+        found = client.search_for_series(study, fields=[_COUNT])
+    for one in found:
+        if _value(one, "00080060") in modalities:
+            expected = _value(one, _COUNT)
+            yield _uid(web, one, _SERIES), None if expected is None else int(expected)
+
+
+def _instances(web: WebPeer, client: Any, study: str, series: str) -> Iterator[str]:
+    return _pages(web, lambda more: client.search_for_instances(study, series, **more), _INSTANCE)
+
+
+def _pages(web: WebPeer, ask: Any, tag: str) -> Iterator[str]:
+    """Identifiers, page by page; a server that ignores `offset` sends the same again, which ends it."""
+    seen: dict[str, None] = {}
+    while True:
+        with spoken(web):
+            found = ask({"limit": PAGE, "offset": len(seen)})
+        new = [uid for uid in (_uid(web, one, tag) for one in found) if uid not in seen]
+        seen.update(dict.fromkeys(new))
+        yield from new
+        if not new:
+            return
+
+
+def _value(one: Mapping[str, Any], tag: str) -> Any:
+    values = one.get(tag, {}).get("Value") or [None]
+    return values[0]
+
+
+def _uid(web: WebPeer, one: Mapping[str, Any], tag: str) -> str:
+    uid = _value(one, tag)
+    if not isinstance(uid, str) or not _UID.fullmatch(uid):
+        raise PeerRefuses(f"{web} answers, but not as DICOMweb: an identifier is missing or is none")
+    return uid
+
+
+def _retrieve(web: WebPeer, session: Any, address: str) -> bytes:
+    wanted = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    with spoken(web):
+        answer = session.get(address, headers={"Accept": wanted}, stream=True, timeout=(10.0, 60.0))
+        with answer:
+            answer.raise_for_status()
+            body = bytearray()
+            for block in answer.iter_content(_BLOCK):
+                body += block
+                if len(body) > LARGEST:
+                    raise PeerRefuses(f"{web} sends an instance of more than {LARGEST >> 30} GB")
+            kind = answer.headers.get("Content-Type", "")
+    return only_part(bytes(body), kind, web)
+
+
+def only_part(body: bytes, kind: str, web: WebPeer) -> bytes:
+    """The one file in an answer of WADO-RS.
+
+    Parameters
+    ----------
+    body : bytes
+        Of the answer.
+    kind : str
+        Its content type; a plain `application/dicom` is taken too.
+    web : WebPeer
+        Who sent it.
+
+    Raises
+    ------
+    PeerRefuses
+        It is none, or not one.
+    """
+    if kind.lower().startswith("application/dicom"):
+        return body
+    found = re.search(r'boundary="?([^";]+)"?', kind, re.IGNORECASE)
+    if found is not None:
+        mark = b"--" + found[1].encode("latin-1")
+        parts = (b"\r\n" + body).split(b"\r\n" + mark)
+        files = [part.partition(b"\r\n\r\n")[2] for part in parts[1:] if not part.startswith(b"--")]
+        if len(files) == 1 and len(parts) == 3:
+            return files[0]
+    raise PeerRefuses(f"{web} answers, but not with one file as WADO-RS does")

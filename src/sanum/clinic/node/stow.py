@@ -1,0 +1,112 @@
+"""Store files on a DICOMweb server (STOW-RS): one attempt, the status of each instance as it comes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from ...scan.dicom_file import DAMAGED
+from .dimse import Instance, Reply
+from .errors import PeerRefuses
+from .peers import WebPeer
+from .statuses import PROCESSING_FAILURE, SUCCESS, words_of
+from .tls import Tls
+from .web import client_of, spoken
+
+LARGEST_REQUEST = 32 << 20  # bytes; a larger file goes alone
+_ACCEPTED, _CONFLICT = 202, 409  # some, or all, were not stored, and the answer tells which
+
+
+def stow_once(instances: Sequence[Instance], peer: WebPeer, tls: Tls | None = None) -> Iterator[Reply]:
+    """Store files, some in each request.
+
+    Parameters
+    ----------
+    instances : sequence of Instance
+        What to store.
+    peer : WebPeer
+        Where.
+    tls : Tls, optional
+        Certificates.
+
+    Yields
+    ------
+    Reply
+        Of each instance.
+
+    Raises
+    ------
+    PeerUnreachable
+        It does not answer, or says: later; those without an answer may not be stored.
+    PeerRefuses
+        It takes nothing from this node.
+    """
+    heard: list[Any] = []
+    client = client_of(peer, tls, lambda response, *_, **__: heard.append(response))
+    for some in _requests(instances):
+        heard.clear()
+        read = {}
+        for one in some:
+            try:
+                read[one.uid] = pydicom.dcmread(one.path)
+            except DAMAGED as error:
+                words = f"not sent, the file cannot be read: {type(error).__name__}"
+                yield Reply(one.uid, PROCESSING_FAILURE, words)
+        if not read:
+            continue
+        with spoken(peer):
+            try:
+                client.store_instances([*read.values()])
+            except Exception:
+                if not heard or heard[-1].status_code != _CONFLICT:
+                    raise
+        yield from _answers(heard[-1], [*read], peer)
+
+
+def _requests(instances: Sequence[Instance]) -> Iterator[list[Instance]]:
+    some: list[Instance] = []
+    total = 0
+    for one in instances:
+        size = one.path.stat().st_size
+        if some and total + size > LARGEST_REQUEST:
+            yield some
+            some, total = [], 0
+        some.append(one)
+        total += size
+    if some:
+        yield some
+
+
+def _answers(response: Any, uids: Sequence[str], peer: WebPeer) -> Iterator[Reply]:
+    """Of each instance: what the answer says of it; where it says nothing, what its status says of all."""
+    failed, warned = _told(response, peer)
+    rest = PROCESSING_FAILURE if response.status_code == _CONFLICT else SUCCESS
+    for uid in uids:
+        status = failed.get(uid, warned.get(uid, rest))
+        yield Reply(uid, status, words_of(status))
+
+
+def _told(response: Any, peer: WebPeer) -> tuple[dict[str, int], dict[str, int]]:
+    """Reasons of failures and of warnings, by instance."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind not in ("application/dicom+json", "application/json"):
+        if response.status_code in (_ACCEPTED, _CONFLICT):
+            raise PeerRefuses(f"{peer} did not store all, and does not say in JSON which")
+        return {}, {}
+    try:
+        said = response.json()
+        said = Dataset.from_json(said[0] if isinstance(said, list) else said)
+        return (
+            {
+                str(item.ReferencedSOPInstanceUID): int(item.get("FailureReason", PROCESSING_FAILURE))
+                for item in said.get("FailedSOPSequence", ())
+            },
+            {
+                str(item.ReferencedSOPInstanceUID): int(item.WarningReason)
+                for item in said.get("ReferencedSOPSequence", ())
+                if "WarningReason" in item
+            },
+        )
+    except (*DAMAGED, KeyError):
+        raise PeerRefuses(f"{peer} answers, but not as DICOMweb: is the path right?") from None

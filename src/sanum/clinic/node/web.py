@@ -1,0 +1,139 @@
+"""Speak to a DICOMweb server: a client, and its errors in our words."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...extras import needs_extra
+from .dimse import ANSWER_S, CONNECT_S, EXTRA
+from .errors import NodeError, PeerRefuses, PeerUnreachable
+from .peers import WebPeer
+from .tls import Tls
+
+_LATER = (408, 425, 429, 500, 502, 503, 504)
+_WORDS = {
+    400: "it does not understand the request",
+    401: "it wants a name and a password, which ~/.netrc has not or has wrong",
+    403: "this node is not allowed to",
+    404: "there is nothing at this address",
+    405: "it does not offer this",
+    406: "it does not offer what was asked for",
+    413: "it is too large for it",
+    415: "it does not take such files",
+    501: "it does not offer this",
+}
+
+
+def session_of(tls: Tls | None = None) -> Any:
+    """A session of HTTP; name and password come from ~/.netrc.
+
+    Parameters
+    ----------
+    tls : Tls, optional
+        Certificates; default: those that the system believes.
+
+    Returns
+    -------
+    requests.Session
+        For one thread.
+
+    Raises
+    ------
+    MissingExtra
+        requests, which dicomweb-client brings, is not installed.
+    NodeError
+        The certificates cannot be used.
+    """
+    with needs_extra("the node", EXTRA):
+        import requests
+    session = requests.Session()
+    if tls is not None:
+        tls.client_context()  # says what is wrong with the files
+        session.verify, session.cert = str(tls.authority), (str(tls.certificate), str(tls.key))
+    return session
+
+
+def client_of(peer: WebPeer, tls: Tls | None = None, on_answer: Callable[..., object] | None = None) -> Any:
+    """A client of a server that tries once.
+
+    Parameters
+    ----------
+    peer : WebPeer
+        The server.
+    tls : Tls, optional
+        Certificates; default: those that the system believes.
+    on_answer : function, optional
+        Called with each answer of the server.
+
+    Returns
+    -------
+    dicomweb_client.api.DICOMwebClient
+        For one thread.
+
+    Raises
+    ------
+    MissingExtra
+        dicomweb-client is not installed.
+    NodeError
+        The certificates cannot be used.
+    """
+    with needs_extra("the node", EXTRA):
+        from dicomweb_client.api import DICOMwebClient
+    client = DICOMwebClient(
+        peer.url,
+        session_of(tls),
+        headers={"Accept": "application/dicom+json"},
+        callback=on_answer,
+        timeout=(CONNECT_S, ANSWER_S),
+        permissive_uid=True,
+    )
+    client.set_http_retry_params(retry=False)  # the node waits and counts itself
+    return client
+
+
+@contextmanager
+def spoken(peer: WebPeer) -> Iterator[None]:
+    """Turn what goes wrong between us and a server into a sentence.
+
+    Parameters
+    ----------
+    peer : WebPeer
+        The server.
+
+    Raises
+    ------
+    PeerUnreachable
+        No answer, or one that says: later.
+    PeerRefuses
+        It says no, or what it says cannot be read.
+    """
+    import requests
+
+    try:
+        yield
+    except requests.exceptions.HTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        raise http_error(peer, status) from None
+    except requests.exceptions.SSLError:
+        raise PeerUnreachable(f"no TLS with {peer}: a certificate is not believed") from None
+    except requests.exceptions.JSONDecodeError:
+        raise PeerRefuses(f"{peer} answers, but not as DICOMweb: is the path right?") from None
+    except (requests.exceptions.RequestException, OSError) as error:
+        if isinstance(error, requests.exceptions.Timeout):
+            raise PeerUnreachable(f"{peer} did not answer within {ANSWER_S:g} s") from None
+        raise PeerUnreachable(f"no answer from {peer}") from None
+
+
+def http_error(peer: WebPeer, status: int) -> NodeError:
+    """What a status of HTTP means, as an error.
+
+    Parameters
+    ----------
+    peer : WebPeer
+        Who said so.
+    status : int
+        400 or more.
+    """
+    kind = PeerUnreachable if status in _LATER else PeerRefuses
+    words = _WORDS.get(status) or ("it has too much to do" if status in (429, 503) else "it failed")
+    return kind(f"{peer} said no: {words} (HTTP {status})")
