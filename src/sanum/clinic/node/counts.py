@@ -3,7 +3,7 @@
 import pydicom
 
 from .dimse import association
-from .errors import NothingOffered
+from .errors import NothingOffered, PeerUnreachable
 from .peers import Peer, WebPeer
 from .tls import Tls
 
@@ -46,7 +46,9 @@ def instances_expected(
     found = None
     try:
         with association(peer, [(_FIND, _PLAIN)], own_aet, tls) as link:
-            for _, match in link.send_c_find(query, _FIND):
+            for status, match in link.send_c_find(query, _FIND):
+                if "Status" not in status:
+                    raise PeerUnreachable(f"{peer} went away, or did not answer")
                 if match is not None and match.get("SeriesInstanceUID") == series_uid:
                     found = match.get("NumberOfSeriesRelatedInstances")
     except NothingOffered:
@@ -55,14 +57,11 @@ def instances_expected(
 
 
 def _by_web(peer: WebPeer, study_uid: str, series_uid: str, tls: Tls | None) -> int | None:
-    from .web import client_of, spoken
+    from .web import client_of, count_of, rows_of, value_of
 
-    with spoken(peer):
-        found = client_of(peer, tls).search_for_series(
-            study_uid, fields=[_COUNT], search_filters={"SeriesInstanceUID": series_uid}
-        )
-    for one in found:
-        values = one.get(_COUNT, {}).get("Value")
-        if values and one.get("0020000E", {}).get("Value") == [series_uid]:
-            return int(values[0])
+    client, wanted = client_of(peer, tls), {"SeriesInstanceUID": series_uid}
+    found = rows_of(peer, lambda: client.search_for_series(study_uid, fields=[_COUNT], search_filters=wanted))
+    for row in found:
+        if value_of(row, "0020000E") == series_uid:
+            return count_of(row, _COUNT)
     return None

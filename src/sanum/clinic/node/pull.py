@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from .errors import PeerRefuses
 from .inbox import HandedOver, Taker, taker_of
 from .peers import WebPeer
 from .tls import Tls
-from .web import client_of, session_of, spoken
+from .web import client_of, count_of, not_dicomweb, rows_of, session_of, spoken, value_of
 
 MODALITIES = ("MR", "CT")
 LARGEST = 4 << 30  # bytes of one instance
@@ -102,12 +103,9 @@ def _studies(web: WebPeer, client: Any, since: date | None) -> Iterator[str]:
 def _series(
     web: WebPeer, client: Any, study: str, modalities: Sequence[str]
 ) -> Iterator[tuple[str, int | None]]:
-    with spoken(web):
-        found = client.search_for_series(study, fields=[_COUNT])
-    for one in found:
-        if _value(one, "00080060") in modalities:
-            expected = _value(one, _COUNT)
-            yield _uid(web, one, _SERIES), None if expected is None else int(expected)
+    for row in rows_of(web, lambda: client.search_for_series(study, fields=[_COUNT])):
+        if value_of(row, "00080060") in modalities:
+            yield _uid(web, row, _SERIES), count_of(row, _COUNT)
 
 
 def _instances(web: WebPeer, client: Any, study: str, series: str) -> Iterator[str]:
@@ -118,24 +116,19 @@ def _pages(web: WebPeer, ask: Any, tag: str) -> Iterator[str]:
     """Identifiers, page by page; a server that ignores `offset` sends the same again, which ends it."""
     seen: dict[str, None] = {}
     while True:
-        with spoken(web):
-            found = ask({"limit": PAGE, "offset": len(seen)})
-        new = [uid for uid in (_uid(web, one, tag) for one in found) if uid not in seen]
+        more = {"limit": PAGE, "offset": len(seen)}
+        found = rows_of(web, partial(ask, more))
+        new = [uid for uid in (_uid(web, row, tag) for row in found) if uid not in seen]
         seen.update(dict.fromkeys(new))
         yield from new
         if not new:
             return
 
 
-def _value(one: Mapping[str, Any], tag: str) -> Any:
-    values = one.get(tag, {}).get("Value") or [None]
-    return values[0]
-
-
-def _uid(web: WebPeer, one: Mapping[str, Any], tag: str) -> str:
-    uid = _value(one, tag)
+def _uid(web: WebPeer, row: Mapping[str, Any], tag: str) -> str:
+    uid = value_of(row, tag)
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
-        raise PeerRefuses(f"{web} answers, but not as DICOMweb: an identifier is missing or is none")
+        raise not_dicomweb(web)
     return uid
 
 

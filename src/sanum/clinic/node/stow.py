@@ -12,7 +12,7 @@ from .errors import PeerRefuses
 from .peers import WebPeer
 from .statuses import PROCESSING_FAILURE, SUCCESS, words_of
 from .tls import Tls
-from .web import client_of, spoken
+from .web import client_of, not_dicomweb, spoken
 
 LARGEST_REQUEST = 32 << 20  # bytes; a larger file goes alone
 _ACCEPTED, _CONFLICT = 202, 409  # some, or all, were not stored, and the answer tells which
@@ -58,8 +58,8 @@ def stow_once(instances: Sequence[Instance], peer: WebPeer, tls: Tls | None = No
         with spoken(peer):
             try:
                 client.store_instances([*read.values()])
-            except Exception:
-                if not heard or heard[-1].status_code != _CONFLICT:
+            except DAMAGED:  # an error of HTTP, or an answer that the client cannot read
+                if not heard or not (heard[-1].ok or heard[-1].status_code == _CONFLICT):
                     raise
         yield from _answers(heard[-1], [*read], peer)
 
@@ -109,4 +109,4 @@ def _told(response: Any, peer: WebPeer) -> tuple[dict[str, int], dict[str, int]]
             },
         )
     except (*DAMAGED, KeyError):
-        raise PeerRefuses(f"{peer} answers, but not as DICOMweb: is the path right?") from None
+        raise not_dicomweb(peer) from None

@@ -16,6 +16,7 @@ PARTIAL = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".d
 """Ends of names of files that somebody still writes."""
 
 LARGEST = 4 << 30  # bytes; more is no DICOM file of a head
+_OTHER = " is no DICOM file"
 _Looks = tuple[int, int, int]  # size, time of change, inode
 
 
@@ -66,6 +67,8 @@ class FolderWatch:
         waiting, count = {}, 0
         for path, looks in self._files():
             key = _key(path.relative_to(self.folder), looks)
+            if key + _OTHER in self._memory:
+                continue
             if key in self._memory:
                 if self.remove:  # handed over, and killed before it was removed
                     _remove(path, looks)
@@ -91,7 +94,7 @@ class FolderWatch:
             return False
         if is_dicom:
             self._take(content)
-        self._memory.add(key)
+        self._memory.add(key if is_dicom else key + _OTHER)
         if self.remove and is_dicom:
             _remove(path, looks)
         return is_dicom

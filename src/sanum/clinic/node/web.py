@@ -1,6 +1,6 @@
 """Speak to a DICOMweb server: a client, and its errors in our words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,11 +117,73 @@ def spoken(peer: WebPeer) -> Iterator[None]:
     except requests.exceptions.SSLError:
         raise PeerUnreachable(f"no TLS with {peer}: a certificate is not believed") from None
     except requests.exceptions.JSONDecodeError:
-        raise PeerRefuses(f"{peer} answers, but not as DICOMweb: is the path right?") from None
+        raise not_dicomweb(peer) from None
     except (requests.exceptions.RequestException, OSError) as error:
         if isinstance(error, requests.exceptions.Timeout):
             raise PeerUnreachable(f"{peer} did not answer within {ANSWER_S:g} s") from None
         raise PeerUnreachable(f"no answer from {peer}") from None
+
+
+def rows_of(peer: WebPeer, ask: Callable[[], object]) -> list[dict[str, Any]]:
+    """What a server finds, one dictionary for each match.
+
+    Parameters
+    ----------
+    peer : WebPeer
+        The server.
+    ask : function
+        Asks it, with a client.
+
+    Raises
+    ------
+    PeerUnreachable, PeerRefuses
+        As `spoken`.
+    """
+    with spoken(peer):
+        found = ask()
+    if isinstance(found, list) and all(isinstance(row, dict) for row in found):
+        return found
+    raise not_dicomweb(peer)
+
+
+def value_of(row: Mapping[str, Any], tag: str) -> Any:
+    """First value of a tag in DICOM's JSON; None without one.
+
+    Parameters
+    ----------
+    row : mapping
+        One match.
+    tag : str
+        Eight hexadecimal digits.
+    """
+    element = row.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    return values[0] if isinstance(values, list) and values else None
+
+
+def count_of(row: Mapping[str, Any], tag: str) -> int | None:
+    """A number of the kind that counts; None where it is none. Some servers write it as text.
+
+    Parameters
+    ----------
+    row : mapping
+        One match.
+    tag : str
+        Eight hexadecimal digits.
+    """
+    text = str(value_of(row, tag)).strip()
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def not_dicomweb(peer: WebPeer) -> PeerRefuses:
+    """The error of an answer that cannot be read.
+
+    Parameters
+    ----------
+    peer : WebPeer
+        The server.
+    """
+    return PeerRefuses(f"{peer} answers, but not as DICOMweb: is the path right?")
 
 
 def http_error(peer: WebPeer, status: int) -> NodeError:
