@@ -37,6 +37,9 @@ TABLES: Mapping[str, Mapping[str, int | None]] = {
 TAILS = (2.5, 97.5)
 """Percentiles between which a volume is usual."""
 
+WHOLE = 0.95
+"""Share of a label that a scan must hold: with less its volume is a guess, and not judged."""
+
 USED_UP = 0.05
 """Share beyond `BEYOND` above which the whole scan may be wrong, not a part of it."""
 
@@ -117,7 +120,7 @@ class CompareJob:
                 *warnings,
                 f"participants.tsv has no line of {subject}: its age and sex are not known",
             )
-        warnings = (*warnings, *_doubts(self.atlas, found, told))
+        warnings = (*warnings, *doubts(self.atlas, found, told))
         anatomy = healthy or found.shown
         contents = {
             "z": found.z,
@@ -194,6 +197,7 @@ def volumes(found: Compared, told: Mapping[str, str]) -> list[tuple[str, float, 
     if atlas.norms is not None and len(names):
         about = (age_of(told), sex_of(told))
         expected, percentile = atlas.norms.expected(*about), atlas.norms.percentile(own, *about)
+        percentile = np.where(found.seen < WHOLE, np.nan, percentile)
     return [
         (n, float(v), float(e), float(p)) for n, v, e, p in zip(names, own, expected, percentile, strict=True)
     ]
@@ -208,21 +212,37 @@ def _table(rows: list[tuple[str, float, float, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _doubts(atlas: Atlas, found: Compared, told: Mapping[str, str]) -> list[str]:
-    doubts = []
+def doubts(atlas: Atlas, found: Compared, told: Mapping[str, str]) -> list[str]:
+    """What to be careful about, in sentences.
+
+    Parameters
+    ----------
+    atlas : Atlas
+        The group.
+    found : Compared
+        Of the scan.
+    told : mapping of str
+        Columns of participants.tsv.
+    """
+    words = []
     if found.beyond > USED_UP:
-        doubts.append(
+        words.append(
             f"{found.beyond:.0%} of the brain lies beyond |z| {BEYOND:g}: the scan may be of another kind "
             "than those of the atlas, or lie badly on it; look at the picture"
+        )
+    if cut := int((found.seen < WHOLE).sum()):
+        words.append(
+            f"{cut} of {len(found.seen)} labels reach beyond the scan's field of view: their volumes are "
+            "guesses, carried on from what is seen, and have no percentile"
         )
     age, norms = age_of(told), atlas.norms
     if norms is not None and norms.ages:
         low, high = norms.ages
         if age is None:
-            doubts.append("no age was told: volumes are compared with those of the group's mean age")
+            words.append("no age was told: volumes are compared with those of the group's mean age")
         elif not low <= age <= high:
-            doubts.append(f"the age {age:g} is beyond those of the atlas ({low:.0f} to {high:.0f} years)")
-    return doubts
+            words.append(f"the age {age:g} is beyond those of the atlas ({low:.0f} to {high:.0f} years)")
+    return words
 
 
 def _stem(scan: Scan) -> str:

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import torch
 
+from sanum.healthy.comparison import doubts, volumes
 from sanum.methods.atlas.population.average import FADE, Fit, average, seen_roughly
 from sanum.methods.atlas.population.compare import OnAtlas, compare
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.jobs import PrepareJob
 from sanum.methods.atlas.population.lay import seen_at
 from sanum.methods.atlas.population.members import members_in
+from sanum.methods.atlas.population.norms import norms_of
 from sanum.methods.atlas.population.prepared import field_of_view
 from sanum.methods.atlas.population.subject_files import SubjectFiles
 from sanum.scan import Scan
@@ -97,10 +99,14 @@ def test_a_scan_that_ends_early_is_compared_where_it_was_taken(work, monkeypatch
     from sanum.methods.atlas.population import compare as comparing
     from sanum.methods.atlas.population.atlas import Atlas
 
-    image, _ = body()
+    image, labels = body()
     mean = image / np.float32(np.percentile(image[image > 50], 95))
     flat = np.full(SHAPE, 0.02, np.float32)
-    atlas = Atlas(GRID, mean, flat, image > 50, about={"settings": {"shading": False, "masked": False}})
+    about = {"settings": {"shading": False, "masked": False}}
+    norms = norms_of(np.array([[70.0, 20], [71, 21], [72, 19], [70, 20]]), [{}] * 4)
+    atlas = Atlas(
+        GRID, mean, flat, image > 50, labels=labels, names={1: "low", 2: "high"}, norms=norms, about=about
+    )
     rest = torch.zeros(1, 3, *Lattice(SHAPE, 4).points)
     monkeypatch.setattr(comparing, "place", lambda atlas, *_: OnAtlas(atlas, np.eye(4), rest, 4))
     padded = image.copy()
@@ -111,3 +117,12 @@ def test_a_scan_that_ends_early_is_compared_where_it_was_taken(work, monkeypatch
     assert found.region[12, 12, CUT:].all()
     assert np.abs(found.z_atlas.voxels).max() < 2
     assert not found.z_atlas.voxels[..., :CUT].any()
+    np.testing.assert_allclose(found.seen, [(21 - CUT) / 21, 1])  # the padded ends are no part of a field
+    low, high = volumes(found, {})
+    assert low[1] > 0
+    assert np.isnan(low[3])
+    assert np.isfinite(high[3])
+    assert doubts(atlas, found, {}) == [
+        "1 of 2 labels reach beyond the scan's field of view: their volumes are guesses, carried on "
+        "from what is seen, and have no percentile"
+    ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,10 +69,30 @@ class OnAtlas:
         if self.atlas.labels is None:
             return np.zeros(0)
         grown = jacobian(self.shift)[0].clamp_min(1e-3).numpy() * abs(np.linalg.det(self.world[:3, :3]))
+        return self.atlas.grid.voxel_volume_ml * self._sums(grown)
+
+    def labels_seen(self, grid: Grid) -> npt.NDArray[np.float64]:
+        """Share of each label (K,) that lies inside a field of view; its volume beyond is a guess.
+
+        Parameters
+        ----------
+        grid : Grid
+            In the subject's world.
+        """
+        if self.atlas.labels is None:
+            return np.zeros(0)
+        at = places(grid, self.world, self.atlas.grid, self.shift)
+        ends = np.array(grid.shape, np.float32)[:, None, None, None] - 0.5
+        inside = np.asarray(((at >= -0.5) & (at <= ends)).all(axis=0))
+        return self._sums(inside) / np.maximum(self._sums(np.ones_like(inside)), 1)
+
+    def _sums(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Of values on the atlas's grid, over each label."""
+        assert self.atlas.labels is not None
         there = self.atlas.labels > 0
         row = np.searchsorted(list(self.atlas.names), self.atlas.labels[there])
-        sums = np.bincount(row, grown[there].astype(np.float64), minlength=len(self.atlas.names))
-        return np.asarray(self.atlas.grid.voxel_volume_ml * sums, np.float64)
+        sums = np.bincount(row, values[there].astype(np.float64), minlength=len(self.atlas.names))
+        return np.asarray(sums, np.float64)
 
     def onto_template(self, scan: Scan) -> FloatArray:
         """A scan of the subject at the template's voxels, by a cubic spline.
@@ -138,6 +159,8 @@ class Compared:
         The scan without shading, on the same scale.
     region : Mask
         Of the scan's grid: where it is compared.
+    seen : (K,) float64
+        Share of each label of the atlas that the scan's field of view holds.
     """
 
     placed: OnAtlas
@@ -146,6 +169,7 @@ class Compared:
     usual: Scan
     shown: Scan
     region: Mask
+    seen: npt.NDArray[np.float64]
 
     @property
     def beyond(self) -> float:
@@ -267,6 +291,7 @@ def _compared(placed: OnAtlas, prepared: Scan, mask: Mask | None) -> Compared:
         prepared.with_voxels(mean),
         prepared.with_voxels(values),
         here,
+        placed.labels_seen(prepared.grid.part(view)),
     )
 
 
