@@ -20,7 +20,8 @@ from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
 from audit_slices import SCANNERS, SIDE, Brain, Scanner, Stack, brains_of, seen_by, with_atrophy, with_lesions
-from sanum.evaluation.audit import Audit, AuditSettings, ScoreTable, audit, parse_by, write_audit
+from sanum.data.attributes import parse_by
+from sanum.evaluation.audit import Audit, AuditSettings, ScoreTable, audit, write_audit
 from sanum.metrics.ranking import auc
 from sanum.nets.dense_autoencoder import DenseAutoencoder
 

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 import sanum
-from sanum.evaluation.audit import AuditSettings, ScoreTable, audit, parse_by
+from sanum.data.attributes import parse_by
+from sanum.evaluation.audit import AuditSettings, ScoreTable, audit
 from sanum.learn.schedule import LoopConfig
 from sanum.learn.step_config import StepConfig
 from sanum.methods import registry

@@ -114,7 +114,8 @@ def command(
     Exit code: 0 done, whatever was found; 2 wrong use.
     """
     with waiting("starting", quiet=quiet):
-        from ..evaluation.audit import AuditSettings, audit, parse_by, read_scores, write_audit
+        from ..data.attributes import parse_by
+        from ..evaluation.audit import AuditSettings, audit, read_scores, write_audit
 
     try:
         asked = parse_by(by)
@@ -141,7 +142,7 @@ def command(
 
 
 def _names(words: str | None) -> tuple[str, ...]:
-    from ..evaluation.audit import parse_by
+    from ..data.attributes import parse_by
 
     asked = parse_by(words) if words else []
     if cut := [one.name for one in asked if one.cuts]:
@@ -150,7 +151,7 @@ def _names(words: str | None) -> tuple[str, ...]:
 
 
 def _alike(words: str | None) -> tuple[tuple[str, float | None], ...]:
-    from ..evaluation.audit import parse_by
+    from ..data.attributes import parse_by
 
     asked = parse_by(words) if words else []
     if wrong := [one.name for one in asked if len(one.cuts) > 1]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanum.evaluation.audit import AuditSettings, ScoreTable, audit, parse_by, write_audit
+from sanum.data.attributes import parse_by
+from sanum.evaluation.audit import AuditSettings, ScoreTable, audit, write_audit
 from sanum.evaluation.audit.audit import RANDOM
 from sanum.evaluation.audit.result import GAP, NO_GAP, NO_SHIFT, SHIFT, TOO_FEW
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sanum.evaluation.audit import ScoreTable, parse_by
+from sanum.data.attributes import parse_by
+from sanum.evaluation.audit import ScoreTable
 from sanum.evaluation.audit.matching import distances, matched
 
 

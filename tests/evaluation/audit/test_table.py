@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from sanum.evaluation.audit import parse_by, read_scores
-from sanum.evaluation.audit.attributes import Attribute, covariates, grouping
+from sanum.data.attributes import Attribute, parse_by
+from sanum.evaluation.audit import read_scores
+from sanum.evaluation.audit.attributes import covariates, grouping
 
 PEOPLE = "participant_id\tage\tsex\tsite\nsub-01\t30\tF\tA\nsub-02\t50\tM\tB\nsub-03\tn/a\tF\tB\n"
 SCORES = "path\tscore\tlabel\na/sub-01_T1w.nii\t1\t0\na/sub-02_T1w.nii\t2\t0\nb/sub-03_T1w.nii\t3\t1\n"
@@ -54,7 +55,7 @@ def test_several_scans_of_a_subject_are_one_score(read):
     table = read(SCORES + "a/sub-01_run-2_T1w.nii\t4\t0\na/sub-03_T1w.nii\t9\t0\n")
     assert table.subjects == ("01", "02", "03", "03")
     assert table.scores.tolist() == [2.5, 2, 9, 3]
-    assert "1 subjects have several scans" in table.notes[0]
+    assert "Subjects with several scans: 1;" in table.notes[0]
 
 
 def test_a_line_that_is_there_twice_counts_once(read):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import sanum
+from sanum.data.attributes import parse_by
 from sanum.methods.atlas.population import compare as comparing
 from sanum.methods.atlas.population import jobs
 from sanum.methods.atlas.population.atlas import read_atlas
@@ -17,7 +18,7 @@ from sanum.methods.atlas.population.build import Builder, in_turn
 from sanum.methods.atlas.population.compare import compare, place, require_contrast
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.lay import add_labels, mean_affine, stretch_of
-from sanum.methods.atlas.population.members import Member, grouped, labelled_alone, members_in, splits_of
+from sanum.methods.atlas.population.members import Member, group_of, grouped, labelled_alone, members_in
 from sanum.methods.atlas.population.norms import norms_of
 from sanum.methods.atlas.population.predict import open_atlas
 from sanum.methods.atlas.population.prepared import prepare, read_labels
@@ -260,26 +261,26 @@ class TestSubgroups:
         return Member(Path(f"sub-{name}_T1w.nii.gz"), None, columns)
 
     def test_values_and_bands(self):
-        split = splits_of("sex,age:40,60")
+        split = parse_by("sex,age:40,60")
         told = {"age": "40", "sex": "F"}
-        assert "_".join(s.group_of(told) for s in split) == "sex-F_age-40to60"
-        assert split[1].group_of({"Age": "71"}) == "age-60up"
-        assert split[1].group_of({"age": "3"}) == "age-underto40"
-        with pytest.raises(ValueError, match="edges are numbers"):
-            splits_of("age:old")
-        with pytest.raises(ValueError, match="edges rise, as in age:40,60, got 60, 40"):
-            splits_of("age:60,40")
-        assert splits_of("site")[0].group_of({"site": "../MR/1"}) == "site---MR-1"
+        assert "_".join(group_of(one, told) for one in split) == "sex-F_age-40to60"
+        assert group_of(split[1], {"Age": "71"}) == "age-60up"
+        assert group_of(split[1], {"age": "3"}) == "age-underto40"
+        with pytest.raises(ValueError, match='a cut is a number, as in age:40,60, got "old"'):
+            parse_by("age:old")
+        with pytest.raises(ValueError, match="cuts rise, as in age:40,60, got 60, 40"):
+            parse_by("age:60,40")
+        assert group_of(parse_by("site")[0], {"site": "../MR/1"}) == "site---MR-1"
 
     def test_who_is_not_known_is_named(self):
         them = [self.member("1", sex="F"), self.member("2", sex="n/a"), self.member("3")]
         with pytest.raises(ValueError, match=r"2 of 3 subjects \(sub-2: no sex; sub-3: no sex\)"):
-            grouped(them, splits_of("sex"))
+            grouped(them, parse_by("sex"))
 
     def test_small_groups_are_refused(self):
         them = [self.member(str(n), sex="F") for n in range(3)] + [self.member("9", sex="M")]
         with pytest.raises(ValueError, match="at least 3 subjects, and sex-M has 1"):
-            grouped(them, splits_of("sex"))
+            grouped(them, parse_by("sex"))
         with pytest.raises(ValueError, match="at least 3 subjects, got 2"):
             grouped(them[:2], ())
 

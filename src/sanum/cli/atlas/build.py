@@ -17,8 +17,9 @@ from ..threads import use_threads
 from .subjects import PARTS, SubjectRunner, SubjectsOnDask
 
 if TYPE_CHECKING:
+    from ...data.attributes import Attribute
     from ...methods.atlas.population.config import AtlasConfig
-    from ...methods.atlas.population.members import Member, Subgrouping
+    from ...methods.atlas.population.members import Member
     from ...scan import Scan
 
 EXAMPLE = "Example:  sanum atlas build ixi/ -o atlases --by sex,age:40,60 --masked"
@@ -121,8 +122,9 @@ def command(
     """
     with waiting("starting", quiet=quiet):
         from ...cohort import part_of
+        from ...data.attributes import parse_by
         from ...methods.atlas.population.config import AtlasConfig
-        from ...methods.atlas.population.members import grouped, splits_of
+        from ...methods.atlas.population.members import grouped
         from ...scan import ScanError
 
     try:
@@ -136,7 +138,7 @@ def command(
             measure=measure.value,
             drive=drive.value,
         )
-        splits = splits_of(by)
+        splits = parse_by(by) if by.strip() else []
         members = _members(data, labels, participants, splits, output, known=known)
         start = _reference(reference, config)
         groups = grouped(members, splits)
@@ -214,7 +216,7 @@ def _members(
     data: Sequence[Path],
     labels: Path | None,
     participants: Path | None,
-    splits: "Sequence[Subgrouping]",
+    splits: "Sequence[Attribute]",
     output: Path,
     *,
     known: bool,
@@ -243,7 +245,7 @@ def _members(
     if participants is not None and not participants.is_file():
         raise ValueError(f"{participants} is not there: name a table with a line for each subject")
     if table is not None and table.is_file():
-        require_agreement(table, {"age", "sex", *(split.column for split in splits)})
+        require_agreement(table, {"age", "sex", *(split.name for split in splits)})
         rows, notes = read_participants(table, ())
         found, more = joined(rows, {_as_subject(m) for m in members}, ())
         for note in (*notes, *more):
@@ -260,10 +262,12 @@ def _as_subject(member: "Member") -> str:
     return f"sub-{member.subject.removeprefix('sub-')}"
 
 
-def _is_known(member: "Member", splits: "Sequence[Subgrouping]") -> bool:
+def _is_known(member: "Member", splits: "Sequence[Attribute]") -> bool:
+    from ...methods.atlas.population.members import group_of
+
     try:
         for split in splits:
-            split.group_of(member.columns)
+            group_of(split, member.columns)
     except ValueError:
         return False
     return True

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ...data.attributes import Attribute, finite_number
 from ...metrics.groups import Codes
 from ...metrics.ranking import Scores
 from .table import ScoreTable, is_known, some
@@ -17,22 +18,6 @@ _SEXES = {"male": "m", "man": "m", "female": "f", "woman": "f"}
 MOST_GROUPS = 12
 FEWEST_NUMBERS = 7
 """Different numbers from which on a column is cut into bands, where no cuts are given."""
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """An attribute as it was asked for.
-
-    Parameters
-    ----------
-    name : str
-        Column, in lower case.
-    cuts : tuple of float
-        Where its numbers are cut: a band begins at each; none: thirds, or words.
-    """
-
-    name: str
-    cuts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,49 +37,6 @@ class Grouping:
     name: str
     groups: tuple[str, ...]
     codes: Codes
-
-
-def parse_by(words: str) -> list[Attribute]:
-    """Attributes of `--by`, such as sex,age:40,60,site.
-
-    Parameters
-    ----------
-    words : str
-        Names, separated by commas; numbers after a name and a colon, or another number, are cuts.
-
-    Raises
-    ------
-    ValueError
-        There is none, one twice, or cuts that do not rise.
-
-    Examples
-    --------
-    >>> [(one.name, one.cuts) for one in parse_by("sex,age:40,60,site")]
-    [('sex', ()), ('age', (40.0, 60.0)), ('site', ())]
-    """
-    found: list[Attribute] = []
-    for word in (one.strip() for one in words.split(",")):
-        name, colon, first = word.rpartition(":")
-        number = _float(first)
-        if ":" in name:
-            raise ValueError(f'cuts are separated by commas, as in age:40,60, got "{word}"')
-        if colon and number is None:
-            raise ValueError(f'a cut is a number, as in age:40,60, got "{first}"')
-        if number is None:
-            found.append(Attribute(word.lower()))
-        elif colon:
-            found.append(Attribute(name.strip().lower(), (number,)))
-        elif found and found[-1].cuts:
-            found[-1] = Attribute(found[-1].name, (*found[-1].cuts, number))
-        else:
-            raise ValueError(f'expected names of columns, as in sex,age:40,60, got "{word}"')
-    names = [one.name for one in found]
-    if not all(names) or len(set(names)) < len(names):
-        raise ValueError("expected the names of columns, each once, as in sex,site,age")
-    for one in found:
-        if list(one.cuts) != sorted(set(one.cuts)):
-            raise ValueError(f"cuts rise, as in age:40,60, got {', '.join(f'{x:g}' for x in one.cuts)}")
-    return found
 
 
 def grouping(table: ScoreTable, asked: Attribute, notes: list[str]) -> Grouping:
@@ -120,7 +62,7 @@ def grouping(table: ScoreTable, asked: Attribute, notes: list[str]) -> Grouping:
             notes.append(f"Of {asked.name}, {some(several)} are taken for one group, {several[0]}.")
     if unknown := sorted({s for s, w in zip(table.subjects, words, strict=True) if not is_known(w)}):
         notes.append(f"Of unknown {asked.name}, and left out there: {len(unknown)} ({some(unknown)}).")
-    numbers = [_float(word) for word in words if is_known(word)]
+    numbers = [finite_number(word) for word in words if is_known(word)]
     different = {x for x in numbers if x is not None}
     if asked.cuts or (None not in numbers and len(different) >= FEWEST_NUMBERS):
         values = numbers_of(table, asked.name)
@@ -204,7 +146,7 @@ def numbers_of(table: ScoreTable, name: str) -> Scores:
     """
     found = []
     for subject, word in zip(table.subjects, words_of(table, name), strict=True):
-        number = _float(word) if is_known(word) else math.nan
+        number = finite_number(word) if is_known(word) else math.nan
         if number is None:
             raise ValueError(f'{name} is a number, got "{word}" of {subject}')
         found.append(number)
@@ -230,7 +172,7 @@ def covariates(table: ScoreTable, names: Sequence[str]) -> Scores:
     for name in names:
         words = words_of(table, name)
         known = [word for word in words if is_known(word)]
-        if all(_float(word) is not None for word in known):
+        if all(finite_number(word) is not None for word in known):
             columns.append(numbers_of(table, name))
             continue
         for value in sorted(set(known))[1:]:
@@ -243,12 +185,3 @@ def covariates(table: ScoreTable, names: Sequence[str]) -> Scores:
 def _bands(cuts: Sequence[float]) -> list[str]:
     inner = [f"{low:g} to {high:g}" for low, high in pairwise(cuts)]
     return [f"below {cuts[0]:g}", *inner, f"{cuts[-1]:g} and more"]
-
-
-def _float(word: str) -> float | None:
-    """A number; BIDS writes ages above 89 as 89+."""
-    try:
-        number = float(word.strip().removesuffix("+"))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from ...data.attributes import Attribute
 from ...metrics.conformal import fewest_normals
 from ...metrics.groups import without_covariates
 from ...metrics.statistics import holm
-from .attributes import Attribute, Grouping, covariates, grouping, spelling_key, words_of
+from .attributes import Grouping, covariates, grouping, spelling_key, words_of
 from .matching import distances, matched
 from .measure import measured
 from .result import TOO_FEW, AttributeAudit, AuditSettings, People

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from ...data.attributes import Attribute
 from ...metrics.groups import Codes
 from ...metrics.ranking import Scores
-from .attributes import Attribute, numbers_of, words_of
+from .attributes import numbers_of, words_of
 from .table import ScoreTable, is_known
 
 CALIPER = 0.2

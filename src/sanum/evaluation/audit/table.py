@@ -110,7 +110,7 @@ def read_scores(
     if twice:
         notes.append(f"Lines that are there twice count once: {some(twice)}.")
     if many := sorted({one for (one, _), scans in rows_of.items() if len(scans) > 1}):
-        notes.append(f"{len(many)} subjects have several scans: the mean of their scores counts.")
+        notes.append(f"Subjects with several scans: {len(many)}; the mean of their scores counts.")
     keys = sorted(rows_of)
     scores = np.array([np.mean(list(rows_of[key].values())) for key in keys], np.float64)
     of = np.array([one for _, one in keys], np.int64)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ....data.attributes import Attribute
 from ....scan.bids import find
 from ....scan.names import EXTENSIONS, printable, stem_of
 from ....synth.subjects import subject_of, subjects_in
@@ -125,89 +126,45 @@ def _key(path: Path) -> str:
     return _WORDS.sub("", stem_of(path)).strip("_-").lower()
 
 
-@dataclass(frozen=True)
-class Subgrouping:
-    """One column by which subjects are told apart.
+def group_of(asked: Attribute, columns: Mapping[str, str]) -> str:
+    """Name of a subject's group.
 
     Parameters
     ----------
-    column : str
+    asked : Attribute
+        A column, and where its numbers are cut.
+    columns : mapping of str
         Of participants.tsv.
-    edges : tuple of float
-        Of a column of numbers: where one band ends and the next begins. Empty: each value is a group.
+
+    Raises
+    ------
+    ValueError
+        Nothing is known, or no number where one is needed.
     """
-
-    column: str
-    edges: tuple[float, ...] = ()
-
-    def group_of(self, columns: Mapping[str, str]) -> str:
-        """Name of the subject's group.
-
-        Parameters
-        ----------
-        columns : mapping of str
-            Of participants.tsv.
-
-        Raises
-        ------
-        ValueError
-            Nothing is known, or no number where one is needed.
-        """
-        told = {name.lower(): value.strip() for name, value in columns.items()}.get(self.column.lower(), "")
-        if told.lower() in ("", "n/a", "nan"):
-            raise ValueError(f"no {self.column}")
-        if not self.edges:
-            return f"{self.column}-{_UNFIT.sub('-', told)}"
-        try:
-            value = float(told)
-        except ValueError:
-            raise ValueError(f'{self.column} "{told}" is no number') from None
-        below = [edge for edge in self.edges if edge <= value]
-        above = [edge for edge in self.edges if edge > value]
-        low = f"{below[-1]:g}" if below else "under"
-        return f"{self.column}-{low}" + (f"to{above[0]:g}" if above else "up")
+    told = {name.lower(): value.strip() for name, value in columns.items()}.get(asked.name, "")
+    if told.lower() in ("", "n/a", "nan"):
+        raise ValueError(f"no {asked.name}")
+    if not asked.cuts:
+        return f"{asked.name}-{_UNFIT.sub('-', told)}"
+    try:
+        value = float(told)
+    except ValueError:
+        raise ValueError(f'{asked.name} "{told}" is no number') from None
+    below = [cut for cut in asked.cuts if cut <= value]
+    above = [cut for cut in asked.cuts if cut > value]
+    low = f"{below[-1]:g}" if below else "under"
+    return f"{asked.name}-{low}" + (f"to{above[0]:g}" if above else "up")
 
 
-def splits_of(text: str) -> tuple[Subgrouping, ...]:
-    """Splits of `--by`: columns with commas between, each with its edges after a colon.
-
-    Parameters
-    ----------
-    text : str
-        Such as "sex,age:40,60".
-
-    Examples
-    --------
-    >>> splits_of("sex,age:40,60")
-    (Subgrouping(column='sex', edges=()), Subgrouping(column='age', edges=(40.0, 60.0)))
-    """
-    found: list[Subgrouping] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, colon, edge = part.partition(":")
-        try:
-            if colon:
-                found.append(Subgrouping(name.strip(), (float(edge),)))
-            elif found and _is_number(part):
-                found[-1] = Subgrouping(found[-1].column, (*found[-1].edges, float(part)))
-            else:
-                found.append(Subgrouping(part))
-        except ValueError:
-            raise ValueError(f'edges are numbers, such as age:40,60, got "{part}"') from None
-    for split in found:
-        if list(split.edges) != sorted(set(split.edges)):
-            raise ValueError(f"edges rise, as in age:40,60, got {', '.join(f'{e:g}' for e in split.edges)}")
-    return tuple(found)
-
-
-def grouped(members: Sequence[Member], splits: Sequence[Subgrouping]) -> dict[str, list[Member]]:
+def grouped(members: Sequence[Member], splits: Sequence[Attribute]) -> dict[str, list[Member]]:
     """Members by the name of their subgroup; one group "all" without splits.
 
     Parameters
     ----------
     members : sequence of Member
         Everybody.
-    splits : sequence of Subgrouping
-        As of `splits_of`.
+    splits : sequence of Attribute
+        As of `data.attributes.parse_by`.
 
     Raises
     ------
@@ -218,7 +175,7 @@ def grouped(members: Sequence[Member], splits: Sequence[Subgrouping]) -> dict[st
     unknown = []
     for member in members:
         try:
-            name = "_".join(split.group_of(member.columns) for split in splits) or "all"
+            name = "_".join(group_of(split, member.columns) for split in splits) or "all"
         except ValueError as error:
             unknown.append(f"{member.subject}: {error}")
             continue
@@ -235,11 +192,3 @@ def grouped(members: Sequence[Member], splits: Sequence[Subgrouping]) -> dict[st
         told = ", ".join(f"{name} has {count}" for name, count in sorted(small.items()))
         raise ValueError(f"an atlas needs at least {LEAST} subjects, and {told}: choose wider groups")
     return dict(sorted(groups.items()))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
