@@ -13,7 +13,13 @@ from sanum.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 UNA = "src/sanum/methods/anatomy/una/"
-ELSEWHERE = {"una/README.md": UNA, "una/MODEL_CARD.md": UNA, "CHANGELOG.md": "", "SECURITY.md": ""}
+ELSEWHERE = {
+    "una/README.md": UNA,
+    "una/MODEL_CARD.md": UNA,
+    "CHANGELOG.md": "",
+    "CONTRIBUTING.md": "",
+    "SECURITY.md": "",
+}
 """Pages of the site that are kept where their subject is, and the folder of each."""
 
 COMMANDS = "<!-- commands -->"
@@ -32,7 +38,8 @@ def on_page_markdown(markdown: str, **_) -> str:
     """Let links lead to those pages, and from there back; put the commands' help where its mark is."""
     markdown = re.sub(rf"\]\(\.\./((?:\.\./)*){UNA}", r"](\1una/", markdown)
     markdown = re.sub(rf"\]\({'../' * UNA.count('/')}docs/", "](../", markdown)
-    markdown = markdown.replace("](../../SECURITY.md", "](../SECURITY.md")
+    markdown = re.sub(r"\]\(\.\./((?:\.\./)*(?:SECURITY|CONTRIBUTING)\.md)", r"](\1", markdown)
+    markdown = markdown.replace("](docs/", "](")
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 
 

@@ -14,6 +14,7 @@ HEAVY = {
     "how-to/atlas.md",
     "how-to/cohort.md",
     "how-to/lesion-graphs.md",
+    "how-to/other-viewers.md",
     "how-to/own-data.md",
     "how-to/recover.md",
     "how-to/register.md",

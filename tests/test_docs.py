@@ -4,6 +4,7 @@ The blocks of a page run in their order, in one folder, but for those that `NOT_
 these, commands and Python are parsed.
 """
 
+import csv
 import io
 import json
 import os
@@ -37,7 +38,10 @@ from sanum.space.grid import covering
 from .docs_blocks import BLOCK, BLOCKS, DOCS, HEAVY, NOT_RUN, PAGES
 
 ROOT = Path(__file__).parents[1]
-ELSEWHERE = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "src").rglob("*.md")))
+ELSEWHERE = (
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")),
+    *sorted((ROOT / "src").rglob("*.md")),
+)
 WIDEST = 80  # characters of a line of code that the site shows without scrolling
 INFO = re.compile(r'(bash|sh|python|json|text)(?: title="[^"]+")?')
 
@@ -208,7 +212,13 @@ def test_the_volumes_in_what_the_numbers_mean_are_those_of_the_model_card():
         assert words.format(round(min(found)), round(max(found))) in said
 
 
-@pytest.mark.parametrize("name", ["demo.jpg", "tutorial-report.jpg", "tutorial-lesion.jpg"])
+GALLERY = sorted((DOCS / "img" / "gallery").glob("*.jpg"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["demo.jpg", "tutorial-report.jpg", "tutorial-lesion.jpg", *(f"gallery/{p.name}" for p in GALLERY)],
+)
 def test_pictures_of_results_show_the_weights_that_ship(name):
     """The scripts that make them write the weights' SHA-256 into them (docs/stamp.py)."""
     with Image.open(DOCS / "img" / name) as picture:
@@ -219,8 +229,23 @@ def test_pictures_of_results_show_the_weights_that_ship(name):
         .strip()
     )
     assert said.split()[-1:] == [shipped], (
-        f"docs/img/{name} shows other weights than those that ship: run docs/make_pictures.py"
+        f"{name} shows other weights than those that ship: run docs/make_pictures.py, make_gallery.py"
     )
+
+
+def test_the_gallery_says_what_was_measured_and_stays_small():
+    """Each picture is on the page, and below it the numbers of its row."""
+    text = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    with (DOCS / "img" / "gallery" / "numbers.tsv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table, delimiter="\t"))
+    assert [p.stem for p in GALLERY] == sorted(row["case"] for row in rows)
+    assert sum(p.stat().st_size for p in GALLERY) <= 600_000
+    for row in rows:
+        said = text.partition(f"img/gallery/{row['case']}.jpg")[2].partition("\n## ")[0]
+        assert f"{row['found_ml']} mL" in said, row["case"]
+        assert row["true_ml"] in ("n/a", *re.findall(r"[0-9.]+", said)), row["case"]
+        assert row["dice"] == "n/a" or f"Dice {row['dice']}" in said, row["case"]
+        assert ("No warning" in said) == (row["warnings"] == "none"), row["case"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
