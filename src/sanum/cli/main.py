@@ -20,6 +20,7 @@ from . import (
     info,
     lesions,
     methods,
+    node,
     reconstruct,
     recover,
     register,
@@ -46,6 +47,7 @@ app.command("recover", epilog=recover.EXAMPLE)(recover.command)
 app.command("lesions", epilog=lesions.EXAMPLE)(lesions.command)
 app.command("bids", epilog=bids.EXAMPLE, cls=bids.SpacedLabels)(bids.command)
 app.command("view", epilog=view.EXAMPLE)(view.command)
+app.add_typer(node.app, name="node")
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("generate", epilog=generate.EXAMPLE)(generate.command)

@@ -6,9 +6,10 @@ import numpy as np
 from scipy import ndimage
 
 from ..methods.common.anatomy import Predictor
-from ..scan import Scan, ScanError
+from ..scan import Scan
 from ..scan.conform import Conformed, conform
 from ..scan.contrast import CT_WINDOW_HU
+from ..scan.errors import NoHead
 from ..scan.names import printable
 from ..scan.padding import shown_part
 from ..space.components import largest_component
@@ -25,14 +26,14 @@ _HEAD_HEIGHT_MM = 80.0  # from the top of the head to about the brain's centre
 
 
 def refuse(why: str) -> None:
-    """Raise `ScanError`.
+    """Raise `NoHead`.
 
     Parameters
     ----------
     why : str
         What is wrong, and what to do.
     """
-    raise ScanError(f"{why} (or go on with --force, in Python force=True)")
+    raise NoHead(f"{why} (or go on with --force, in Python force=True)")
 
 
 def find_brain(scan: Scan, predictor: Predictor, on_refusal: OnRefusal = refuse) -> Points:

@@ -13,7 +13,7 @@ from ..space.grid import apply_affine
 from .dicom import holds_dicom, opened_series
 from .dicom_file import DAMAGED, open_dicom, text_of
 from .dicom_stack import Slice, in_order, stack_of
-from .errors import ScanError
+from .errors import MissingPlanes, ScanError
 from .names import printable
 from .text_header import LPS_TO_RAS
 
@@ -65,7 +65,9 @@ def read_planes(path: Path, *, series: str | None = None) -> SourcePlanes:
     Raises
     ------
     ScanError
-        No DICOM; a series that `sanum.read` would refuse; missing planes, with their number.
+        No DICOM; a series that `sanum.read` would refuse.
+    MissingPlanes
+        Planes lack; it says how many.
     """
     if not (path.is_dir() or holds_dicom(path)):
         raise ScanError(
@@ -120,7 +122,7 @@ def _require_no_gap(slices: list[Slice], what: str) -> None:
     normal = np.cross(*slices[0].axes)
     gaps = np.diff([float(one.position @ normal) for one in slices])
     if missing := missing_planes(gaps):
-        raise ScanError(
+        raise MissingPlanes(
             f"{what} lacks {missing} of {len(slices) + missing} planes, by the distances between the others: "
             "DICOM results are made of whole series; send or export it again"
         )

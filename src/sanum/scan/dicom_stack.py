@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from .dicom_file import DAMAGED, DamagedFile, text_of
-from .errors import ScanError
+from .errors import MissingPlanes, ScanError
 from .names import printable
 from .text_header import LPS_TO_RAS
 
@@ -243,7 +243,7 @@ def stack_of(slices: list[Slice], what: str) -> Stack:
     Raises
     ------
     ScanError
-        Slices that repeat, lack, or do not lie on a straight line.
+        Slices that repeat, lack (`MissingPlanes`), or do not lie on a straight line.
     """
     axes = _mean_axes(slices)
     normal = np.cross(*axes)
@@ -259,7 +259,7 @@ def stack_of(slices: list[Slice], what: str) -> Stack:
     widest = int(gaps.argmax())
     if gaps[widest] > LARGEST_GAP * usual:
         lacking = round(float(gaps[widest]) / usual) - 1
-        raise ScanError(
+        raise MissingPlanes(
             f"{what} has missing slices, {lacking} of them: {gaps[widest]:.3g} mm between "
             f"{slices[widest].name} and {slices[widest + 1].name} where "
             f"{usual:.3g} mm was expected; export the whole series again"

@@ -1,0 +1,287 @@
+"""The node at work: one thread sorts and decides, one processes, one sends; the network has its own."""
+
+import logging
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...cohort import Item, failures, lock
+from ...cohort.job import Job
+from .arrivals import recount, sort_arrivals
+from .choose import Rules, Verdict, judge
+from .counts import instances_expected
+from .deliver import Delivery, Route, journal
+from .errors import NodeError
+from .folder import KEPT_FREE, Inbox, NodeFolder
+from .peers import Peer, WebPeer
+from .queue import Entry, Queue
+from .store import Limits, StorageScp
+from .work import Work
+
+TICK_S = 0.2
+_ASK_AGAIN_S = 60.0
+_RETIRE_S = 600.0
+_DAY_S = 86400.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """How a node works.
+
+    Parameters
+    ----------
+    aet : str
+        Own title.
+    address : (str, int)
+        Where it listens; port 0 is one that is free.
+    known : tuple of str
+        Titles of those who may send to it.
+    route : Route
+        Where results go.
+    rules : Rules
+        Which series it works on.
+    ask : Peer or WebPeer, optional
+        Who says how many instances a series has.
+    quiet_s : float
+        A series is looked at when nothing of it came for so long.
+    patience_s : float
+        What lacks planes is waited for so long, and is an error then.
+    keep_days : float
+        What is at its end is removed after so many days; 0: never.
+    kept_free : int
+        Bytes of the disk that arrivals leave free.
+    limits : Limits
+        How much others may send.
+    """
+
+    aet: str
+    address: tuple[str, int]
+    known: tuple[str, ...]
+    route: Route
+    rules: Rules
+    ask: Peer | WebPeer | None = None
+    quiet_s: float = 30.0
+    patience_s: float = 600.0
+    keep_days: float = 30.0
+    kept_free: int = KEPT_FREE
+    limits: Limits = field(default_factory=Limits)
+
+
+class Node:
+    """A node on one folder, from `start` to `stop`.
+
+    Parameters
+    ----------
+    root : Path
+        Its folder; made if missing.
+    job : Job
+        What is done with each series.
+    settings : NodeSettings
+        How it works.
+
+    Raises
+    ------
+    NodeError
+        Another node works on the folder, or it cannot be written.
+    """
+
+    def __init__(self, root: Path, job: Job, settings: NodeSettings) -> None:
+        self.folder, self.settings = NodeFolder(root), settings
+        self._name = uuid.uuid4().hex
+        try:
+            if not lock.acquire(self.folder.lock, self._name):
+                raise NodeError(f"another node works on {root.name}: end it, or choose another folder")
+            self.inbox = Inbox(self.folder, settings.kept_free)
+            self.queue = Queue(self.folder.states)
+        except OSError as error:
+            raise NodeError(f"cannot write to {root}: {error.strerror or error}") from error
+        self._stopping = threading.Event()
+        self._work = Work(self.folder, self.queue, job, self._stopping.is_set)
+        self._delivery = Delivery(self.folder, self.queue, settings.route, self._stopping.is_set)
+        tls = settings.route.tls
+        self.scp = StorageScp(
+            self.inbox,
+            settings.aet,
+            settings.known,
+            settings.address,
+            tls=tls.server_context() if tls else None,
+            limits=settings.limits,
+        )
+        self._heard: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
+        self._retired = 0.0
+
+    def run(self, ended: threading.Event) -> None:
+        """Work until somebody says that it ends.
+
+        Parameters
+        ----------
+        ended : threading.Event
+            Set by whoever ends it.
+
+        Raises
+        ------
+        NodeError
+            The port cannot be used.
+        """
+        try:
+            self.inbox.tidy()
+            recount(self.folder, self.queue)
+            try:
+                self.scp.start()
+            except OSError as error:
+                host, port = self.settings.address
+                raise NodeError(
+                    f"port {port} of {host} cannot be used ({error.strerror or error}): end it, "
+                    "or choose another with --port"
+                ) from None
+            _log.info(
+                "%s listens at port %d of %s", self.settings.aet, self.scp.port, self.settings.address[0]
+            )
+            threads = [
+                threading.Thread(target=self._keep_doing, args=(one, made), name=name)
+                for one, made, name in ((self._work.do, False, "work"), (self._delivery.do, True, "delivery"))
+            ]
+            with lock.kept_fresh(lambda: [self.folder.lock]):
+                for thread in threads:
+                    thread.start()
+                try:
+                    while not ended.wait(TICK_S):
+                        self._guarded(self.look)
+                finally:
+                    self._stopping.set()
+                    self.scp.stop()
+                    for thread in threads:
+                        thread.join()
+                    _log.info("stopped; what arrived is kept")
+        finally:
+            self._stopping.set()
+            lock.release(self.folder.lock)
+
+    def look(self) -> None:
+        """Sort what arrived, decide about series that are quiet, and remove what is old."""
+        arrived = self.inbox.arrived()
+        if arrived:
+            now = time.monotonic()
+            for key in sort_arrivals(arrived, self.folder, self.queue).keys:
+                self._heard[key] = now
+        for entry in self.queue.of("incoming"):
+            quiet = time.monotonic() - self._heard.setdefault(entry.key, time.monotonic())
+            if quiet >= self.settings.quiet_s and not self.inbox.arrived():
+                self._decide(entry, quiet)
+        if time.monotonic() - self._retired > _RETIRE_S or not self._retired:
+            self._retired = time.monotonic()
+            retire(self.folder, self.queue, self.settings.keep_days)
+
+    def _decide(self, entry: Entry, quiet: float) -> None:
+        """Whether a quiet series is complete, and what is done with it."""
+        if entry.reason and quiet < self.settings.patience_s and not self._may_ask(entry.key):
+            return
+        verdict = judge(self.folder.series / entry.key, self.settings.rules)
+        expected = None if verdict.discarded or verdict.wrong else self._expected(entry)
+        if expected is not None and entry.count < expected and not verdict.discarded:
+            verdict = Verdict(lacking=f"{entry.count} of {expected} objects came, by the archive's count")
+        new: dict[str, object] = {"expected": expected, "reason": ""}
+        if verdict.discarded:
+            new |= {"state": "discarded", "reason": verdict.discarded}
+        elif verdict.wrong:
+            new |= {"state": "error", "reason": verdict.wrong}
+        elif verdict.lacking and quiet < self.settings.patience_s:
+            new |= {"reason": f"waits for more: {verdict.lacking}"}
+        elif verdict.lacking:
+            new |= {"state": "error", "reason": verdict.lacking}
+        else:
+            new |= {"state": "processing"}
+        self.queue.change(entry.key, only=["incoming"], count=entry.count, **new)
+
+    def _may_ask(self, key: str) -> bool:
+        """Whether a series that waits is looked at once more: an archive may have counted it by now."""
+        now = time.monotonic()
+        if now - self._asked.get(key, 0.0) < min(_ASK_AGAIN_S, self.settings.patience_s):
+            return False
+        self._asked[key] = now
+        return True
+
+    def _expected(self, entry: Entry) -> int | None:
+        """How many objects the archive has of a series, where it says so."""
+        ask = self.settings.ask
+        if ask is None:
+            return None
+        self._asked[entry.key] = time.monotonic()
+        try:
+            count = instances_expected(
+                ask, entry.study_uid, entry.series_uid, own_aet=self.settings.aet, tls=self.settings.route.tls
+            )
+        except NodeError as error:
+            _log.warning("%s: its objects are not counted, %s", entry.key, error)
+            return None
+        return count or None
+
+    def _keep_doing(self, do: Callable[[Entry], None], made: bool) -> None:
+        """Do what is to be done in one thread, the longest waiting first."""
+        while not self._stopping.is_set():
+            due = [
+                one
+                for one in self.queue.of("processing")
+                if one.is_made == made and one.next_try <= time.time()
+            ]
+            for entry in sorted(due, key=lambda one: (one.next_try, one.changed)):
+                if not self._stopping.is_set():
+                    self._guarded(lambda entry=entry: do(entry))  # type: ignore[misc]
+            self._stopping.wait(TICK_S)
+
+    def _guarded(self, do: Callable[[], None]) -> None:
+        """Do something; a full disk, or an error of ours, does not end the node."""
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 a service goes on, and says what happened
+            _log.error("%s: %s; tried again in %.0f s", type(error).__name__, error, _PAUSE_S)
+            self._stopping.wait(_PAUSE_S)
+
+
+_PAUSE_S = 5.0
+
+
+def retire(
+    folder: NodeFolder, queue: Queue, keep_days: float, clock: Callable[[], float] = time.time
+) -> list[str]:
+    """Remove what has been at its end for so many days: planes, results, and the entry, in this order.
+
+    Parameters
+    ----------
+    folder : NodeFolder
+        Of the node.
+    queue : Queue
+        Of the node.
+    keep_days : float
+        How long it is kept; 0: for ever.
+    clock : function
+        Seconds since 1970.
+
+    Returns
+    -------
+    list of str
+        Keys of series that were removed.
+    """
+    if not keep_days:
+        return []
+    before, removed = clock() - keep_days * _DAY_S, []
+    for entry in queue.of("done", "error", "discarded"):
+        if entry.changed < before:
+            for place in (folder.series, folder.results):
+                shutil.rmtree(place / entry.key, ignore_errors=True)
+            failures.forget(Item(folder.series / entry.key, Path(entry.key)), folder.results)
+            journal(folder, entry.key).unlink(missing_ok=True)
+            queue.forget(entry.key)
+            removed.append(entry.key)
+            _log.info("%s: removed after %g days", entry.key, keep_days)
+    if folder.unusable.is_dir():
+        for path in folder.unusable.iterdir():
+            if path.stat().st_mtime < before:
+                path.unlink()
+    return removed
