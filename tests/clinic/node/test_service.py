@@ -1,5 +1,7 @@
 """The loop: series come in, heads are done once, results go out, and all is listed with its reason."""
 
+from itertools import zip_longest
+
 import pytest
 
 pytest.importorskip("pynetdicom")
@@ -35,7 +37,7 @@ def test_from_the_scanner_to_the_archive(tmp_path, peer):
     late = all_series["1.2.7"][-2:]
     all_series["1.2.7"] = all_series["1.2.7"][:-2]
     with Running(tmp_path / "node", light_job(notes), settings_of(archive.peer)) as running:
-        mixed = [one for some in zip(*(v + [None] * 10 for v in all_series.values())) for one in some if one]
+        mixed = [one for some in zip_longest(*all_series.values()) for one in some if one]
         assert set(store(running.port, mixed)) == {0}
         until(lambda: set(running.states().values()) <= {"done", "error", "discarded"} and running.states())
         assert running.states()["1.2.7"] == "discarded"  # 8 planes

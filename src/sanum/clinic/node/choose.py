@@ -54,7 +54,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What is to be done with a series.
 
     Parameters
@@ -103,7 +103,7 @@ def read_rules(path: Path | None = None) -> Rules:
     return Rules(**values)
 
 
-def judge(folder: Path, rules: Rules) -> Verdict:
+def judge(folder: Path, rules: Rules) -> Judgement:
     """What is to be done with a series, by its headers.
 
     Parameters
@@ -115,14 +115,14 @@ def judge(folder: Path, rules: Rules) -> Verdict:
     """
     try:
         if discarded := _by_tags(folder, rules):
-            return Verdict(discarded=discarded)
+            return Judgement(discarded=discarded)
         planes = read_planes(folder)
         reference_of(planes)
     except MissingPlanes as error:
-        return Verdict(lacking=_sentence(error))
+        return Judgement(lacking=_sentence(error))
     except ScanError as error:
-        return Verdict(wrong=_sentence(error))
-    return Verdict(discarded=_by_geometry(planes, rules))
+        return Judgement(wrong=_sentence(error))
+    return Judgement(discarded=_by_geometry(planes, rules))
 
 
 def _by_tags(folder: Path, rules: Rules) -> str:

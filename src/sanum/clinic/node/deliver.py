@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...files import parse_json
-from .dimse import Answer, instance_from
+from .dimse import Reply, instance_from
 from .errors import NodeError
 from .folder import NodeFolder
 from .peers import Peer, WebPeer
@@ -50,7 +50,7 @@ class _Settled:
     """What a peer said to objects, for good."""
 
     path: Path
-    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Reply] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "_Settled":
@@ -59,10 +59,10 @@ class _Settled:
             for line in path.read_bytes().splitlines():
                 with suppress(ValueError, TypeError):  # a last line that was not written to its end
                     one = parse_json(line)
-                    found.answers[one["peer"], one["uid"]] = Answer(one["uid"], one["status"], one["words"])
+                    found.answers[one["peer"], one["uid"]] = Reply(one["uid"], one["status"], one["words"])
         return found
 
-    def add(self, peer: str, answer: Answer) -> None:
+    def add(self, peer: str, answer: Reply) -> None:
         line = json.dumps({"peer": peer, **vars(answer)})
         with open(self.path, "a", encoding="utf-8") as stream:
             stream.write(f"{line}\n")
@@ -142,7 +142,7 @@ class Delivery:
         """Send some files; why some of them must be sent again."""
         later: list[str] = []
 
-        def answered(answer: Answer) -> None:
+        def answered(answer: Reply) -> None:
             if may_pass(answer.status):
                 later.append(f"{peer}: {answer.words}")
             else:

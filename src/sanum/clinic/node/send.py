@@ -42,6 +42,7 @@ def send(
     attempts: int = 5,
     wait_s: float = 2.0,
     sleep: Callable[[float], object] = time.sleep,
+    on_answer: Callable[[Reply], object] = bool,
 ) -> Sent:
     """Send DICOM files to a peer, by C-STORE or STOW-RS.
 
@@ -64,6 +65,8 @@ def send(
         Seconds before the second attempt; at most 600 before a later one.
     sleep : function
         Waits for as many seconds.
+    on_answer : function
+        Called with each answer as it comes, so that it can be kept at once.
 
     Returns
     -------
@@ -89,6 +92,7 @@ def send(
         try:
             for answer in _attempt(waiting, peer, own_aet, tls):
                 answers[answer.uid] = answer
+                on_answer(answer)
         except PeerUnreachable as error:
             trouble = error
         waiting = [one for one in waiting if one.uid not in answers or may_pass(answers[one.uid].status)]

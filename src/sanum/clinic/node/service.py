@@ -12,7 +12,7 @@ from pathlib import Path
 from ...cohort import Item, failures, lock
 from ...cohort.job import Job
 from .arrivals import recount, sort_arrivals
-from .choose import Rules, Verdict, judge
+from .choose import Judgement, Rules, judge
 from .counts import instances_expected
 from .deliver import Delivery, Route, journal
 from .errors import NodeError
@@ -20,10 +20,12 @@ from .folder import KEPT_FREE, Inbox, NodeFolder
 from .peers import Peer, WebPeer
 from .queue import Entry, Queue
 from .store import Limits, StorageScp
-from .work import Work
+from .ways import WaysIn, bring
+from .work import Processing
 
 TICK_S = 0.2
 _ASK_AGAIN_S = 60.0
+_PAUSE_S = 5.0  # after an error
 _RETIRE_S = 600.0
 _DAY_S = 86400.0
 _log = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class NodeSettings:
         Bytes of the disk that arrivals leave free.
     limits : Limits
         How much others may send.
+    ways : WaysIn
+        Where scans are fetched from, beside what is sent.
     """
 
     aet: str
@@ -70,6 +74,7 @@ class NodeSettings:
     keep_days: float = 30.0
     kept_free: int = KEPT_FREE
     limits: Limits = field(default_factory=Limits)
+    ways: WaysIn = field(default_factory=WaysIn)
 
 
 class Node:
@@ -101,7 +106,7 @@ class Node:
         except OSError as error:
             raise NodeError(f"cannot write to {root}: {error.strerror or error}") from error
         self._stopping = threading.Event()
-        self._work = Work(self.folder, self.queue, job, self._stopping.is_set)
+        self._work = Processing(self.folder, self.queue, job, self._stopping.is_set)
         self._delivery = Delivery(self.folder, self.queue, settings.route, self._stopping.is_set)
         tls = settings.route.tls
         self.scp = StorageScp(
@@ -117,7 +122,7 @@ class Node:
         self._retired = 0.0
 
     def run(self, ended: threading.Event) -> None:
-        """Work until somebody says that it ends.
+        """Processing until somebody says that it ends.
 
         Parameters
         ----------
@@ -130,6 +135,9 @@ class Node:
             The port cannot be used.
         """
         try:
+            for watched in self.settings.ways.folders:
+                if not watched.is_dir():
+                    raise NodeError(f"no such folder to watch: {watched}")
             self.inbox.tidy()
             recount(self.folder, self.queue)
             try:
@@ -144,8 +152,9 @@ class Node:
                 "%s listens at port %d of %s", self.settings.aet, self.scp.port, self.settings.address[0]
             )
             threads = [
-                threading.Thread(target=self._keep_doing, args=(one, made), name=name)
-                for one, made, name in ((self._work.do, False, "work"), (self._delivery.do, True, "delivery"))
+                threading.Thread(target=self._keep_doing, args=(self._work.do, False), name="work"),
+                threading.Thread(target=self._keep_doing, args=(self._delivery.do, True), name="delivery"),
+                threading.Thread(target=self._bring, name="ways in"),
             ]
             with lock.kept_fresh(lambda: [self.folder.lock]):
                 for thread in threads:
@@ -162,6 +171,15 @@ class Node:
         finally:
             self._stopping.set()
             lock.release(self.folder.lock)
+
+    def _bring(self) -> None:
+        bring(
+            self.settings.ways,
+            lambda content: self.inbox.put([content]),
+            self.folder.root / "brought",
+            self._stopping,
+            self.settings.route.tls,
+        )
 
     def look(self) -> None:
         """Sort what arrived, decide about series that are quiet, and remove what is old."""
@@ -185,7 +203,7 @@ class Node:
         verdict = judge(self.folder.series / entry.key, self.settings.rules)
         expected = None if verdict.discarded or verdict.wrong else self._expected(entry)
         if expected is not None and entry.count < expected and not verdict.discarded:
-            verdict = Verdict(lacking=f"{entry.count} of {expected} objects came, by the archive's count")
+            verdict = Judgement(lacking=f"{entry.count} of {expected} objects came, by the archive's count")
         new: dict[str, object] = {"expected": expected, "reason": ""}
         if verdict.discarded:
             new |= {"state": "discarded", "reason": verdict.discarded}
@@ -242,9 +260,6 @@ class Node:
         except Exception as error:  # noqa: BLE001 a service goes on, and says what happened
             _log.error("%s: %s; tried again in %.0f s", type(error).__name__, error, _PAUSE_S)
             self._stopping.wait(_PAUSE_S)
-
-
-_PAUSE_S = 5.0
 
 
 def retire(

@@ -5,6 +5,7 @@ who is not known is listened to, and nobody can fill the memory or the disk.
 """
 
 import logging
+import secrets
 import ssl
 import threading
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ SYNTAXES: list[str | UID] = [*_PLAIN, *(one for one in AllTransferSyntaxes if on
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 
+_NOBODY = secrets.token_hex(8)  # a title that nobody has: with no titles, pynetdicom lets everybody in
 _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_REQUEST = 1 << 20  # of a peer that asks for an association: 128 contexts with all encodings are less
 _HEADER = 1 << 10  # of a PDU, beside what it carries
@@ -95,7 +97,7 @@ class StorageScp:
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # it would repeat what it received
         self._inbox, self._limits = inbox, limits or Limits()
         self._entity = entity = ApplicationEntity(aet)
-        entity.require_called_aet, entity.require_calling_aet = True, list(known)
+        entity.require_called_aet, entity.require_calling_aet = True, list(known) or [_NOBODY]
         entity.maximum_associations = self._limits.associations
         entity.maximum_pdu_size = self._limits.pdu_bytes
         entity.network_timeout = entity.dimse_timeout = self._limits.idle_s
@@ -121,7 +123,9 @@ class StorageScp:
         OSError
             The port is in use, or not allowed.
         """
-        contexts = [build_context(one.abstract_syntax, SYNTAXES) for one in AllStoragePresentationContexts]
+        contexts = [
+            build_context(str(one.abstract_syntax), SYNTAXES) for one in AllStoragePresentationContexts
+        ]
         contexts.append(build_context(VERIFICATION))
         server = _Server(self._entity, self._address, self._entity.ae_title, contexts, self._tls)
         server.bind(evt.EVT_C_STORE, self._store)

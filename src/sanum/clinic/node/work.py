@@ -113,7 +113,7 @@ class LookingJob:
         return self.job.facts(result)
 
 
-class Work:
+class Processing:
     """What processes series, one after the other.
 
     Parameters
