@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import __version__
-from ..methods.api import Output, OutputSpec, Result
+from ..methods.api import OutputSpec, Result
 from ..methods.atlas.population.atlas import Atlas
 from ..methods.atlas.population.compare import BEYOND, Compared, compare, require_contrast
 from ..methods.atlas.population.members import Member
 from ..methods.atlas.population.norms import age_of, sex_of
 from ..methods.atlas.population.prepared import read_scan
 from ..methods.common.anatomy import Predictor
+from ..methods.common.file_job import FileJob
 from ..methods.common.plain_result import PlainResult
 from ..report.comparison import Column, comparison_page, comparison_png
 from ..scan import Scan
@@ -45,7 +46,7 @@ USED_UP = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class CompareJob:
+class CompareJob(FileJob):
     """`compare` for every scan of a batch.
 
     Parameters
@@ -130,19 +131,7 @@ class CompareJob:
             "volumes": _table(rows),
             "page": self._page(scan, found, healthy, rows, numbers, told, warnings),
         }
-        stem = _stem(scan)
-        outputs = {name: Output(OUTPUTS[name], content) for name, content in contents.items()}
-        return PlainResult(stem, outputs, numbers, warnings)
-
-    def facts(self, result: Result) -> Mapping[str, Any]:
-        """Nothing beside its numbers.
-
-        Parameters
-        ----------
-        result : Result
-            From `compute`.
-        """
-        return {}
+        return PlainResult.of(OUTPUTS, _stem(scan), contents, numbers, warnings)
 
     def _healthy(
         self, scan: Scan, on_step: Callable[[str], None]

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import __version__
-from ..methods.api import Output, OutputSpec, Result
+from ..methods.api import OutputSpec, Result
 from ..methods.common.anatomy import Predictor
+from ..methods.common.file_job import FileJob
 from ..methods.common.plain_result import PlainResult
 from ..scan import Scan, ScanError
 from ..scan.maps import in_order_of, read_map
@@ -118,7 +119,7 @@ class Measured:
 
 
 @dataclass(frozen=True, eq=False)
-class LesionsJob:
+class LesionsJob(FileJob):
     """The table of every mask.
 
     Parameters
@@ -175,8 +176,8 @@ class LesionsJob:
             Called with the name of each step.
         """
         measured = self.measured(loaded, on_step)
-        outputs = {key: Output(OUTPUTS[key], content) for key, content in measured.contents.items()}
-        return PlainResult(stem_of(loaded[0]), outputs, measured.numbers, measured.warnings)
+        stem = stem_of(loaded[0])
+        return PlainResult.of(OUTPUTS, stem, measured.contents, measured.numbers, measured.warnings)
 
     def measured(self, loaded: tuple[Path, Scan], on_step: Callable[[str], None]) -> "Measured":
         """The lesions of a mask.
@@ -195,16 +196,6 @@ class LesionsJob:
         places, light, warned = self._look(path, mask, found, on_step)
         on_step("measuring the lesions")
         return Measured(mask, found, rows_of(found, mask.grid, places, light), (*said, *warned))
-
-    def facts(self, result: Result) -> Mapping[str, Any]:
-        """Nothing beside its numbers.
-
-        Parameters
-        ----------
-        result : Result
-            From `compute`.
-        """
-        return {}
 
     def _look(
         self, path: Path, mask: Scan, found: Components, on_step: Callable[[str], None]

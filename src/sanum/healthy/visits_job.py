@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..methods.api import Output, OutputSpec, Result
+from ..methods.api import OutputSpec, Result
 from ..methods.common.alignment import Aligned, align
 from ..methods.common.alignment_search import Guide
 from ..methods.common.plain_result import PlainResult
@@ -123,14 +123,14 @@ class VisitsJob(LesionsJob):
             "changes": table_of(rows, CHANGE_COLUMNS),
             "change_columns": dictionary_of(CHANGE_COLUMNS),
         }
-        outputs = {key: Output(OF_VISITS[key], content) for key, content in contents.items()}
+        stem = stem_of(loaded[0])
         numbers = measured.numbers | {state: sum(row.state == state for row in rows) for state in STATES}
         if found_again is None:
-            return PlainResult(stem_of(loaded[0]), outputs, numbers, measured.warnings)
+            return PlainResult.of(OF_VISITS, stem, contents, numbers, measured.warnings)
         rigid = found_again.rigid
         numbers |= {"sure": rigid.sure, "moved_mm": rigid.moved_mm, "stretch": found_again.stretch}
         said = (*found_again.warnings, *measured.warnings)
-        return PlainResult(stem_of(loaded[0]), outputs, numbers, said)
+        return PlainResult.of(OF_VISITS, stem, contents, numbers, said)
 
     def _visit(self, mask: Scan) -> Visit:
         """All lesions of a mask: what is too small for a table at one visit may not be at the other."""

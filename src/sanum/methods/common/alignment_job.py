@@ -16,10 +16,10 @@ from ...scan import Scan
 from ...scan import read as read_scan
 from ...scan.hounsfield import contrast_by_values
 from ...space.similarity import DISTANCES
-from ..api import Output, OutputSpec, Result
+from ..api import OutputSpec, Result
 from .alignment import Aligned, align, resampled
 from .alignment_search import Guide, Init
-from .detector_job import HasFile
+from .file_job import FileJob, HasFile
 from .plain_result import PlainResult
 
 OUTPUTS: Mapping[str, OutputSpec] = {
@@ -46,7 +46,7 @@ TABLES: Mapping[str, Mapping[str, int | None]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class RegisterJob:
+class RegisterJob(FileJob):
     """Every scan onto the fixed one.
 
     Parameters
@@ -133,18 +133,8 @@ class RegisterJob:
             "matrix": matrix_text(found.world),
             "picture": alignment_png(self.fixed, image),
         }
-        outputs = {name: Output(OUTPUTS[name], content) for name, content in contents.items()}
-        return PlainResult(stem, outputs, _numbers(found), (*moving.warnings, *found.warnings))
-
-    def facts(self, result: Result) -> Mapping[str, Any]:
-        """Nothing beside its numbers.
-
-        Parameters
-        ----------
-        result : Result
-            From `compute`.
-        """
-        return {}
+        said = (*moving.warnings, *found.warnings)
+        return PlainResult.of(OUTPUTS, stem, contents, _numbers(found), said)
 
 
 def opened(path: Path) -> Scan:

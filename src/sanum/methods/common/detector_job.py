@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import tifffile
@@ -18,7 +18,8 @@ from ...scan.picture import Picture
 from ...scan.picture_volumes import volume_of
 from ...scan.read_picture import read_pictures, volume_pictures
 from ...types import FloatArray
-from ..api import Output, OutputSpec, Result
+from ..api import OutputSpec, Result
+from .file_job import HasFile
 from .findings import Finding
 from .plain_result import PlainResult
 from .scorer import PictureScorer
@@ -54,18 +55,6 @@ HOTTEST = 3.0
 
 LARGEST = "map_largest"
 """Fact of a classifier: what its map rarely exceeds on abnormals held out; there an overlay is hottest."""
-
-
-class HasFile(Protocol):
-    """An item of a batch."""
-
-    @property
-    def path(self) -> Path:
-        """A picture, or a volume."""
-
-    @property
-    def stem(self) -> str:
-        """Name that its results start with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +132,8 @@ class ScoreJob:
             "map": mapped(found),
             "overlay": overlay_png(_shown(pictures[highest], found[highest]), self._heat(found[highest])),
         }
-        outputs = {name: Output(self.outputs[name], content) for name, content in contents.items()}
-        return PlainResult(stem, outputs, numbers, tuple(dict.fromkeys(_warnings(pictures, found))))
+        said = tuple(dict.fromkeys(_warnings(pictures, found)))
+        return PlainResult.of(self.outputs, stem, contents, numbers, said)
 
     def facts(self, result: Result) -> Mapping[str, Any]:
         """Name of the model's file and the device.

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..api import Output
+from ..api import Output, OutputSpec
 from .saving import save_result
 
 
@@ -31,6 +32,33 @@ class PlainResult:
     numbers: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        outputs: Mapping[str, OutputSpec],
+        name: str,
+        contents: Mapping[str, Any],
+        numbers: Mapping[str, float] | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> "PlainResult":
+        """A result of contents.
+
+        Parameters
+        ----------
+        outputs : mapping of OutputSpec
+            What each is, by name; at least of all contents.
+        name : str
+            Stem of its files.
+        contents : mapping
+            What is written, by name.
+        numbers : mapping of float, optional
+            By name.
+        warnings : tuple of str
+            What a user should know.
+        """
+        made = {key: Output(outputs[key], content) for key, content in contents.items()}
+        return cls(name, made, numbers or {}, warnings)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write every output into a folder, all whole or none; returns the paths.

@@ -18,8 +18,9 @@ from ....scan import Scan, read
 from ....space.deform import STAGES, WARM_STAGES, Target, deform, displacement_at
 from ....space.register import register_affine
 from ....space.velocity import jacobian, warp
-from ...api import Output, OutputSpec, Result
+from ...api import OutputSpec, Result
 from ...common.alignment_job import matrix_text
+from ...common.file_job import FileJob
 from ...common.plain_result import PlainResult
 from .average import seen_roughly
 from .config import AtlasConfig
@@ -30,22 +31,6 @@ from .subject_files import PLACE, PREPARED, VELOCITY, SubjectFiles
 from .template import Template
 
 Tables = Mapping[str, Mapping[str, int | None]]
-
-
-class _Plain:
-    """What the three jobs have in common."""
-
-    tables: ClassVar[Tables] = {}
-
-    def facts(self, result: Result) -> Mapping[str, Any]:
-        """Nothing beside its numbers.
-
-        Parameters
-        ----------
-        result : Result
-            From `compute`.
-        """
-        return {}
 
 
 def preparation(members: Mapping[Path, Member], config: AtlasConfig) -> dict[str, Any]:
@@ -65,7 +50,7 @@ def preparation(members: Mapping[Path, Member], config: AtlasConfig) -> dict[str
 
 
 @dataclass(frozen=True, eq=False)
-class PrepareJob(_Plain):
+class PrepareJob(FileJob):
     """Every scan as the atlas sees it.
 
     Parameters
@@ -84,6 +69,7 @@ class PrepareJob(_Plain):
     name: ClassVar[str] = "atlas prepare"
     past: ClassVar[str] = "prepared"
     outputs: ClassVar[Mapping[str, OutputSpec]] = {"image": PREPARED}
+    tables: ClassVar[Tables] = {}
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -112,11 +98,11 @@ class PrepareJob(_Plain):
         """
         on_step("preparing")
         scan = prepared(loaded.path, loaded.labels, self.config)
-        return PlainResult(loaded.stem, {"image": Output(PREPARED, scan)})
+        return PlainResult.of(self.outputs, loaded.stem, {"image": scan})
 
 
 @dataclass(frozen=True, eq=False)
-class PlaceJob(_Plain):
+class PlaceJob(FileJob):
     """Every scan's affine.
 
     Parameters
@@ -144,6 +130,7 @@ class PlaceJob(_Plain):
     name: ClassVar[str] = "atlas place"
     past: ClassVar[str] = "placed"
     outputs: ClassVar[Mapping[str, OutputSpec]] = {"place": PLACE}
+    tables: ClassVar[Tables] = {}
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -179,11 +166,11 @@ class PlaceJob(_Plain):
         world = register_affine(
             self.template.image, self.template.grid, scan.voxels, scan.grid, region=region, start=start
         )
-        return PlainResult(member.stem, {"place": Output(PLACE, matrix_text(world))})
+        return PlainResult.of(self.outputs, member.stem, {"place": matrix_text(world)})
 
 
 @dataclass(frozen=True, eq=False)
-class DeformJob(_Plain):
+class DeformJob(FileJob):
     """Every scan's velocity.
 
     Parameters
@@ -217,6 +204,7 @@ class DeformJob(_Plain):
     name: ClassVar[str] = "atlas deform"
     past: ClassVar[str] = "deformed"
     outputs: ClassVar[Mapping[str, OutputSpec]] = {"velocity": VELOCITY}
+    tables: ClassVar[Tables] = {}
 
     @cached_property
     def target(self) -> Target:
@@ -280,4 +268,4 @@ class DeformJob(_Plain):
             "moved_vox": float(shift[0].norm(dim=0)[there].mean()),
             "folded": float((jacobian(shift)[0][there] <= 0).float().mean()),
         }
-        return PlainResult(member.stem, {"velocity": Output(VELOCITY, stream.getvalue())}, numbers)
+        return PlainResult.of(self.outputs, member.stem, {"velocity": stream.getvalue()}, numbers)

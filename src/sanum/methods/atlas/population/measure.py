@@ -10,7 +10,8 @@ import numpy as np
 
 from .... import __version__
 from ....scan import Scan
-from ...api import Output, OutputSpec, Result
+from ...api import OutputSpec, Result
+from ...common.file_job import FileJob
 from ...common.plain_result import PlainResult
 from .atlas import Atlas
 from .compare import place
@@ -24,7 +25,7 @@ KIND = "measured"
 
 
 @dataclass(frozen=True, eq=False)
-class MeasureJob:
+class MeasureJob(FileJob):
     """Every subject laid onto the atlas that it is in, from the start: volumes of its labels.
 
     The velocities of the last round would not do: their mean was taken out, and that of a new subject is not.
@@ -85,17 +86,7 @@ class MeasureJob:
         on_step("measuring")
         volumes = place(self.atlas, scan, self.config).volumes_ml
         text = "".join(f"{value:.6g}\n" for value in volumes)
-        return PlainResult(member.stem, {"volumes": Output(VOLUMES, text)})
-
-    def facts(self, result: Result) -> Mapping[str, Any]:
-        """Nothing.
-
-        Parameters
-        ----------
-        result : Result
-            From `compute`.
-        """
-        return {}
+        return PlainResult.of(self.outputs, member.stem, {"volumes": text})
 
 
 def norms_from(work: SubjectFiles, members: Sequence[Member]) -> Norms | None:

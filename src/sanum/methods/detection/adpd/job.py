@@ -11,8 +11,8 @@ from ....report.boxes import COLOURS, TRUE, DrawnBox, boxes_png
 from ....scan.picture import Picture
 from ....scan.read_picture import read_picture
 from ....types import FloatArray
-from ...api import Output, OutputSpec, Result
-from ...common.detector_job import HasFile
+from ...api import OutputSpec, Result
+from ...common.file_job import HasFile
 from ...common.plain_result import PlainResult
 from .predict import ChestFindings, FindingDetector
 
@@ -91,8 +91,8 @@ class FindJob:
         plain = plain_findings(name, picture, found, self.detector)
         drawn = drawn_boxes(plain, self.detector.findings)
         contents = {"boxes": plain, "picture": boxes_png(grey_of(picture), drawn)}
-        outputs = {key: Output(self.outputs[key], content) for key, content in contents.items()}
-        return PlainResult(stem, outputs, {"boxes": len(found.boxes), **scores}, picture.warnings)
+        numbers = {"boxes": len(found.boxes), **scores}
+        return PlainResult.of(OUTPUTS, stem, contents, numbers, picture.warnings)
 
     def facts(self, result: Result) -> Mapping[str, Any]:
         """Name of the model's file and the device.

@@ -18,8 +18,8 @@ from ....metrics.motion import beat_of, fast_movement
 from ....report.movie import gif, movie_page, profile_png
 from ....scan import ScanError
 from ....types import Affine, FloatArray
-from ...api import Output, OutputSpec, Result
-from ...common.detector_job import HasFile
+from ...api import OutputSpec, Result
+from ...common.file_job import FileJob, HasFile
 from ...common.plain_result import PlainResult
 from .recoverer import KtRecoverer
 
@@ -36,7 +36,7 @@ TABLES: Mapping[str, Mapping[str, int | None]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class RecoverJob:
+class RecoverJob(FileJob):
     """One method on every file.
 
     Parameters
@@ -145,24 +145,13 @@ class RecoverJob:
             "gif": film,
             "page": movie_page(stem, "sanum recover", (picture, film), facts, found.warnings),
         }
-        outputs = {name: Output(OUTPUTS[name], content) for name, content in contents.items()}
         numbers = {
             "acceleration": found.acceleration,
             "frames": frames,
             "frame_ms": 1000 * raw.frame_s,
             "beat_per_min": bpm,
         }
-        return PlainResult(stem, outputs, numbers, found.warnings)
-
-    def facts(self, result: Result) -> Mapping[str, Any]:
-        """Nothing beside its numbers.
-
-        Parameters
-        ----------
-        result : Result
-            From `compute`.
-        """
-        return {}
+        return PlainResult.of(OUTPUTS, stem, contents, numbers, found.warnings)
 
 
 def beat_in(movie: FloatArray, frame_s: float) -> float:

@@ -14,8 +14,8 @@ from .... import __version__
 from ....scan import Scan
 from ....scan.names import printable
 from ....space.grid import Grid, apply_affine
-from ...api import Output, OutputSpec, Result
-from ...common.detector_job import HasFile
+from ...api import OutputSpec, Result
+from ...common.file_job import HasFile
 from ...common.plain_result import PlainResult
 from .picture import contours_png, curve_png
 from .segmentation import Segmentation
@@ -166,8 +166,8 @@ class SegmentJob:
         ]
         on_step("asking for the labels")
         contents, numbers, warnings = contents_of(made, self.asked)
-        outputs = {name: Output(spec, contents[name]) for name, spec in self.outputs.items()}
-        return PlainResult(stem, outputs, numbers, warnings)
+        asked = {name: contents[name] for name in self.outputs}
+        return PlainResult.of(self.outputs, stem, asked, numbers, warnings)
 
     def facts(self, result: Result) -> Mapping[str, Any]:
         """Name of the model's file, steps of the fit, and the device.
