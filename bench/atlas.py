@@ -2,15 +2,20 @@
 
     python bench/atlas.py left-out ATLAS --data ../shared/data -o runs/atlas-left-out.json
     python bench/atlas.py patients ATLAS --data ../shared/data -o runs/atlas-patients.json
+    python bench/atlas.py subgroups runs/subgroups --data ../shared/data -o runs/atlas-subgroups.json
 
-ATLAS is a folder of `sanum atlas build`, or adults. Left-out people are the last of the data set (`--last`),
-which the atlas must not hold. `--how`: by our registration, by antspyx's SyN (pip install 'sanum[bench]'), or
-by both; SyN lays them onto a template of `bench/atlas_rival.py` as well.
+ATLAS is a folder of `sanum atlas build`, or adults; of subgroups, a folder for those that are built there.
+Left-out people are the last of the data set (`--last`), which the atlas must not hold. `--how`: by our
+registration, by antspyx's SyN (pip install 'sanum[bench]'), or by both; SyN lays them onto a template of
+`bench/atlas_rival.py` as well.
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +23,15 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 import sanum
+from sanum.cohort.bids.participants import read_participants
+from sanum.data.attributes import parse_by
 from sanum.methods.atlas.population.atlas import Atlas
 from sanum.methods.atlas.population.compare import BEYOND, OnAtlas, compare
 from sanum.methods.atlas.population.config import AtlasConfig
 from sanum.methods.atlas.population.finish import tissues_of
 from sanum.methods.atlas.population.lay import places
-from sanum.methods.atlas.population.members import Member, members_in
+from sanum.methods.atlas.population.members import Member, group_of, members_in
+from sanum.methods.atlas.population.norms import age_of, sex_of
 from sanum.methods.atlas.population.predict import open_atlas
 from sanum.methods.atlas.population.prepared import labelled, prepare, read_labels
 from sanum.scan import Scan, read
@@ -144,21 +152,67 @@ def patients(atlas: Atlas, data: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def known_people(data: Path) -> list[Member]:
+    """Of IXI, with age and sex."""
+    rows = read_participants(data / "ixi" / "participants.tsv", ())[0]
+    members = [replace(m, columns=rows.get(m.subject, {})) for m in members_in(data / "ixi")]
+    return [m for m in members if age_of(m.columns) and sex_of(m.columns)]
+
+
+def subgroups(folder: Path, data: Path) -> list[dict[str, Any]]:
+    """Dice of left-out people against an atlas of all, of their sex, and of their half of the ages."""
+    people = known_people(data)
+    by_sex = {sex: [m for m in people if sex_of(m.columns) == sex] for sex in "FM"}
+    out = [
+        m for sex, count in (("F", 4), ("M", 2)) for m in by_sex[sex][:: len(by_sex[sex]) // count][:count]
+    ]
+    kept = [m for m in people if m not in out]
+    middle = float(np.median([age_of(m.columns) or 0 for m in kept]))
+    root = folder / "people"
+    for name in (
+        "participants.tsv",
+        "derivatives",
+        "dataset_description.json",
+        *(m.subject for m in kept),
+    ):
+        link = root / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to((data / "ixi" / name).resolve())
+    splits = {"all": "", "sex": "sex", "age": f"age:{middle:g}"}
+    words = ("--masked", "--reference", "mni", "--no-volumes", "--known", "--threads", "1")
+    for by in splits.values():
+        command = [sys.executable, "-m", "sanum", "atlas", "build", root, "-o", folder, *words, "--by", by]
+        subprocess.run([str(word) for word in command], check=False)  # 2: they are there already
+    rows = []
+    for member in out:
+        row: dict[str, Any] = {"subject": member.subject, **member.columns}
+        for name, by in splits.items():
+            group = "_".join(group_of(one, member.columns) for one in (parse_by(by) if by else []))
+            atlas = open_atlas(str(folder / group))
+            row[name] = one_left_out(atlas, member, "ours")["dice"]["ours"]
+            row[f"{name}, people"] = len(atlas.about["subjects"])
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    return rows
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("left-out", "patients"))
+    parser.add_argument("what", choices=("left-out", "patients", "subgroups"))
     parser.add_argument("atlas")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--last", type=int, default=8)
     parser.add_argument("--how", choices=("ours", "syn", "both"), default="ours")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
-    atlas = open_atlas(given.atlas)
-    if given.what == "left-out":
-        rows = left_out(atlas, given.data, given.last, given.how)
+    if given.what == "subgroups":
+        rows = subgroups(Path(given.atlas), given.data)
+    elif given.what == "left-out":
+        rows = left_out(open_atlas(given.atlas), given.data, given.last, given.how)
     else:
-        rows = patients(atlas, given.data)
+        rows = patients(open_atlas(given.atlas), given.data)
     given.output.write_text(json.dumps(rows, indent=1))
 
 

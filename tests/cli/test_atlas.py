@@ -105,6 +105,14 @@ def test_labels_that_lie_elsewhere_and_atlases_that_are_none(sanum, group, tmp_p
     assert "is no atlas" in sanum("atlas", "compare", group / "p0.nii.gz", *words).refused()
 
 
+def test_usual_volumes_are_left_out_where_they_are_not_wanted(sanum, group, tmp_path):
+    built = sanum("atlas", "build", group, "-o", tmp_path / "out", "--no-volumes", *QUICK)
+    assert built.code == 0, built.err
+    assert (tmp_path / "out" / "dseg.nii.gz").is_file()
+    assert not (tmp_path / "out" / "work" / "all" / "measured").exists()
+    assert json.loads((tmp_path / "out" / "atlas.json").read_text())["norms"] is None
+
+
 @pytest.mark.full
 def test_workers_get_the_job_as_a_file(sanum, group, tmp_path, monkeypatch):
     """What Dask does with it is the cohort's matter: here it is done in this process."""

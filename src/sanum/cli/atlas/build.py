@@ -66,6 +66,12 @@ Spacing = Annotated[float, typer.Option(metavar="MM", help="Edge of the atlas's 
 Masked = Annotated[
     bool, typer.Option("--masked", help="Look at what has a label alone: of a head its brain.")
 ]
+Volumes = Annotated[
+    bool,
+    typer.Option(
+        "--volumes/--no-volumes", help="Measure which volumes of labels are usual: half of the work."
+    ),
+]
 Drive = Annotated[DriveOption, typer.Option(help="What is aligned.")]
 Measure = Annotated[MeasureOption, typer.Option(help="lncc, or mse for CT.")]
 Reference = Annotated[
@@ -101,6 +107,7 @@ def command(
     drive: Drive = DriveOption.image,
     measure: Measure = MeasureOption.lncc,
     reference: Reference = None,
+    volumes: Volumes = True,
     overwrite: Overwrite = False,
     shard: Shard = None,
     executor: By = Executor.here,
@@ -137,6 +144,7 @@ def command(
             masked=masked,
             measure=measure.value,
             drive=drive.value,
+            volumes=volumes,
         )
         splits = parse_by(by) if by.strip() else []
         members = _members(data, labels, participants, splits, output, known=known)

@@ -180,7 +180,7 @@ class Builder:
                 break
         told = {"to_reference": to_reference.tolist(), "rounds": [asdict(r) for r in rounds]}
         atlas = finished(self.members, self.config, template, sums, codes, told)
-        if atlas.labels is None:
+        if atlas.labels is None or not self.config.volumes:
             return atlas
         measure = MeasureJob(self.by_path, atlas, self.work, self.config, self.resources)
         self.do(measure, self.work.of(KIND))

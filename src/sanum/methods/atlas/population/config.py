@@ -37,6 +37,8 @@ class AtlasConfig:
         Only what has a label is looked at: of a head its brain.
     shading : bool
         Take out the coils' shading (N4); never of a CT.
+    volumes : bool
+        Where there are labels, measure which volumes are usual: half of the work.
     """
 
     spacing_mm: float = 2.0
@@ -48,6 +50,7 @@ class AtlasConfig:
     still: float = 0.5
     masked: bool = False
     shading: bool = True
+    volumes: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.spacing_mm < float("inf"):

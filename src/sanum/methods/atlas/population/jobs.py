@@ -30,6 +30,9 @@ from .prepared import prepared, read_labels
 from .subject_files import PLACE, PREPARED, VELOCITY, SubjectFiles
 from .template import Template
 
+NOT_OF_A_FIT = ("rounds", "still", "volumes")
+"""Settings that change nothing of one subject's velocity."""
+
 Tables = Mapping[str, Mapping[str, int | None]]
 
 
@@ -219,7 +222,7 @@ class DeformJob(FileJob):
             "template": self.template.sha256,
             "warm": self.starts is not None,
             "codes": list(self.codes),
-            **{name: value for name, value in asdict(self.config).items() if name not in ("rounds", "still")},
+            **{name: value for name, value in asdict(self.config).items() if name not in NOT_OF_A_FIT},
         }
 
     def read(self, item: Any) -> tuple[Member, torch.Tensor, torch.Tensor]:
