@@ -27,6 +27,15 @@ NOT_RUN = {
     ("how-to/integrations.md", "pip install 'sanum[monai]'"): "installs from the network",
     ("how-to/dicom.md", "sanum reconstruct head -o out --dicom"): "a series: see tests/cli/test_dicom.py",
     ("how-to/dicom.md", "import sanum"): "a series: see tests/clinic/conftest.py",
+    ("how-to/node.md", "sanum node --aet SANUM --port 11112 --peer ORTHANC@127.0.0.1:4242 -o node"): (
+        "does not end; see tests/clinic/node"
+    ),
+    ("how-to/node.md", "sanum node --watch incoming --peer ORTHANC@127.0.0.1:4242 -o node"): "does not end",
+    ("how-to/node.md", "sanum node --pull http://127.0.0.1:8042/dicom-web -o node \\"): "does not end",
+    ("how-to/node.md", "sanum node --peer PACS@pacs.example:2762 --port 2762 --host 0.0.0.0 -o node \\"): (
+        "does not end"
+    ),
+    ("how-to/node.md", "import json"): "Orthanc runs it, in tests/clinic/node/test_routes.py",
     ("how-to/private-training.md", "pip install 'sanum[train,private]'"): "installs from the network",
     ("how-to/private-training.md", "sanum train cae --data normals -o runs/private --set norm=group \\"): (
         "takes minutes; a smaller one runs in tests/methods/common/test_private.py"
