@@ -244,6 +244,16 @@ def test_what_no_data_help_is_refused_before_data_are_read(name, sentence, tmp_p
         train(recipe, tmp_path / "nowhere", tmp_path / "run")
 
 
+@pytest.mark.parametrize(("name", "widths"), [("vae", (8, 8)), ("ssae", (8, 8, 8, 8))])
+def test_other_autoencoders_have_group_norm_too(name, widths, folder, tmp_path):
+    step = StepConfig("dp-sgd", noise_multiplier=3.0)
+    small = replace(
+        registry.recipe(name), widths=widths, norm="group", batch_size=4, picture=PictureConfig(size=16)
+    )
+    path = train(replace(small, loop=replace(LOOP, steps=2), step=step), folder, tmp_path / "run")
+    assert load_weights(path)[1]["privacy"]["steps"] == 2
+
+
 @pytest.mark.parametrize("name", ["fanogan", "ldm", "classifier"])
 def test_several_optimizers(name):
     recipe = override(registry.recipe(name), ["step.kind=dp-sgd", "step.epsilon=8"])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ....nets.strided import decoder, encoder
+from ....nets.strided import Norm, decoder, encoder
 from .pyramid import bands, collapsed, gaussians
 
 LEVELS = 3
@@ -26,6 +26,8 @@ class Ssae(nn.Module):
         Channels of the finest band's autoencoder; each coarser one has one halving less.
     dropout : float
         Share of the channels that training leaves out.
+    norm : "batch" or "group"
+        Of the blocks.
     encode_lowpass : bool
         The rest I₃ goes through an autoencoder too; else it passes as it is, with its anomalies.
     """
@@ -36,6 +38,7 @@ class Ssae(nn.Module):
         size: int,
         widths: Sequence[int],
         dropout: float = 0.25,
+        norm: Norm = "batch",
         *,
         encode_lowpass: bool = False,
     ) -> None:
@@ -49,8 +52,8 @@ class Ssae(nn.Module):
         self.encode_lowpass = encode_lowpass
         self.nets = nn.ModuleList(
             nn.Sequential(
-                encoder(channels, widths[: len(widths) - k], dropout=dropout),
-                decoder(channels, widths[: len(widths) - k], dropout=dropout),
+                encoder(channels, widths[: len(widths) - k], dropout=dropout, norm=norm),
+                decoder(channels, widths[: len(widths) - k], dropout=dropout, norm=norm),
             )
             for k in range(count)
         )

@@ -5,7 +5,7 @@ Command   sanum detect crossval NORMALS ABNORMALS -o OUT --method ssae
 Reached   README.md
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ....data.augment import AugmentConfig
+from ....learn.overrides import LATER
 from ....learn.schedule import LoopConfig
+from ....nets.strided import Norm
 from ...common.detector_recipe import DetectorRecipe
 from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS, SHORT_LOOP
 from ...common.recipe import Batch
@@ -32,6 +34,8 @@ class SsaeRecipe(DetectorRecipe):
         Channels of the finest band's autoencoder, after each halving.
     dropout : float
         Share of the channels that training leaves out.
+    norm : "batch" or "group"
+        Of the network; private training needs group norm.
     encode_lowpass : bool
         The rest goes through an autoencoder too, and has a term in loss and score.
     scale_weights : tuple of float
@@ -50,6 +54,7 @@ class SsaeRecipe(DetectorRecipe):
     encode_lowpass: bool = False
     scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
     all_scales: bool = True
+    norm: Norm = field(default="batch", metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +72,7 @@ class SsaeRecipe(DetectorRecipe):
             Of the pictures.
         """
         size, lowpass = self.picture.size, self.encode_lowpass
-        return Ssae(channels, size, self.widths, self.dropout, encode_lowpass=lowpass)
+        return Ssae(channels, size, self.widths, self.dropout, self.norm, encode_lowpass=lowpass)
 
     @property
     def all_weights(self) -> tuple[float, ...]:

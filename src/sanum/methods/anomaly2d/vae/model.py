@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ....nets.strided import down_block, side_after, up_block
+from ....nets.strided import Norm, down_block, side_after, up_block
 
 KERNEL = 5
 NARROWER = 8
@@ -30,17 +30,25 @@ class Vae(nn.Module):
         Z.
     dropout : float
         Share of the numbers beside the code that training leaves out.
+    norm : "batch" or "group"
+        Of the blocks.
     """
 
     def __init__(
-        self, channels: int, size: int, widths: Sequence[int], code: int = 128, dropout: float = 0.1
+        self,
+        channels: int,
+        size: int,
+        widths: Sequence[int],
+        code: int = 128,
+        dropout: float = 0.1,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         side, narrow = side_after(size, len(widths)), max(1, widths[-1] // NARROWER)
         flat = narrow * side * side
         down, up = pairwise([channels, *widths]), pairwise([*reversed(widths), widths[0]])
         self.encode = nn.Sequential(
-            *(down_block(a, b, norm="batch", dropout=0.0, kernel=KERNEL) for a, b in down),
+            *(down_block(a, b, norm=norm, dropout=0.0, kernel=KERNEL) for a, b in down),
             nn.Conv2d(widths[-1], narrow, 1),
             nn.Flatten(),
             nn.Dropout(dropout),
@@ -51,7 +59,7 @@ class Vae(nn.Module):
             nn.Dropout(dropout),
             nn.Unflatten(1, (narrow, side, side)),
             nn.Conv2d(narrow, widths[-1], 1),
-            *(up_block(a, b, norm="batch", dropout=0.0, kernel=KERNEL) for a, b in up),
+            *(up_block(a, b, norm=norm, dropout=0.0, kernel=KERNEL) for a, b in up),
             nn.Conv2d(widths[0], channels, 1),
         )
 

@@ -5,14 +5,16 @@ Command   sanum detect crossval NORMALS ABNORMALS -o OUT --method vae
 Reached   README.md
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from torch import nn
 
 from ....data.augment import AugmentConfig
+from ....learn.overrides import LATER
 from ....learn.schedule import LoopConfig
+from ....nets.strided import Norm
 from ....scan.picture_conform import PictureConfig
 from ...common.detector_recipe import DetectorRecipe
 from ...common.published import PUBLISHED_LOOP, PUBLISHED_VIEWS
@@ -36,6 +38,8 @@ class VaeRecipe(DetectorRecipe):
         Numbers of the code.
     dropout : float
         Share that training leaves out beside the code.
+    norm : "batch" or "group"
+        Of the network; private training needs group norm.
     kl_weight : float
         Of the KL divergence in the objective, the score and the maps.
     map : str
@@ -52,6 +56,7 @@ class VaeRecipe(DetectorRecipe):
     dropout: float = 0.1
     kl_weight: float = 1.0
     map: MapKind = "residual"
+    norm: Norm = field(default="batch", metadata=LATER)
 
     @property
     def not_exported(self) -> str:
@@ -71,7 +76,7 @@ class VaeRecipe(DetectorRecipe):
         channels : int
             Of the pictures.
         """
-        return Vae(channels, self.picture.size, self.widths, self.code, self.dropout)
+        return Vae(channels, self.picture.size, self.widths, self.code, self.dropout, self.norm)
 
     def objective(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """See `loss.py`.
