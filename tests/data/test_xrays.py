@@ -125,6 +125,20 @@ def test_masks_are_found_by_their_names(masks, tmp_path):
     assert "no file in masks has the name of an image, such as chest0000.png" in fails(folder)
 
 
+def test_findings_in_a_region_without_a_mask_are_said(masks, tmp_path):
+    folder = tmp_path / "data"
+    (folder / "masks" / "heart").mkdir(parents=True)
+    for name in ("images", "masks/right lung", "masks/heart/chest0001.png"):
+        (folder / name).symlink_to(masks / name)
+    (folder / "regions.csv").write_text("image,region,findings\nchest0000.png,heart,mass\n")
+    data = json.loads((masks / "findings.json").read_text()) | {"annotations": []}
+    for image in data["images"]:
+        image["findings"] = ["mass"]
+    (folder / "findings.json").write_text(json.dumps(data))
+    said = "regions.csv has findings in heart of chest0000.png, without a box or a mask of it: where it lies "
+    assert any(note.startswith(said) for note in read_xrays(folder).notes)
+
+
 def test_swapped_lungs_are_said(masks, tmp_path):
     folder = tmp_path / "swapped"
     (folder / "masks").mkdir(parents=True)

@@ -129,6 +129,13 @@ def add_regions(
             image.regions[names.index(name)] = np.nan if box is None else box
     known = [(row, by_name[meant[row.image]]) for row in rows if row.image in meant]
     _add_boxes(known, names, problems, masked=bool(of_masks))
+    if bare := [
+        f"{r.region} of {printable(r.image)}" for r, image in known if of_masks and _is_bare(r, image, names)
+    ]:
+        notes.append(
+            f"{TABLE} has findings in {listed(bare)}, without a box or a mask of it: "
+            "where it lies counts as unknown"
+        )
     if any(row.findings is not None for row in rows):
         _add_findings(known, names, findings, problems, notes)
     for image in images:
@@ -155,6 +162,10 @@ def _add_boxes(
             image.regions[place], image.present[place] = row.box, 1
         elif not masked:
             problems.append(f"{row.region} of {printable(row.image)} has no box, and there are no masks")
+
+
+def _is_bare(row: RegionRow, image: Xray, names: tuple[str, ...]) -> bool:
+    return bool(row.findings) and image.present[names.index(row.region)] < 0
 
 
 def _add_findings(
