@@ -1,10 +1,21 @@
 """Enhanced files, whose frames are the slices."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import EnhancedMRImageStorage, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    MPEG4HP41,
+    EnhancedMRImageStorage,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from sanum.scan import read
 
@@ -91,12 +102,61 @@ def test_time_points_are_refused(saved_as):
     assert "1 slices that lie where another one does" in refusal(saved_as(one))
 
 
+def packed(one, how="JPEG2000", fault=None):
+    """Its frames as Pillow packs them."""
+    streams = []
+    for pixels in one.pixel_array:
+        more = {"irreversible": False, "no_jp2": True} if how == "JPEG2000" else {"quality": 95}
+        buffer = io.BytesIO()
+        Image.fromarray(pixels.astype(np.uint16 if how == "JPEG2000" else np.uint8)).save(buffer, how, **more)
+        streams.append(buffer.getvalue())
+    if fault:
+        streams = fault(streams)
+    one.file_meta.TransferSyntaxUID = JPEG2000Lossless if how == "JPEG2000" else JPEGBaseline8Bit
+    one.PixelRepresentation, one.PixelData = 0, encapsulate(streams)
+    one["PixelData"].VR, one["PixelData"].is_undefined_length = "OB", True
+    return one
+
+
+def test_frames_of_the_jpeg_family(saved_as):
+    """Each frame is decoded by itself, in the other process, and has its own rescaling."""
+    scan = read(saved_as(packed(enhanced(slopes=[1, 2, 3, 4]))))
+    np.testing.assert_allclose(scan.voxels, VOXELS * np.arange(1, 5) - 5.0)
+    small = enhanced(BitsAllocated=8, BitsStored=8, HighBit=7)
+    small.PixelData = np.uint8(VOXELS.T % 200).tobytes()
+    np.testing.assert_allclose(read(saved_as(packed(small, "JPEG"))).voxels, VOXELS % 200, atol=60)
+
+
+def test_frames_that_are_damaged(saved_as):
+    def cut(streams):
+        return [*streams[:2], b"\xff\x4f\xff\x51" * 4, *streams[3:]]
+
+    assert "frame 3 of volume.dcm is compressed as JPEG 2000" in refusal(
+        saved_as(packed(enhanced(), fault=cut))
+    )
+    buffer = io.BytesIO()
+    Image.new("L", (4, 3)).save(buffer, "JPEG2000", no_jp2=True)
+    small = packed(enhanced(), fault=lambda streams: [*streams[:3], buffer.getvalue()])
+    assert "frame 4 of volume.dcm has pixels (3, 4) where its header says (6, 5)" in refusal(saved_as(small))
+    few = saved_as(packed(enhanced(), fault=lambda streams: streams[:-1]))
+    assert "damaged or missing pixels: copy it again" in refusal(few)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "told"),
+    [
+        (JPEGLSLossless, "unpack it with gdcmconv --raw of the package libgdcm-tools"),
+        (HTJ2KLossless, "install pylibjpeg-openjpeg, which reads it"),
+        (MPEG4HP41, "export the series as images, not as a video"),
+    ],
+)
+def test_what_has_no_decoder_says_what_has(saved_as, syntax, told):
+    one = packed(enhanced(), fault=lambda streams: [b"\0\0" * 40] * len(streams))
+    one.file_meta.TransferSyntaxUID = syntax
+    assert told in refusal(saved_as(one))
+
+
 def test_other_refusals(saved_as):
-    one = enhanced()
-    one.file_meta.TransferSyntaxUID = JPEG2000Lossless
-    one.PixelData = encapsulate([b"\xff\x4f\xff\x51" * 4] * SLICES)
-    one["PixelData"].is_undefined_length = True
-    assert "is a multi-frame file compressed as JPEG 2000" in refusal(saved_as(one))
     assert "claims 9999999 frames" in refusal(saved_as(enhanced(NumberOfFrames=9999999)))
     short = enhanced()
     short.PixelData = short.PixelData[:-10]

@@ -7,21 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import FileDataset
-from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import RLELossless
 
-from ..files import open_regular
-from .dicom_file import DAMAGED, DamagedFile, codestream_size, number_of, open_dicom
+from .dicom_file import DAMAGED, DamagedFile, number_of, open_dicom
+from .dicom_jpeg import check_codestream, decoded, decoded_frames, is_of_jpeg
 from .dicom_stack import Slice
 from .errors import ScanError
 from .names import printable
-from .native_decoder import DecoderDiedError, decode
-
-_UNREADABLE = (
-    "{name} is compressed as {syntax}, which cannot be read or is damaged: export the series uncompressed, "
-    "or unpack it with gdcmconv --raw of the package libgdcm-tools"
-)
 
 
 def read_pixels(
@@ -51,7 +43,7 @@ def read_pixels(
     DamagedFile
         Damaged or missing pixels; a compression that neither pydicom nor GDCM reads; another size.
     ScanError
-        A compression that is not read in multi-frame files.
+        The same of a frame of a multi-frame file.
     """
     if slices[0].frame is not None:
         return _frames(slices, size), list(range(len(slices)))
@@ -128,14 +120,14 @@ def rescaled_pixels(path: Path, *, colour: bool = False) -> tuple[npt.NDArray[An
     dataset = open_dicom(path, pixels=True)
     syntax = dataset.file_meta.TransferSyntaxUID
     shape = (*([frames] if frames > 1 else []), *size, *([3] if colour else []))
-    if syntax.is_encapsulated and syntax != RLELossless:
+    if is_of_jpeg(syntax):
         if frames > 1:
             raise ScanError(
                 f"{printable(path.name)} is a multi-frame file compressed as {printable(syntax.name)}: "
                 "export it uncompressed, or unpack it with gdcmconv --raw of the package libgdcm-tools"
             )
-        _check_codestream(dataset.PixelData, size, printable(path.name), syntax.name)
-        return _decoded(path, shape, syntax.name)[0], None
+        check_codestream(dataset.PixelData, size, printable(path.name), syntax)
+        return decoded(path, shape, syntax)[0], None
     if colour:
         pixels: npt.NDArray[Any] = dataset.pixel_array  # YBR is RGB here
         if pixels.ndim == len(shape) - 1:
@@ -154,13 +146,12 @@ def _pixels(path: Path, shape: tuple[int, int]) -> tuple[npt.NDArray[Any], float
     try:
         dataset = open_dicom(path, pixels=True)
         syntax = dataset.file_meta.TransferSyntaxUID
-        of_jpeg = syntax.is_encapsulated and syntax != RLELossless
-        if of_jpeg:
-            _check_codestream(dataset.PixelData, shape, name, syntax.name)
+        if is_of_jpeg(syntax):
+            check_codestream(dataset.PixelData, shape, name, syntax)
         slope = float(dataset.get("RescaleSlope") or 1.0)
         intercept = float(dataset.get("RescaleIntercept") or 0.0)
-        if of_jpeg:
-            pixels, rescaled = _decoded(path, shape, syntax.name)
+        if is_of_jpeg(syntax):
+            pixels, rescaled = decoded(path, shape, syntax)
             if rescaled:
                 return pixels, _padding(dataset, slope, intercept)
         else:  # for which pydicom needs nothing native
@@ -203,12 +194,7 @@ def _frames(slices: Sequence[Slice], size: tuple[int, int, int]) -> npt.NDArray[
     try:
         dataset = open_dicom(path, pixels=True)
         syntax = dataset.file_meta.TransferSyntaxUID
-        if syntax.is_encapsulated and syntax != RLELossless:
-            raise ScanError(
-                f"{name} is a multi-frame file compressed as {printable(syntax.name)}: export it "
-                "uncompressed, or unpack it with gdcmconv --raw of the package libgdcm-tools"
-            )
-        frames = stored_values(dataset)
+        frames = decoded_frames(dataset, name) if is_of_jpeg(syntax) else stored_values(dataset)
         voxels: npt.NDArray[Any] = np.stack([frames[one.frame].T for one in slices], axis=-1)
     except ScanError:
         raise
@@ -222,25 +208,3 @@ def _frames(slices: Sequence[Slice], size: tuple[int, int, int]) -> npt.NDArray[
     slope, intercept = np.array(rescale, np.float64).T
     scaled: npt.NDArray[np.float32] = (voxels * slope + intercept).astype(np.float32)
     return scaled
-
-
-def _check_codestream(pixel_data: bytes, shape: tuple[int, int], name: str, syntax: str) -> None:
-    """Refuse a packed image of another size than the tags say, before its decoder makes room for it."""
-    found = codestream_size(get_frame(pixel_data, 0, number_of_frames=1))
-    if found is None:
-        raise DamagedFile(_UNREADABLE.format(name=name, syntax=printable(syntax)))
-    if found != shape:
-        raise DamagedFile(f"{name} has pixels {found} where its header says {shape}: export it again")
-
-
-def _decoded(path: Path, shape: tuple[int, ...], syntax: str) -> tuple[npt.NDArray[Any], bool]:
-    """Pixels in the JPEG family, and whether they are rescaled, as GDCM does."""
-    name = printable(path.name)
-    try:
-        with open_regular(path) as stream:
-            pixels, rescaled = decode(stream.read(), shape)
-    except DecoderDiedError as error:
-        raise DamagedFile(f"{name} {error}: it is damaged; copy or export the series again") from error
-    except RuntimeError as error:
-        raise DamagedFile(_UNREADABLE.format(name=name, syntax=printable(syntax))) from error
-    return pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels, rescaled
