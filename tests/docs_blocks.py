@@ -18,6 +18,7 @@ HEAVY = {
     "how-to/own-data.md",
     "how-to/recover.md",
     "how-to/register.md",
+    "how-to/translate.md",
     "tutorial.md",
 }
 """Pages whose blocks take from 5 to 17 s: `make test-full` runs them."""

@@ -27,6 +27,7 @@ def test_the_package_is_called_and_imported_from():
         "graphs",
         "atlas",
         "recovery",
+        "translation",
     )
     assert sum(map(sanum.methods, tasks), ()) == found
     assert sanum.load is sanum.methods.registry.load

@@ -32,6 +32,7 @@ OUTPUTS = {
     "graphs": {"probability": (0, 1), "importance": (0, 1)},
     "detection": {"boxes": (0, INF), "scores": (0, 1)},
     "recovery": {"movie": (0, INF)},
+    "translation": {"image": (-INF, INF), "uncertainty": (0, INF)},
     "atlas": {"template": (0, INF), "spread": (0, INF), "region": (0, 1)},
 }
 """Names of what a method of each task gives, and the range of the values; a new task has a line here.

@@ -26,6 +26,7 @@ from . import (
     register,
     segment,
     train,
+    translate,
     view,
     weights,
 )
@@ -58,6 +59,7 @@ app.add_typer(detect.app, name="detect")
 app.command("detect-findings", epilog=detect_findings.EXAMPLE)(detect_findings.command)
 app.add_typer(classify.app, name="classify")
 app.add_typer(segment.app, name="segment")
+app.add_typer(translate.app, name="translate")
 app.add_typer(atlas.app, name="atlas")
 app.add_typer(weights.app, name="weights")
 app.command("info", epilog=info.EXAMPLE)(info.command)

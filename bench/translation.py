@@ -1,0 +1,340 @@
+"""What translators make of scans that they never saw, beside a mean and a table of intensities.
+
+    python bench/translation.py heads DATA -o runs/translation  # T1w to made-up T2w and CT, IXI
+    python bench/translation.py spine DATA -o runs/translation  # T1w to T2w of one spine
+    python bench/translation.py patients DATA -o runs/translation   # T1w to FLAIR, leave one out
+    python bench/translation.py table -o runs/translation           # means with intervals of all that is done
+
+DATA is the folder with `ixi`, `spine` and `patients`. Every case is a row of `translation.csv`; what is done
+is not done again. Sizes are reduced, so that a method learns in a few minutes of one core: `--steps`.
+Misregistration of m turns the source by m degrees about a random axis and shifts it by m mm in a random
+direction, in training alone.
+"""
+
+import argparse
+import csv
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+import sanum
+from sanum.data.pairs import ScanPair
+from sanum.metrics.statistics import mean_over_subjects
+from sanum.metrics.translation import translation_errors
+from sanum.scan import Scan, read
+from sanum.space.grid import apply_affine
+from sanum.space.landmarks import rigid_of_points, turn_about_deg, vertebra_points
+from sanum.space.register import resample_affine
+from sanum.synth.anatomy import cropped, prepare
+from sanum.synth.contrast import apply_contrast, draw_contrast
+from sanum.synth.subjects import ixi_pairs
+
+BASELINES = ("mean target", "intensity table")
+NUMBERS = ("psnr", "ssim", "mae", "dice", "dice_thin")
+TRAINED, TESTED = 10, 6
+SHARE = {"regression": 1.0, "pix2pix": 0.75, "cut": 0.5, "cut-paired": 0.5, "ddim": 1.0, "syndiff": 0.5}
+"""Steps of a method in units of `--steps`: about the same CPU time for each."""
+
+
+def scan_of(voxels, grid, contrast):
+    return Scan(np.asarray(voxels, np.float32), grid.affine, contrast=contrast, contrast_by="user")
+
+
+def heads(data, cache, target):
+    """Pairs of IXI subjects: their own T1w, and an image that our generator makes of it."""
+    preset, unit = ("t2w", 1000.0) if target == "T2w" else ("ct", 80.0)
+    pairs = []
+    for n, (name, t1w, labels) in enumerate(subject_files(data / "ixi")[: TRAINED + TESTED]):
+        head = cropped(prepare(t1w, labels, cache), 6)
+        rng = np.random.default_rng(11)  # one protocol for all; its texture and noise are each subject's own
+        params = replace(draw_contrast(rng, preset, head.tissue_means), seed=n, widths=(0.03,) * 4)
+        soft = head.brain.astype(np.float32)
+        made = apply_contrast(head.t1w, soft, head.groups, head.tissue_means, params, 2.0)
+        made = made + np.random.default_rng(n).normal(0, 0.02, made.shape)
+        own = scan_of(1000 * head.t1w, head.grid, "T1w")
+        pairs.append((ScanPair(name, name, own, scan_of(unit * made, head.grid, target)), head.brain))
+    return pairs[:TRAINED], pairs[TRAINED:]
+
+
+def subject_files(root):
+    return [(t1w.name.partition("_")[0], t1w, labels) for t1w, labels in ixi_pairs(root)]
+
+
+def spine(data):
+    """Sagittal slices of one person: two blocks of five are tested, their neighbours left out."""
+    folder = data / "spine"
+    t1w, t2w = (read(folder / f"{name}.nii.gz") for name in ("10_DzZ_T1", "11_DzZ_T2"))
+    t1w, t2w = (scan_of(s.voxels, s.grid, c) for s, c in ((t1w, "T1w"), (t2w, "T2w")))
+    depth = t1w.voxels.shape[2]
+    tested = [*range(15, 20), *range(30, 35)]
+    near = {n + k for n in tested for k in (-1, 0, 1)}
+    return t1w, t2w, [n for n in range(depth) if n not in near], tested
+
+
+def moved(scan, world):
+    """The scan, moved by a rigid map of the world about the middle of its grid."""
+    about = np.eye(4)
+    about[:3, 3] = scan.grid.centre_mm
+    there = about @ world @ np.linalg.inv(about)
+    return scan.with_voxels(resample_affine(scan.voxels, scan.grid, scan.grid, np.linalg.inv(there)))
+
+
+def drawn_rigid(rng, amount):
+    """A turn of `amount` degrees about a random axis, and a shift of as many mm in a random direction."""
+    axis, way = rng.normal(size=(2, 3))
+    world = np.eye(4)
+    world[:3, :3] = Rotation.from_rotvec(np.radians(amount) * axis / np.linalg.norm(axis)).as_matrix()
+    world[:3, 3] = amount * way / np.linalg.norm(way)
+    return world
+
+
+def table_of(pairs):
+    """Mean target for each of 64 levels of the source, in [-1, 1]; and the mean target inside of the body."""
+    from sanum.methods.common.translation_images import range_of
+
+    sums, counts, inside = np.zeros(64), np.zeros(64), []
+    for pair in pairs:
+        x = range_of(pair.source, pair.source.contrast).unit(pair.source.voxels)
+        level = np.clip(((x + 1) * 32).astype(int), 0, 63)
+        y = pair.target.voxels.astype(np.float64)
+        sums += np.bincount(level.ravel(), y.ravel(), 64)
+        counts += np.bincount(level.ravel(), minlength=64)
+        inside.append(y[x > -0.8].mean())
+    known = counts > 0
+    return np.interp(np.arange(64), np.flatnonzero(known), sums[known] / counts[known]), float(
+        np.mean(inside)
+    )
+
+
+def answers(method, train, tests, settings, folder):
+    """Images for each test pair, and CPU seconds of learning and of one scan."""
+    from sanum.methods.common.translation_images import range_of
+
+    start = time.process_time()
+    if method in BASELINES:
+        levels, mean = table_of(train)
+        for pair in tests:
+            x = range_of(pair.source, pair.source.contrast).unit(pair.source.voxels)
+            by_table = levels[np.clip(((x + 1) * 32).astype(int), 0, 63)]
+            yield (
+                (np.where(x > -0.8, mean, pair.target.voxels.min()) if method == BASELINES[0] else by_table),
+                0,
+                0,
+            )
+        return
+    translator = sanum.load(method).with_settings(*settings)
+    with tempfile.TemporaryDirectory(dir=folder) as run:
+        translator.fit(train, folder=Path(run) / "run")
+    learned = time.process_time() - start
+    for pair in tests:
+        start = time.process_time()
+        made = translator.translate(pair.source, samples=1)
+        yield made.image.voxels, learned, time.process_time() - start
+
+
+class Store:
+    """Rows of a CSV file, written as they are made."""
+
+    def __init__(self, path):
+        self.path = path
+        self.rows = list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+    def has(self, about):
+        """Whether a method was measured under these conditions."""
+        return any(all(row[k] == str(v) for k, v in about.items()) for row in self.rows)
+
+    def add(self, rows):
+        """Keep rows."""
+        self.rows += [{k: str(v) for k, v in row.items()} for row in rows]
+        with self.path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.rows[0])
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def measured(store, about, train, tests, score, settings, folder):
+    """Rows of one method under one condition."""
+    if store.has(about):
+        return
+    rows = []
+    for (pair, where), (image, learned, seconds) in zip(
+        tests, answers(about["method"], train, [p for p, _ in tests], settings, folder), strict=True
+    ):
+        for case, numbers in score(pair, where, image):
+            rows.append(
+                {**about, "case": case, **numbers, "fit_s": round(learned, 1), "apply_s": round(seconds, 2)}
+            )
+    store.add(rows)
+    mean = {k: np.nanmean([row[k] for row in rows]) for k in NUMBERS}
+    print(about, {k: round(float(v), 3) for k, v in mean.items()}, rows[0]["fit_s"], flush=True)
+
+
+def whole_score(threshold, side, data_range):
+    def score(pair, where, image):
+        errors = translation_errors(
+            image, pair.target.voxels, where, data_range=data_range, threshold=threshold, side=side
+        )
+        yield pair.name, vars(errors)
+
+    return score
+
+
+def run_heads(args, store):
+    for target, threshold, side, reach in (("T2w", 620.0, "above", 1000.0), ("CT", 18.0, "below", 80.0)):
+        train, tests = heads(args.data, args.output / "cache", target)
+        rng = np.random.default_rng(5)
+        worlds = [drawn_rigid(rng, 1.0) for _ in train]
+        for amount in (0, 2, 4, 8) if target == "T2w" else (0,):
+            pairs = [p for p, _ in train]
+            if amount:
+                scaled = [Rotation.from_matrix(w[:3, :3]).as_rotvec() * amount for w in worlds]
+                maps = [np.eye(4) for _ in worlds]
+                for m, turn, w in zip(maps, scaled, worlds, strict=True):
+                    m[:3, :3], m[:3, 3] = Rotation.from_rotvec(turn).as_matrix(), w[:3, 3] * amount
+                pairs = [replace(p, source=moved(p.source, m)) for p, m in zip(pairs, maps, strict=True)]
+            for method in args.methods if not amount else [m for m in args.methods if m in args.misaligned]:
+                about = {"set": f"heads T1w to {target}", "method": method, "moved": amount, "landmarks": ""}
+                more = ["ct_range=-20,140"] if target == "CT" else []
+                settings = [*settings_of(args, method), *more]
+                score = whole_score(threshold, side, reach)
+                measured(store, about, pairs, tests, score, settings, args.output)
+
+
+def run_spine(args, store):
+    t1w, t2w, kept, tested = spine(args.data)
+    labels = read(args.data / "spine" / "10_DzZ_T1_vb.nii.gz").voxels
+    body = ndimage.binary_fill_holes(t1w.voxels > 20)
+
+    def score(pair, where, image):
+        for n in tested:
+            one = tuple(x[..., n] for x in (image, pair.target.voxels, where))
+            yield f"slice {n}", vars(translation_errors(*one, data_range=255.0, threshold=150.0))
+
+    for condition in ("", "one point", "two points"):
+        source, note = (
+            (t1w, "") if not condition else misregistered(t1w, labels, 1 + (condition == "two points"))
+        )
+        if note:
+            print(condition, note, flush=True)
+        parts = [
+            ScanPair(
+                f"slice {n}",
+                "one",
+                *(scan_of(s.voxels[..., n : n + 1], s.grid, s.contrast) for s in (source, t2w)),
+            )
+            for n in kept
+        ]
+        for method in args.methods if not condition else [m for m in args.methods if m in args.misaligned]:
+            about = {"set": "spine T1w to T2w", "method": method, "moved": 0, "landmarks": condition}
+            settings = [*settings_of(args, method), "plane=sagittal"]
+            whole = [(ScanPair("spine", "one", t1w, t2w), body)]
+            measured(store, about, parts, whole, score, settings, args.output)
+
+
+def misregistered(t1w, labels, points):
+    """The T1w as landmarks lay it: all points are set with an error of 1 mm, once in each scan."""
+    rng = np.random.default_rng(2)
+    centres = np.concatenate(list(vertebra_points(labels, t1w.affine, per_vertebra=1).values()))
+    behind = np.array([0, -45.0, 0])
+    along = np.linalg.svd(centres - centres.mean(0))[2][0]
+    # a straight column, as in the finding: the bodies of this one lie in an arc, which would help one point
+    straight = centres.mean(0) + np.outer((centres - centres.mean(0)) @ along, along)
+    both = straight if points == 1 else np.concatenate([straight, straight + behind])
+    p, q = (both + rng.normal(0, 1, both.shape) for _ in range(2))
+    fit = rigid_of_points(p, q, least_off_mm=0)
+    note = (
+        f"turned by {turn_about_deg(fit.world, along):.1f}° about the column, residual {fit.mean_mm:.2f} mm"
+    )
+    away = np.linalg.norm(apply_affine(fit.world, centres + behind) - (centres + behind), axis=1)
+    values = resample_affine(t1w.voxels, t1w.grid, t1w.grid, np.linalg.inv(fit.world))
+    return t1w.with_voxels(values), f"{note}, spinous processes {away.mean():.1f} mm away"
+
+
+def run_patients(args, store):
+    found = []
+    for name, pattern in (
+        ("sub-glioma1", "sub-glioma1_space-SRI24_desc-brain"),
+        ("sub-glioma2", "sub-glioma2_desc-brain"),
+        ("sub-ms1", "sub-ms1_desc-brain"),
+        ("sub-stroke1", "sub-stroke1_desc-brain"),
+    ):
+        scans = []
+        for contrast in ("T1w", "FLAIR"):
+            scan = read(
+                args.data / "patients" / name / "anat" / f"{pattern}_{contrast}.nii.gz", contrast=contrast
+            )
+            values = scan.voxels.astype(np.float32)
+            white = np.percentile(values[values > 0], 75)  # scanners have units of their own
+            scans.append(scan_of(500 * np.clip(values, 0, None) / white, scan.grid, contrast))
+        found.append((ScanPair(name, name, *scans), scans[0].voxels > 0))
+    for method in args.methods:
+        for out in range(len(found)):
+            train = [p for n, (p, _) in enumerate(found) if n != out]
+            about = {
+                "set": "patients T1w to FLAIR",
+                "method": method,
+                "moved": 0,
+                "landmarks": found[out][0].name,
+            }
+            score = whole_score(620.0, "above", 1000.0)
+            measured(store, about, train, [found[out]], score, settings_of(args, method), args.output)
+
+
+def settings_of(args, method):
+    if method in BASELINES:
+        return []
+    steps = round(args.steps * SHARE.get(method.removesuffix("-3d"), 1.0))
+    size = [] if method.endswith("-3d") else ["batch_size=4"]
+    return [f"loop.steps={steps}", "loop.warmup=20", "loop.save_every=100000", *size]
+
+
+def print_table(store):
+    keys = list(
+        dict.fromkeys(
+            (r["set"], r["moved"], r["method"], r["landmarks"] if "point" in r["landmarks"] else "")
+            for r in store.rows
+        )
+    )
+    for key in keys:
+        rows = [
+            r
+            for r in store.rows
+            if (r["set"], r["moved"], r["method"]) == key[:3]
+            and ("point" not in r["landmarks"] or r["landmarks"] == key[3])
+            and (("point" in r["landmarks"]) == bool(key[3]))
+        ]
+        cells = []
+        for name, digits in (("psnr", 1), ("ssim", 3), ("mae", 1), ("dice", 2), ("dice_thin", 2)):
+            mean = mean_over_subjects([float(r[name]) for r in rows], [r["case"] for r in rows])
+            cells.append(mean.text(digits))
+        times = [np.mean([float(r[k]) for r in rows]) for k in ("fit_s", "apply_s")]
+        print(" | ".join([*key, *cells, f"{times[0]:.0f}", f"{times[1]:.1f}", str(len(rows))]))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("heads", "spine", "patients", "table"))
+    parser.add_argument("data", nargs="?", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=800, help="of regression; others take a share")
+    parser.add_argument("--methods", default="mean target,intensity table,regression,pix2pix,cut,cut-paired")
+    parser.add_argument("--misaligned", default="regression", help="methods that moved pairs are tried with")
+    args = parser.parse_args()
+    args.methods, args.misaligned = args.methods.split(","), args.misaligned.split(",")
+    args.output.mkdir(parents=True, exist_ok=True)
+    store = Store(args.output / "translation.csv")
+    if args.what == "table":
+        print_table(store)
+    else:
+        {"heads": run_heads, "spine": run_spine, "patients": run_patients}[args.what](args, store)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Translators from one contrast to another."""

@@ -1,0 +1,1 @@
+"""CUT: translation without pairs, by what patches of input and output have in common."""

@@ -1,0 +1,1 @@
+"""A U-Net that predicts the target in one step."""

@@ -1,0 +1,79 @@
+"""`sanum translate`: a model from pairs, files of a scan, and what is refused."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from sanum.scan import Scan, write
+
+QUICK = ("loop.steps=1", "patch=32,32", "batch_size=1", "samples=2", "overlap=0", "widths=4,4,4,4,8,4")
+SETTINGS = [word for value in QUICK for word in ("--set", value)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A data set of two pairs, and a scan of another contrast."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for n in range(2):
+        x = gaussian_filter(np.random.default_rng(n).random((34, 36, 5)), 1)
+        x = np.where(x > np.median(x), x * 900, 0).astype(np.float32)
+        for contrast, values in (("T1w", x), ("FLAIR", 700 - x)):
+            scan = Scan(values, np.diag([2.0, 2, 5, 1]))
+            write(scan, folder / "bids" / f"sub-{n}" / "anat" / f"sub-{n}_{contrast}.nii.gz")
+    write(scan, folder / "sub-9_T2w.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(place, tmp_path_factory):
+    """A model that has learned next to nothing."""
+    import sanum
+    from sanum.data.pairs import find_pairs, read_pair
+
+    translator = sanum.load("regression").with_settings(*QUICK)
+    files = find_pairs(place / "bids", "T1w", "FLAIR")
+    translator.fit([read_pair(one) for one in files], folder=tmp_path_factory.mktemp("run"))
+    return translator.save(place / "flair.safetensors")
+
+
+def test_a_model_is_fitted_and_its_run_taken_away(sanum, place, tmp_path):
+    words = ["translate", "fit", place / "bids", "-o", tmp_path / "m.safetensors", "--source", "T1w", "-q"]
+    done = sanum(*words, "--target", "FLAIR", *SETTINGS)
+    assert (done.code, done.out) == (0, f"{tmp_path / 'm.safetensors'}\n"), done
+    assert "learned T1w to FLAIR from 2 scans" in done.err
+    assert not (tmp_path / "m.training").exists()
+    assert "exists: pass --overwrite" in sanum(*words, "--target", "FLAIR").refused()
+
+
+def test_the_files_of_a_scan(sanum, place, model, tmp_path):
+    scan = place / "bids" / "sub-0" / "anat" / "sub-0_T1w.nii.gz"
+    done = sanum("translate", "apply", scan, "--model", model, "-o", tmp_path, "-q")
+    assert done.code == 0, done
+    assert done.out.startswith("sub-0_T1w.nii.gz\tT1w to FLAIR\tmean uncertainty ")
+    source = nib.load(scan)
+    for name in ("sub-0_acq-T1w_desc-translated_FLAIR", "sub-0_acq-T1w_desc-translated_uncertainty"):
+        image = nib.load(tmp_path / f"{name}.nii.gz")
+        assert image.shape == source.shape
+        np.testing.assert_allclose(image.affine, source.affine, atol=1e-5)
+    page = (tmp_path / "sub-0_acq-T1w_desc-translated_report.html").read_text(encoding="utf-8")
+    assert "2 views of the scan" in page
+    record = json.loads((tmp_path / "sub-0_acq-T1w_record.json").read_text())
+    assert (record["source_contrast"], record["target_contrast"], record["samples"]) == ("T1w", "FLAIR", 2)
+
+
+def test_what_is_refused_is_one_sentence(sanum, place, model, tmp_path):
+    fit = ("translate", "fit", place / "bids", "-o", tmp_path / "m.safetensors", "-q")
+    apply = ("translate", "apply", place / "sub-9_T2w.nii.gz", "-o", tmp_path, "-q", "--model")
+    for words, about in (
+        ((*apply, model), "is T2w, and the model translates T1w to FLAIR: choose a model for T2w"),
+        ((*apply, "none.safetensors"), "weights not found"),
+        (fit, "name both, such as --source T1w --target FLAIR"),
+        ((*fit, "--source", "T1w", "--target", "FLAIR", "--method", "cae"), '"cae" is no translator'),
+        ((*fit, "--source", "T1w", "--target", "FLAIR", "--set", "dims=3"), "patch is 3 lengths"),
+    ):
+        assert about in sanum(*words).refused()
+    as_t1w = ("translate", "apply", place / "sub-9_T2w.nii.gz", "-o", tmp_path, "-q", "--contrast", "T1w")
+    assert sanum(*as_t1w, "--model", model).code == 0
