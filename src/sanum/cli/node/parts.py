@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -119,6 +120,7 @@ def log_to_stderr(*, verbose: bool) -> None:
     log.addHandler(handler)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     log.propagate = False
+    warnings.simplefilter("ignore")  # pydicom's repeat values
 
 
 class _Line(logging.Formatter):

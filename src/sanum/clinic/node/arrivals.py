@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
@@ -68,6 +69,12 @@ def sort_arrivals(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> So
     OSError
         The disk is full, or may not be written.
     """
+    with catch_warnings():
+        simplefilter("ignore")  # pydicom's, of values
+        return _sorted(paths, folder, queue)
+
+
+def _sorted(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
     found: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
     unusable = 0
     for path in paths:

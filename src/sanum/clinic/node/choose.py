@@ -7,11 +7,12 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
 from ...scan import ScanError
-from ...scan.dicom_file import open_dicom, text_of
+from ...scan.dicom_file import DAMAGED, open_dicom, text_of
 from ...scan.dicom_planes import SourcePlanes, read_planes
 from ...scan.dicom_series import DERIVED, contents_of, files_in, series_in
 from ...scan.errors import MissingPlanes
@@ -113,6 +114,12 @@ def judge(folder: Path, rules: Rules) -> Judgement:
     rules : Rules
         That hold.
     """
+    with catch_warnings():
+        simplefilter("ignore")  # pydicom's, of values
+        return _judged(folder, rules)
+
+
+def _judged(folder: Path, rules: Rules) -> Judgement:
     try:
         if discarded := _by_tags(folder, rules):
             return Judgement(discarded=discarded)
@@ -122,6 +129,10 @@ def judge(folder: Path, rules: Rules) -> Judgement:
         return Judgement(lacking=_sentence(error))
     except ScanError as error:
         return Judgement(wrong=_sentence(error))
+    except DAMAGED as error:  # tags that nobody thought of
+        return Judgement(
+            wrong=f"{folder.name} cannot be used: {type(error).__name__} when its tags were read"
+        )
     return Judgement(discarded=_by_geometry(planes, rules))
 
 

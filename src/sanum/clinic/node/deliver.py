@@ -108,7 +108,13 @@ class Delivery:
             In state processing, with results.
         """
         settled = _Settled.read(journal(self._folder, entry.key))
-        files = {instance_from(path).uid: path for path in objects_in(self._folder, entry.key)}
+        try:
+            files = {instance_from(path).uid: path for path in objects_in(self._folder, entry.key)}
+        except NodeError:
+            files = {}
+        if not files:  # somebody removed or damaged them: they are made anew
+            self._queue.change(entry.key, only=["processing"], count=entry.count, is_made=False)
+            return
         before, troubles = len(settled.answers), list[str]()
         try:
             for peer in self._route.peers:

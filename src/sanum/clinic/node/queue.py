@@ -18,7 +18,7 @@ STATES: tuple[State, ...] = get_args(State)
 """Incoming: more may come. Processing: complete; results are made, and then sent. Discarded: not wanted."""
 
 _MOST_BYTES = 1 << 20
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +69,17 @@ class Entry:
     next_try: float = 0.0
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text is made as a UID is.
+
+    Parameters
+    ----------
+    text : str
+        From the network.
+    """
+    return _UID.fullmatch(text) is not None
+
+
 def key_of_uid(uid: str) -> str:
     """A name of files for a UID from the network, whatever it holds.
 
@@ -82,7 +93,7 @@ def key_of_uid(uid: str) -> str:
     >>> key_of_uid("1.2.840.1"), key_of_uid("../etc")
     ('1.2.840.1', 'x41a7ac7fc0f3bd9f')
     """
-    if _UID.fullmatch(uid) and not uid.startswith("."):
+    if is_uid(uid):
         return uid
     return "x" + sha256(uid.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 

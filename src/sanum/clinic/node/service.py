@@ -4,6 +4,7 @@ import logging
 import shutil
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ...cohort import Item, failures, lock
 from ...cohort.job import Job
+from ...scan import ScanError
 from .arrivals import recount, sort_arrivals
 from .choose import Judgement, Rules, judge
 from .counts import instances_expected
@@ -18,7 +20,7 @@ from .deliver import Delivery, Route, journal
 from .errors import NodeError
 from .folder import KEPT_FREE, Inbox, NodeFolder
 from .peers import Peer, WebPeer
-from .queue import Entry, Queue
+from .queue import Entry, Queue, is_uid
 from .store import Limits, StorageScp
 from .ways import WaysIn, bring
 from .work import Processing
@@ -96,6 +98,8 @@ class Node:
     """
 
     def __init__(self, root: Path, job: Job, settings: NodeSettings) -> None:
+        for library in ("pydicom", "pynetdicom"):  # they repeat values that they do not like, names too
+            logging.getLogger(library).setLevel(logging.CRITICAL + 1)
         self.folder, self.settings = NodeFolder(root), settings
         self._name = uuid.uuid4().hex
         try:
@@ -228,7 +232,7 @@ class Node:
     def _expected(self, entry: Entry) -> int | None:
         """How many objects the archive has of a series, where it says so."""
         ask = self.settings.ask
-        if ask is None:
+        if ask is None or not (is_uid(entry.study_uid) and is_uid(entry.series_uid)):
             return None
         self._asked[entry.key] = time.monotonic()
         try:
@@ -258,8 +262,17 @@ class Node:
         try:
             do()
         except Exception as error:  # noqa: BLE001 a service goes on, and says what happened
-            _log.error("%s: %s; tried again in %.0f s", type(error).__name__, error, _PAUSE_S)
+            words = error if isinstance(error, NodeError | ScanError) else _where(error)
+            _log.error("%s: %s; tried again in %.0f s", type(error).__name__, words, _PAUSE_S)
             self._stopping.wait(_PAUSE_S)
+
+
+def _where(error: Exception) -> str:
+    """Where an error was raised; its own words may hold values of a data set."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    last = [*traceback.walk_tb(error.__traceback__)][-1]
+    return f"in {Path(last[0].f_code.co_filename).name}, line {last[1]}"
 
 
 def retire(

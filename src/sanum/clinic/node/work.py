@@ -1,6 +1,7 @@
 """Processing a series: one item of a batch, so that what is finished is never done again."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -156,7 +157,10 @@ class Processing:
             return self._queue.change(key, only=["processing"], count=count, **new)
 
         if entry.starts >= MOST_STARTS:
-            ends(state="error", reason=f"the node ended {entry.starts} times while this was processed")
+            ends(
+                state="error",
+                reason=f"given up: it was begun {entry.starts} times, and never came to its end",
+            )
             return
         if not ends(starts=entry.starts + 1):
             return
@@ -207,4 +211,6 @@ def objects_in(folder: NodeFolder, key: str) -> list[Path]:
 
 
 def _plain(reason: str) -> str:
-    return reason.partition("\n")[0].partition(_FORCED)[0]
+    """A reason as it is listed: without advice that a node cannot take, and without values of a data set."""
+    line = reason.partition("\n")[0].partition(_FORCED)[0]
+    return re.sub(r"(could not be \w+: \w+), .*(; please report this)$", r"\1\2", line)
