@@ -1,9 +1,11 @@
 """A light job in place of the network, a node that does it, and series to send to it.
 
-Run as a program it is a node that can be killed: `python light.py FOLDER PORT PEER [DELAY_S]`.
+Run as a program it starts nodes that can be killed, for each line `FOLDER PORT PEER DELAY_S` of its input.
 """
 
 import hashlib
+import os
+import signal
 import sys
 import threading
 import time
@@ -131,17 +133,25 @@ def store(port, datasets, own="MODALITY", to="SANUM"):
     return statuses
 
 
-def main():
-    """A node until it is killed or told to end."""
-    import signal
+def serve():
+    """For each line on standard input, a node in a process of its own; its id is printed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        if child := os.fork():
+            sys.stdout.write(f"{child}\n")
+            sys.stdout.flush()
+        else:
+            serve_one(*line.split())
 
-    folder, port, peer, *more = sys.argv[1:]
+
+def serve_one(folder, port, peer, delay_s):
+    """A node, until it is killed or told to end."""
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    Path(folder).mkdir(exist_ok=True, parents=True)
-    job = light_job(Path(folder) / "notes", float(more[0]) if more else 0.0)
+    job = light_job(Path(folder) / "notes", float(delay_s))
     Node(Path(folder), job, settings_of(peer_from(peer), address=("127.0.0.1", int(port)))).run(ended)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    serve()

@@ -6,20 +6,10 @@ import pytest
 
 pytest.importorskip("pynetdicom")
 
-from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import SecondaryCaptureImageStorage
 
-from ..series import head
 from .light import OBJECTS, Running, light_job, settings_of, store, until
-
-
-def series(uid, *, is_head=True, without=(), kind="axial", **tags):
-    """Datasets of a series; what is no head has no lesion."""
-    made = head(kind, SeriesInstanceUID=uid, **tags)
-    for one in made:
-        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = generate_uid(None)
-        if not is_head:
-            one.PixelData = (one.pixel_array.clip(max=300)).tobytes()
-    return [one for k, one in enumerate(made) if k not in without]
+from .made import series
 
 
 def test_from_the_scanner_to_the_archive(tmp_path, peer):

@@ -1,6 +1,7 @@
 """Sending to a node as a scanner does, and as none should: raw bytes in place of a data set."""
 
 import time
+from contextlib import suppress
 from io import BytesIO
 
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -35,7 +36,11 @@ def store_raw(link, content, uid=None):
     link.dimse.send_msg(request, context.context_id)
     _, answer = link.dimse.get_msg(block=True)
     link._reactor_checkpoint.set()
-    return None if answer is None else answer.Status
+    if answer is None:
+        with suppress(AttributeError):  # pynetdicom leaves a socket open whose other end is gone
+            link.dul.socket.socket.close()
+        return None
+    return answer.Status
 
 
 def raw(one):

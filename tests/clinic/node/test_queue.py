@@ -1,0 +1,120 @@
+"""States that outlive the node, whatever they find."""
+
+import json
+import os
+
+import pytest
+
+from sanum.clinic.node.folder import NodeFolder
+from sanum.clinic.node.queue import Entry, Queue, read_entries
+from sanum.clinic.node.service import Node, retire
+from sanum.clinic.node.work import MOST_STARTS, Processing
+
+from ..series import head, saved
+from .light import light_job, settings_of
+
+
+def test_states_are_read_back(tmp_path):
+    queue = Queue(tmp_path, clock=lambda: 7.0)
+    entry = queue.put(Entry("1.2", "1", "1.2", "error", "é, and why", 3, 4, sent={"A@h:1": 2}))
+    assert entry.changed == 7.0
+    assert Queue(tmp_path).get("1.2") == entry
+    queue.forget("1.2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_change_is_not_made_to_what_somebody_else_changed(tmp_path):
+    queue = Queue(tmp_path)
+    queue.put(Entry("1.2", state="processing", count=10))
+    assert not queue.change("1.2", only=["incoming"], state="done")
+    assert not queue.change("1.2", count=9, state="done")
+    assert not queue.change("1.3", state="done")
+    assert queue.change("1.2", only=["processing"], count=10, state="done")
+    assert queue.get("1.2").state == "done"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"key": "other"}', '{"key": "1.2", "state": "lost"}', '{"key": "1.2", "count": "many"}'],
+)
+def test_a_damaged_state_is_left_out(tmp_path, text):
+    (tmp_path / "1.2.json").write_text(text)
+    (tmp_path / ".sanum-half.json").write_text(json.dumps({"key": ".sanum-half"}))
+    assert read_entries(tmp_path) == {}
+    assert Queue(tmp_path).of("incoming") == []
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A complete series, and what processes it."""
+    folder = NodeFolder(tmp_path)
+    saved(folder.series / "1.2.3", head("axial"))
+    queue = Queue(folder.states)
+    queue.put(Entry("1.2.3", state="processing", count=10))
+
+    def process(job=None, stopping=lambda: False):
+        Processing(folder, queue, job or light_job(tmp_path / "notes"), stopping).do(queue.get("1.2.3"))
+        return queue.get("1.2.3")
+
+    process.queue, process.folder, process.notes = queue, folder, tmp_path / "notes"
+    return process
+
+
+def test_what_was_made_before_a_kill_is_not_made_again(work):
+    assert work().is_made
+    work.queue.change("1.2.3", is_made=False, starts=3)  # killed before it was said
+    assert work().is_made
+    assert work.notes.read_text() == "1.2.3 10\n"
+
+
+def test_late_planes_that_come_meanwhile_are_not_forgotten(work):
+    def arrives():
+        work.queue.put(Entry("1.2.3", state="incoming", count=11))
+        return False
+
+    assert work(stopping=arrives).state == "incoming"
+
+
+def test_a_node_that_ends_leaves_the_series_to_the_next(work):
+    entry = work(stopping=lambda: True)
+    assert (entry.state, entry.starts, entry.is_made) == ("processing", 0, False)
+    assert not work.notes.exists()
+
+
+def test_what_ends_the_node_again_and_again_is_given_up(work):
+    work.queue.change("1.2.3", starts=MOST_STARTS)
+    assert work().state == "error"
+    assert work.queue.get("1.2.3").reason.startswith("given up: it was begun 5 times")
+
+
+def test_an_error_of_ours_tells_no_values(work):
+    job = light_job(work.notes)
+    object.__setattr__(job, "function", lambda item: [].index("Secret^Name"))
+    entry = work(job)
+    assert entry.state == "error"
+    assert entry.reason == "1.2.3 could not be done: ValueError; please report this"
+
+
+def test_two_nodes_do_not_work_on_one_folder(tmp_path, monkeypatch):
+    pytest.importorskip("pynetdicom")
+    with monkeypatch.context() as other:
+        other.setattr(os, "getpid", os.getppid)
+        first = Node(tmp_path, light_job(tmp_path / "notes"), settings_of())
+    with pytest.raises(ValueError, match="another node works on"):
+        Node(tmp_path, light_job(tmp_path / "notes"), settings_of())
+    assert first.folder.lock.exists()
+
+
+def test_old_ends_are_removed_and_nothing_else(work):
+    day = 86400.0
+    work()
+    for key, state, changed in (("1.2.3", "done", 0), ("1.2.4", "error", 29), ("1.2.5", "incoming", 0)):
+        queue = Queue(work.folder.states, clock=lambda changed=changed: changed * day)
+        queue.forget(key)
+        queue.put(Entry(key, state=state, count=1))
+    queue = Queue(work.folder.states)
+    assert retire(work.folder, queue, 0, lambda: 99 * day) == []
+    assert retire(work.folder, queue, 30, lambda: 31 * day) == ["1.2.3"]
+    left = sorted(path.name for path in work.folder.root.rglob("*1.2.3*"))
+    assert left == []
+    assert sorted(read_entries(work.folder.states)) == ["1.2.4", "1.2.5"]
