@@ -56,6 +56,15 @@ def test_a_copy_changes_nothing(node):
     assert (node.queue.get(UID).state, node.queue.get(UID).count) == ("done", 10)
 
 
+@pytest.mark.parametrize("state", ["error", "discarded"])
+def test_what_was_refused_is_looked_at_again_when_it_is_sent_again(node, state):
+    made = head("axial")
+    node(*made)
+    node.queue.change(UID, state=state, reason="any")
+    assert node(*made).copies == 10
+    assert (node.queue.get(UID).state, node.queue.get(UID).count) == ("incoming", 10)
+
+
 @pytest.mark.parametrize("state", ["processing", "done", "error", "discarded"])
 def test_a_late_plane_opens_its_series_again(node, state):
     made = head("axial")

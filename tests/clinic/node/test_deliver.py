@@ -84,6 +84,17 @@ def test_a_refusal_is_told_in_words_and_is_final(node, peer):
         f"{there.peer} refused 1 of {OBJECTS} objects: refused: the data do not fit the kind of object (A900)"
     )
     assert entry.sent == {str(there.peer): OBJECTS - 1}
+    again = Queue(node.folder.states)
+    again.change("1.2.3", state="processing", is_made=True)  # as after the series was sent again
+    assert node(there.peer).state == "done"
+    assert len(there.got) == OBJECTS
+
+
+def test_a_peer_that_is_away_costs_another_no_second_refusal(node, peer):
+    there = peer(0xA900, kinds=KIND)
+    assert node(AWAY, there.peer).state == "processing"
+    assert node(AWAY, there.peer).sent[str(there.peer)] == OBJECTS - 1
+    assert node(there.peer).state == "error"
 
 
 def test_a_peer_without_room_gets_the_rest_later(node, peer):

@@ -52,8 +52,8 @@ class Sorted:
 def sort_arrivals(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
     """Move each object into the folder of its series, and open again each series that has got more.
 
-    A copy of an object that is there is removed. Two different objects of one identifier are both kept:
-    reading the series will say so.
+    A copy of an object that is there is removed; where the series was refused, it opens it again. Two different
+    objects of one identifier are both kept: reading the series will say so.
 
     Parameters
     ----------
@@ -98,13 +98,13 @@ def _sorted(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
                 fresh += 1
         copies += len(some) - fresh
         entry = queue.get(key)
-        if entry is not None and not fresh:
+        if entry is not None and not fresh and entry.state not in ("error", "discarded"):
             continue
         if entry is None:
             first = some[0][1]
             entry = Entry(key, text_of(first, "StudyInstanceUID"), text_of(first, "SeriesInstanceUID"))
         elif entry.state != "incoming":
-            _log.info("%s: %d more came, it is open again", key, fresh)
+            _log.info("%s: %d more came, it is open again", key, len(some))
         queue.put(_opened(entry, fresh))
         grown.append(key)
     return Sorted(tuple(grown), copies, unusable)

@@ -102,6 +102,8 @@ class Delivery:
     def do(self, entry: Entry) -> None:
         """Send the results of one series to all peers, as far as they have none, and say what came of it.
 
+        What a peer refused for good is sent again only if the series was opened again.
+
         Parameters
         ----------
         entry : Entry
@@ -115,6 +117,8 @@ class Delivery:
         if not files:  # somebody removed or damaged them: they are made anew
             self._queue.change(entry.key, only=["processing"], count=entry.count, is_made=False)
             return
+        if not entry.tries:  # the first try: what was refused before may be taken now
+            settled.answers = {key: one for key, one in settled.answers.items() if is_stored(one.status)}
         before, troubles = len(settled.answers), list[str]()
         try:
             for peer in self._route.peers:

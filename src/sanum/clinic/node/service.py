@@ -180,7 +180,7 @@ class Node:
         bring(
             self.settings.ways,
             lambda content: self.inbox.put([content]),
-            self.folder.root / "brought",
+            self.folder.root / "fetched",
             self._stopping,
             self.settings.route.tls,
         )
