@@ -52,8 +52,8 @@ class Sorted:
 def sort_arrivals(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
     """Move each object into the folder of its series, and open again each series that has got more.
 
-    A copy of an object that is there is removed; where the series was refused, it opens it again. Two different
-    objects of one identifier are both kept: reading the series will say so.
+    A copy of an object that is there is removed; it opens its series again, if that was refused. Two objects
+    of one identifier that differ are both kept: reading the series will say so.
 
     Parameters
     ----------
