@@ -1,19 +1,24 @@
 """How much of a movie comes back from few lines, and how much of a heartbeat: `kt` beside its rivals.
 
-    python bench/recovery.py phantom -o runs/recovery [--count 8] [--size 64]
-    python bench/recovery.py cine FILE -o runs/recovery
+    python bench/recovery.py phantom -o runs/recovery [--count 8] [--size 64] [--networks FOLDER]
+    python bench/recovery.py cine FILE -o runs/recovery [--count 3]
     python bench/recovery.py time
+    python bench/recovery.py variants -o FOLDER
 
 `phantom`: made-up mothers and fetuses (`sanum.synth.fetal`), 6 coils, noise. `cine`: a real cine of one
 beat (`.npz` with `cine` (Y, X, T)), made to beat six times in 32 frames, with made-up coils and phase:
 retrospective, and of images that are cropped, so what is found is a bound from above. Both write a table of
-means (with the standard error over phantoms) to stdout and every number to a CSV file.
+means (with the standard error over phantoms, or over draws of coils and noise of the one cine) to stdout and
+every number to a CSV file. `variants` trains what is compared, each network in a folder of its own;
+`--networks` measures all of such a folder in the place of those that ship.
 """
 
 import argparse
 import csv
 import time
 from collections import defaultdict
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +28,28 @@ from sanum.kspace.coils import combined, made_up
 from sanum.kspace.encoding import CoilEncoding
 from sanum.kspace.fourier import fft, ifft
 from sanum.kspace.sampling import lattice, variable_density
+from sanum.learn.devices import DeviceConfig
+from sanum.methods import registry
+from sanum.methods.common.training import Reports, Start, train
 from sanum.methods.recovery.kt.classical import CLASSICAL, SliceProblem, training_image
+from sanum.methods.recovery.kt.model import KtNetConfig
+from sanum.methods.recovery.kt.network import load_network
+from sanum.methods.recovery.kt.recipe import NETWORKS, RECIPES
 from sanum.metrics.motion import fast_movement, movie_errors
 from sanum.synth.fetal import draw_fetal, fetal_movie, heart_region
 
 FRAMES, FRAME_S, COILS, NOISE, TRAINED_LINES = 32, 0.072, 6, 0.02, 16
 BEATS = 6
+FREE = {"consistency": "none"}
+VARIANTS = NETWORKS | {
+    "unet-xf, no consistency": KtNetConfig(**FREE),
+    "unet-xt, no consistency": KtNetConfig(("xt",), **FREE),
+    "unet-xf, with the mean": KtNetConfig(mean=False),
+    "unet-xt, with the mean": KtNetConfig(("xt",), mean=False),
+    "unet-xf, soft": KtNetConfig(consistency="soft"),
+    "unet-xf, no consistency, with the mean": KtNetConfig(mean=False, **FREE),
+    "unet-xt, no consistency, with the mean": KtNetConfig(("xt",), mean=False, **FREE),
+}
 NUMBERS = ("nrmse", "nrmse_moving", "ssim", "ssim_moving", "harmonic", "amplitude")
 
 
@@ -39,7 +60,36 @@ def measured(movie, maps, rng):
     return y + NOISE * torch.complex(*parts) / 2**0.5
 
 
-def answers(movie, acceleration, rng):
+def networks_of(folder):
+    """Networks by name: those of a folder of runs, or those that ship."""
+    if folder is None:
+        kt = registry.load("kt")
+        return {name: kt.network(name).recover for name in NETWORKS}
+    return {
+        path.parent.name: load_network(path).recover for path in sorted(folder.glob("*/kt-*.safetensors"))
+    }
+
+
+def variants(folder):
+    """Train each variant that is not trained yet, in bfloat16, as long as the recipes of the others."""
+    for name, model in VARIANTS.items():
+        place = folder / name
+        if list(place.glob("*.safetensors")):
+            continue
+        recipe = RECIPES.get(f"kt-{name}") or replace(RECIPES[f"kt-{name[:7]}"], model=model)
+        start = time.process_time()
+        train(
+            recipe,
+            Path("phantoms"),
+            place,
+            start=Start(resume=(place / "checkpoint.pt").is_file()),
+            devices=DeviceConfig("cpu", 1, "bf16"),
+            reports=Reports(on_step=lambda now: now.step % 50 or print(now.step, now.values)),
+        )
+        print(f"{name}\t{time.process_time() - start:.0f} CPU s", flush=True)
+
+
+def answers(movie, acceleration, rng, solvers):
     """Movie and seconds by every method, of one slice."""
     maps = made_up(COILS, movie.shape[1:], rng=rng)
     full = measured(movie, maps, rng)
@@ -51,24 +101,25 @@ def answers(movie, acceleration, rng):
     at_random = variable_density(frames, lines, acceleration, rng=rng)
     yield "all lines", 0.0, combined(ifft(full, -2), maps)
     for mask, names in (
-        (on_lattice, (*CLASSICAL, "kt-sense, no training")),
-        (at_random, ("zero-filled", "sense", "low-rank")),
+        (on_lattice, solvers),
+        (at_random, [name for name in solvers if name in ("zero-filled", "sense", "low-rank", *NETWORKS)]),
     ):
         encoding = CoilEncoding(maps, mask)
         for name in names:
-            of = SliceProblem(full * mask[:, :, None], encoding, None if "no" in name else training)
+            of = SliceProblem(full * mask[:, :, None], encoding, None if "no training" in name else training)
             start = time.process_time()
-            found = CLASSICAL[name.split(",")[0]](of)
+            found = solvers[name](of)
             yield name + (", random lines" if mask is at_random else ""), time.process_time() - start, found
 
 
-def rows_of(truth, movie, moving, beat_hz, about, acceleration, rng):
-    for name, seconds, found in answers(movie, acceleration, rng):
+def rows_of(truth, movie, moving, about, draw):
+    acceleration, beat_hz, rng, solvers = draw
+    for name, seconds, found in answers(movie, acceleration, rng, solvers):
         got = movie_errors(found.abs().numpy(), truth, moving, frame_s=FRAME_S, beat_hz=beat_hz)
         yield {**about, "R": acceleration, "method": name, "seconds": seconds, **vars(got)}
 
 
-def phantoms(count, size):
+def phantoms(count, size, solvers):
     for n in range(count):
         rng = np.random.default_rng([7, n])
         fetal = draw_fetal(rng)
@@ -76,10 +127,11 @@ def phantoms(count, size):
         moving = heart_region(fetal, (size, size))
         for acceleration in (4, 8):
             about = {"case": f"phantom {n}"}
-            yield from rows_of(np.abs(movie), movie, moving, fetal.heart_hz, about, acceleration, rng)
+            draw = acceleration, fetal.heart_hz, rng, solvers
+            yield from rows_of(np.abs(movie), movie, moving, about, draw)
 
 
-def cine(file, size=128):
+def cine(file, count, solvers, size=128):
     """The cine at the times that six beats in 32 frames have, by Fourier series of the one beat."""
     beat = np.load(file)["cine"].astype(np.float64)
     beat = np.moveaxis(beat, -1, 0)
@@ -100,10 +152,10 @@ def cine(file, size=128):
     )
     speed = fast_movement(truth)
     moving = speed > 0.3 * np.percentile(speed, 99.5)
-    for acceleration in (4, 8):
-        rng = np.random.default_rng([9, acceleration])
-        hz = BEATS / FRAMES / FRAME_S
-        yield from rows_of(truth, movie, moving, hz, {"case": "cine"}, acceleration, rng)
+    for n, acceleration in product(range(count), (4, 8)):
+        rng = np.random.default_rng([9, acceleration, n] if n else [9, acceleration])
+        draw = acceleration, BEATS / FRAMES / FRAME_S, rng, solvers
+        yield from rows_of(truth, movie, moving, {"case": f"cine, draw {n}"}, draw)
 
 
 def table(rows):
@@ -123,11 +175,11 @@ def table(rows):
     return "\n".join(lines)
 
 
-def timing():
+def timing(solvers):
     rng = np.random.default_rng(0)
     movie = fetal_movie(draw_fetal(rng), (96, 96), FRAMES)
     for acceleration in (4, 8):
-        for name, seconds, _ in answers(movie, acceleration, rng):
+        for name, seconds, _ in answers(movie, acceleration, rng, solvers):
             print(f"R {acceleration}\t{name}\t{seconds:.1f} CPU s")
 
 
@@ -135,17 +187,29 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("phantom", "cine", "time"))
+    parser.add_argument("what", choices=("phantom", "cine", "time", "variants"))
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/recovery"))
-    parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--count", type=int, default=4)
+    parser.add_argument("--networks", type=Path)
+    parser.add_argument("--only-networks", action="store_true")
     parser.add_argument("--size", type=int, default=64)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    if asked.what == "time":
-        timing()
+    if asked.what == "variants":
+        variants(asked.output)
         return
-    rows = list(phantoms(asked.count, asked.size) if asked.what == "phantom" else cine(asked.file))
+    solvers = {} if asked.only_networks else {**CLASSICAL, "kt-sense, no training": CLASSICAL["kt-sense"]}
+    solvers |= networks_of(asked.networks)
+    if asked.what == "time":
+        timing(solvers)
+        return
+    made = (
+        phantoms(asked.count, asked.size, solvers)
+        if asked.what == "phantom"
+        else cine(asked.file, asked.count, solvers)
+    )
+    rows = list(made)
     asked.output.mkdir(parents=True, exist_ok=True)
     with (asked.output / f"{asked.what}.csv").open("w", newline="") as out:
         writer = csv.DictWriter(out, rows[0].keys())

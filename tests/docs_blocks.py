@@ -50,6 +50,9 @@ NOT_RUN = {
     ("how-to/cluster.md", "sanum reconstruct scans -o results --executor dask --workers 4"): (
         "four processes with the network that ships, and a scheduler; see tests/cohort/on_dask.py"
     ),
+    ("how-to/recover.md", "sanum train kt-unet-xf --data phantoms -o runs/kt"): (
+        "takes a minute; two steps run in tests/methods/recovery/test_kt_nets.py"
+    ),
     ("how-to/own-data.md", "sanum train una-small --data data -o runs/try --steps 10"): (
         "takes minutes; two steps run in tests/cli/test_train.py"
     ),

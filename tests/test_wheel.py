@@ -70,6 +70,7 @@ def test_the_weights_are_inside(wheel):
         assert {folder + "una-compact.safetensors", folder + "una-compact.sha256"} <= set(z.namelist())
         assert {
             "sanum/methods/anatomy/una/MODEL_CARD.md",
+            "sanum/methods/recovery/kt/MODEL_CARD.md",
             "sanum/weights/table.json",
             "sanum/py.typed",
         } <= set(z.namelist())

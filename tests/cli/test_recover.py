@@ -57,6 +57,17 @@ def test_a_batch_goes_on(sanum, place, tmp_path):
     assert "4 of 6 files failed" in done.err
 
 
+def test_a_network_that_ships_or_is_given(sanum, place, tmp_path):
+    for words in (("--method", "unet-xf"), ("--weights", "kt-unet-xf")):
+        done = sanum("recover", place / "right.npz", "-o", tmp_path / words[0], *words, "-q")
+        assert done.code == 0, done
+        assert "kt-unet-xf.safetensors" in (tmp_path / words[0] / "right_cine.html").read_text(
+            encoding="utf-8"
+        )
+    one, other = ((tmp_path / name / "right_cine.nii.gz").read_bytes() for name in ("--method", "--weights"))
+    assert one == other
+
+
 @pytest.mark.parametrize(
     ("words", "about"),
     [
@@ -66,6 +77,12 @@ def test_a_batch_goes_on(sanum, place, tmp_path):
         (("absent.npz",), "absent.npz"),
         (("cut.h5",), "as HDF5"),
         (("right.npz", "--training", "unnamed.npz"), "does not name the axes"),
+        (
+            ("right.npz", "--weights", "kt-unet-xf", "--method", "sense"),
+            "holds the network unet-xf: leave --method",
+        ),
+        (("right.npz", "--weights", "mad"), "holds weights of mad, expected kt"),
+        (("right.npz", "--weights", "none"), "weights not found: none"),
     ],
 )
 def test_what_is_refused_is_one_sentence(sanum, place, tmp_path, words, about):

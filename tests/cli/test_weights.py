@@ -15,11 +15,12 @@ def test_list_names_the_shipped_weights(sanum, tmp_path):
     )
     ran = sanum("weights", "list", "--table", tmp_path / "table.json")
     assert (ran.code, ran.err) == (0, "")
-    registration, shipped, second, other = ran.out.splitlines()
+    *of_kt, registration, shipped, second, other = ran.out.splitlines()
     assert shipped.startswith("una-compact\t17.")
     assert shipped.endswith("una-compact.safetensors")
     assert second.startswith("una-fine\t2.")
     assert registration.startswith("mad\t3.")
+    assert all(line.startswith("kt-") for line in of_kt)
     assert other == "w\t2.0 MB\tabababababab\tnot here"
 
 
@@ -40,7 +41,7 @@ def test_verify(sanum, tmp_path):
 
 
 def test_refusals(sanum, tmp_path):
-    assert "unknown weights x: known are mad, una-compact" in sanum("weights", "fetch", "x").refused()
+    assert "unknown weights x: known are kt-" in sanum("weights", "fetch", "x").refused()
     assert "Missing command; see sanum weights --help" in sanum("weights").refused()
     for command in ("list", "verify"):
         assert "no table of weights" in sanum("weights", command, "--table", tmp_path / "none").refused()

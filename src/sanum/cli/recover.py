@@ -15,7 +15,7 @@ from .threads import use_threads
 if TYPE_CHECKING:
     from ..cohort import Item
 
-EXAMPLE = "Example:  sanum recover heart.h5 -o out --method kt-sense --estimate-maps"
+EXAMPLE = "Example:  sanum recover heart.h5 -o out --method unet-xf --estimate-maps"
 
 
 class RecoverMethod(StrEnum):
@@ -26,6 +26,7 @@ class RecoverMethod(StrEnum):
     sense = "sense"
     kt_sense = "kt-sense"
     low_rank = "low-rank"
+    unet_xf = "unet-xf"
 
 
 def command(
@@ -34,7 +35,14 @@ def command(
         typer.Argument(metavar="RAW...", help="ISMRMRD or HDF5 (.h5), .npz, or folders (searched)."),
     ],
     output: shared.Output,
-    method: Annotated[RecoverMethod, typer.Option(help="How the movie is made.")] = RecoverMethod.kt_sense,
+    method: Annotated[
+        RecoverMethod | None,
+        typer.Option(help="How the movie is made; default kt-sense, or the network of --weights."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A network of sanum train kt-…", rich_help_panel=shared.COMPUTING),
+    ] = None,
     estimate_maps: Annotated[
         bool,
         typer.Option(
@@ -80,9 +88,10 @@ def command(
     use_threads(threads)
     try:
         items = expand(raw_files(raws), output)
-        recoverer = registry.load("kt", device=resolve_device(device))
+        recoverer = registry.load("kt", weights=weights, device=resolve_device(device))
+        chosen = _chosen(method, weights, recoverer.given)
         resources = PlainResources(need=lambda path: 12 * path.stat().st_size)
-        job = RecoverJob(recoverer, method.value, resources, estimate_maps, training, frame_ms)
+        job = RecoverJob(recoverer, chosen, resources, estimate_maps, training, frame_ms)
         job.check()
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
@@ -97,6 +106,15 @@ def command(
         overwrite=overwrite,
         shown=(quiet, verbose),
     )
+
+
+def _chosen(method: RecoverMethod | None, weights: str | None, network: str) -> str:
+    """Name of the method: as asked, or what the weights are of."""
+    if weights is None:
+        return "kt-sense" if method is None else method.value
+    if method is not None and method.value != network:
+        raise ValueError(f"{weights} holds the network {network}: leave --method {method.value} out")
+    return network
 
 
 def _line(item: "Item", record: dict[str, Any]) -> str:

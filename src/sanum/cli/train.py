@@ -27,7 +27,8 @@ def command(
     data: Annotated[
         Path,
         typer.Option(
-            help="Folder with ixi/ and lesions/, of subjects (BIDS, FreeSurfer), of x-rays, or a table."
+            help="Folder with ixi/ and lesions/, of subjects (BIDS, FreeSurfer), of x-rays, of raw data, "
+            "or a table; the word phantoms for kt."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, logs and weights.")],

@@ -57,3 +57,26 @@ class CoilEncoding:
             0: measured lines are put in as they are, with their noise; 1: nothing is done.
         """
         return x + (1 - nu) * self.adjoint(y - self.forward(x))
+
+
+def coils_consistent(
+    images: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, nu: torch.Tensor | float = 0.0
+) -> torch.Tensor:
+    """Images of coils with their k-space drawn to what was measured, (…, C, T, Y, X).
+
+    k ← k (1 − M (1 − ν)) + y M (1 − ν), each coil on its own: with ν = 0 what was measured is there exactly.
+    Combined, this is `CoilEncoding.consistent`, if the images are S x of one x.
+
+    Parameters
+    ----------
+    images : (…, C, T, Y, X) complex tensor
+        A prediction.
+    y : (…, C, T, Y, X) complex tensor
+        What was measured.
+    mask : (…, T, Y) bool tensor
+        Where.
+    nu : float or tensor
+        As of `CoilEncoding.consistent`.
+    """
+    lines = mask[..., None, :, :, None]
+    return images + (1 - nu) * ifft((y - fft(images, -2)) * lines, -2)

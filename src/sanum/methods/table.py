@@ -192,8 +192,8 @@ METHODS: tuple[Method, ...] = (
         task="recovery",
         module="recovery.kt",
         paper="Tsao et al., MRM 2003; Prokopenko et al., PIPPI 2023",
-        summary="Moving images from few lines of k-space: k-t SENSE, and what it is measured against.",
-        trained=False,
+        summary="Moving images from few lines of k-space: k-t SENSE, networks, and their rivals.",
+        weights="kt-unet-xf",
     ),
     Method(
         "regression",

@@ -121,7 +121,12 @@ def draw_fetal(rng: np.random.Generator) -> FetalParams:
 
 
 def fetal_movie(
-    fetal: FetalParams, shape: tuple[int, int], frames: int, *, frame_s: float = 0.072
+    fetal: FetalParams,
+    shape: tuple[int, int],
+    frames: int,
+    *,
+    frame_s: float = 0.072,
+    columns: slice | None = None,
 ) -> ComplexArray:
     """The slice at each frame, (T, Y, X) complex64; intensity is at most about 1.
 
@@ -135,22 +140,23 @@ def fetal_movie(
         T.
     frame_s : float
         Seconds from frame to frame.
+    columns : slice, optional
+        Of these pixels along x alone.
     """
     y, x = _axes(shape)
+    x = x[:, columns or slice(None)]
     edge = 2.0 / min(shape)
-    movie = np.zeros((frames, *shape), np.float32)
-    for t in range(frames):
-        breath = np.sin(2 * np.pi * (fetal.breath_hz * t * frame_s + fetal.breath_start))
-        for part in fetal.parts:
-            _paint(movie[t], part, y - part.breathes * breath, x, 1.0, 0.0, edge)
-        lost = (
-            fetal.squeeze * (1 - np.cos(2 * np.pi * (fetal.heart_hz * t * frame_s + fetal.heart_start))) / 2
-        )
-        smaller = float(np.sqrt(1 - lost))
-        wall = Ellipse(fetal.heart.at, fetal.heart.size, fetal.heart.turn, 0.5 * fetal.heart.value)
-        _paint(movie[t], wall, y, x, smaller, fetal.muscle, edge)
-        _paint(movie[t], fetal.heart, y, x, smaller, 0.0, edge)
-    terms = np.broadcast_arrays(np.ones(shape), y, x, y**2, x**2, y * x)
+    movie = np.zeros((frames, len(y), x.shape[1]), np.float32)
+    seconds = (np.arange(frames) * frame_s)[:, None, None]
+    breath = np.sin(2 * np.pi * (fetal.breath_hz * seconds + fetal.breath_start))
+    for part in fetal.parts:
+        moved = y - part.breathes * breath if part.breathes else y[None]
+        _paint(movie, part.value, _outside(part, moved, x, 1.0, 0.0) / edge)
+    lost = fetal.squeeze * (1 - np.cos(2 * np.pi * (fetal.heart_hz * seconds + fetal.heart_start))) / 2
+    smaller = np.sqrt(1 - lost)
+    for value, more in ((0.5 * fetal.heart.value, fetal.muscle), (fetal.heart.value, 0.0)):
+        _paint(movie, value, _outside(fetal.heart, y[None], x, smaller, more) / edge)
+    terms = np.broadcast_arrays(np.ones(movie.shape[1:]), y, x, y**2, x**2, y * x)
     turn = sum(a * term for a, term in zip(fetal.phase, terms, strict=True))
     found: ComplexArray = (movie * np.exp(1j * turn)).astype(np.complex64)
     return found
@@ -180,7 +186,7 @@ def _outside(
     part: Ellipse,
     y: npt.NDArray[np.float64],
     x: npt.NDArray[np.float64],
-    times: float,
+    times: npt.NDArray[np.float64] | float,
     more: float,
 ) -> npt.NDArray[np.float64]:
     """About the distance from the edge, negative inside."""
@@ -188,18 +194,10 @@ def _outside(
     cos, sin = np.cos(part.turn), np.sin(part.turn)
     a, b = (times * size + more for size in part.size)
     radius = np.hypot((cos * dy + sin * dx) / a, (cos * dx - sin * dy) / b)
-    distance: npt.NDArray[np.float64] = (radius - 1) * min(a, b)
+    distance: npt.NDArray[np.float64] = (radius - 1) * np.minimum(a, b)
     return distance
 
 
-def _paint(
-    image: npt.NDArray[np.float32],
-    part: Ellipse,
-    y: npt.NDArray[np.float64],
-    x: npt.NDArray[np.float64],
-    times: float,
-    more: float,
-    edge: float,
-) -> None:
-    cover = np.clip(0.5 - _outside(part, y, x, times, more) / edge, 0, 1)
-    image += cover * (part.value - image)
+def _paint(movie: npt.NDArray[np.float32], value: float, outside: npt.NDArray[np.float64]) -> None:
+    """Cover what is inside with a value; edges are one pixel wide."""
+    movie += np.clip(0.5 - outside, 0, 1) * (value - movie)

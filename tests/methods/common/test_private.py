@@ -35,7 +35,7 @@ from sanum.scan.picture_conform import PictureConfig
 from sanum.space.box import Box
 from sanum.weights.file import load_weights
 
-UNCOUNTED = ("adpd", "adpd-mil", "mad", "nisf", "ms-lesions", "una-fine")
+UNCOUNTED = ("adpd", "adpd-mil", "mad", "nisf", "ms-lesions", "una-fine", "kt-unet-xf")
 LOOP = LoopConfig(
     optimizer="adam", steps=4, warmup=0, learning_rate=1e-3, ema=0.0, sheet_every=0, save_every=1
 )

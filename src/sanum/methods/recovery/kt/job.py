@@ -21,6 +21,8 @@ from ....types import Affine, FloatArray
 from ...api import OutputSpec, Result
 from ...common.file_job import FileJob, HasFile
 from ...common.plain_result import PlainResult
+from .network import KtNetwork
+from .recipe import NETWORKS
 from .recoverer import KtRecoverer
 
 OUTPUTS: Mapping[str, OutputSpec] = {
@@ -67,7 +69,8 @@ class RecoverJob(FileJob):
     tables: ClassVar[Mapping[str, Mapping[str, int | None]]] = TABLES
 
     def check(self) -> None:
-        """Raise ScanError if the training cannot be used, so that this is said once."""
+        """Raise ScanError if the training, or WeightsError if the weights cannot be used: it is said once."""
+        _ = self._network
         if self.training is not None:
             read_raw(self.training)
 
@@ -75,12 +78,17 @@ class RecoverJob(FileJob):
     def _training_sha256(self) -> str:
         return "" if self.training is None else sha256(self.training)
 
+    @cached_property
+    def _network(self) -> KtNetwork | None:
+        return self.recoverer.network(self.method) if self.method in NETWORKS else None
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Version, method and choices."""
         return {
             "version": __version__,
             "method": self.method,
+            "weights_sha256": self._network.weights_sha256 if self._network else "",
             "estimate_maps": self.estimate_maps,
             "training_sha256": self._training_sha256,
             "frame_ms_given": self.frame_ms,
@@ -136,6 +144,7 @@ class RecoverJob(FileJob):
             "Strongest frequency where it moves": f"{bpm:.0f} per minute"
             if math.isfinite(bpm)
             else "none found",
+            "Weights": self._network.weights_name if self._network else "none",
             "sanum version": __version__,
         }
         film = gif(shown, raw.frame_s)

@@ -14,7 +14,10 @@ from ....kspace.encoding import CoilEncoding
 from ....kspace.fourier import ifft
 from ....kspace.sense import mean_kspace
 from ....scan import ScanError
+from ....weights.store import resolve
 from .classical import CLASSICAL, SliceProblem, centre_training, training_image
+from .network import KtNetwork, load_network
+from .recipe import NETWORKS
 
 NO_TRAINING = (
     "no training data: the prior of kt-sense was made of its own solutions (k-t FOCUSS); pass --training if "
@@ -42,19 +45,20 @@ class Recovered:
 
 
 class KtRecoverer:
-    """Movies of raw data, by any of the methods of `CLASSICAL`.
+    """Movies of raw data, by any of the methods of `CLASSICAL` and the networks of `NETWORKS`.
 
     Parameters
     ----------
+    network : KtNetwork
+        Takes the place of the one of its name that ships; its name is `given`.
     device : str
         A torch device.
     """
 
-    weights_name = ""
-    weights_sha256 = ""
-
-    def __init__(self, *, device: str = "cpu") -> None:
-        self.device = device
+    def __init__(self, network: KtNetwork, *, device: str = "cpu") -> None:
+        self.device, self.given = device, network.name
+        self.weights_name, self.weights_sha256 = network.weights_name, network.weights_sha256
+        self._networks = {network.name: network}
 
     def recover(
         self,
@@ -71,7 +75,7 @@ class KtRecoverer:
         raw : RawMovie
             As of `data.raw.read_raw`.
         method : str
-            Of `CLASSICAL`.
+            Of `CLASSICAL` or `NETWORKS`.
         estimate_maps : bool
             By ESPIRiT, of the mean over frames; otherwise those of the raw data.
         on_step : function
@@ -84,8 +88,10 @@ class KtRecoverer:
         ValueError
             Unknown method.
         """
-        if method not in CLASSICAL:
-            raise ValueError(f'unknown method "{method}": known are {", ".join(CLASSICAL)}')
+        if method not in CLASSICAL and method not in NETWORKS:
+            known = ", ".join((*CLASSICAL, *NETWORKS))
+            raise ValueError(f'unknown method "{method}": known are {known}')
+        solve = CLASSICAL[method] if method in CLASSICAL else self.network(method).recover
         slices, warnings = [], list(raw.warnings)
         for z in range(len(raw.kspace)):
             step = f"slice {z + 1} of {len(raw.kspace)}" if len(raw.kspace) > 1 else method
@@ -96,13 +102,30 @@ class KtRecoverer:
                     problem = replace(problem, training=centre_training(problem))
                     if problem.training is None:
                         warnings.append(NO_TRAINING)
-                slices.append(CLASSICAL[method](problem).cpu().numpy())
+                slices.append(solve(problem).cpu().numpy())
             except ValueError as error:
                 raise ScanError(str(error)) from error
         never = int((~raw.mask.any(1)).sum(1).max())
         if never:
             warnings.append(f"{never} of {raw.mask.shape[2]} lines are measured in no frame")
         return Recovered(np.stack(slices), acceleration_of(raw), tuple(dict.fromkeys(warnings)))
+
+    def network(self, name: str) -> KtNetwork:
+        """The network of a method: the one that was given, or else the one that ships.
+
+        Parameters
+        ----------
+        name : str
+            Of `NETWORKS`.
+
+        Raises
+        ------
+        WeightsError
+            Its weights are not here.
+        """
+        if name not in self._networks:
+            self._networks = {**self._networks, name: load_network(resolve(f"kt-{name}"), self.device)}
+        return self._networks[name]
 
     def _problem(self, raw: RawMovie, z: int, *, estimate_maps: bool) -> SliceProblem:
         kspace = ifft(torch.from_numpy(raw.kspace[z]), -1)
