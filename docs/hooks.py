@@ -1,5 +1,6 @@
 """What `mkdocs build` does beside Markdown: MathML, the commands' help, pages that live with the code."""
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -28,10 +29,25 @@ _MATHS = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', 
 
 
 def on_files(files: Files, config) -> Files:
-    """Add the pages that are kept elsewhere."""
+    """Add the pages that are kept elsewhere, and the notebooks as pages."""
     for page, folder in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / folder / Path(page).name)))
+    for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page_of(path)))
     return files
+
+
+def page_of(notebook: Path) -> str:
+    """A notebook as Markdown: its words and its code, with a link to the file itself."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    text = ["".join(cell["source"]) for cell in cells]
+    shown = [
+        t if cell["cell_type"] == "markdown" else f"```python\n{t}\n```"
+        for cell, t in zip(cells, text, strict=True)
+    ]
+    return "\n\n".join(
+        [shown[0], f"*[Download this notebook]({notebook.name}), and run it in Jupyter.*", *shown[1:]]
+    )
 
 
 def on_page_markdown(markdown: str, **_) -> str:
@@ -39,6 +55,7 @@ def on_page_markdown(markdown: str, **_) -> str:
     markdown = re.sub(rf"\]\(\.\./((?:\.\./)*){UNA}", r"](\1una/", markdown)
     markdown = re.sub(rf"\]\({'../' * UNA.count('/')}docs/", "](../", markdown)
     markdown = re.sub(r"\]\(\.\./((?:\.\./)*(?:SECURITY|CONTRIBUTING)\.md)", r"](\1", markdown)
+    markdown = re.sub(r"(\]\([./]*notebooks/[\w-]+)\.ipynb", r"\1.md", markdown)
     markdown = markdown.replace("](docs/", "](")
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from nibabel.orientations import io_orientation
 from PIL import Image
 
 import sanum
@@ -26,6 +27,7 @@ from sanum.metrics.overlap import soft_dice
 from sanum.report.figures import intensity_window
 from sanum.report.planes import ras_voxels
 from sanum.scan import Scan
+from sanum.scan.maps import read_map
 
 IMAGES = Path(__file__).parent / "img" / "gallery"
 PATIENTS = "patients/sub-{0}/anat/sub-{0}"
@@ -71,7 +73,7 @@ CASES = (
         PATIENTS.format("stroke1") + "_desc-brain_T1w.nii.gz",
         options=("--compose", "keep-healthy"),
     ),
-    Case("stroke-right", PATIENTS.format("stroke3") + "_desc-brain_T2w.nii.gz"),
+    Case("stroke-deep", PATIENTS.format("stroke3") + "_desc-brain_T2w.nii.gz"),
     Case("healthy", "heads-1mm/head-2_desc-defaced_T1w.nii.gz"),
     Case("ms-thick", "patients/sub-ms2/ses-1/anat/sub-ms2_ses-1_FLAIR.nii.gz"),
     Case("ms-shaded", PATIENTS.format("ms3") + "_FLAIR.nii.gz"),
@@ -110,8 +112,8 @@ def result_of(case: Case, data: Path, folder: Path) -> Shown:
     (path,) = folder.glob("*_record.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     maps = ("anatomy", "anomaly", "anomaly_mask", "brain")
-    anatomy, anomaly, mask, brain = (sanum.read(folder / record["outputs"][name]) for name in maps)
-    truth = sanum.read(data / case.truth) if case.truth else None
+    anatomy, anomaly, mask, brain = (read_map(folder / record["outputs"][name]) for name in maps)
+    truth = read_map(data / case.truth) if case.truth else None
     return Shown(sanum.read(data / case.scan), anatomy, anomaly, mask, brain, truth, record)
 
 
@@ -125,7 +127,7 @@ def height_of(shown: Shown) -> int:
 def picture(shown: Shown) -> Image.Image:
     """Scan (with what somebody drew), healthy anatomy, and what was found, in one axial slice."""
     z = height_of(shown)
-    sides = [shown.scan.grid.spacing_mm[k] for k in _axes(shown.scan)]
+    sides = _sides_mm(shown.scan)
     brain = ras_voxels(shown.brain)[:, :, z] > 0
     box = [np.flatnonzero(brain.any(axis=1 - axis)) for axis in (0, 1)]
     low = [max(b[0] - MARGIN_MM / s, 0) * s for b, s in zip(box, sides, strict=False)]
@@ -151,9 +153,10 @@ def picture(shown: Shown) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
 
 
-def _axes(scan: Scan) -> list[int]:
-    """Which axis of the file runs to right, anterior, superior."""
-    return [int(np.abs(scan.affine[row, :3]).argmax()) for row in range(3)]
+def _sides_mm(scan: Scan) -> list[float]:
+    """Of a voxel, to the right, to the front and up."""
+    order = np.argsort(io_orientation(scan.affine)[:, 0])
+    return [float(scan.grid.spacing_mm[axis]) for axis in order]
 
 
 def _fill(axes: Axes, panel: int, shown: Shown, z: int, extent: tuple[float, ...]) -> None:
