@@ -85,12 +85,18 @@ def lesion_table(lesions: Sequence[ListedLesion], count: int) -> PartsTable | No
         return None
     rows = [_cells(one) for one in lesions]
     known = [name for name in rows[0] if any(row[name] for row in rows)]
-    title = f"The largest {len(rows)} of {count} marked parts" if count > len(rows) else "Marked parts"
     return PartsTable(
-        title,
+        _title(len(rows), count),
         known,
         [(one.id, [row[name] for name in known]) for one, row in zip(lesions, rows, strict=True)],
     )
+
+
+def _title(listed: int, count: int) -> str:
+    """With the number of rows: most of them are below the edge of what is seen at once."""
+    if count > listed:
+        return f"The largest {listed} of {count} marked parts"
+    return "1 marked part" if listed == 1 else f"{listed} marked parts"
 
 
 def _cells(one: ListedLesion) -> dict[str, str]:
