@@ -22,6 +22,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AllStoragePresentationContexts, build_context, evt
 from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
@@ -141,7 +142,10 @@ class StorageScp:
         if server is not None:
             server.shutdown()
             for link in server.active_associations:
-                link.abort()
+                if link.is_established:
+                    link.abort()
+                else:
+                    _hang_up(link)
 
     def __enter__(self) -> Self:
         self.start()
@@ -171,6 +175,14 @@ class StorageScp:
         made = event.assoc.dul.socket
         made.__class__ = _BoundedSocket  # pynetdicom makes it, and takes no other class
         made.bound(self._limits)
+
+
+def _hang_up(link: Association) -> None:
+    """End a connection that said nothing: `abort` fails there, and its thread would hold the process."""
+    link._kill = True
+    link.dul.kill_dul()
+    if link.dul.socket is not None:
+        link.dul.socket._shutdown_socket()
 
 
 class _BoundedSocket(AssociationSocket):
