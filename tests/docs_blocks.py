@@ -28,6 +28,7 @@ NOT_RUN = {
     ("how-to/integrations.md", "pip install 'sanum[monai]'"): "installs from the network",
     ("how-to/dicom.md", "sanum reconstruct head -o out --dicom"): "a series: see tests/cli/test_dicom.py",
     ("how-to/dicom.md", "import sanum"): "a series: see tests/clinic/conftest.py",
+    ("how-to/dicom.md", "import pydicom"): "results of a series: tests/clinic/test_objects.py runs it",
     ("how-to/node.md", "sanum node --aet SANUM --port 11112 --peer ORTHANC@127.0.0.1:4242 -o node"): (
         "does not end; see tests/clinic/node"
     ),

@@ -1,6 +1,9 @@
 """What the objects say: who, of what, where from; and that readers of two libraries see the same."""
 
+import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -21,6 +24,7 @@ from .series import PLANES, frame_of, head, read_result, saved
 
 highdicom = pytest.importorskip("highdicom")
 
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "dicom.md").read_text(encoding="utf-8")
 WHOLE = ("anomaly", "probability", "uncertainty", "anatomy-0001", "findings", "page")
 
 
@@ -217,6 +221,27 @@ def test_side_and_lobe_are_coded():
     assert (SIDES["left"].value, SIDES["right"].value) == ("7771000", "24028007")
     row = LesionRow(3, 0.5, 0, 0, 0, side="both", lobe="deep")
     assert words_of(row) == "lesion 3: 0.5 mL, both sides deep"
+
+
+@pytest.mark.parametrize("code", [*LOBES.values(), *SIDES.values(), codes.SCT.Lesion, codes.SCT.Volume])
+def test_the_codes_of_the_report_are_documented(code):
+    assert code.value in PAGE
+
+
+def test_the_report_can_have_other_codes(made, tmp_path, monkeypatch):
+    """By what the page says: another object, the same but for two codes."""
+    (code,) = re.findall(r"^```python title=\"SNOMED.*?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    one = made()
+    (tmp_path / "out" / "head_dicom").mkdir(parents=True)
+    shutil.copy(one.paths["sanum-findings.dcm"], tmp_path / "out" / "head_dicom")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "dicom.md", "exec"), {})
+    before, after = one.one("findings"), pydicom.dcmread("out/findings-other-codes.dcm")
+    assert after.SOPInstanceUID != before.SOPInstanceUID
+    assert "52988006" in str(before)
+    assert "52988006" not in str(after)
+    assert str(after).count("M-01100") == str(before).count("52988006")
+    assert highdicom.sr.srread("out/findings-other-codes.dcm").PatientID == "P-17"
 
 
 @pytest.mark.full

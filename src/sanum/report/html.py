@@ -42,6 +42,7 @@ PROVENANCE_LABELS = {
     "date": "Date",
     "device": "Device",
     "seconds": "Run time (s)",
+    "space": "Grid of the results",
     "composition": "Composition",
     "witnesses": "Anomaly",
     "mask": "Lesion mask given",
