@@ -6,14 +6,14 @@ import pytest
 from sanum.clinic.node.choose import DEFAULT, Judgement, judge, read_rules
 from sanum.clinic.node.errors import NodeError
 
-from ..series import KINDS, head, saved
+from ..series import head, saved
 
 
 def judged(folder, made, rules=None):
     return judge(saved(folder / "1.2.3", made), rules or read_rules())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["tilted", "uneven", "sagittal", "negated rows"])
 def test_heads_are_taken_however_they_lie(tmp_path, kind):
     assert judged(tmp_path, head(kind)) == Judgement()
 

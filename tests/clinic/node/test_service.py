@@ -8,11 +8,16 @@ pytest.importorskip("pynetdicom")
 
 from pydicom.uid import SecondaryCaptureImageStorage
 
+from sanum.clinic.node.ways import WaysIn
+
+from ...scan.slices import save
 from .light import OBJECTS, Running, light_job, settings_of, store, until
 from .made import series
+from .wire import linked
 
 
-def test_from_the_scanner_to_the_archive(tmp_path, peer):
+def test_from_the_scanner_to_the_archive(tmp_path, peer, caplog):
+    caplog.set_level("DEBUG", logger="sanum")
     archive = peer(kinds=(SecondaryCaptureImageStorage,))
     notes = tmp_path / "notes"
     all_series = {
@@ -44,3 +49,30 @@ def test_from_the_scanner_to_the_archive(tmp_path, peer):
         "1.2.5": "it is derived from another series",
         "1.2.6": "it has 3 planes, less than 10",
     }
+    names = ("ller", "P-17", "1950", "A-4711")
+    told = caplog.text + "".join(path.read_text() for path in (tmp_path / "node" / "states").iterdir())
+    told += "".join(map(str, tmp_path.rglob("*")))
+    assert "1.2.3: error" in told
+    assert not [name for name in names if name in told]
+
+
+def test_the_archive_counts_and_a_folder_is_watched(tmp_path, peer, monkeypatch):
+    counts = {"1.2.1": 10, "1.2.2": 12}
+
+    def find(event):
+        match = event.identifier
+        match.NumberOfSeriesRelatedInstances = str(counts[match.SeriesInstanceUID])
+        yield 0xFF00, match
+
+    monkeypatch.setattr("sanum.clinic.node.ways.WATCH_EVERY_S", 0.2)
+    archive = peer(kinds=(SecondaryCaptureImageStorage,), find=find)
+    made = {uid: save(tmp_path / "watched" / uid, series(uid)) for uid in counts}
+    ways = WaysIn((tmp_path / "watched",), remove=True, quiet_s=0.3)
+    settings = settings_of(archive.peer, known=(), ways=ways, ask=archive.peer)
+    with Running(tmp_path / "node", light_job(tmp_path / "notes"), settings) as running:
+        until(lambda: running.states() == {"1.2.1": "done", "1.2.2": "error"})
+        entries = {one.key: one for one in running.node.queue.of("done", "error")}
+        assert linked(running.port, own="ANYBODY").is_rejected
+    assert (entries["1.2.1"].expected, entries["1.2.2"].expected) == (10, 12)
+    assert entries["1.2.2"].reason == "10 of 12 objects came, by the archive's count"
+    assert not [path for folder in made.values() for path in folder.iterdir()]
