@@ -13,13 +13,18 @@ import pytest
 from pydicom.uid import JPEG2000Lossless
 
 from sanum.clinic.node.counts import instances_expected
+from sanum.clinic.node.errors import PeerUnreachable
 from sanum.clinic.node.peers import Peer, WebPeer
 from sanum.clinic.node.pull import pull
 from sanum.clinic.node.send import send
 
 from ...docs_blocks import BLOCK, DOCS
 
-pytestmark = pytest.mark.full
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.usefixtures("unclosed"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 PAGE = (DOCS / "how-to" / "node.md").read_text(encoding="utf-8")
 FILES = {info.split('title="')[1][:-1]: text for _, info, text in BLOCK.findall(PAGE) if "title" in info}
 PLUGINS = "/usr/share/orthanc/plugins/"
@@ -93,6 +98,33 @@ def test_a_route_sends_scans_and_no_results(orthanc, peer, write, kind, monkeypa
     assert sorted(there.got) == sorted(path.stem for path in scan)
     assert instances_expected(archive, "1.2.3", "1.2.3.4", own_aet="SANUM") == 3
     assert instances_expected(archive, "1.2.3", "9.9", own_aet="SANUM") is None
+
+
+def test_tls_both_ways(orthanc, peer, write, tmp_path):
+    """Orthanc shows a certificate and wants one, and so does the node."""
+    pytest.importorskip("cryptography")
+    from .certificates import Authority
+
+    authority = Authority(tmp_path / "authority")
+    own, its = authority.issue("node"), authority.issue("orthanc")
+    there = peer(own="SANUM", tls=own.server_context())
+    node = {"AET": "SANUM", "Host": "127.0.0.1", "Port": there.peer.port, "UseDicomTls": True}
+    archive, _ = orthanc(
+        DicomModalities={"sanum": node},
+        DicomTlsEnabled=True,
+        DicomTlsCertificate=str(its.certificate),
+        DicomTlsPrivateKey=str(its.key),
+        DicomTlsTrustedCertificates=str(authority.path),
+    )
+    path = write(PatientID="1")
+    assert send([path], archive, own_aet="SANUM", tls=own).stored == (path.stem,)
+    until = time.monotonic() + 30
+    while not there.got and time.monotonic() < until:
+        time.sleep(0.1)
+    assert list(there.got) == [path.stem]
+    assert instances_expected(archive, "1.2.3", "1.2.3.4", own_aet="SANUM", tls=own) == 1
+    with pytest.raises(PeerUnreachable, match="takes no association"):
+        send([path], archive, own_aet="SANUM", attempts=1)
 
 
 def test_dicomweb(orthanc, write, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from sanum.clinic.node import dimse
 from sanum.clinic.node.errors import NodeError, PeerRefuses, PeerUnreachable
 from sanum.clinic.node.peers import Peer
 from sanum.clinic.node.send import send
@@ -157,6 +158,20 @@ def test_a_kind_of_object_that_a_peer_does_not_take(peer, write, others):
     assert (refused.uid, refused.status) == (path.stem, 0x0122)
     assert "Enhanced MR Image Storage, encoded as Explicit VR Little Endian" in refused.words
     assert len(sent.stored) == others
+
+
+def test_more_kinds_than_an_association_takes_go_in_several(peer, write, monkeypatch):
+    monkeypatch.setattr(dimse, "MOST_CONTEXTS", 3)
+    seen = set()
+
+    def store(event):
+        seen.add(event.assoc)
+        return 0x0000
+
+    files = [write(), write(kind=SegmentationStorage), write()]
+    sent = send(files, peer(store, store, store).peer, own_aet="SANUM")
+    assert sorted(sent.stored) == sorted(path.stem for path in files)
+    assert len(seen) == 2
 
 
 def test_what_is_no_dicom_is_not_sent(tmp_path):

@@ -1,10 +1,6 @@
 """TLS both ways, with certificates made here."""
 
-import datetime
-import gc
-import ipaddress
 import socket
-import warnings
 from pathlib import Path
 
 import pytest
@@ -15,64 +11,14 @@ from sanum.clinic.node.send import send
 from sanum.clinic.node.tls import Tls
 
 pytest.importorskip("pynetdicom")
-x509 = pytest.importorskip("cryptography.x509")
+pytest.importorskip("cryptography")
 
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from .certificates import Authority
 
-PEM = serialization.Encoding.PEM
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pynetdicom's, after a failure
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _collect_here():
-    """What pynetdicom did not close is not to trouble a later test."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-class Authority:
-    """Signs certificates for 127.0.0.1."""
-
-    def __init__(self, folder: Path):
-        folder.mkdir()
-        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._sign("authority", self.key, is_authority=True)
-        self.path = folder / "authority.pem"
-        self.path.write_bytes(self.certificate.public_bytes(PEM))
-
-    def _sign(self, name, key, *, is_authority=False, host="127.0.0.1"):
-        name, day = (
-            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]),
-            datetime.timedelta(days=1),
-        )
-        now = datetime.datetime.now(datetime.UTC)
-        one = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name if is_authority else self.certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - day)
-            .not_valid_after(now + day)
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False
-            )
-        )
-        return one.sign(self.key, hashes.SHA256())
-
-    def issue(self, name, host="127.0.0.1", password=None):
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate, secret = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        certificate.write_bytes(self._sign(name, key, host=host).public_bytes(PEM))
-        hidden = serialization.NoEncryption()
-        if password:
-            hidden = serialization.BestAvailableEncryption(password)
-        secret.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, hidden))
-        return Tls(certificate, secret, self.path)
+pytestmark = [
+    pytest.mark.usefixtures("unclosed"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from sanum.clinic.node import watch as watch_module
 from sanum.clinic.node.errors import NodeError
 from sanum.clinic.node.watch import FolderWatch
 
@@ -36,6 +37,27 @@ def test_files_are_taken_once_they_are_quiet(watched):
     assert watch.look(99) == 0
     assert got == [dicom(b"the whole")]
     assert (folder / "deep" / "Doe^John 1").exists()
+
+
+def test_files_of_old_archives_and_those_that_change_while_they_are_read(watched, monkeypatch):
+    folder, got, start = watched
+    old = b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(200)  # neither preamble nor mark
+    (folder / "a").write_bytes(old)
+    watch = start(quiet_s=0)
+    watch.look(0)
+    opened = watch_module.open_regular
+
+    def opening(*words, **more):
+        stream = opened(*words, **more)
+        with (folder / "a").open("ab") as other:
+            other.write(b"more")
+        return stream
+
+    monkeypatch.setattr(watch_module, "open_regular", opening)
+    assert watch.look(1) == 0
+    monkeypatch.setattr(watch_module, "open_regular", opened)
+    assert [watch.look(2), watch.look(3)] == [0, 1]
+    assert got == [old + b"more"]
 
 
 def test_a_restart_hands_nothing_over_again(watched, tmp_path):

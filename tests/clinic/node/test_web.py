@@ -46,7 +46,8 @@ class Server(ThreadingHTTPServer):
         elif len(parts) == 3:
             count = len(self.files) if self.said["series"] is None else self.said["series"]
             shown = {"00080060": one(["MR"]), "0020000E": one([SERIES]), "00201209": one([count])}
-            rows = [shown, {"00080060": one(["SR"]), "0020000E": one(["1.9"])}]
+            ours = {**shown, "0020000E": one(["1.9"]), "00080070": one(["sanum"])}
+            rows = [shown, ours, {"00080060": one(["SR"]), "0020000E": one(["1.9"])}]
         else:
             rows = [] if int(query["offset"][0]) else [{"0020000D": one([STUDY])}]
         return 200, JSON, json.dumps(rows).encode()
@@ -232,7 +233,7 @@ def test_new_instances_come_as_they_are(web, write, tmp_path):
     assert (brought.instances, brought.series) == (3, (SERIES,))
     assert got == [path.read_bytes() for path in files[:3]]
     assert web.asked[0][1]["StudyDate"] == ["20260102-"]
-    assert not [path for path, _ in web.asked if "1.9" in path]  # a report is no scan
+    assert not [path for path, _ in web.asked if "1.9" in path]  # reports, and what sanum made, are no scans
     web.asked.clear()
     assert fetch().instances == 0
     assert not [path for path, _ in web.asked if "instances" in path]  # the count says that there is no more

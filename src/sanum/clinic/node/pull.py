@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..maker import NAME
 from .errors import PeerRefuses
 from .inbox import HandedOver, Taker, taker_of
 from .peers import WebPeer
@@ -20,6 +21,7 @@ PAGE = 100  # studies or instances that are asked for at once
 _BLOCK = 1 << 20
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _STUDY, _SERIES, _INSTANCE, _COUNT = "0020000D", "0020000E", "00080018", "00201209"
+_MODALITY, _MANUFACTURER = "00080060", "00080070"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def pull(
     modalities: Sequence[str] = MODALITIES,
     tls: Tls | None = None,
 ) -> Pulled:
-    """Fetch the instances of a server that were not fetched before.
+    """Fetch the instances of a server that were not fetched before, and that sanum did not make.
 
     Parameters
     ----------
@@ -103,8 +105,9 @@ def _studies(web: WebPeer, client: Any, since: date | None) -> Iterator[str]:
 def _series(
     web: WebPeer, client: Any, study: str, modalities: Sequence[str]
 ) -> Iterator[tuple[str, int | None]]:
-    for row in rows_of(web, lambda: client.search_for_series(study, fields=[_COUNT])):
-        if value_of(row, "00080060") in modalities:
+    wanted = [_COUNT, _MANUFACTURER]
+    for row in rows_of(web, lambda: client.search_for_series(study, fields=wanted)):
+        if value_of(row, _MODALITY) in modalities and value_of(row, _MANUFACTURER) != NAME:
             yield _uid(web, row, _SERIES), count_of(row, _COUNT)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...files import open_regular
-from ...scan.dicom_file import has_mark
+from ...scan.dicom_file import begins_as_dicom
 from .errors import NodeError
 from .inbox import HandedOver, Taker, taker_of
 
@@ -16,6 +16,7 @@ PARTIAL = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".d
 """Ends of names of files that somebody still writes."""
 
 LARGEST = 4 << 30  # bytes; more is no DICOM file of a head
+_START = 512  # bytes that tell
 _OTHER = " is no DICOM file"
 _Looks = tuple[int, int, int]  # size, time of change, inode
 
@@ -85,9 +86,10 @@ class FolderWatch:
 
     def _hand_over(self, path: Path, looks: _Looks, key: str) -> bool:
         try:
-            is_dicom = has_mark(path)
             with open_regular(path, follow=False) as stream:
-                content = stream.read() if is_dicom else b""
+                content = stream.read(_START)
+                is_dicom = begins_as_dicom(content)
+                content += stream.read() if is_dicom else b""
                 if _looks(os.fstat(stream.fileno())) != looks:
                     return False  # it changed meanwhile: the next look starts anew
         except OSError:
