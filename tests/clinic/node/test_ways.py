@@ -33,7 +33,7 @@ def test_both_ways_go_on_after_an_error(tmp_path, monkeypatch, caplog):
     assert len(got) == 2
     assert asked == [WebPeer("https://pacs.example")]  # a minute has not passed
     assert "https://pacs.example: no answer from https://pacs.example" in caplog.text
-    assert "watched folder 1: [Errno 28] No space left on device" in caplog.text
+    assert "watched folder 1: OSError: [Errno 28] No space left on device" in caplog.text
     assert "Doe" not in caplog.text
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from ...scan.dicom_file import DAMAGED
 from .errors import NodeError
 from .inbox import Taker
 from .peers import WebPeer
@@ -77,8 +78,10 @@ def bring(ways: WaysIn, take: Taker, memory: Path, stopping: threading.Event, tl
             try:
                 if count := look():
                     _log.info("%s: %d new objects", words, count)
-            except (NodeError, OSError) as error:
+            except NodeError as error:
                 _log.warning("%s: %s", words, error)
+            except DAMAGED as error:  # whatever a server says, the other ways in go on
+                _log.warning("%s: %s: %s", words, type(error).__name__, error)
             due[k] = time.monotonic() + every_s
         stopping.wait(max(0.0, min(due) - time.monotonic()))
         if stopping.is_set():
