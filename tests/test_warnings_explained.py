@@ -28,6 +28,20 @@ OTHERS = (
     "voxels were NaN or infinite and were set to",
     "which no head can have: they were read as mm",
     "treated as a scan of unknown contrast",
+    "of the pushed starts come back to this place (similarity ",
+    "to fit the other, which no two",
+    "the two heads are alike only where one may change in size, as those of two people: turn and shift are ",
+    "the two visits may be of two different heads: ",
+    "there is no lesion: no voxel",
+    "labels reach beyond the scan's field of view: their volumes are",
+    "no age was told: volumes are compared with those of the group's mean age",
+    "its contrast is not known: taken as",
+    "are mixed, and cannot be compared: ",
+    "Records that are damaged, and whose results are not shown: ",
+    "participants.tsv has lost leading zeros: ",
+    "this task of a SLURM array takes all scans; pass --shard auto to take its part of them",
+    "waiting for workers: the Dask scheduler has none at the moment; if their jobs ",
+    "is left out of the tables, ",
 )
 
 
