@@ -222,4 +222,22 @@ METHODS: tuple[Method, ...] = (
         extra="translate",
         fitted=True,
     ),
+    Method(
+        "ddim",
+        task="translation",
+        module="translation.ddim",
+        paper="Song et al., ICLR 2021; Graf et al., Eur Radiol Exp 2023",
+        summary="The other contrast from noise in some steps, each on the condition of the scan.",
+        extra="translate",
+        fitted=True,
+    ),
+    Method(
+        "syndiff",
+        task="translation",
+        module="translation.syndiff",
+        paper="Özbey et al., IEEE TMI 2023; Graf et al., Eur Radiol Exp 2023",
+        summary="The other contrast without pairs: diffusion of few large steps, and a cycle.",
+        extra="translate",
+        fitted=True,
+    ),
 )

@@ -12,6 +12,8 @@ NETS = {
     "regression": ("widths=4,4,4,4,8,4",),
     "pix2pix": ("widths=4,4,4,4,8,4", "judge=4,2"),
     "cut": ("design=4,2,1", "head=8", "judge=4,2", "places=16"),
+    "ddim": ("widths=4,8", "sampler_steps=3"),
+    "syndiff": ("widths=4,8", "translator=4,4,4,4,8,4", "judge=4,2"),
 }
 
 

@@ -9,14 +9,12 @@ from torch import nn
 
 from ....extras import needs_extra
 from ....nets.strided import side_after
+from ...common.diffusion import GROUPS, diffusion_unet
 from ...common.residual import squared_error
 from .standard import Tables, tables_of
 
 BETAS = 0.0015, 0.0195
 """First and last variance of the noise that a step adds; their roots grow linearly."""
-
-GROUPS = 8
-"""Of group norm, at most."""
 
 
 class Ldm(nn.Module):
@@ -185,7 +183,6 @@ def _networks(
 ) -> tuple[Any, Any]:
     with needs_extra("ldm", "monai"):
         from monai.networks.nets.autoencoderkl import AutoencoderKL
-        from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
     autoencoder = AutoencoderKL(
         spatial_dims=2,
         in_channels=channels,
@@ -198,17 +195,7 @@ def _networks(
         with_encoder_nonlocal_attn=False,
         with_decoder_nonlocal_attn=False,
     )
-    unet = DiffusionModelUNet(
-        spatial_dims=2,
-        in_channels=latent,
-        out_channels=latent,
-        num_res_blocks=1,
-        channels=unet_widths,
-        attention_levels=[False] * (len(unet_widths) - 1) + [True],
-        num_head_channels=unet_widths[-1],
-        norm_num_groups=math.gcd(GROUPS, *unet_widths),
-    )
-    return autoencoder, unet
+    return autoencoder, diffusion_unet(2, latent, latent, unet_widths)
 
 
 def _scheduler(schedule: tuple[int, int]) -> Any:
