@@ -141,7 +141,7 @@ def test_losses_of_judges_on_constants():
 
 
 def test_samples_differ_by_their_seed_alone(fitted):
-    scan = made_pair(0, (32, 32, 1)).source
+    scan = made_pair(0, (32, 32, 3)).source
     for method in ("ddim", "syndiff"):
         translator = fitted(method)
         one, other, again = (translator.translate(scan, samples=1, seed=n).image.voxels for n in (1, 2, 1))
