@@ -87,6 +87,7 @@ def test_landmarks_lay_the_source_onto_the_target(tmp_path, piecewise):
     (files,) = find_pairs(tmp_path / "pairs.csv")
     pair = read_pair(files, use=LandmarkUse(piecewise=piecewise))
     assert pair.residual_mm < 1e-3
+    assert pair.turn_sd_deg < 1e-2
     inside = (slice(3, -3),) * 3
     np.testing.assert_allclose(pair.source.voxels[inside], target.voxels[inside], atol=2)
     assert pair.source.contrast == "T1w"

@@ -56,6 +56,8 @@ class ScanPair:
         The scans.
     residual_mm : float
         Mean distance of the landmarks after registration; nan where there were none.
+    turn_sd_deg : float
+        How unsure the rotation about the column is, as their distances tell; nan where there were none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ScanPair:
     source: Scan | None
     target: Scan | None
     residual_mm: float = float("nan")
+    turn_sd_deg: float = float("nan")
 
     @property
     def is_whole(self) -> bool:
@@ -146,8 +149,8 @@ def read_pair(
     if first is None or second is None:
         return ScanPair(files.name, files.group, first, second)
     if files.landmarks is not None:
-        moved, residual = register_by_landmarks(first, second, files.landmarks, use)
-        return ScanPair(files.name, files.group, moved, second, residual)
+        moved, *sure = register_by_landmarks(first, second, files.landmarks, use)
+        return ScanPair(files.name, files.group, moved, second, *sure)
     try:
         laid = in_order_of(first, second.grid, name=_name(files.source), scan=_name(files.target))
     except ScanError as error:
@@ -161,8 +164,8 @@ def read_pair(
 
 def register_by_landmarks(
     source: Scan, target: Scan, tables: tuple[Path, Path], use: LandmarkUse
-) -> tuple[Scan, float]:
-    """The source on the target's grid, and the mean distance of the landmarks afterwards, in mm.
+) -> tuple[Scan, float, float]:
+    """The source on the target's grid; distance of the landmarks then, mm; how unsure the turn is, degrees.
 
     Parameters
     ----------
@@ -187,13 +190,14 @@ def register_by_landmarks(
             values = map_coordinates(
                 source.voxels.astype(np.float32), index.T, order=1, cval=float(source.voxels.min())
             )
-            return _laid(source, target, values.reshape(target.voxels.shape)), column.mean_mm
+            turn = max(fit.turn_sd_deg for fit in column.fits)
+            return _laid(source, target, values.reshape(target.voxels.shape)), column.mean_mm, turn
         fit = rigid_of_points(*matched(q, p))
     except ValueError as error:
         names = " and ".join(printable(path.name) for path in tables)
         raise ScanError(f"{names}: {error}") from error
     values = resample_affine(source.voxels, source.grid, target.grid, fit.world)
-    return _laid(source, target, values), fit.mean_mm
+    return _laid(source, target, values), fit.mean_mm, fit.turn_sd_deg
 
 
 def contrasts_of(pairs: Sequence[ScanPair], source: str = "", target: str = "") -> tuple[str, str]:

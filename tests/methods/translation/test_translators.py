@@ -92,3 +92,18 @@ def test_pairs_are_needed_by_those_that_learn_from_pairs(pairs, tmp_path):
             sanum.load("regression").with_settings(setting)
     with pytest.raises(ValueError, match="four halvings"):
         sanum.load("pix2pix").with_settings("patch=16,16").config.build()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("method", METHODS)
+def test_every_recipe_has_networks_that_fit_its_patches(method):
+    """On a device without values, so that those of GPUs are built as well."""
+    with torch.device("meta"):
+        for recipe in registry.recipes_of(registry.find(method)).values():
+            net = recipe.build().eval()
+            source = torch.zeros(1, recipe.channels, *recipe.patch)
+            made = recipe.translate(net, source, torch.zeros(1, 1, *recipe.patch))
+            assert made.shape == (1, 1, *recipe.patch), recipe.name
+            image = source[:, :1] if method == "cut" else torch.cat([source[:, :1]] * 2, 1)
+            if hasattr(net, "discriminator"):
+                assert net.discriminator(image)[-1].shape[:2] == (1, 1), recipe.name

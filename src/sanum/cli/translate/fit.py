@@ -79,7 +79,10 @@ def command(
         raise typer.Exit(2) from None
     for pair in read:
         if pair.residual_mm == pair.residual_mm:
-            complain(f"{pair.name}: landmarks lie {pair.residual_mm:.2f} mm apart on the mean")
+            complain(
+                f"{pair.name}: landmarks lie {pair.residual_mm:.2f} mm apart on the mean, and leave the "
+                f"rotation about their line open by {pair.turn_sd_deg:.1f}° (standard deviation)"
+            )
     first, second = translator.contrasts
     complain(f"learned {first} to {second} from {translator.about['scans']} scans")
     typer.echo(harmless(str(output)))
