@@ -11,7 +11,7 @@ from ...report.translation import translation_page
 from ...scan import Scan
 from ...scan import read as read_scan
 from ..api import Output, OutputSpec, Result
-from .detector_job import HasFile
+from .file_job import HasFile
 from .plain_result import PlainResult
 from .translator import Translator
 
