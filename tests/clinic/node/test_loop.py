@@ -112,7 +112,7 @@ def send_signal(process, number):
     os.kill(process, number)
 
 
-@pytest.mark.parametrize(("archive", "count"), [("own", 8), ("orthanc", 20)])
+@pytest.mark.parametrize(("archive", "count"), [("own", 6), ("orthanc", 20)])
 def test_every_head_is_done_and_sent_once(request, tmp_path, nodes, archive, count):
     send = by_pynetdicom if archive == "own" else by_storescu(tmp_path / "scanner")
     archive, root, port = request.getfixturevalue(archive), tmp_path / "node", free_port()

@@ -14,7 +14,7 @@ from sanum.cli.node.parts import job_of
 
 from .light import Running, settings_of, store, until
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 
 def test_its_objects_come_to_the_study_of_the_source(shared_data, tmp_path, peer):
@@ -23,7 +23,7 @@ def test_its_objects_come_to_the_study_of_the_source(shared_data, tmp_path, peer
     job = job_of("cpu", 1, None, fast=True)
     with Running(tmp_path / "node", job, settings_of(archive.peer)) as running:
         assert set(store(running.port, source)) == {0}
-        until(lambda: set(running.states().values()) & {"done", "error", "discarded"}, 150)
+        until(lambda: set(running.states().values()) & {"done", "error", "discarded"}, 500)
         (entry,) = running.node.queue.of("done")
     assert entry.sent == {str(archive.peer): len(archive.got)}
     tags = ["StudyInstanceUID", "Modality"]

@@ -27,6 +27,7 @@ _TAGS = (
     ),
     *("ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns"),
 )
+_DOUBLE = "-"  # in the name of an object whose identifier another one has
 _log = logging.getLogger(__name__)
 
 
@@ -91,11 +92,14 @@ def _sorted(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
     for key, some in found.items():
         place = folder.series / key
         place.mkdir(parents=True, exist_ok=True)
-        fresh = 0
+        fresh = doubles = 0
         for path, header in some:
             if name := _name(path, header, place):
                 path.replace(place / name)
                 fresh += 1
+                doubles += _DOUBLE in name
+        if doubles:
+            _log.warning("%s: %d objects differ from another one with their SOPInstanceUID", key, doubles)
         copies += len(some) - fresh
         entry = queue.get(key)
         if entry is not None and not fresh and entry.state not in ("error", "discarded"):
@@ -159,9 +163,8 @@ def _name(path: Path, header: Dataset, place: Path) -> str:
     if same:  # sent again, maybe in another encoding
         path.unlink()
         return ""
-    other = f"{uid}-{sha256(path)[:8]}{ENDING}"
+    other = f"{uid}{_DOUBLE}{sha256(path)[:8]}{ENDING}"
     if (place / other).exists():
         path.unlink()
         return ""
-    _log.warning("%s: two different objects have one SOPInstanceUID", place.name)
     return other
