@@ -227,7 +227,7 @@ def test_short_pixels(tmp_path, voxels):
 
 
 def test_no_pixels(tmp_path, voxels):
-    assert "damaged or missing pixels" in refusal(save(tmp_path / "series", slices(voxels, PixelData=None)))
+    assert "has no pixel data" in refusal(save(tmp_path / "series", slices(voxels, PixelData=None)))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.8, 0.97])

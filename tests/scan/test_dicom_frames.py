@@ -161,3 +161,5 @@ def test_other_refusals(saved_as):
     short = enhanced()
     short.PixelData = short.PixelData[:-10]
     assert "damaged or missing pixels" in refusal(saved_as(short))
+    del short.PixelData
+    assert "has no pixel data: copy the series again, or export it" in refusal(saved_as(short))

@@ -186,7 +186,7 @@ def test_all_damaged(tmp_path):
     folder = save(tmp_path / "series", slices(VOXELS))
     for path in folder.iterdir():
         cut_short(path, 0.9)
-    assert "damaged or missing pixels" in refusal(folder, skip_damaged=True)
+    assert "has no pixel data" in refusal(folder, skip_damaged=True)
 
 
 # --- choices of DICOM for other scans

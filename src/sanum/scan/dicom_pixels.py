@@ -15,6 +15,8 @@ from .dicom_stack import Slice
 from .errors import ScanError
 from .names import printable
 
+_NO_PIXELS = "has no pixel data: copy the series again, or export it with its images"
+
 
 def read_pixels(
     slices: Sequence[Slice], size: tuple[int, int, int], *, skip_damaged: bool = False
@@ -145,6 +147,8 @@ def _pixels(path: Path, shape: tuple[int, int]) -> tuple[npt.NDArray[Any], float
     name = printable(path.name)
     try:
         dataset = open_dicom(path, pixels=True)
+        if not dataset.get("PixelData"):
+            raise DamagedFile(f"{name} {_NO_PIXELS}")
         syntax = dataset.file_meta.TransferSyntaxUID
         if is_of_jpeg(syntax):
             check_codestream(dataset.PixelData, shape, name, syntax)
@@ -193,6 +197,8 @@ def _frames(slices: Sequence[Slice], size: tuple[int, int, int]) -> npt.NDArray[
     name = printable(path.name)
     try:
         dataset = open_dicom(path, pixels=True)
+        if not dataset.get("PixelData"):
+            raise ScanError(f"{name} {_NO_PIXELS}")
         syntax = dataset.file_meta.TransferSyntaxUID
         frames = decoded_frames(dataset, name) if is_of_jpeg(syntax) else stored_values(dataset)
         voxels: npt.NDArray[Any] = np.stack([frames[one.frame].T for one in slices], axis=-1)
