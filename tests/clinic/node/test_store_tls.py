@@ -13,9 +13,12 @@ from sanum.clinic.node.peers import Peer
 from sanum.clinic.node.send import send
 from sanum.clinic.node.store import StorageScp
 
-from .test_tls import Authority, _collect_here  # noqa: F401
+from .certificates import Authority
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("unclosed"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 
 
 def test_a_certificate_of_the_authority_is_needed(tmp_path, write):
