@@ -91,7 +91,8 @@ def peer(running):
         )
         running.append(server)
         port = server.socket.getsockname()[1]
-        return SimpleNamespace(peer=Peer(own, more.get("host", "127.0.0.1"), port), got=got)
+        peer = Peer(own, more.get("host", "127.0.0.1"), port)
+        return SimpleNamespace(peer=peer, got=got, server=server)
 
     return start
 

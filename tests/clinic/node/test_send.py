@@ -1,6 +1,7 @@
 """Against pynetdicom's own servers on loopback, which refuse, warn, and vanish."""
 
 import socket
+import time
 from pathlib import Path
 
 import pydicom
@@ -158,6 +159,20 @@ def test_a_kind_of_object_that_a_peer_does_not_take(peer, write, others):
     assert (refused.uid, refused.status) == (path.stem, 0x0122)
     assert "Enhanced MR Image Storage, encoded as Explicit VR Little Endian" in refused.words
     assert len(sent.stored) == others
+
+
+def test_whatever_stops_it_ends_the_association(peer, write):
+    def stop(answer):
+        raise KeyboardInterrupt
+
+    there = peer()
+    with pytest.raises(KeyboardInterrupt):
+        send([write(), write()], there.peer, own_aet="SANUM", on_answer=stop)
+    until = time.monotonic() + 10
+    while there.server.active_associations and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not there.server.active_associations
+    assert len(there.got) == 1
 
 
 def test_more_kinds_than_an_association_takes_go_in_several(peer, write, monkeypatch):

@@ -1,7 +1,7 @@
 """Associations with a peer, and storing files by C-STORE: one attempt, each status as it comes."""
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +151,7 @@ def association(
 
 def store_once(
     instances: Sequence[Instance], peer: Peer, own_aet: str, tls: Tls | None = None
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     """Store files by C-STORE, in one association; of more kinds than it may have, in several.
 
     Parameters

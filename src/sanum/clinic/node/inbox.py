@@ -2,10 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from ...files import whole_file
+
+LARGEST = 1 << 30
+"""Bytes of one file; it is held in memory."""
 
 Taker = Callable[[bytes], object]
 """Takes the bytes of one DICOM file; when it returns, they are on the disk."""
@@ -48,12 +52,20 @@ class HandedOver:
         known = path.read_bytes() if path.exists() else b""
         self._torn = bool(known) and not known.endswith(b"\n")
         self._known = set(known.decode("ascii", "replace").split("\n")[:-1])
+        self._groups = Counter(key.partition(" ")[0] for key in self._known)
 
     def __contains__(self, key: str) -> bool:
         return key in self._known
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
+    def count(self, group: str) -> int:
+        """How many keys begin with a word.
+
+        Parameters
+        ----------
+        group : str
+            The word, which a space follows in the keys.
+        """
+        return self._groups[group]
 
     def add(self, key: str) -> None:
         """Remember a key, on the disk.
@@ -72,3 +84,15 @@ class HandedOver:
             os.fsync(stream.fileno())
         self._torn = False
         self._known.add(key)
+        self._groups[key.partition(" ")[0]] += 1
+
+
+def digest(text: str) -> str:
+    """16 characters for a text, of any length and content.
+
+    Parameters
+    ----------
+    text : str
+        Such as an identifier.
+    """
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]

@@ -10,13 +10,12 @@ from typing import Any
 
 from ..maker import NAME
 from .errors import PeerRefuses
-from .inbox import HandedOver, Taker, taker_of
+from .inbox import LARGEST, HandedOver, Taker, digest, taker_of
 from .peers import WebPeer
 from .tls import Tls
 from .web import client_of, count_of, not_dicomweb, rows_of, session_of, spoken, value_of
 
 MODALITIES = ("MR", "CT")
-LARGEST = 4 << 30  # bytes of one instance
 PAGE = 100  # studies or instances that are asked for at once
 _BLOCK = 1 << 20
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
@@ -43,7 +42,7 @@ class Pulled:
 def pull(
     web: WebPeer,
     into: Taker | Path,
-    memory: Path,
+    memory: Path | HandedOver,
     *,
     study_uid: str | None = None,
     since: date | None = None,
@@ -58,8 +57,8 @@ def pull(
         The server.
     into : function or Path
         Takes the bytes of each instance, or the folder that they are written into.
-    memory : Path
-        File that remembers what was fetched.
+    memory : Path or HandedOver
+        What remembers what was fetched, or the file that it is in.
     study_uid : str, optional
         Of this study alone.
     since : date, optional
@@ -76,23 +75,22 @@ def pull(
     PeerRefuses
         The server says no, or what it says cannot be read.
     """
-    take, known = taker_of(into), HandedOver(memory)
-    had: dict[str, int] = {}
-    for key in known:
-        had[key.partition(" ")[0]] = had.get(key.partition(" ")[0], 0) + 1
+    take, known = taker_of(into), memory if isinstance(memory, HandedOver) else HandedOver(memory)
     client, session = client_of(web, tls), session_of(tls)
     count = 0
     series: dict[str, None] = {}
     for study in [study_uid] if study_uid else _studies(web, client, since):
         for one, expected in _series(web, client, study, modalities):
-            if expected is not None and had.get(one, 0) >= expected:
+            group = digest(one)
+            if expected is not None and known.count(group) >= expected:
                 continue
             for instance in _instances(web, client, study, one):
-                if f"{one} {instance}" in known:
+                key = f"{group} {digest(instance)}"
+                if key in known:
                     continue
                 address = f"{web.url}/studies/{study}/series/{one}/instances/{instance}"
                 take(_retrieve(web, session, address))
-                known.add(f"{one} {instance}")
+                known.add(key)
                 count, series[one] = count + 1, None
     return Pulled(count, tuple(series))
 
@@ -147,10 +145,10 @@ def _retrieve(web: WebPeer, session: Any, address: str) -> bytes:
                 if len(body) > LARGEST:
                     raise PeerRefuses(f"{web} sends an instance of more than {LARGEST >> 30} GB")
             kind = answer.headers.get("Content-Type", "")
-    return only_part(bytes(body), kind, web)
+    return only_part(body, kind, web)
 
 
-def only_part(body: bytes, kind: str, web: WebPeer) -> bytes:
+def only_part(body: bytes | bytearray, kind: str, web: WebPeer) -> bytes:
     """The one file in an answer of WADO-RS.
 
     Parameters
@@ -168,12 +166,13 @@ def only_part(body: bytes, kind: str, web: WebPeer) -> bytes:
         It is none, or not one.
     """
     if kind.lower().startswith("application/dicom"):
-        return body
+        return bytes(body)
     found = re.search(r'boundary="?([^";]+)"?', kind, re.IGNORECASE)
     if found is not None:
         mark = b"--" + found[1].encode("latin-1")
-        parts = (b"\r\n" + body).split(b"\r\n" + mark)
-        files = [part.partition(b"\r\n\r\n")[2] for part in parts[1:] if not part.startswith(b"--")]
-        if len(files) == 1 and len(parts) == 3:
-            return files[0]
+        start = 0 if body.startswith(mark) else body.find(b"\r\n" + mark)
+        begin = body.find(b"\r\n\r\n", start) + 4
+        end = body.find(b"\r\n" + mark, begin)
+        if start >= 0 and begin > 3 and end > 0 and body[end + 2 + len(mark) :].startswith(b"--"):
+            return bytes(body[begin:end])
     raise PeerRefuses(f"{web} answers, but not with one file as WADO-RS does")

@@ -1,7 +1,8 @@
 """Send results: every status is read, and a peer that is away or busy is asked again."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,9 +91,10 @@ def send(
             sleep(min(wait_s * 2 ** (attempt - 1), LONGEST_WAIT_S))
         trouble = None
         try:
-            for answer in _attempt(waiting, peer, own_aet, tls):
-                answers[answer.uid] = answer
-                on_answer(answer)
+            with closing(_attempt(waiting, peer, own_aet, tls)) as heard:
+                for answer in heard:
+                    answers[answer.uid] = answer
+                    on_answer(answer)
         except PeerUnreachable as error:
             trouble = error
         waiting = [one for one in waiting if one.uid not in answers or may_pass(answers[one.uid].status)]
@@ -110,7 +112,7 @@ def send(
 
 def _attempt(
     instances: Sequence[Instance], peer: Peer | WebPeer, own_aet: str, tls: Tls | None
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     if isinstance(peer, WebPeer):
         from .stow import stow_once
 

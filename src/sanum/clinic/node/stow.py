@@ -1,6 +1,6 @@
 """Store files on a DICOMweb server (STOW-RS): one attempt, the status of each instance as it comes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import pydicom
@@ -18,7 +18,9 @@ LARGEST_REQUEST = 32 << 20  # bytes; a larger file goes alone
 _ACCEPTED, _CONFLICT = 202, 409  # some, or all, were not stored, and the answer tells which
 
 
-def stow_once(instances: Sequence[Instance], peer: WebPeer, tls: Tls | None = None) -> Iterator[Reply]:
+def stow_once(
+    instances: Sequence[Instance], peer: WebPeer, tls: Tls | None = None
+) -> Generator[Reply, None, None]:
     """Store files, some in each request.
 
     Parameters

@@ -10,12 +10,11 @@ from pathlib import Path
 from ...files import open_regular
 from ...scan.dicom_file import begins_as_dicom
 from .errors import NodeError
-from .inbox import HandedOver, Taker, taker_of
+from .inbox import LARGEST, HandedOver, Taker, taker_of
 
 PARTIAL = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp", "~")
 """Ends of names of files that somebody still writes."""
 
-LARGEST = 4 << 30  # bytes; more is no DICOM file of a head
 _START = 512  # bytes that tell
 _OTHER = " is no DICOM file"
 _Looks = tuple[int, int, int]  # size, time of change, inode

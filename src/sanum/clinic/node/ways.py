@@ -1,6 +1,5 @@
 """Other ways in than C-STORE: watched folders and DICOMweb servers, looked at again and again."""
 
-import hashlib
 import logging
 import threading
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from ...scan.dicom_file import DAMAGED
 from .errors import NodeError
-from .inbox import Taker
+from .inbox import HandedOver, Taker, digest
 from .peers import WebPeer
 from .pull import pull
 from .tls import Tls
@@ -92,7 +91,7 @@ def _looks(
     ways: WaysIn, take: Taker, memory: Path, tls: Tls | None
 ) -> Iterator[tuple[str, float, Callable[[], int]]]:
     for k, folder in enumerate(ways.folders, start=1):
-        path = memory / f"watched-{_digest(str(folder.resolve()))}.txt"
+        path = memory / f"watched-{digest(str(folder.resolve()))}.txt"
         watch = FolderWatch(folder, take, path, quiet_s=ways.quiet_s, remove=ways.remove)
 
         def see(watch: FolderWatch = watch) -> int:
@@ -100,13 +99,10 @@ def _looks(
 
         yield f"watched folder {k}", WATCH_EVERY_S, see
     for server in ways.servers:
+        known = HandedOver(memory / f"pulled-{digest(str(server))}.txt")
 
-        def ask(server: WebPeer = server) -> int:
-            since, path = date.today() - timedelta(days=ways.days), f"pulled-{_digest(str(server))}.txt"
-            return pull(server, take, memory / path, since=since, tls=tls).instances
+        def ask(server: WebPeer = server, known: HandedOver = known) -> int:
+            since = date.today() - timedelta(days=ways.days)
+            return pull(server, take, known, since=since, tls=tls).instances
 
         yield str(server), PULL_EVERY_S, ask
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
