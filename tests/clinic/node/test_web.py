@@ -1,6 +1,7 @@
 """STOW, QIDO and WADO against a small server that fails in the ways that servers fail."""
 
 import json
+import re
 import threading
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from sanum.clinic.node.send import send
 pytest.importorskip("dicomweb_client")
 JSON = "application/dicom+json"
 STUDY, SERIES = "1.2.3", "1.2.3.4"
+_UID = re.compile(rb"\x08\0\x18\0UI..([0-9.]+\0?)", re.DOTALL)
 
 
 class Server(ThreadingHTTPServer):
@@ -71,11 +73,13 @@ class Handler(BaseHTTPRequestHandler):
         else:
             body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.stored.append(body)
-        self._say(*(self.server.answers.pop(0) if self.server.answers else (200, JSON, b"{}")))
+        uids = [uid.rstrip(b"\0").decode() for uid in _UID.findall(body)]
+        stored = (200, JSON, said(stored=uids))
+        self._say(*(self.server.answers.pop(0) if self.server.answers else stored))
 
     def _say(self, status, kind, body):
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Location" if status == 302 else "Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -156,6 +160,14 @@ def test_those_out_of_resources_are_sent_again_alone(web, write, waits):
     assert files[1].read_bytes() not in web.stored[2]
 
 
+def test_what_is_not_named_is_not_stored(web, write):
+    files, told = [write(), write()], []
+    web.answers.append((200, JSON, said(stored=[files[0].stem, "1.2.3.99"])))
+    with pytest.raises(PeerRefuses, match="does not say that it stored 1 of 2 objects"):
+        send(files, web.peer, own_aet="SANUM", on_answer=lambda one: told.append((one.uid, one.status)))
+    assert told == [(files[0].stem, 0)]
+
+
 def test_all_refused_without_reasons(web, write):
     web.answers.append((409, JSON, b"{}"))
     sent = send([write()], web.peer, own_aet="SANUM")
@@ -180,6 +192,10 @@ def test_a_busy_server_is_asked_again(web, write, waits, status):
         ((409, "application/dicom+xml", b"<a/>"), "did not store all, and does not say in JSON which"),
         ((202, JSON, b"<html>"), "answers, but not as DICOMweb: is the path right"),
         ((200, JSON, b'{"00081198": 3}'), "answers, but not as DICOMweb: is the path right"),
+        ((200, JSON, b"{}"), r"does not say that it stored 1 of 1 objects: is the path right"),
+        ((200, "text/html", b"<html>log in"), "answers, but not as DICOMweb: is the path right"),
+        ((204, "text/plain", b""), "answers, but not as DICOMweb: is the path right"),
+        ((302, "/login", b""), r"sends elsewhere \(HTTP 302\): is the path right"),
     ],
 )
 def test_a_server_that_takes_nothing(web, write, waits, answer, told):

@@ -45,7 +45,14 @@ def stow_once(
         It takes nothing from this node.
     """
     heard: list[Any] = []
-    client = client_of(peer, tls, lambda response, *_, **__: heard.append(response))
+
+    def hear(response: Any, *_: object, **__: object) -> None:
+        if response.is_redirect:  # such as to a page that asks for a password; objects do not go there
+            response.close()
+            raise PeerRefuses(f"{peer} sends elsewhere (HTTP {response.status_code}): is the path right?")
+        heard.append(response)
+
+    client = client_of(peer, tls, hear)
     for some in _requests(instances):
         heard.clear()
         read = {}
@@ -81,34 +88,33 @@ def _requests(instances: Sequence[Instance]) -> Iterator[list[Instance]]:
 
 
 def _answers(response: Any, uids: Sequence[str], peer: WebPeer) -> Iterator[Reply]:
-    """Of each instance: what the answer says of it; where it says nothing, what its status says of all."""
-    failed, warned = _told(response, peer)
-    rest = PROCESSING_FAILURE if response.status_code == _CONFLICT else SUCCESS
+    """Of each instance what the answer says of it: stored is what is named as stored, and nothing else."""
+    told = _told(response, peer)
+    if response.status_code == _CONFLICT:  # nothing was stored, whether each is named or not
+        told = {uid: told.get(uid, PROCESSING_FAILURE) for uid in uids}
     for uid in uids:
-        status = failed.get(uid, warned.get(uid, rest))
-        yield Reply(uid, status, words_of(status))
+        if uid in told:
+            yield Reply(uid, told[uid], words_of(told[uid]))
+    if missing := sum(uid not in told for uid in uids):
+        count = f"{missing} of {len(uids)} objects"
+        raise PeerRefuses(f"{peer} answers, but does not say that it stored {count}: is the path right?")
 
 
-def _told(response: Any, peer: WebPeer) -> tuple[dict[str, int], dict[str, int]]:
-    """Reasons of failures and of warnings, by instance."""
+def _told(response: Any, peer: WebPeer) -> dict[str, int]:
+    """Statuses of the instances that an answer names (PS3.18, 10.5.3)."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in ("application/dicom+json", "application/json"):
         if response.status_code in (_ACCEPTED, _CONFLICT):
             raise PeerRefuses(f"{peer} did not store all, and does not say in JSON which")
-        return {}, {}
+        raise not_dicomweb(peer)
     try:
         said = response.json()
         said = Dataset.from_json(said[0] if isinstance(said, list) else said)
-        return (
-            {
-                str(item.ReferencedSOPInstanceUID): int(item.get("FailureReason", PROCESSING_FAILURE))
-                for item in said.get("FailedSOPSequence", ())
-            },
-            {
-                str(item.ReferencedSOPInstanceUID): int(item.WarningReason)
-                for item in said.get("ReferencedSOPSequence", ())
-                if "WarningReason" in item
-            },
-        )
-    except (*DAMAGED, KeyError):
+        stored, failed = said.get("ReferencedSOPSequence", ()), said.get("FailedSOPSequence", ())
+        told = {str(one.ReferencedSOPInstanceUID): int(one.get("WarningReason", SUCCESS)) for one in stored}
+        return told | {
+            str(one.ReferencedSOPInstanceUID): int(one.get("FailureReason", PROCESSING_FAILURE))
+            for one in failed
+        }
+    except DAMAGED:
         raise not_dicomweb(peer) from None
