@@ -3,6 +3,7 @@
 import json
 import re
 from html import unescape
+from itertools import chain
 from pathlib import Path
 
 import typer
@@ -78,7 +79,8 @@ def commands() -> str:
     """The help of all commands, as Markdown with sections."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sanum")
-    for shown in command.commands["weights"].commands.values():  # in the list of a group, help is cut short
+    groups = (command.commands[name].commands.values() for name in ("node", "weights"))
+    for shown in chain.from_iterable(groups):  # in the list of a group, help is cut short
         text = text.replace(shown.get_short_help_str(), shown.get_short_help_str(limit=200))
     text = text.replace("\\[", "[")  # escaped for the terminal
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]

@@ -99,6 +99,11 @@ class Running:
     def states(self):
         return {one.key: one.state for one in self.node.queue.of(*STATES)}
 
+    def has_ended(self, count):
+        """Whether so many objects came, and all their series are at an end."""
+        ends = self.node.queue.of("done", "error", "discarded")
+        return sum(one.count for one in ends) == count and len(ends) == len(self.states())
+
     def __enter__(self):
         return self
 

@@ -34,10 +34,10 @@ def test_from_the_scanner_to_the_archive(tmp_path, peer, caplog):
     with Running(tmp_path / "node", light_job(notes), settings_of(archive.peer)) as running:
         mixed = [one for some in zip_longest(*all_series.values()) for one in some if one]
         assert set(store(running.port, mixed)) == {0}
-        until(lambda: set(running.states().values()) <= {"done", "error", "discarded"} and running.states())
+        until(lambda: running.has_ended(len(mixed)))
         assert running.states()["1.2.7"] == "discarded"  # 8 planes
         store(running.port, late)
-        until(lambda: running.states()["1.2.7"] == "done")
+        until(lambda: running.has_ended(len(mixed) + len(late)))
         reasons = {one.key: one.reason for one in running.node.queue.of("error", "discarded")}
     assert sorted(notes.read_text().split()) == ["1.2.1", "1.2.7", "10", "10"]
     assert len(archive.got) == 2 * OBJECTS
@@ -76,3 +76,16 @@ def test_the_archive_counts_and_a_folder_is_watched(tmp_path, peer, monkeypatch)
     assert (entries["1.2.1"].expected, entries["1.2.2"].expected) == (10, 12)
     assert entries["1.2.2"].reason == "10 of 12 objects came, by the archive's count"
     assert not [path for folder in made.values() for path in folder.iterdir()]
+
+
+def test_an_error_of_the_node_stops_one_series_and_tells_no_values(tmp_path, peer, monkeypatch):
+    def fails(delivery, entry):
+        raise ValueError("Secret^Name")
+
+    monkeypatch.setattr("sanum.clinic.node.deliver.Delivery.do", fails)
+    with Running(tmp_path / "node", light_job(tmp_path / "notes"), settings_of()) as running:
+        store(running.port, series("1.2.1"))
+        reason = "waits after an error of the node, ValueError in test_service.py, line "
+        until(lambda: running.node.queue.of("processing") and running.node.queue.get("1.2.1").reason)
+        assert running.node.queue.get("1.2.1").reason.startswith(reason)
+        assert running.node.queue.get("1.2.1").is_made

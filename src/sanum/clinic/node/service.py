@@ -8,6 +8,7 @@ import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...cohort import Item, failures, lock
@@ -16,14 +17,14 @@ from ...scan import ScanError
 from .arrivals import recount, sort_arrivals
 from .choose import Judgement, Rules, judge
 from .counts import instances_expected
-from .deliver import Delivery, Route, journal
+from .deliver import LONGEST_WAIT_S, Delivery, Route, journal
 from .errors import NodeError
 from .folder import KEPT_FREE, Inbox, NodeFolder
 from .peers import Peer, WebPeer
 from .queue import Entry, Queue, is_uid
 from .store import Limits, StorageScp
 from .ways import WaysIn, bring
-from .work import Processing
+from .work import BUSY_S, Processing
 
 TICK_S = 0.2
 _ASK_AGAIN_S = 60.0
@@ -123,7 +124,7 @@ class Node:
         )
         self._heard: dict[str, float] = {}
         self._asked: dict[str, float] = {}
-        self._retired = 0.0
+        self._retired = self._silent_until = 0.0
 
     def run(self, ended: threading.Event) -> None:
         """Processing until somebody says that it ends.
@@ -232,7 +233,9 @@ class Node:
     def _expected(self, entry: Entry) -> int | None:
         """How many objects the archive has of a series, where it says so."""
         ask = self.settings.ask
-        if ask is None or not (is_uid(entry.study_uid) and is_uid(entry.series_uid)):
+        if ask is None or time.monotonic() < self._silent_until:
+            return None
+        if not (is_uid(entry.study_uid) and is_uid(entry.series_uid)):
             return None
         self._asked[entry.key] = time.monotonic()
         try:
@@ -240,39 +243,53 @@ class Node:
                 ask, entry.study_uid, entry.series_uid, own_aet=self.settings.aet, tls=self.settings.route.tls
             )
         except NodeError as error:
-            _log.warning("%s: its objects are not counted, %s", entry.key, error)
+            self._silent_until = time.monotonic() + _ASK_AGAIN_S
+            _log.warning("objects of series are not counted for a minute: %s", error)
             return None
         return count or None
 
     def _keep_doing(self, do: Callable[[Entry], None], made: bool) -> None:
         """Do what is to be done in one thread, the longest waiting first."""
         while not self._stopping.is_set():
+            now = time.time()
             due = [
                 one
                 for one in self.queue.of("processing")
-                if one.is_made == made and one.next_try <= time.time()
+                if one.is_made == made
+                and not now < one.next_try <= now + LONGEST_WAIT_S  # later: the clock went back
             ]
             for entry in sorted(due, key=lambda one: (one.next_try, one.changed)):
-                if not self._stopping.is_set():
-                    self._guarded(lambda entry=entry: do(entry))  # type: ignore[misc]
+                if not self._stopping.is_set() and self.queue.get(entry.key) is entry:
+                    self._guarded(partial(self._do, do, entry))
             self._stopping.wait(TICK_S)
 
+    def _do(self, do: Callable[[Entry], None], entry: Entry) -> None:
+        """Do one thing with one series; with an error of ours it waits, and the others do not."""
+        try:
+            do(entry)
+        except Exception as error:  # noqa: BLE001 a service goes on, and says what happened
+            reason = f"waits after an error of the node, {_words_of(error)}"
+            _log.error("%s: %s", entry.key, reason)
+            again = time.time() + BUSY_S
+            self.queue.change(entry.key, only=["processing"], reason=reason, next_try=again)
+
     def _guarded(self, do: Callable[[], None]) -> None:
-        """Do something; a full disk, or an error of ours, does not end the node."""
+        """Do something; a full disk does not end the node."""
         try:
             do()
-        except Exception as error:  # noqa: BLE001 a service goes on, and says what happened
-            words = error if isinstance(error, NodeError | ScanError) else _where(error)
-            _log.error("%s: %s; tried again in %.0f s", type(error).__name__, words, _PAUSE_S)
+        except Exception as error:  # noqa: BLE001 as above
+            _log.error("%s; tried again in %.0f s", _words_of(error), _PAUSE_S)
             self._stopping.wait(_PAUSE_S)
 
 
-def _where(error: Exception) -> str:
-    """Where an error was raised; its own words may hold values of a data set."""
+def _words_of(error: Exception) -> str:
+    """Words of an error of ours; of another the place alone, for its words may hold values of a data set."""
+    if isinstance(error, NodeError | ScanError):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    last = [*traceback.walk_tb(error.__traceback__)][-1]
-    return f"in {Path(last[0].f_code.co_filename).name}, line {last[1]}"
+    last, line = [*traceback.walk_tb(error.__traceback__)][-1]
+    return f"{type(error).__name__} in {Path(last.f_code.co_filename).name}, line {line}"
 
 
 def retire(
