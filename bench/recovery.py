@@ -35,6 +35,7 @@ from sanum.methods.recovery.kt.classical import CLASSICAL, SliceProblem, trainin
 from sanum.methods.recovery.kt.model import KtNetConfig
 from sanum.methods.recovery.kt.network import load_network
 from sanum.methods.recovery.kt.recipe import NETWORKS, RECIPES
+from sanum.methods.recovery.kt.sampling import KtSamplingConfig
 from sanum.metrics.motion import fast_movement, movie_errors
 from sanum.synth.fetal import draw_fetal, fetal_movie, heart_region
 
@@ -49,6 +50,7 @@ VARIANTS = NETWORKS | {
     "unet-xf, soft": KtNetConfig(consistency="soft"),
     "unet-xf, no consistency, with the mean": KtNetConfig(mean=False, **FREE),
     "unet-xt, no consistency, with the mean": KtNetConfig(("xt",), mean=False, **FREE),
+    "unet-xf, one coil": KtNetConfig(),
 }
 NUMBERS = ("nrmse", "nrmse_moving", "ssim", "ssim_moving", "harmonic", "amplitude")
 
@@ -77,6 +79,8 @@ def variants(folder):
         if list(place.glob("*.safetensors")):
             continue
         recipe = RECIPES.get(f"kt-{name}") or replace(RECIPES[f"kt-{name[:7]}"], model=model)
+        if name.endswith("one coil"):
+            recipe = replace(recipe, sampling=KtSamplingConfig(coils=(1, 1)))
         start = time.process_time()
         train(
             recipe,
@@ -89,6 +93,12 @@ def variants(folder):
         print(f"{name}\t{time.process_time() - start:.0f} CPU s", flush=True)
 
 
+def of_one_coil(image, mask):
+    """Lines of a combined image, as if one coil had measured them."""
+    encoding = CoilEncoding(torch.ones_like(image[:1]), mask)
+    return SliceProblem(fft(image, -2)[None] * mask[:, :, None], encoding)
+
+
 def answers(movie, acceleration, rng, solvers):
     """Movie and seconds by every method, of one slice."""
     maps = made_up(COILS, movie.shape[1:], rng=rng)
@@ -99,9 +109,19 @@ def answers(movie, acceleration, rng, solvers):
     training = training_image(fft(apart, -1)[:, :, middle], maps)
     on_lattice = lattice(frames, lines, acceleration)
     at_random = variable_density(frames, lines, acceleration, rng=rng)
-    yield "all lines", 0.0, combined(ifft(full, -2), maps)
+    whole = combined(ifft(full, -2), maps)
+    yield "all lines", 0.0, whole
+    alone = [name for name in solvers if name.endswith("one coil")]
+    for name in alone:  # lines of the combined movie, which nobody can measure, and of the aliased one
+        for what, image in (
+            ("retrospective", whole),
+            ("prospective", CoilEncoding(maps, on_lattice).adjoint(full)),
+        ):
+            start = time.process_time()
+            found = solvers[name](of_one_coil(image, on_lattice))
+            yield f"{name}, {what}", time.process_time() - start, found
     for mask, names in (
-        (on_lattice, solvers),
+        (on_lattice, [name for name in solvers if name not in alone]),
         (at_random, [name for name in solvers if name in ("zero-filled", "sense", "low-rank", *NETWORKS)]),
     ):
         encoding = CoilEncoding(maps, mask)

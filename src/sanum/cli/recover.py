@@ -27,6 +27,10 @@ class RecoverMethod(StrEnum):
     kt_sense = "kt-sense"
     low_rank = "low-rank"
     unet_xf = "unet-xf"
+    unet_xt = "unet-xt"
+    cascade_xf = "cascade-xf"
+    alternating = "alternating"
+    multicoil_xf = "multicoil-xf"
 
 
 def command(

@@ -12,6 +12,7 @@ from sanum.kspace.coils import made_up
 from sanum.kspace.fourier import fft
 from sanum.kspace.sampling import lattice
 from sanum.methods.recovery.kt.classical import CLASSICAL
+from sanum.methods.recovery.kt.recipe import NETWORKS
 from sanum.metrics.motion import movie_errors
 from sanum.scan import ScanError
 from sanum.synth.fetal import draw_fetal, fetal_movie, heart_region
@@ -80,6 +81,28 @@ def test_what_it_cannot_use_is_one_sentence(case):
         kt.recover(replace(raw, training=np.ones((2, 6, FRAMES, N + 1, N), np.complex64)))
     with pytest.raises(ValueError, match='unknown method "magic": known are zero-filled'):
         kt.recover(raw, "magic")
+    wide = {"kspace": raw.kspace.repeat(2, 1), "maps": raw.maps.repeat(2, 1), "training": None}
+    with pytest.raises(ScanError, match="at most 6 coils, got 12: choose one that sees the combined image"):
+        kt.recover(replace(raw, **wide), "multicoil-xf")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_that_ship_keep_the_mother(case, name):
+    """And more of the beat than zero-filling; how much is measured by bench/recovery.py, not here."""
+    fetal, movie, raw, heart = case
+    found, zero = (
+        movie_errors(
+            np.abs(sanum.load("kt").recover(raw, method).movie[0]),
+            np.abs(movie),
+            heart,
+            frame_s=0.072,
+            beat_hz=fetal.heart_hz,
+        )
+        for method in (name, "zero-filled")
+    )
+    assert found.nrmse < 0.2
+    assert found.ssim > zero.ssim + 0.3
+    assert found.nrmse_moving < zero.nrmse_moving / 3
 
 
 def test_one_coil_needs_no_maps(case):

@@ -190,17 +190,17 @@ def test_a_training_goes_on_and_its_weights_recover(tmp_path):
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", NETWORKS)
-def test_one_batch_is_learned_by_heart(name):
+def test_one_sample_is_learned_by_heart(name):
     recipe = RECIPES[f"kt-{name}"]
     source = KtSource(
         replace(recipe, validation=1, sampling=replace(recipe.sampling, size=32)), Path(MADE_UP)
     )
-    batch = next(source.batches(iter([range(2)])))
+    batch = next(source.batches(iter([range(1)])))
     torch.manual_seed(0)
     model = source.build()
     optimizer = torch.optim.Adam(model.parameters(), 5e-3)
     losses = []
-    for _ in range(20):
+    for _ in range(35):
         loss = recipe.loss(model, batch)[0]
         optimizer.zero_grad()
         loss.backward()
