@@ -4,7 +4,7 @@ import os
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pydicom
@@ -26,6 +26,7 @@ from sanum.clinic.node.store import OUT_OF_RESOURCES, Limits, StorageScp
 from sanum.cohort.machine import peak_memory
 
 from ..series import head
+from .light import until
 from .wire import linked, raw, store_raw
 
 
@@ -102,6 +103,19 @@ def test_more_associations_than_allowed_are_told_to_wait(scp):
     assert links[2].acceptor.primitive.result_source == 3
     for link in links[:2]:
         link.abort()
+
+
+def test_who_connects_and_is_silent_keeps_nobody_out_for_long(scp, monkeypatch):
+    monkeypatch.setattr("sanum.clinic.node.store._SILENT_S", 1.0)
+    node = scp(associations=2)
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(socket.create_connection(("127.0.0.1", node.port)))
+        until(lambda: len(node._server.active_associations) > 2)
+        until(lambda: not node._server.active_associations)
+        link = linked(node.port)
+        assert store_raw(link, b"any") == 0
+        link.release()
 
 
 def test_an_object_that_is_too_large_ends_its_association(scp):

@@ -41,6 +41,8 @@ _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_REQUEST = 1 << 20  # of a peer that asks for an association: 128 contexts with all encodings are less
 _HEADER = 1 << 10  # of a PDU, beside what it carries
 _HANDSHAKE_S = 30.0
+_SILENT_S = 10.0  # a connection that does not ask for an association so long is ended
+_BESIDE = 64  # connections beside associations, so that who is silent keeps nobody out
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ class StorageScp:
         entity.maximum_associations = self._limits.associations
         entity.maximum_pdu_size = self._limits.pdu_bytes
         entity.network_timeout = entity.dimse_timeout = self._limits.idle_s
+        entity.acse_timeout = _SILENT_S
         self._address, self._tls = address, tls
         self._server: _Server | None = None
 
@@ -131,7 +134,7 @@ class StorageScp:
         server = _Server(self._entity, self._address, self._entity.ae_title, contexts, self._tls)
         server.bind(evt.EVT_C_STORE, self._store)
         server.bind(evt.EVT_CONN_OPEN, self._opened)
-        server.most = 2 * self._limits.associations
+        server.most = self._limits.associations + _BESIDE
         self._server = server
         self._entity._servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.1,), name="storage", daemon=True).start()
