@@ -1,5 +1,7 @@
 """Arrivals in the folder of their series: copies, doubles, and what belongs nowhere."""
 
+from io import BytesIO
+
 import pytest
 
 from sanum.clinic.node.arrivals import recount, sort_arrivals
@@ -122,6 +124,54 @@ def test_states_are_made_to_fit_what_is_there(node):
     recount(node.folder, queue)
     assert queue.get(UID).state == "done"
     assert (queue.get("1.2.9").state, queue.get("1.2.9").count) == ("incoming", 10)
-    (node.folder.series / UID / "1.2.77.dcm").unlink()
+    (node.folder.series / UID / "1.2.78.dcm").touch()
     recount(node.folder, queue)
-    assert (queue.get(UID).state, queue.get(UID).count, queue.get(UID).is_made) == ("incoming", 9, False)
+    assert (queue.get(UID).state, queue.get(UID).count, queue.get(UID).is_made) == ("incoming", 11, False)
+
+
+def test_planes_that_somebody_removed_open_nothing(node):
+    node(*head("axial"))
+    node.queue.change(UID, state="done", is_made=True)
+    next((node.folder.series / UID).iterdir()).unlink()
+    recount(node.folder, node.queue)
+    assert (node.queue.get(UID).state, node.queue.get(UID).is_made) == ("done", True)
+
+
+@pytest.mark.parametrize("state", ["incoming", "done", "error"])
+def test_a_whole_object_replaces_a_damaged_one(node, state):
+    made = head("axial")
+    node(*made[1:])
+    whole = bytes_of(made[0])
+    node(whole[:-2000])
+    node.queue.change(UID, state=state)
+    told = node(whole)
+    assert (told.keys, told.copies) == ((UID,), 1)
+    assert (node.queue.get(UID).state, node.queue.get(UID).count) == ("incoming", 10)
+    assert whole in [path.read_bytes() for path in (node.folder.series / UID).iterdir()]
+    node.queue.change(UID, state="done")
+    assert node(whole[:-3000]).keys == ()
+    assert whole in [path.read_bytes() for path in (node.folder.series / UID).iterdir()]
+
+
+def test_of_two_damaged_copies_the_longer_one_stays(node):
+    whole = bytes_of(head("axial")[0])
+    node(whole[:-2000])
+    assert node(whole[:-2500]).keys == ()
+    assert node(whole[:-1000]).keys == (UID,)
+    (kept,) = (node.folder.series / UID).iterdir()
+    assert kept.read_bytes() == whole[:-1000]
+
+
+def test_other_pixels_under_the_same_header_are_both_kept(node):
+    made = head("axial")
+    node(*made)
+    made[4].PixelData = bytes(len(made[4].PixelData))
+    assert node(made[4]).keys == (UID,)
+    assert len(list((node.folder.series / UID).iterdir())) == 11
+
+
+def bytes_of(one):
+    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+    buffer = BytesIO()
+    one.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()

@@ -7,7 +7,7 @@ import pytest
 
 from sanum.clinic.node.folder import NodeFolder
 from sanum.clinic.node.queue import Entry, Queue, read_entries
-from sanum.clinic.node.service import Node, retire
+from sanum.clinic.node.service import Node
 from sanum.clinic.node.work import MOST_STARTS, Processing
 
 from ..series import head, saved
@@ -103,18 +103,3 @@ def test_two_nodes_do_not_work_on_one_folder(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="another node works on"):
         Node(tmp_path, light_job(tmp_path / "notes"), settings_of())
     assert first.folder.lock.exists()
-
-
-def test_old_ends_are_removed_and_nothing_else(work):
-    day = 86400.0
-    work()
-    for key, state, changed in (("1.2.3", "done", 0), ("1.2.4", "error", 29), ("1.2.5", "incoming", 0)):
-        queue = Queue(work.folder.states, clock=lambda changed=changed: changed * day)
-        queue.forget(key)
-        queue.put(Entry(key, state=state, count=1))
-    queue = Queue(work.folder.states)
-    assert retire(work.folder, queue, 0, lambda: 99 * day) == []
-    assert retire(work.folder, queue, 30, lambda: 31 * day) == ["1.2.3"]
-    left = sorted(path.name for path in work.folder.root.rglob("*1.2.3*"))
-    assert left == []
-    assert sorted(read_entries(work.folder.states)) == ["1.2.4", "1.2.5"]

@@ -49,7 +49,7 @@ def test_from_the_scanner_to_the_archive(tmp_path, peer, caplog):
         "1.2.5": "it is derived from another series",
         "1.2.6": "it has 3 planes, less than 10",
     }
-    names = ("ller", "P-17", "1950", "A-4711")
+    names = ("ller", "P-17", "19501224", "A-4711")
     told = caplog.text + "".join(path.read_text() for path in (tmp_path / "node" / "states").iterdir())
     told += "".join(map(str, tmp_path.rglob("*")))
     assert "1.2.3: error" in told

@@ -6,13 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
+import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from ...files import sha256
+from ...scan import ScanError
 from ...scan.dicom_file import DAMAGED, open_dicom, text_of
+from ...scan.dicom_pixels import rescaled_pixels
 from .folder import ENDING, NodeFolder
 from .queue import Entry, Queue, key_of_uid
 
@@ -40,7 +45,7 @@ class Sorted:
     keys : tuple of str
         Series that have more than before.
     copies : int
-        Objects that were there already.
+        Objects that were there already, whole or damaged.
     unusable : int
         Objects of no series.
     """
@@ -53,8 +58,9 @@ class Sorted:
 def sort_arrivals(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
     """Move each object into the folder of its series, and open again each series that has got more.
 
-    A copy of an object that is there is removed; it opens its series again, if that was refused. Two objects
-    of one identifier that differ are both kept: reading the series will say so.
+    Of two copies of an object one stays: the one whose pixels can be read, or else the longer one. A copy
+    opens its series again, if that was refused. Two objects of one identifier that can be read and differ are
+    both kept: reading the series will say so.
 
     Parameters
     ----------
@@ -92,17 +98,16 @@ def _sorted(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
     for key, some in found.items():
         place = folder.series / key
         place.mkdir(parents=True, exist_ok=True)
-        fresh = doubles = 0
-        for path, header in some:
-            if name := _name(path, header, place):
-                path.replace(place / name)
-                fresh += 1
-                doubles += _DOUBLE in name
+        before = _count(place)
+        names = [name for path, header in some if (name := _keep(path, header, place))]
+        fresh, doubles = _count(place) - before, sum(_DOUBLE in name for name in names)
         if doubles:
             _log.warning("%s: %d objects differ from another one with their SOPInstanceUID", key, doubles)
+        if len(names) > fresh:
+            _log.warning("%s: %d damaged objects came again and were replaced", key, len(names) - fresh)
         copies += len(some) - fresh
         entry = queue.get(key)
-        if entry is not None and not fresh and entry.state not in ("error", "discarded"):
+        if entry is not None and not names and entry.state not in ("error", "discarded"):
             continue
         if entry is None:
             first = some[0][1]
@@ -115,7 +120,10 @@ def _sorted(paths: Iterable[Path], folder: NodeFolder, queue: Queue) -> Sorted:
 
 
 def recount(folder: NodeFolder, queue: Queue) -> None:
-    """Let the states fit what lies in the folders, as a killed node left both.
+    """Let the states fit what lies in the folders, as a killed node or a full disk left both.
+
+    A series that has more planes than its state says is open again. One that has fewer lost them to somebody
+    else: what was done with it stays done.
 
     Parameters
     ----------
@@ -123,16 +131,25 @@ def recount(folder: NodeFolder, queue: Queue) -> None:
         Of the node.
     queue : Queue
         Of the node.
+
+    Raises
+    ------
+    OSError
+        A state cannot be written.
     """
     if not folder.series.is_dir():
         return
     for place in sorted(folder.series.iterdir()):
-        count = sum(name.endswith(ENDING) for name in os.listdir(place)) if place.is_dir() else 0
+        count = _count(place) if place.is_dir() else 0
         entry = queue.get(place.name)
         if count and entry is None:
             queue.put(Entry(place.name, series_uid=place.name, count=count))
-        elif count and entry is not None and entry.count != count:
-            queue.put(replace(_opened(entry, 0), count=count))
+        elif entry is not None and entry.count < count:
+            queue.put(_opened(entry, count - entry.count))
+
+
+def _count(place: Path) -> int:
+    return sum(name.endswith(ENDING) for name in os.listdir(place))
 
 
 def _opened(entry: Entry, more: int) -> Entry:
@@ -151,20 +168,37 @@ def _header(path: Path) -> Dataset | None:
     return header if known else None
 
 
-def _name(path: Path, header: Dataset, place: Path) -> str:
-    """File name of an object in its series; "" for a copy, which is removed."""
+def _keep(path: Path, header: Dataset, place: Path) -> str:
+    """Put an object into its series, unless that has it; its name there, "" where it was removed."""
     uid = key_of_uid(text_of(header, "SOPInstanceUID"))
-    name = f"{uid}{ENDING}"
-    there = place / name
+    there = place / f"{uid}{ENDING}"
     if not there.exists():
-        return name
+        return path.replace(there).name
+    digest = sha256(path)
+    other = place / f"{uid}{_DOUBLE}{digest[:8]}{ENDING}"
+    if digest == sha256(there) or other.exists():
+        path.unlink()
+        return ""
     before = _header(there)
     same = before is not None and all(text_of(before, tag) == text_of(header, tag) for tag in _TAGS)
-    if same:  # sent again, maybe in another encoding
+    old, new = _pixels(there), _pixels(path)
+    if new is None:
+        is_better = same and old is None and path.stat().st_size > there.stat().st_size
+        is_copy = same or old is not None
+    else:
+        is_better = old is None
+        is_copy = same and old is not None and np.array_equal(old, new)  # maybe in another encoding
+    if is_better:
+        return path.replace(there).name
+    if is_copy:
         path.unlink()
         return ""
-    other = f"{uid}{_DOUBLE}{sha256(path)[:8]}{ENDING}"
-    if (place / other).exists():
-        path.unlink()
-        return ""
-    return other
+    return path.replace(other).name
+
+
+def _pixels(path: Path) -> npt.NDArray[Any] | None:
+    """Pixels of an object; None where they cannot be read."""
+    try:
+        return rescaled_pixels(path)[0]
+    except (ScanError, InvalidDicomError, *DAMAGED):
+        return None

@@ -55,6 +55,11 @@ class NodeFolder:
         return self.root / "unusable"
 
     @property
+    def removed(self) -> Path:
+        """What is on its way out: nobody looks into it any more."""
+        return self.root / "removed"
+
+    @property
     def lock(self) -> Path:
         """Who works here: one node at a time."""
         return self.root / "node.lock"

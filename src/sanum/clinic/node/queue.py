@@ -52,6 +52,8 @@ class Entry:
         To send, without success, since a peer last answered.
     next_try : float
         When to send again, seconds since 1970.
+    old_since : float
+        When it was first seen to be old enough to be removed, seconds since 1970; 0: it is not.
     """
 
     key: str
@@ -67,6 +69,7 @@ class Entry:
     sent: Mapping[str, int] = field(default_factory=dict)
     tries: int = 0
     next_try: float = 0.0
+    old_since: float = 0.0
 
 
 def is_uid(text: str) -> bool:

@@ -1,7 +1,6 @@
 """The node at work: one thread sorts and decides, one processes, one sends; the network has its own."""
 
 import logging
-import shutil
 import threading
 import time
 import traceback
@@ -11,17 +10,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ...cohort import Item, failures, lock
+from ...cohort import lock
 from ...cohort.job import Job
 from ...scan import ScanError
 from .arrivals import recount, sort_arrivals
 from .choose import Judgement, Rules, judge
 from .counts import instances_expected
-from .deliver import LONGEST_WAIT_S, Delivery, Route, journal
+from .deliver import LONGEST_WAIT_S, Delivery, Route
 from .errors import NodeError
 from .folder import KEPT_FREE, Inbox, NodeFolder
 from .peers import Peer, WebPeer
 from .queue import Entry, Queue, is_uid
+from .retire import retire
 from .store import Limits, StorageScp
 from .ways import WaysIn, bring
 from .work import BUSY_S, Processing
@@ -30,7 +30,6 @@ TICK_S = 0.2
 _ASK_AGAIN_S = 60.0
 _PAUSE_S = 5.0  # after an error
 _RETIRE_S = 600.0
-_DAY_S = 86400.0
 _log = logging.getLogger(__name__)
 
 
@@ -125,6 +124,7 @@ class Node:
         self._heard: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._retired = self._silent_until = 0.0
+        self._is_counted = False
 
     def run(self, ended: threading.Event) -> None:
         """Processing until somebody says that it ends.
@@ -144,7 +144,6 @@ class Node:
                 if not watched.is_dir():
                     raise NodeError(f"no such folder to watch: {watched}")
             self.inbox.tidy()
-            recount(self.folder, self.queue)
             try:
                 self.scp.start()
             except OSError as error:
@@ -188,11 +187,15 @@ class Node:
 
     def look(self) -> None:
         """Sort what arrived, decide about series that are quiet, and remove what is old."""
+        if not self._is_counted:  # at the start, and after a disk was full in between
+            recount(self.folder, self.queue)
+            self._is_counted = True
         arrived = self.inbox.arrived()
         if arrived:
-            now = time.monotonic()
+            now, self._is_counted = time.monotonic(), False
             for key in sort_arrivals(arrived, self.folder, self.queue).keys:
                 self._heard[key] = now
+            self._is_counted = True
         for entry in self.queue.of("incoming"):
             quiet = time.monotonic() - self._heard.setdefault(entry.key, time.monotonic())
             if quiet >= self.settings.quiet_s and not self.inbox.arrived():
@@ -290,43 +293,3 @@ def _words_of(error: Exception) -> str:
         return error.strerror
     last, line = [*traceback.walk_tb(error.__traceback__)][-1]
     return f"{type(error).__name__} in {Path(last.f_code.co_filename).name}, line {line}"
-
-
-def retire(
-    folder: NodeFolder, queue: Queue, keep_days: float, clock: Callable[[], float] = time.time
-) -> list[str]:
-    """Remove what has been at its end for so many days: planes, results, and the entry, in this order.
-
-    Parameters
-    ----------
-    folder : NodeFolder
-        Of the node.
-    queue : Queue
-        Of the node.
-    keep_days : float
-        How long it is kept; 0: for ever.
-    clock : function
-        Seconds since 1970.
-
-    Returns
-    -------
-    list of str
-        Keys of series that were removed.
-    """
-    if not keep_days:
-        return []
-    before, removed = clock() - keep_days * _DAY_S, []
-    for entry in queue.of("done", "error", "discarded"):
-        if entry.changed < before:
-            for place in (folder.series, folder.results):
-                shutil.rmtree(place / entry.key, ignore_errors=True)
-            failures.forget(Item(folder.series / entry.key, Path(entry.key)), folder.results)
-            journal(folder, entry.key).unlink(missing_ok=True)
-            queue.forget(entry.key)
-            removed.append(entry.key)
-            _log.info("%s: removed after %g days", entry.key, keep_days)
-    if folder.unusable.is_dir():
-        for path in folder.unusable.iterdir():
-            if path.stat().st_mtime < before:
-                path.unlink()
-    return removed
