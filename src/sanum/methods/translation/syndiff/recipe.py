@@ -154,14 +154,14 @@ FULL = replace(
     name="syndiff-full",
     patch=(256, 256),
     batch_size=1,
-    widths=(64, 128, 256, 512),
+    widths=(64, 64, 128, 128, 256, 256),
     attention=True,
     translator=(64, 64, 128, 256, 512, 64),
     judge=(64, 3),
     cycle_weight=0.5,
     back_weight=0.5,
     precision="auto",
-    gan=replace(GAN, learning_rate=1.5e-4),
+    gan=replace(GAN, learning_rate=1.6e-4),
     loop=replace(LOOP, steps=500_000, ema=0.999, save_every=1000),
 )
 RECIPES = {recipe.name: recipe for recipe in (SMALL, FULL)}
