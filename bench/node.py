@@ -1,9 +1,9 @@
-"""The whole way with the real network: twenty series to a node that is killed three times, and on to Orthanc.
+"""The whole way with the real network: series to a node that is killed three times, and on to Orthanc.
 
-`SANUM_DATA=… python bench/node.py OUT` makes DICOM series of 18 heads of 2 mm (`ixi/`), of a torso, and of a
+`SANUM_DATA=… python bench/node.py OUT` makes DICOM series of heads of 2 mm (`ixi/`), of a torso, and of a
 head that lacks a plane. It sends them interleaved by storescu, two of them without their last planes, which
 come later; kills the node while it receives, while it computes, and after its first results; and prints what
-became of each. Needs Orthanc and dcmtk (`apt install orthanc dcmtk`), and ten seconds of one core a head.
+became of each. Needs Orthanc and dcmtk (`apt install orthanc dcmtk`), and about 25 s of a busy core a head.
 """
 
 import argparse
@@ -30,7 +30,6 @@ from sanum.clinic.node.status import table_of
 from sanum.scan import read
 
 DATA = Path(os.environ["SANUM_DATA"])
-HEADS = 18
 
 
 def write_series(source: Path, folder: Path, uid: str) -> list[Path]:
@@ -143,15 +142,18 @@ def until(true, seconds: float = 3600.0) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path, help="A folder that is not there yet.")
-    out = parser.parse_args().out
+    parser.add_argument("--heads", type=int, default=18, help="At least 3; two of them come in two parts.")
+    given = parser.parse_args()
+    out, count = given.out, given.heads
     out.mkdir(parents=True)
-    heads = sorted((DATA / "ixi").glob("sub-*/anat/*T1w.nii.gz"))[:HEADS]
+    heads = sorted((DATA / "ixi").glob("sub-*/anat/*T1w.nii.gz"))[:count]
     sources = {f"1.2.{k}": path for k, path in enumerate(heads, start=1)}
-    sources |= {"1.2.19": DATA / "torso" / "image_1.nii.gz", "1.2.20": heads[0]}
+    lacking, parts = f"1.2.{count + 2}", (f"1.2.{count - 1}", f"1.2.{count}")
+    sources |= {f"1.2.{count + 1}": DATA / "torso" / "image_1.nii.gz", lacking: heads[0]}
     sent = {uid: write_series(path, out / "scanner" / uid, uid) for uid, path in sources.items()}
-    del sent["1.2.20"][len(sent["1.2.20"]) // 2]
-    late = [path for uid in ("1.2.17", "1.2.18") for path in sent[uid][-2:]]
-    for uid in ("1.2.17", "1.2.18"):
+    del sent[lacking][len(sent[lacking]) // 2]
+    late = [path for uid in parts for path in sent[uid][-2:]]
+    for uid in parts:
         sent[uid] = sent[uid][:-2]
     mixed = [path for some in zip_longest(*sent.values()) for path in some if path is not None]
     began, orthanc = time.monotonic(), Orthanc(out)
@@ -171,9 +173,9 @@ def main() -> None:
         node.take(late)
         until(
             lambda: (
-                len(entries(out)) == 20
+                len(entries(out)) == count + 2
                 and all(one.state in ("done", "error", "discarded") for one in entries(out).values())
-                and all(entries(out)[uid].count == len(sent[uid]) + 2 for uid in ("1.2.17", "1.2.18"))
+                and all(entries(out)[uid].count == len(sent[uid]) + 2 for uid in parts)
             )
         )
         node.process.send_signal(signal.SIGTERM)
