@@ -1,6 +1,7 @@
 """`sanum node`: what it says, and the table of its states."""
 
 import json
+import os
 import socket
 
 import pytest
@@ -9,7 +10,9 @@ from typer.testing import CliRunner
 pytest.importorskip("pynetdicom")
 
 from sanum.cli.main import app
+from sanum.clinic.node.folder import NodeFolder
 from sanum.clinic.node.queue import Entry, Queue
+from sanum.cohort import lock
 
 RUN = CliRunner()
 
@@ -45,6 +48,7 @@ def test_status_is_a_table_of_states_and_reasons(tmp_path):
 
 def test_no_folder(tmp_path):
     assert "is no folder of a node" in refused("status", tmp_path / "missing")
+    assert "is no folder of a node" in refused("status", tmp_path)  # some other folder
     assert "-o FOLDER is missing" in refused("--known", "A")
 
 
@@ -69,15 +73,21 @@ def test_wrong_use_is_one_sentence(tmp_path, words, sentence):
     assert sentence in refused("-o", tmp_path, *(word.format(tmp_path) for word in words))
 
 
-def test_a_port_in_use(tmp_path, monkeypatch):
-    monkeypatch.setattr("sanum.cli.node.job_of", lambda *_, **__: None)
-    monkeypatch.setattr("sanum.cli.node.log_to_stderr", lambda **_: None)
-    monkeypatch.setattr("sanum.cli.node.ended_by_signals", lambda: None)
+def test_what_cannot_begin_is_told_before_the_network_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("sanum.cli.node.job_of", lambda *_, **__: pytest.fail("it was loaded"))
+    monkeypatch.setattr("sanum.cli.node.log_to_stderr", lambda **_: pytest.fail("it began"))
+    root = tmp_path / "node"
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        assert f"port {port} of 127.0.0.1 cannot be used (Address already in use)" in refused(
-            "-o", tmp_path, "--known", "A", "--port", port
-        )
-    assert not (tmp_path / "node.lock").exists()
+        words = ("-o", root, "--known", "A", "--port", port)
+        assert f"port {port} of 127.0.0.1 cannot be used (Address already in use)" in refused(*words)
+    assert "no such folder to watch" in refused(*words, "--watch", tmp_path / "missing")
+    assert "cannot be watched" in refused(*words, "--watch", tmp_path)
+    assert not root.exists()
+    root.mkdir()
+    with monkeypatch.context() as other:
+        other.setattr(os, "getpid", os.getppid)
+        assert lock.acquire(NodeFolder(root).lock, "other")
+    assert "another node works on node" in refused(*words)

@@ -39,6 +39,7 @@ def test_from_the_scanner_to_the_archive(tmp_path, peer, caplog):
         store(running.port, late)
         until(lambda: running.has_ended(len(mixed) + len(late)))
         reasons = {one.key: one.reason for one in running.node.queue.of("error", "discarded")}
+    assert (tmp_path / "node").stat().st_mode & 0o777 == 0o700
     assert sorted(notes.read_text().split()) == ["1.2.1", "1.2.7", "10", "10"]
     assert len(archive.got) == 2 * OBJECTS
     assert reasons == {

@@ -99,6 +99,19 @@ def test_what_is_no_whole_file_is_left(watched, tmp_path):
     assert [watch.look(3), watch.look(4)] == [0, 1]
 
 
+def test_a_file_that_is_too_large_is_told_once_and_left(watched, caplog):
+    folder, got, start = watched
+    (folder / "Doe^John").write_bytes(dicom(bytes(100)))
+    (folder / "b").write_bytes(dicom())
+    watch = start(quiet_s=0, remove=True, largest=200)
+    assert [watch.look(0), watch.look(1), watch.look(2)] == [0, 1, 0]
+    assert got == [dicom()]
+    assert (folder / "Doe^John").exists()
+    assert [one.getMessage() for one in caplog.records] == [
+        "files of a watched folder that are larger than --largest-mb allows: 1"
+    ]
+
+
 def test_sources_are_removed_only_if_told(watched):
     folder, got, start = watched
     path = folder / "a"

@@ -12,6 +12,7 @@ import pytest
 
 from sanum.clinic.node import pull as pulling
 from sanum.clinic.node import stow
+from sanum.clinic.node import web as module
 from sanum.clinic.node.counts import instances_expected
 from sanum.clinic.node.errors import PeerRefuses, PeerUnreachable
 from sanum.clinic.node.peers import WebPeer
@@ -32,7 +33,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers, self.asked, self.stored, self.files = [], [], [], {}
-        self.said = {"series": None}
+        self.said, self.packed = {"series": None}, False
         self.peer = WebPeer(f"http://127.0.0.1:{self.server_port}/dicom-web")
 
     def found(self, path, query):
@@ -81,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Location" if status == 302 else "Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        if self.server.packed:
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(body)
 
@@ -106,7 +109,7 @@ def web(running_web, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for held in (running_web.answers, running_web.asked, running_web.stored, running_web.files):
         held.clear()
-    running_web.said["series"] = None
+    running_web.said["series"], running_web.packed = None, False
     return running_web
 
 
@@ -283,6 +286,7 @@ def test_a_pull_that_breaks_off_goes_on_where_it_was(web, write, tmp_path):
         (200, JSON, b"[3]"),
         (200, JSON, b"3"),
         (200, JSON, b"[{"),
+        (200, JSON, b"[" * 200_000),
     ],
 )
 def test_answers_that_are_no_dicomweb(web, tmp_path, answer):
@@ -291,12 +295,39 @@ def test_answers_that_are_no_dicomweb(web, tmp_path, answer):
         pull(web.peer, tmp_path, tmp_path / "pulled.txt")
 
 
-def test_an_instance_that_is_too_large(web, write, tmp_path, monkeypatch):
-    monkeypatch.setattr(pulling, "LARGEST", 100)
-    path = write()
-    web.files[path.stem] = path.read_bytes()
-    with pytest.raises(PeerRefuses, match="sends an instance of more than"):
-        pull(web.peer, tmp_path / "in", tmp_path / "pulled.txt")
+def test_an_instance_that_cannot_be_fetched_keeps_no_other_waiting(web, write, tmp_path):
+    got, files = [], [write(PatientComments="x" * 900), write()]
+    web.files |= {path.stem: path.read_bytes() for path in files}
+    with pytest.raises(PeerRefuses, match="sends an instance of more than 0 MB"):
+        pull(web.peer, got.append, tmp_path / "pulled.txt", largest=1000)
+    assert got == [files[1].read_bytes()]
+
+
+def test_packed_and_endless_answers_are_not_read(web, tmp_path, monkeypatch):
+    """A few kilobytes may become gigabytes; nothing packed was asked for."""
+    web.packed = True
+    with pytest.raises(PeerRefuses, match="packs its answers"):
+        pull(web.peer, tmp_path, tmp_path / "pulled.txt")
+    web.packed = False
+    monkeypatch.setattr(module, "LARGEST_ANSWER", 3 << 20)
+    web.answers.append((200, JSON, b"[" + b" " * (4 << 20) + b"]"))
+    with pytest.raises(PeerRefuses, match="answers with more than 3 MB of text"):
+        pull(web.peer, tmp_path, tmp_path / "pulled.txt")
+
+
+def test_pages_without_an_end(web, tmp_path, monkeypatch):
+    def page(start):
+        return 200, JSON, json.dumps([{"0020000D": one([f"1.{start}.{k}"])} for k in range(4)]).encode()
+
+    monkeypatch.setattr(pulling, "MOST", 8)
+    none = (200, JSON, b"[]")
+    web.answers += [page(1), *[none] * 4, page(2), *[none] * 4]
+    with pytest.raises(PeerRefuses, match="answers without an end: 8 studies"):
+        pull(web.peer, tmp_path, tmp_path / "pulled.txt")
+    web.answers += [page(1)]
+    web.asked.clear()
+    assert pull(web.peer, tmp_path, tmp_path / "pulled.txt", is_ended=lambda: True).instances == 0
+    assert len(web.asked) == 2  # one page, one study
 
 
 @pytest.mark.parametrize(

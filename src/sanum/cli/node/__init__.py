@@ -1,6 +1,7 @@
 """`sanum node`: a station behind an archive, that takes scans, reconstructs heads, and sends results back."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -64,6 +65,7 @@ def node(
     with needs_extra("sanum node", "clinic"):
         from ...clinic.node.service import Node, NodeSettings
         from ...clinic.node.store import Limits
+    from ...clinic.node.checks import require_ready
     from ...clinic.node.choose import DEFAULT, read_rules
     from ...clinic.node.errors import NodeError
     from ...clinic.node.ways import WaysIn
@@ -87,9 +89,17 @@ def node(
             keep_days=keep_days,
             kept_free=int(keep_free_gb * 1e9),
             limits=Limits(associations, object_bytes=int(largest_mb * 1e6)),
-            ways=WaysIn(tuple(watch or ()), servers_of(pull or []), remove_watched, days=pull_days),
+            ways=WaysIn(
+                tuple(watch or ()),
+                servers_of(pull or []),
+                remove_watched,
+                days=pull_days,
+                largest=int(largest_mb * 1e6),
+            ),
         )
+        require_ready(output, settings.address, settings.ways.folders)
         log_to_stderr(verbose=verbose)
+        logging.getLogger(__name__).info("loads the network")
         job = job_of(device, threads, weights, fast=fast)
         with steady_stderr():
             Node(output, job, settings).run(ended_by_signals())
@@ -109,10 +119,10 @@ def status(
     from ...clinic.node.folder import NodeFolder
     from ...clinic.node.status import as_dict, table_of
 
-    if not folder.is_dir():
+    found = NodeFolder(folder)
+    if not found.states.is_dir():
         complain(f"{folder} is no folder of a node: expected what -o of sanum node named")
         raise typer.Exit(2)
-    found = NodeFolder(folder)
     if as_json:
         typer.echo(json.dumps(as_dict(found), indent=2))
         return

@@ -155,7 +155,7 @@ LargestMb = Annotated[
     typer.Option(
         "--largest-mb",
         metavar="MB",
-        help="Of one object; an association that sends more is ended.",
+        help="Of one object or file; an association that sends more is ended.",
         min=1,
         rich_help_panel=LISTENING,
     ),

@@ -1,7 +1,7 @@
 """Fetch new series from a DICOMweb server: QIDO-RS says what is there, WADO-RS brings each file as it is."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -13,10 +13,11 @@ from .errors import PeerRefuses
 from .inbox import LARGEST, HandedOver, Taker, digest, taker_of
 from .peers import WebPeer
 from .tls import Tls
-from .web import client_of, count_of, not_dicomweb, rows_of, session_of, spoken, value_of
+from .web import client_of, count_of, not_dicomweb, require_plain, rows_of, session_of, spoken, value_of
 
 MODALITIES = ("MR", "CT")
 PAGE = 100  # studies or instances that are asked for at once
+MOST = 100_000  # of studies, or of instances of a series
 _BLOCK = 1 << 20
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 _STUDY, _SERIES, _INSTANCE, _COUNT = "0020000D", "0020000E", "00080018", "00201209"
@@ -46,7 +47,8 @@ def pull(
     *,
     study_uid: str | None = None,
     since: date | None = None,
-    modalities: Sequence[str] = MODALITIES,
+    largest: int = LARGEST,
+    is_ended: Callable[[], bool] = bool,
     tls: Tls | None = None,
 ) -> Pulled:
     """Fetch the instances of a server that were not fetched before, and that sanum did not make.
@@ -63,8 +65,10 @@ def pull(
         Of this study alone.
     since : date, optional
         Of studies of this day and later; default: all.
-    modalities : sequence of str
-        Of series of these alone.
+    largest : int
+        Bytes of one instance; a larger one is left there.
+    is_ended : function
+        Whether to stop before all is here.
     tls : Tls, optional
         Certificates; default: those of the system for https.
 
@@ -73,25 +77,37 @@ def pull(
     PeerUnreachable
         No answer. What was fetched before that is remembered.
     PeerRefuses
-        The server says no, or what it says cannot be read.
+        The server says no, or what it says cannot be read. Where it is one instance that cannot be fetched,
+        the others are.
     """
     take, known = taker_of(into), memory if isinstance(memory, HandedOver) else HandedOver(memory)
     client, session = client_of(web, tls), session_of(tls)
-    count = 0
+    count, trouble = 0, None
     series: dict[str, None] = {}
     for study in [study_uid] if study_uid else _studies(web, client, since):
-        for one, expected in _series(web, client, study, modalities):
+        for one, expected in _series(web, client, study):
             group = digest(one)
             if expected is not None and known.count(group) >= expected:
                 continue
             for instance in _instances(web, client, study, one):
+                if is_ended():
+                    return Pulled(count, tuple(series))
                 key = f"{group} {digest(instance)}"
                 if key in known:
                     continue
                 address = f"{web.url}/studies/{study}/series/{one}/instances/{instance}"
-                take(_retrieve(web, session, address))
+                try:
+                    content = _retrieve(web, session, address, largest)
+                except PeerRefuses as error:
+                    trouble = error
+                    continue
+                take(content)
                 known.add(key)
                 count, series[one] = count + 1, None
+        if is_ended():
+            break
+    if trouble:
+        raise trouble
     return Pulled(count, tuple(series))
 
 
@@ -100,12 +116,10 @@ def _studies(web: WebPeer, client: Any, since: date | None) -> Iterator[str]:
     return _pages(web, lambda more: client.search_for_studies(search_filters=filters, **more), _STUDY)
 
 
-def _series(
-    web: WebPeer, client: Any, study: str, modalities: Sequence[str]
-) -> Iterator[tuple[str, int | None]]:
+def _series(web: WebPeer, client: Any, study: str) -> Iterator[tuple[str, int | None]]:
     wanted = [_COUNT, _MANUFACTURER]
     for row in rows_of(web, lambda: client.search_for_series(study, fields=wanted)):
-        if value_of(row, _MODALITY) in modalities and value_of(row, _MANUFACTURER) != NAME:
+        if value_of(row, _MODALITY) in MODALITIES and value_of(row, _MANUFACTURER) != NAME:
             yield _uid(web, row, _SERIES), count_of(row, _COUNT)
 
 
@@ -124,6 +138,8 @@ def _pages(web: WebPeer, ask: Any, tag: str) -> Iterator[str]:
         yield from new
         if not new:
             return
+        if len(seen) >= MOST:
+            raise PeerRefuses(f"{web} answers without an end: {len(seen)} studies or instances, and more")
 
 
 def _uid(web: WebPeer, row: Mapping[str, Any], tag: str) -> str:
@@ -133,17 +149,18 @@ def _uid(web: WebPeer, row: Mapping[str, Any], tag: str) -> str:
     return uid
 
 
-def _retrieve(web: WebPeer, session: Any, address: str) -> bytes:
+def _retrieve(web: WebPeer, session: Any, address: str, largest: int) -> bytes:
     wanted = 'multipart/related; type="application/dicom"; transfer-syntax=*'
     with spoken(web):
         answer = session.get(address, headers={"Accept": wanted}, stream=True, timeout=(10.0, 60.0))
         with answer:
             answer.raise_for_status()
+            require_plain(web, answer)
             body = bytearray()
             for block in answer.iter_content(_BLOCK):
                 body += block
-                if len(body) > LARGEST:
-                    raise PeerRefuses(f"{web} sends an instance of more than {LARGEST >> 30} GB")
+                if len(body) > largest:
+                    raise PeerRefuses(f"{web} sends an instance of more than {largest / 1e6:.0f} MB")
             kind = answer.headers.get("Content-Type", "")
     return only_part(body, kind, web)
 

@@ -14,6 +14,7 @@ from ...cohort import lock
 from ...cohort.job import Job
 from ...scan import ScanError
 from .arrivals import recount, sort_arrivals
+from .checks import another_node, port_unusable
 from .choose import Judgement, Rules, judge
 from .counts import instances_expected
 from .deliver import LONGEST_WAIT_S, Delivery, Route
@@ -23,7 +24,7 @@ from .peers import Peer, WebPeer
 from .queue import Entry, Queue, is_uid
 from .retire import retire
 from .store import Limits, StorageScp
-from .ways import WaysIn, bring
+from .ways import WaysIn, bring, require_watchable
 from .work import BUSY_S, Processing
 
 TICK_S = 0.2
@@ -103,8 +104,9 @@ class Node:
         self.folder, self.settings = NodeFolder(root), settings
         self._name = uuid.uuid4().hex
         try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will have names of patients
             if not lock.acquire(self.folder.lock, self._name):
-                raise NodeError(f"another node works on {root.name}: end it, or choose another folder")
+                raise another_node(root)
             self.inbox = Inbox(self.folder, settings.kept_free)
             self.queue = Queue(self.folder.states)
         except OSError as error:
@@ -140,18 +142,12 @@ class Node:
             The port cannot be used.
         """
         try:
-            for watched in self.settings.ways.folders:
-                if not watched.is_dir():
-                    raise NodeError(f"no such folder to watch: {watched}")
+            require_watchable(self.settings.ways.folders, self.folder.root)
             self.inbox.tidy()
             try:
                 self.scp.start()
             except OSError as error:
-                host, port = self.settings.address
-                raise NodeError(
-                    f"port {port} of {host} cannot be used ({error.strerror or error}): end it, "
-                    "or choose another with --port"
-                ) from None
+                raise port_unusable(self.settings.address, error) from None
             _log.info(
                 "%s listens at port %d of %s", self.settings.aet, self.scp.port, self.settings.address[0]
             )

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ PARTIAL = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".d
 
 _START = 512  # bytes that tell
 _OTHER = " is no DICOM file"
+_log = logging.getLogger(__name__)
 _Looks = tuple[int, int, int]  # size, time of change, inode
 
 
@@ -35,6 +37,8 @@ class FolderWatch:
         A file whose size and time do not change for so long is whole.
     remove : bool
         Remove each file once it is handed over. Files that are not DICOM stay.
+    largest : int
+        Bytes of one file; of larger ones the log says how many they are.
 
     Raises
     ------
@@ -43,12 +47,20 @@ class FolderWatch:
     """
 
     def __init__(
-        self, folder: Path, into: Taker | Path, memory: Path, *, quiet_s: float = 10.0, remove: bool = False
+        self,
+        folder: Path,
+        into: Taker | Path,
+        memory: Path,
+        *,
+        quiet_s: float = 10.0,
+        remove: bool = False,
+        largest: int = LARGEST,
     ) -> None:
         if not folder.is_dir():
             raise NodeError(f"no such folder to watch: {folder}")
         self.folder, self.quiet_s, self.remove = folder, quiet_s, remove
         self._take, self._memory = taker_of(into), HandedOver(memory)
+        self._largest, self._larger = largest, 0
         self._waiting: dict[Path, tuple[_Looks, float]] = {}
 
     def look(self, now_s: float) -> int:
@@ -64,8 +76,11 @@ class FolderWatch:
         NodeError
             The folder is gone.
         """
-        waiting, count = {}, 0
+        waiting, count, larger = {}, 0, 0
         for path, looks in self._files():
+            if looks[0] > self._largest:
+                larger += 1
+                continue
             key = _key(path.relative_to(self.folder), looks)
             if key + _OTHER in self._memory:
                 continue
@@ -80,7 +95,9 @@ class FolderWatch:
                 waiting[path] = (looks, since)
                 continue
             count += self._hand_over(path, looks, key)
-        self._waiting = waiting
+        if larger > self._larger:
+            _log.warning("files of a watched folder that are larger than --largest-mb allows: %d", larger)
+        self._waiting, self._larger = waiting, larger
         return count
 
     def _hand_over(self, path: Path, looks: _Looks, key: str) -> bool:
@@ -111,7 +128,7 @@ class FolderWatch:
                 path = Path(parent, name)
                 with contextlib.suppress(OSError):
                     found = path.lstat()
-                    if stat.S_ISREG(found.st_mode) and 0 < found.st_size <= LARGEST:
+                    if stat.S_ISREG(found.st_mode) and found.st_size:
                         yield path, _looks(found)
 
 

@@ -10,6 +10,7 @@ from .errors import NodeError, PeerRefuses, PeerUnreachable
 from .peers import WebPeer
 from .tls import Tls
 
+LARGEST_ANSWER = 32 << 20  # bytes of JSON: 100 matches have less than one
 _LATER = (408, 425, 429, 500, 502, 503, 504)
 _WORDS = {
     400: "it does not understand the request",
@@ -47,6 +48,7 @@ def session_of(tls: Tls | None = None) -> Any:
     with needs_extra("the node", EXTRA):
         import requests
     session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"  # what is packed may be of any size
     if tls is not None:
         tls.client_context()  # says what is wrong with the files
         session.verify, session.cert = str(tls.authority), (str(tls.certificate), str(tls.key))
@@ -79,11 +81,17 @@ def client_of(peer: WebPeer, tls: Tls | None = None, on_answer: Callable[..., ob
     """
     with needs_extra("the node", EXTRA):
         from dicomweb_client.api import DICOMwebClient
+
+    def heard(response: Any, *_: object, **__: object) -> None:
+        if on_answer is not None:
+            on_answer(response)
+        _bound(peer, response)
+
     client = DICOMwebClient(
         peer.url,
         session_of(tls),
         headers={"Accept": "application/dicom+json"},
-        callback=on_answer,
+        callback=heard,
         timeout=(CONNECT_S, ANSWER_S),
         permissive_uid=True,
     )
@@ -116,12 +124,49 @@ def spoken(peer: WebPeer) -> Iterator[None]:
         raise http_error(peer, status) from None
     except requests.exceptions.SSLError:
         raise PeerUnreachable(f"no TLS with {peer}: a certificate is not believed") from None
-    except requests.exceptions.JSONDecodeError:
+    except (requests.exceptions.JSONDecodeError, RecursionError):
         raise not_dicomweb(peer) from None
     except (requests.exceptions.RequestException, OSError) as error:
         if isinstance(error, requests.exceptions.Timeout):
             raise PeerUnreachable(f"{peer} did not answer within {ANSWER_S:g} s") from None
         raise PeerUnreachable(f"no answer from {peer}") from None
+
+
+def require_plain(peer: WebPeer, response: Any) -> None:
+    """That an answer is not packed: nothing else was asked for.
+
+    Parameters
+    ----------
+    peer : WebPeer
+        The server.
+    response : requests.Response
+        Its answer, of which the header is read.
+
+    Raises
+    ------
+    PeerRefuses
+        It is packed.
+    """
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        response.close()
+        raise PeerRefuses(f"{peer} packs its answers (Content-Encoding), and was asked not to")
+
+
+def _bound(peer: WebPeer, response: Any) -> None:
+    """Read no more of an answer in JSON than there is room for."""
+    require_plain(peer, response)
+    read = response.raw.stream
+
+    def stream(*words: Any, **more: Any) -> Iterator[bytes]:
+        total = 0
+        for block in read(*words, **more):
+            total += len(block)
+            if total > LARGEST_ANSWER:
+                response.close()
+                raise PeerRefuses(f"{peer} answers with more than {LARGEST_ANSWER >> 20} MB of text")
+            yield block
+
+    response.raw.stream = stream
 
 
 def rows_of(peer: WebPeer, ask: Callable[[], object]) -> list[dict[str, Any]]:
