@@ -28,7 +28,11 @@ from sanum.clinic.node.queue import read_entries
 from .light import OBJECTS, store, until
 from .made import series
 
-pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 ORTHANC = ("/usr/sbin/Orthanc", "Orthanc")
 
 

@@ -162,7 +162,9 @@ def damaged(rng, content):
     return bytes(there)
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(1000, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "count", [30, pytest.param(1000, marks=[pytest.mark.full, pytest.mark.timeout(600)])]
+)
 def test_mutated_objects_neither_crash_nor_fill_it(scp, tmp_path, caplog, count):
     for library in ("pydicom", "pynetdicom"):
         caplog.set_level("CRITICAL", logger=library)  # as a node does
