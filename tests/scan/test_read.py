@@ -326,6 +326,14 @@ def test_what_is_said_against_name_and_header_is_used_with_a_warning(tmp_path, s
     assert read(bare, contrast="PD").warnings == (told,)
 
 
+def test_who_has_said_what_it_is_is_not_asked_to(tmp_path, saved, voxels):
+    path = saved(tmp_path / "scan_T1w.nii.gz", voxels)
+    path.with_name("scan_T1w.json").write_text('{"SeriesDescription": "AX T2"}')
+    assert "taken as T1w; say with --contrast" in read(path).warnings[0]
+    assert read(path, contrast="T2w").warnings == ("its name says T1w: taken as T2w, as asked for",)
+    assert read(path, contrast="T1w").warnings == ()
+
+
 def test_told_not_to_know(tmp_path, saved, voxels):
     scan = read(saved(tmp_path / "scan_T2w.nii.gz", voxels), contrast="unknown")
     assert (scan.contrast, scan.contrast_by, scan.warnings) == (None, "user", ())

@@ -15,6 +15,9 @@ DecidedBy = Literal["user", "file name", "sidecar", "DICOM header", "values", "a
 CT_WINDOW_HU = (0.0, 80.0)
 """The usual brain window of CT: level 40, width 80 Hounsfield units. Fluid is near 10, grey matter 37."""
 
+ASKS_USER = "say with --contrast what it is"
+"""How a warning ends that nobody needs who has said it."""
+
 _IN_WORDS: dict[DecidedBy, str] = {
     "user": "as you said",
     "file name": "from the file name",

@@ -1,11 +1,12 @@
 """Whether values are Hounsfield units: a CT is told by them, whatever its name."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .contrast import Decided
+from .contrast import ASKS_USER, Decided
 from .scan import Scan
 
 HOUNSFIELD_BELOW = -5.0
@@ -32,6 +33,7 @@ def contrast_by_values(scan: Scan, asked: str | None = None) -> Scan:
     low, high = scan.voxels.min(), scan.voxels.max()
     belied = f"its values ({low:g} … {high:g}) are not Hounsfield units"
     if asked is not None:
+        scan = replace(scan, warnings=tuple(one for one in scan.warnings if not one.endswith(ASKS_USER)))
         said = scan.with_contrast(Decided(None if asked == "unknown" else asked, "user"))
         if asked == "CT" and not is_hounsfield(scan.voxels):
             return said.warn(f"named CT but {belied}: taken as CT, as asked for")

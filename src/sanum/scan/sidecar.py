@@ -7,7 +7,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from ..files import parse_json, read_small
-from .contrast import Decided
+from .contrast import ASKS_USER, Decided
 from .contrast_words import contrast_of
 from .dicom_contrast import contrast_by_times, contrast_by_words
 from .names import printable
@@ -64,8 +64,7 @@ def contrast_beside(path: Path) -> tuple[Decided, tuple[str, ...]]:
         return Decided(told, "sidecar"), tuple(warnings)
     if told not in (None, named) and not lacks_agent:
         warnings.append(
-            f"named {named}, but the JSON file beside it is of a {told}: taken as {named}; "
-            "say with --contrast what it is"
+            f"named {named}, but the JSON file beside it is of a {told}: taken as {named}; {ASKS_USER}"
         )
     return Decided(named, "file name"), tuple(warnings)
 

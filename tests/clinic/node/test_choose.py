@@ -98,6 +98,11 @@ def test_own_rules(tmp_path):
         ("only = 3", "rules.toml has only = 3: expected a list of texts"),
         ("derived = 1", "rules.toml has derived = 1: expected bool"),
         ("only = [", "rules.toml is no TOML"),
+        ('without = [""]', "rules.toml would discard all series: without has an empty word"),
+        ("modalities = []", "rules.toml would discard all series: modalities names none"),
+        ("thickest_mm = nan", "rules.toml would discard all series: thickest_mm = nan is no size"),
+        ("most_mm = -1", "rules.toml would discard all series: most_mm = -1 is no size"),
+        ("least_mm = 700", "rules.toml would discard all series: least_mm = 700 is more than most_mm = 600"),
     ],
 )
 def test_rules_that_are_none(tmp_path, text, sentence):
@@ -107,6 +112,11 @@ def test_rules_that_are_none(tmp_path, text, sentence):
         read_rules(file)
     assert str(caught.value).startswith(sentence)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_modalities_may_be_written_small(tmp_path):
+    (tmp_path / "rules.toml").write_text('modalities = ["mr"]')
+    assert read_rules(tmp_path / "rules.toml").modalities == ("MR",)
 
 
 def test_every_default_rule_is_explained():

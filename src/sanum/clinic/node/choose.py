@@ -4,7 +4,8 @@ Whether it is a head, its image says: the job refuses what is none.
 """
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 from warnings import catch_warnings, simplefilter
@@ -101,7 +102,25 @@ def read_rules(path: Path | None = None) -> Rules:
         if not fits:
             word = "a list of texts" if get_origin(kind) is tuple else kind.__name__
             raise NodeError(f"{path and path.name} has {one.name} = {value!r}: expected {word}")
-    return Rules(**values)
+    rules = Rules(**values)
+    if wrong := _contradiction(rules):
+        raise NodeError(f"{path and path.name} would discard all series: {wrong}")
+    return replace(rules, modalities=tuple(one.strip().upper() for one in rules.modalities))
+
+
+def _contradiction(rules: Rules) -> str:
+    """Why no series can be as these rules say; empty where one can."""
+    for name in ("modalities", "only", "without"):
+        if not all(word.strip() for word in getattr(rules, name)):
+            return f"{name} has an empty word"
+    if not rules.modalities:
+        return "modalities names none"
+    for name in ("least_planes", "thickest_mm", "least_mm", "most_mm"):
+        if not (isfinite(value := getattr(rules, name)) and value > 0):
+            return f"{name} = {value:g} is no size"
+    if rules.least_mm > rules.most_mm:
+        return f"least_mm = {rules.least_mm:g} is more than most_mm = {rules.most_mm:g}"
+    return ""
 
 
 def judge(folder: Path, rules: Rules) -> Judgement:
@@ -149,7 +168,7 @@ def _by_tags(folder: Path, rules: Rules) -> str:
         asides -= {DERIVED}
     if asides and all(one.aside for one in found):
         return f"it is {sorted(asides)[0]}"
-    if (modality := text_of(first, "Modality")) not in rules.modalities:
+    if (modality := text_of(first, "Modality").upper()) not in rules.modalities:
         return f"its modality is {printable(modality) or 'not said'}, not {' or '.join(rules.modalities)}"
     for word in rules.without:
         if word.casefold() in description:

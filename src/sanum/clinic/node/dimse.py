@@ -219,9 +219,8 @@ def _store(link: Any, one: Instance, peer: Peer, number: int) -> Reply:
         )
     if "Status" not in status:
         raise PeerUnreachable(f"{peer} went away, or did not answer within {ANSWER_S:g} s")
-    return Reply(
-        one.uid, int(status.Status), words_of(int(status.Status), str(status.get("ErrorComment", "")))
-    )
+    # ErrorComment is not handed on: peers write names and numbers of patients into it
+    return Reply(one.uid, int(status.Status), words_of(int(status.Status)))
 
 
 def _not_taken(one: Instance) -> Reply:

@@ -47,14 +47,14 @@ def words_of(status: int, comment: str = "") -> str:
     status : int
         Of a storage, 16 bits.
     comment : str
-        What the peer added in its own words.
+        What we know beside it, such as which kind of object it is.
 
     Examples
     --------
     >>> words_of(0xA701)
     'refused: out of resources (A701)'
     """
-    said = f": {one_line(comment)}" if comment else ""
+    said = f": {comment}" if comment else ""
     if status == SUCCESS:
         return "stored"
     words = _WORDS.get(status) or _RANGES.get(status >> 8)
@@ -83,14 +83,3 @@ def may_pass(status: int) -> bool:
         Of a storage.
     """
     return status == 0x0213 or 0xA700 <= status <= 0xA7FF
-
-
-def one_line(text: str) -> str:
-    """Words of a peer as a log takes them: one line, printable, at most 200 characters.
-
-    Parameters
-    ----------
-    text : str
-        Anything.
-    """
-    return "".join(c if c.isprintable() else " " for c in text)[:200].strip()
