@@ -115,7 +115,7 @@ class Running:
 STATES = ("incoming", "processing", "done", "error", "discarded")
 
 
-def until(true, seconds=30.0):
+def until(true, seconds=60.0):
     """Wait until something is true."""
     end = time.monotonic() + seconds
     while not (found := true()):
