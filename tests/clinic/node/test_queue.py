@@ -23,6 +23,17 @@ def test_states_are_read_back(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_log_says_what_went_where(tmp_path, caplog):
+    caplog.set_level("INFO")
+    queue = Queue(tmp_path)
+    queue.put(Entry("1.2", state="processing", sent={"A@h:1": 2}))
+    queue.change("1.2", state="done", sent={"A@h:1": 23, "B@h:1": 22})
+    assert [one.getMessage() for one in caplog.records] == [
+        "1.2: processing",
+        "1.2: done, 23 results sent to A@h:1, 22 results sent to B@h:1",
+    ]
+
+
 def test_a_change_is_not_made_to_what_somebody_else_changed(tmp_path):
     queue = Queue(tmp_path)
     queue.put(Entry("1.2", state="processing", count=10))

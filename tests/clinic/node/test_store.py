@@ -67,9 +67,16 @@ def test_any_encoding_is_written_as_it_came(scp, monkeypatch):
         path.unlink()
 
 
-@pytest.mark.parametrize("who", [{"own": "STRANGER"}, {"to": "OTHER"}])
-def test_titles_that_are_not_known_are_rejected(scp, who):
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ({"own": "STRANGER"}, "with STRANGER was rejected: it is not known (--known, --peer)"),
+        ({"to": "OTHER"}, "with MODALITY was rejected: it calls OTHER, and this is SANUM"),
+    ],
+)
+def test_titles_that_are_not_known_are_rejected(scp, who, told, caplog):
     assert linked(scp().port, **who).is_rejected
+    until(lambda: told in caplog.text)
 
 
 def test_it_listens_to_this_machine_alone(scp):

@@ -178,7 +178,9 @@ class Queue:
             before = self._entries.get(entry.key)
             if before is None or before.state != entry.state:
                 entry = replace(entry, changed=self._clock())
-                _log.info("%s: %s%s", entry.key, entry.state, f", {entry.reason}" if entry.reason else "")
+                sent = [f"{count} results sent to {peer}" for peer, count in entry.sent.items()]
+                more = [entry.reason] if entry.reason else sent if entry.state == "done" else []
+                _log.info("%s", ", ".join([f"{entry.key}: {entry.state}", *more]))
             if entry != before:
                 with whole_file(self._folder / f"{entry.key}.json") as path:
                     path.write_text(json.dumps(asdict(entry), indent=1) + "\n", encoding="utf-8")

@@ -134,6 +134,7 @@ class StorageScp:
         server = _Server(self._entity, self._address, self._entity.ae_title, contexts, self._tls)
         server.bind(evt.EVT_C_STORE, self._store)
         server.bind(evt.EVT_CONN_OPEN, self._opened)
+        server.bind(evt.EVT_REJECTED, self._rejected)
         server.most = self._limits.associations + _BESIDE
         self._server = server
         self._entity._servers.append(server)
@@ -178,6 +179,18 @@ class StorageScp:
         made = event.assoc.dul.socket
         made.__class__ = _BoundedSocket  # pynetdicom makes it, and takes no other class
         made.bound(self._limits)
+
+    def _rejected(self, event: Any) -> None:
+        """A line of the log, for who wonders why nothing comes."""
+        asked = event.assoc.requestor.primitive
+        own, other = asked.called_ae_title, asked.calling_ae_title
+        if own != self._entity.ae_title:
+            why = f"it calls {own}, and this is {self._entity.ae_title}"
+        elif other not in self._entity.require_calling_aet:
+            why = "it is not known (--known, --peer)"
+        else:
+            why = "there are too many at once"
+        _log.warning("an association with %s was rejected: %s", other, why)
 
 
 def _hang_up(link: Association) -> None:
