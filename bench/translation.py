@@ -153,6 +153,8 @@ def small(method):
     """Networks of half the recipes' width."""
     nets = {"regression": ("widths=8,8,16,32,32,8",), "cut": ("design=8,3,1", "judge=16,2", "head=32")}
     nets["pix2pix"] = (*nets["regression"], "judge=16,2")
+    nets["ddim"] = ("widths=8,16,32", "sampler_steps=10")
+    nets["syndiff"] = ("widths=8,16,32", "translator=8,8,16,32,32,8", "judge=16,2")
     return nets.get(method.partition("-")[0], ())
 
 
