@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from sanum.cli.fit_folder import remove_training, training_folder
 from sanum.scan import Scan, write
 
 QUICK = ("loop.steps=1", "patch=32,32", "batch_size=1", "samples=2", "overlap=0", "widths=4,4,4,4,8,4")
@@ -46,6 +47,39 @@ def test_a_model_is_fitted_and_its_run_taken_away(sanum, place, tmp_path):
     assert "learned T1w to FLAIR from 2 scans" in done.err
     assert not (tmp_path / "m.training").exists()
     assert "exists: pass --overwrite" in sanum(*words, "--target", "FLAIR").refused()
+
+
+def test_a_folder_of_somebody_else_is_left_alone(sanum, place, tmp_path):
+    notes = tmp_path / "m.training" / "sheets" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    contrasts = ("--source", "T1w", "--target", "FLAIR")
+    words = [
+        "translate",
+        "fit",
+        place / "bids",
+        "-o",
+        tmp_path / "m.safetensors",
+        *contrasts,
+        "-q",
+        *SETTINGS,
+    ]
+    assert "holds notes.txt, which is of no training" in sanum(*words).refused()
+    assert notes.read_text() == "mine"
+
+
+def test_of_a_training_only_its_own_files_are_removed(tmp_path):
+    folder = training_folder(tmp_path / "m.safetensors")
+    for name in ("checkpoint.pt", "log.csv", "tensorboard/events.1", ".sanum-half.pt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("ours")
+    assert training_folder(tmp_path / "m.safetensors") == folder
+    (folder / "late.txt").write_text("mine")
+    remove_training(folder)
+    assert [path.name for path in folder.rglob("*")] == ["late.txt"]
+    (folder / "late.txt").unlink()
+    remove_training(folder)
+    assert not folder.exists()
 
 
 def test_the_files_of_a_scan(sanum, place, model, tmp_path):

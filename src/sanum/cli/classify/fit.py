@@ -1,6 +1,5 @@
 """`sanum classify fit`: learn from normal and abnormal images."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 from .. import options as shared
 from ..detect import common
 from ..detect.fit import require_free, step_line
+from ..fit_folder import remove_training, training_folder
 from ..messages import complain, harmless
 from ..progress import ProgressBar
 
@@ -52,6 +52,7 @@ def command(
 
     try:
         require_free(output, overwrite=overwrite)
+        folder = training_folder(output)
         classifier = common.detector_of(
             method,
             [*common.reading_settings(window, axis), *(settings or [])],
@@ -60,11 +61,9 @@ def command(
         )
         found = common.read_set(data, classifier.config.reading, normal=normal, near=NEAR, quiet=quiet)
         require_labels(found, "a classifier")
-        folder = output.with_suffix(".training")
         _learn(classifier, found, folder, quiet=quiet)
         classifier.save(output)
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        remove_training(folder)
     except (TrainingStopped, ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None

@@ -1,12 +1,12 @@
 """`sanum detect fit`: learn what normal images look like."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import options as shared
+from ..fit_folder import remove_training, training_folder
 from ..messages import complain, harmless
 from ..progress import ProgressBar, duration
 from . import common
@@ -50,17 +50,16 @@ def command(
 
     try:
         require_free(output, overwrite=overwrite)
+        folder = training_folder(output)
         detector = common.detector_of(
             method, [*common.reading_settings(window, axis), *(settings or [])], device=device
         )
         given = [normals] if abnormals is None else [normals, abnormals]
         found = common.read_set(given, detector.config.reading, normal=normal, near=_near(), quiet=quiet)
-        folder = output.with_suffix(".training")
         _learn(detector, found, folder, quiet=quiet)
         detector.save(output)
         _show_generator(detector, found, output)
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        remove_training(folder)
     except TrainingStopped as stopped:
         complain(str(stopped))
         raise typer.Exit(2) from None

@@ -1,6 +1,5 @@
 """`sanum segment fit`: learn shapes from labelled scans."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from .. import options as shared
 from ..detect.common import Settings
 from ..detect.fit import require_free, step_line
+from ..fit_folder import remove_training, training_folder
 from ..messages import complain, harmless
 from ..progress import ProgressBar
 
@@ -47,10 +47,10 @@ def command(
 
     try:
         require_free(output, overwrite=overwrite)
+        folder = training_folder(output)
         given = [*([f"labels={labels}"] if labels else []), *(settings or [])]
         segmenter = load(device=resolve_device(device), recipe=recipe).with_settings(*given)
         pairs, stacks = pairs_in(data), []
-        folder = output.with_suffix(".training")
         with ProgressBar(_READING, _TASK, quiet=quiet) as bar:
             for n, (image, known) in enumerate(pairs, 1):
                 stacks.append(read_stack(image, known))
@@ -61,7 +61,7 @@ def command(
                 on_step=lambda now: bar.update(_TASK, now.step, now.steps, step_line(now)),
             )
         segmenter.save(output)
-        shutil.rmtree(folder)
+        remove_training(folder)
     except (TrainingStopped, ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None

@@ -1,6 +1,5 @@
 """`sanum translate fit`: learn how one contrast looks in another."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from .. import options as shared
 from ..detect.common import Kind, Settings, detector_of
 from ..detect.fit import require_free, step_line
+from ..fit_folder import remove_training, training_folder
 from ..messages import complain, harmless
 from ..progress import ProgressBar
 
@@ -54,6 +54,7 @@ def command(
 
     try:
         require_free(output, overwrite=overwrite)
+        folder = training_folder(output)
         given = [
             *([f"source_contrast={source}"] if source else []),
             *([f"target_contrast={target}"] if target else []),
@@ -62,7 +63,6 @@ def command(
         translator = detector_of(method, given, device=device, kind=TRANSLATOR)
         config = translator.config
         files, read = find_pairs(pairs, source, target), []
-        folder = output.with_suffix(".training")
         with ProgressBar(_READING, _TASK, quiet=quiet) as bar:
             for n, one in enumerate(files, 1):
                 read.append(read_pair(one, source, target, config.use))
@@ -73,7 +73,7 @@ def command(
                 on_step=lambda now: bar.update(_TASK, now.step, now.steps, step_line(now)),
             )
         translator.save(output)
-        shutil.rmtree(folder)
+        remove_training(folder)
     except (TrainingStopped, ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None
