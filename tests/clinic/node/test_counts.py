@@ -22,12 +22,13 @@ def answering(*series, status=0xFF00):
             match = pydicom.Dataset()
             match.SeriesInstanceUID = uid
             if count is not None:
-                match.NumberOfSeriesRelatedInstances = count
+                match.add_new("NumberOfSeriesRelatedInstances", "LO", count)  # whatever it says
             yield status, match
 
     return find
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
 @pytest.mark.parametrize(
     ("matches", "expected"),
     [
@@ -35,6 +36,8 @@ def answering(*series, status=0xFF00):
         ([("9.9", "3"), ("1.2.3.4", "20")], 20),  # servers that pay no heed to the series
         ([("1.2.3.4", "")], None),
         ([("1.2.3.4", None)], None),  # does not count
+        ([("1.2.3.4", "abc")], None),
+        ([("1.2.3.4", "-3")], None),
         ([], None),
     ],
 )

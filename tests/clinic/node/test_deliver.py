@@ -1,5 +1,7 @@
 """Results on their way: each status is kept, nothing is sent twice, and who is away is tried again."""
 
+import os
+
 import pytest
 
 pytest.importorskip("pynetdicom")
@@ -37,12 +39,20 @@ def node(tmp_path):
         result_object(f"1.2.3.{k}").save_as(objects / f"sanum-{k}.dcm", enforce_file_format=True)
     Queue(folder.states).put(Entry("1.2.3", "1.2", "1.2.3", "processing", count=10, is_made=True))
 
-    def deliver(*peers, stopping=lambda: False):
-        queue = Queue(folder.states)
-        delivery = Delivery(folder, queue, Route(peers, "SANUM"), stopping, clock)
-        delivery.do(queue.get("1.2.3"))
-        return queue.get("1.2.3")
+    def delivery(*peers, stopping=lambda: False):
+        deliver.queue = queue = Queue(folder.states)
+        made = Delivery(folder, queue, Route(peers, "SANUM"), stopping, clock)
 
+        def do():
+            made.do(queue.get("1.2.3"))
+            return queue.get("1.2.3")
+
+        return do
+
+    def deliver(*peers, **more):
+        return delivery(*peers, **more)()
+
+    deliver.delivery = delivery
     deliver.clock, deliver.folder, deliver.objects = clock, folder, objects
     return deliver
 
@@ -127,3 +137,46 @@ def test_results_that_are_gone_are_made_anew(node, peer):
         path.unlink()
     entry = node(peer(kinds=KIND).peer)
     assert (entry.state, entry.is_made) == ("processing", False)
+
+
+def test_after_a_line_that_was_not_finished_the_next_ones_are_read(node, peer):
+    there = peer(0x0000, 0xA700, 0xA700, kinds=KIND)
+    with journal(node.folder, "1.2.3").open("w") as stream:
+        stream.write('{"uid": "1", "status": 0, "words": ""}\n{"peer": "PEE')
+    assert node(there.peer).state == "processing"
+    assert node(there.peer).state == "done"
+    assert len(there.got) == OBJECTS
+    lines = journal(node.folder, "1.2.3").read_text().splitlines()
+    assert len(lines) == 2 + OBJECTS
+
+
+def test_a_series_that_is_opened_while_it_is_sent_is_sent_no_further(node, peer):
+    def opened(event):
+        node.queue.put(Entry("1.2.3", count=12))
+        return 0x0000
+
+    there = peer(opened, kinds=KIND)
+    assert (node(there.peer).state, len(there.got)) == ("incoming", 1)
+
+
+def test_while_answers_cannot_be_kept_nothing_is_sent_again(node, peer, monkeypatch):
+    there, full = peer(kinds=KIND), OSError(28, "No space left on device")
+    deliver, is_full = node.delivery(there.peer), [True]
+    fsync = os.fsync
+
+    def write(at):
+        if is_full and os.readlink(f"/proc/self/fd/{at}").endswith(".sent"):
+            raise full
+        fsync(at)
+
+    monkeypatch.setattr(os, "fsync", write)
+    for tries in (1, 2, 3):
+        entry = deliver()
+        assert (entry.state, entry.tries, len(there.got)) == ("processing", tries, 1)
+        assert entry.reason.startswith(
+            "results wait, the answers of peers cannot be kept: No space left on device"
+        )
+    is_full.clear()
+    assert deliver().state == "done"
+    assert len(there.got) == OBJECTS
+    assert journal(node.folder, "1.2.3").read_text().count("1.2.3.0") >= 1

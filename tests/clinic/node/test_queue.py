@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import pytest
 
@@ -114,3 +115,30 @@ def test_two_nodes_do_not_work_on_one_folder(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="another node works on"):
         Node(tmp_path, light_job(tmp_path / "notes"), settings_of())
     assert first.folder.lock.exists()
+
+
+def test_a_node_whose_folder_another_one_took_over_ends(tmp_path):
+    pytest.importorskip("pynetdicom")
+    root = tmp_path / "node"
+    node = Node(root, light_job(tmp_path / "notes"), settings_of())
+    assert root.stat().st_mode & 0o777 == 0o700
+    node.folder.lock.write_text("{}")
+    with pytest.raises(ValueError, match="another node has taken over the folder"):
+        node.run(threading.Event())
+    assert node.folder.lock.exists()
+
+
+def test_what_one_thread_has_in_hand_no_other_takes(tmp_path):
+    pytest.importorskip("pynetdicom")
+    node, entry, seen = Node(tmp_path, light_job(tmp_path / "notes"), settings_of()), Entry("1.2.3"), []
+    entry = node.queue.put(entry)
+
+    def work(entry):
+        other = threading.Thread(target=node._do, args=(seen.append, entry))
+        other.start()
+        other.join()
+        seen.append("work")
+
+    node._do(work, entry)
+    node._do(seen.append, entry)
+    assert seen == ["work", entry]

@@ -144,6 +144,20 @@ def test_the_length_that_a_pdu_claims_is_not_believed(scp):
             assert raw_link.recv(100) == b""  # it hangs up
 
 
+def test_who_sends_a_byte_now_and_then_is_ended(scp):
+    node = scp(idle_s=0.6)
+    with socket.create_connection(("127.0.0.1", node.port)) as raw_link, suppress(ConnectionError):
+        raw_link.sendall(struct.pack(">BBL", 1, 0, 60_000))
+        raw_link.settimeout(0.1)
+        for _ in range(100):
+            with suppress(TimeoutError):
+                assert raw_link.recv(100) == b""  # it hangs up
+                break
+            raw_link.sendall(b"x")
+        else:
+            pytest.fail("it still listens")
+
+
 def test_a_disk_that_is_full_is_said(scp):
     link = linked(scp(kept_free=1 << 60).port)
     assert store_raw(link, b"any") == OUT_OF_RESOURCES

@@ -2,6 +2,7 @@
 
 import pydicom
 
+from ...scan.dicom_file import text_of
 from .dimse import association
 from .errors import NothingOffered, PeerUnreachable
 from .peers import Peer, WebPeer
@@ -43,17 +44,17 @@ def instances_expected(
     query.QueryRetrieveLevel = "SERIES"
     query.StudyInstanceUID, query.SeriesInstanceUID = study_uid, series_uid
     query.NumberOfSeriesRelatedInstances = None
-    found = None
+    found = ""
     try:
         with association(peer, [(_FIND, _PLAIN)], own_aet, tls) as link:
             for status, match in link.send_c_find(query, _FIND):
                 if "Status" not in status:
                     raise PeerUnreachable(f"{peer} went away, or did not answer")
                 if match is not None and match.get("SeriesInstanceUID") == series_uid:
-                    found = match.get("NumberOfSeriesRelatedInstances")
+                    found = text_of(match, "NumberOfSeriesRelatedInstances").strip()
     except NothingOffered:
         return None
-    return None if found in (None, "") else int(found)
+    return int(found) if found.isdecimal() and len(found) < 10 else None
 
 
 def _by_web(peer: WebPeer, study_uid: str, series_uid: str, tls: Tls | None) -> int | None:

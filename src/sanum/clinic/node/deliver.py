@@ -51,24 +51,36 @@ class _Settled:
 
     path: Path
     answers: dict[tuple[str, str], Reply] = field(default_factory=dict)
+    unwritten: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> "_Settled":
         found = cls(path)
         with suppress(FileNotFoundError):
             for line in path.read_bytes().splitlines():
-                with suppress(ValueError, TypeError):  # a last line that was not written to its end
+                with suppress(ValueError, TypeError, LookupError):  # a line that was not written to its end
                     one = parse_json(line)
                     found.answers[one["peer"], one["uid"]] = Reply(one["uid"], one["status"], one["words"])
         return found
 
     def add(self, peer: str, answer: Reply) -> None:
-        line = json.dumps({"peer": peer, **vars(answer)})
-        with open(self.path, "a", encoding="utf-8") as stream:
-            stream.write(f"{line}\n")
+        self.answers[peer, answer.uid] = answer
+        self.unwritten.append(json.dumps({"peer": peer, **vars(answer)}) + "\n")
+        self.write()
+
+    def write(self) -> None:
+        """Have all answers on the disk; one that could not be written is kept until it can."""
+        if not self.unwritten:
+            return
+        with open(self.path, "a+b") as stream:
+            if end := stream.seek(0, os.SEEK_END):
+                stream.seek(end - 1)
+                if stream.read(1) != b"\n":  # a line that was not written to its end
+                    stream.write(b"\n")
+            stream.write("".join(self.unwritten).encode())
             stream.flush()
             os.fsync(stream.fileno())
-        self.answers[peer, answer.uid] = answer
+        self.unwritten.clear()
 
 
 class Delivery:
@@ -98,18 +110,19 @@ class Delivery:
     ) -> None:
         self._folder, self._queue, self._route = folder, queue, route
         self._is_stopping, self._clock = is_stopping, clock
+        self._unwritten: dict[str, _Settled] = {}
 
     def do(self, entry: Entry) -> None:
         """Send the results of one series to all peers, as far as they have none, and say what came of it.
 
-        What a peer refused for good is sent again only if the series was opened again.
+        What a peer refused for good is sent again only if the series was opened again. If it is opened while
+        results are sent, no further one is. While the disk takes no answers of peers, nothing is sent.
 
         Parameters
         ----------
         entry : Entry
             In state processing, with results.
         """
-        settled = _Settled.read(journal(self._folder, entry.key))
         try:
             files = {instance_from(path).uid: path for path in objects_in(self._folder, entry.key)}
         except NodeError:
@@ -117,15 +130,20 @@ class Delivery:
         if not files:  # somebody removed or damaged them: they are made anew
             self._queue.change(entry.key, only=["processing"], count=entry.count, is_made=False)
             return
+        settled = self._unwritten.pop(entry.key, None) or _Settled.read(journal(self._folder, entry.key))
         if not entry.tries:  # the first try: what was refused before may be taken now
             settled.answers = {key: one for key, one in settled.answers.items() if is_stored(one.status)}
         before, troubles = len(settled.answers), list[str]()
         try:
+            settled.write()
             for peer in self._route.peers:
                 missing = [path for uid, path in files.items() if (str(peer), uid) not in settled.answers]
-                troubles += self._send(missing, peer, settled)
+                troubles += self._send(missing, peer, settled, entry)
         except NodeStops:
             return
+        except OSError as error:
+            self._unwritten[entry.key] = settled
+            troubles = [f"the answers of peers cannot be kept: {error.strerror or error}"]
         answers = {key: one for key, one in settled.answers.items() if key[1] in files}
         refused = [(peer, one) for (peer, _), one in answers.items() if not is_stored(one.status)]
         sent = {
@@ -148,7 +166,9 @@ class Delivery:
         if troubles:
             _log.warning("%s: %s", entry.key, new["reason"])
 
-    def _send(self, files: Sequence[Path], peer: Peer | WebPeer, settled: _Settled) -> list[str]:
+    def _send(
+        self, files: Sequence[Path], peer: Peer | WebPeer, settled: _Settled, entry: Entry
+    ) -> list[str]:
         """Send some files; why some of them must be sent again."""
         later: list[str] = []
 
@@ -157,7 +177,9 @@ class Delivery:
                 later.append(f"{peer}: {answer.words}")
             else:
                 settled.add(str(peer), answer)
-            if self._is_stopping():
+            now = self._queue.get(entry.key)
+            is_open = now is None or (now.state, now.count, now.is_made) != (entry.state, entry.count, True)
+            if self._is_stopping() or is_open:
                 raise NodeStops
 
         if files:

@@ -1,9 +1,8 @@
-"""The node at work: one thread sorts and decides, one processes, one sends; the network has its own."""
+"""The node at work: one thread sorts, one decides, one processes, one sends; the network has its own."""
 
 import logging
 import threading
 import time
-import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,23 +11,21 @@ from pathlib import Path
 
 from ...cohort import lock
 from ...cohort.job import Job
-from ...scan import ScanError
 from .arrivals import recount, sort_arrivals
 from .checks import another_node, port_unusable
-from .choose import Judgement, Rules, judge
-from .counts import instances_expected
+from .choose import Rules
+from .decide import Deciding
 from .deliver import LONGEST_WAIT_S, Delivery, Route
-from .errors import NodeError
+from .errors import NodeError, told
 from .folder import KEPT_FREE, Inbox, NodeFolder
 from .peers import Peer, WebPeer
-from .queue import Entry, Queue, is_uid
+from .queue import Entry, Queue
 from .retire import retire
 from .store import Limits, StorageScp
 from .ways import WaysIn, bring, require_watchable
 from .work import BUSY_S, Processing
 
 TICK_S = 0.2
-_ASK_AGAIN_S = 60.0
 _PAUSE_S = 5.0  # after an error
 _RETIRE_S = 600.0
 _log = logging.getLogger(__name__)
@@ -123,9 +120,9 @@ class Node:
             tls=tls.server_context() if tls else None,
             limits=settings.limits,
         )
-        self._heard: dict[str, float] = {}
-        self._asked: dict[str, float] = {}
-        self._retired = self._silent_until = 0.0
+        self._deciding = Deciding(self.folder, self.queue, settings)
+        self._busy: dict[str, int] = {}
+        self._retired = self._locked = 0.0
         self._is_counted = False
 
     def run(self, ended: threading.Event) -> None:
@@ -139,7 +136,7 @@ class Node:
         Raises
         ------
         NodeError
-            The port cannot be used.
+            The port cannot be used; another node has taken over the folder.
         """
         try:
             require_watchable(self.settings.ways.folders, self.folder.root)
@@ -152,6 +149,7 @@ class Node:
                 "%s listens at port %d of %s", self.settings.aet, self.scp.port, self.settings.address[0]
             )
             threads = [
+                threading.Thread(target=self._keep_deciding, name="deciding"),
                 threading.Thread(target=self._keep_doing, args=(self._work.do, False), name="work"),
                 threading.Thread(target=self._keep_doing, args=(self._delivery.do, True), name="delivery"),
                 threading.Thread(target=self._bring, name="ways in"),
@@ -161,6 +159,7 @@ class Node:
                     thread.start()
                 try:
                     while not ended.wait(TICK_S):
+                        self._require_lock()
                         self._guarded(self.look)
                 finally:
                     self._stopping.set()
@@ -170,7 +169,16 @@ class Node:
                     _log.info("stopped; what arrived is kept")
         finally:
             self._stopping.set()
-            lock.release(self.folder.lock)
+            if lock.is_held(self.folder.lock, self._name):
+                lock.release(self.folder.lock)
+
+    def _require_lock(self) -> None:
+        """After a sleep, another machine may have the folder."""
+        now = time.monotonic()
+        if now - self._locked > _PAUSE_S:
+            if not lock.is_held(self.folder.lock, self._name):
+                raise NodeError("another node has taken over the folder: this one ends")
+            self._locked = now
 
     def _bring(self) -> None:
         bring(
@@ -182,70 +190,24 @@ class Node:
         )
 
     def look(self) -> None:
-        """Sort what arrived, decide about series that are quiet, and remove what is old."""
+        """Sort what arrived, and remove what is old."""
         if not self._is_counted:  # at the start, and after a disk was full in between
             recount(self.folder, self.queue)
             self._is_counted = True
-        arrived = self.inbox.arrived()
+        now, arrived = time.monotonic(), self.inbox.arrived()
         if arrived:
-            now, self._is_counted = time.monotonic(), False
-            for key in sort_arrivals(arrived, self.folder, self.queue).keys:
-                self._heard[key] = now
+            self._is_counted = False
+            self._deciding.hear(sort_arrivals(arrived, self.folder, self.queue).keys, now)
             self._is_counted = True
-        for entry in self.queue.of("incoming"):
-            quiet = time.monotonic() - self._heard.setdefault(entry.key, time.monotonic())
-            if quiet >= self.settings.quiet_s and not self.inbox.arrived():
-                self._decide(entry, quiet)
-        if time.monotonic() - self._retired > _RETIRE_S or not self._retired:
-            self._retired = time.monotonic()
+        else:
+            self._deciding.hear((), now)
+        if now - self._retired > _RETIRE_S or not self._retired:
+            self._retired = now
             retire(self.folder, self.queue, self.settings.keep_days)
 
-    def _decide(self, entry: Entry, quiet: float) -> None:
-        """Whether a quiet series is complete, and what is done with it."""
-        if entry.reason and quiet < self.settings.patience_s and not self._may_ask(entry.key):
-            return
-        verdict = judge(self.folder.series / entry.key, self.settings.rules)
-        expected = None if verdict.discarded or verdict.wrong else self._expected(entry)
-        if expected is not None and entry.count < expected and not verdict.discarded:
-            verdict = Judgement(lacking=f"{entry.count} of {expected} objects came, by the archive's count")
-        new: dict[str, object] = {"expected": expected, "reason": ""}
-        if verdict.discarded:
-            new |= {"state": "discarded", "reason": verdict.discarded}
-        elif verdict.wrong:
-            new |= {"state": "error", "reason": verdict.wrong}
-        elif verdict.lacking and quiet < self.settings.patience_s:
-            new |= {"reason": f"waits for more: {verdict.lacking}"}
-        elif verdict.lacking:
-            new |= {"state": "error", "reason": verdict.lacking}
-        else:
-            new |= {"state": "processing"}
-        self.queue.change(entry.key, only=["incoming"], count=entry.count, **new)
-
-    def _may_ask(self, key: str) -> bool:
-        """Whether a series that waits is looked at once more: an archive may have counted it by now."""
-        now = time.monotonic()
-        if now - self._asked.get(key, 0.0) < min(_ASK_AGAIN_S, self.settings.patience_s):
-            return False
-        self._asked[key] = now
-        return True
-
-    def _expected(self, entry: Entry) -> int | None:
-        """How many objects the archive has of a series, where it says so."""
-        ask = self.settings.ask
-        if ask is None or time.monotonic() < self._silent_until:
-            return None
-        if not (is_uid(entry.study_uid) and is_uid(entry.series_uid)):
-            return None
-        self._asked[entry.key] = time.monotonic()
-        try:
-            count = instances_expected(
-                ask, entry.study_uid, entry.series_uid, own_aet=self.settings.aet, tls=self.settings.route.tls
-            )
-        except NodeError as error:
-            self._silent_until = time.monotonic() + _ASK_AGAIN_S
-            _log.warning("objects of series are not counted for a minute: %s", error)
-            return None
-        return count or None
+    def _keep_deciding(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            self._guarded(self._deciding.look)
 
     def _keep_doing(self, do: Callable[[Entry], None], made: bool) -> None:
         """Do what is to be done in one thread, the longest waiting first."""
@@ -258,34 +220,33 @@ class Node:
                 and not now < one.next_try <= now + LONGEST_WAIT_S  # later: the clock went back
             ]
             for entry in sorted(due, key=lambda one: (one.next_try, one.changed)):
-                if not self._stopping.is_set() and self.queue.get(entry.key) is entry:
+                if not self._stopping.is_set():
                     self._guarded(partial(self._do, do, entry))
             self._stopping.wait(TICK_S)
 
     def _do(self, do: Callable[[Entry], None], entry: Entry) -> None:
-        """Do one thing with one series; with an error of ours it waits, and the others do not."""
+        """Do one thing with one series, unless another thread has it: none is made while it is sent.
+
+        With an error of ours it waits, and the others do not.
+        """
+        me = threading.get_ident()
+        if self._busy.setdefault(entry.key, me) != me:
+            return
         try:
-            do(entry)
+            if self.queue.get(entry.key) is entry:
+                do(entry)
         except Exception as error:  # noqa: BLE001 a service goes on, and says what happened
-            reason = f"waits after an error of the node, {_words_of(error)}"
+            reason = f"waits after an error of the node, {told(error)}"
             _log.error("%s: %s", entry.key, reason)
             again = time.time() + BUSY_S
             self.queue.change(entry.key, only=["processing"], reason=reason, next_try=again)
+        finally:
+            del self._busy[entry.key]
 
     def _guarded(self, do: Callable[[], None]) -> None:
         """Do something; a full disk does not end the node."""
         try:
             do()
         except Exception as error:  # noqa: BLE001 as above
-            _log.error("%s; tried again in %.0f s", _words_of(error), _PAUSE_S)
+            _log.error("%s; tried again in %.0f s", told(error), _PAUSE_S)
             self._stopping.wait(_PAUSE_S)
-
-
-def _words_of(error: Exception) -> str:
-    """Words of an error of ours; of another the place alone, for its words may hold values of a data set."""
-    if isinstance(error, NodeError | ScanError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    last, line = [*traceback.walk_tb(error.__traceback__)][-1]
-    return f"{type(error).__name__} in {Path(last.f_code.co_filename).name}, line {line}"

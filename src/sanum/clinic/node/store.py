@@ -8,6 +8,7 @@ import logging
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -41,6 +42,7 @@ _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_REQUEST = 1 << 20  # of a peer that asks for an association: 128 contexts with all encodings are less
 _HEADER = 1 << 10  # of a PDU, beside what it carries
 _HANDSHAKE_S = 30.0
+_PART = 1 << 16  # read at once
 _SILENT_S = 10.0  # a connection that does not ask for an association so long is ended
 _BESIDE = 64  # connections beside associations, so that who is silent keeps nobody out
 
@@ -209,14 +211,28 @@ class _BoundedSocket(AssociationSocket):
 
     def bound(self, limits: Limits) -> None:
         self.most, self.largest = limits.object_bytes, max(limits.pdu_bytes + _HEADER, _LARGEST_REQUEST)
-        self.waiting = 0
+        self.waiting, self.idle_s, self.opened = 0, limits.idle_s, time.monotonic()
 
     def recv(self, nr_bytes: int) -> bytearray:
         self.waiting += nr_bytes
         if nr_bytes > self.largest or self.waiting > self.most:
             _log.warning("an association was ended: it sent more than is taken at once")
             raise OSError("more than is taken at once")
-        return super().recv(nr_bytes)
+        return self._read(nr_bytes)
+
+    def _read(self, count: int) -> bytearray:
+        """So many bytes, before it is too late: who sends one now and then keeps nobody out."""
+        is_open = self.assoc.is_established
+        end = time.monotonic() + self.idle_s if is_open else self.opened + min(_SILENT_S, self.idle_s)
+        link, found = self.socket, bytearray()
+        assert link is not None
+        while len(found) < count and (left := end - time.monotonic()) > 0:
+            link.settimeout(left)
+            if not (part := link.recv(min(count - len(found), _PART))):
+                break
+            found += part
+        link.settimeout(self.idle_s)
+        return found
 
     def _shutdown_socket(self) -> None:
         super()._shutdown_socket()
