@@ -179,7 +179,7 @@ def subgroups(folder: Path, data: Path) -> list[dict[str, Any]]:
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to((data / "ixi" / name).resolve())
-    splits = {"all": "", "sex": "sex", "age": f"age:{middle:g}"}
+    splits = {"pooled": "", "by sex": "sex", "by age": f"age:{middle:g}"}
     words = ("--masked", "--reference", "mni", "--no-volumes", "--known", "--threads", "1")
     for by in splits.values():
         command = [sys.executable, "-m", "sanum", "atlas", "build", root, "-o", folder, *words, "--by", by]
