@@ -1,11 +1,12 @@
 """Pairs of a data set and of a table; one grid, or landmarks, or a sentence."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from sanum.data.pairs import LandmarkUse, contrasts_of, find_pairs, read_pair
+from sanum.data.pairs import LandmarkUse, contrasts_of, find_pairs, read_pair, register_by_landmarks
 from sanum.scan import Scan, ScanError, write
 from sanum.space.grid import apply_affine
 
@@ -96,6 +97,30 @@ def test_landmarks_lay_the_source_onto_the_target(tmp_path, piecewise):
     markups(tables[0], list(landmarks_of(target, shift, 2))[:2])
     with pytest.raises(ScanError, match="2 landmarks are in both scans: a rigid map needs three or more"):
         read_pair(files)
+
+
+@pytest.mark.parametrize("piecewise", [False, True])
+def test_a_source_whose_axes_are_not_at_right_angles_is_laid_where_its_affine_says(tmp_path, piecewise):
+    """As a plane of intensities, which any interpolation gives exactly."""
+    target = Scan(np.zeros((6, 6, 6)), np.diag([2.0, 2, 3, 1]))
+    sheared = np.array([[2.0, 0.8, 0, -26], [0, 2, 0.9, -24], [0, 0, 3, -15], [0, 0, 0, 1]])
+    places = apply_affine(sheared, np.moveaxis(np.indices((24, 24, 16)), 0, -1))
+    source = Scan((places @ [1, 2, 3]).astype(np.float32), sheared)
+    table = markups(tmp_path / "a.mrk.json", landmarks_of(target, 0, 2))
+    laid, residual, _ = register_by_landmarks(source, target, (table, table), LandmarkUse(2, piecewise))
+    assert residual < 1e-6
+    truth = apply_affine(target.affine, np.moveaxis(np.indices((6, 6, 6)), 0, -1)) @ [1, 2, 3]
+    np.testing.assert_allclose(laid.voxels, truth, atol=0.05)
+
+
+def test_a_map_of_each_vertebra_takes_little_memory(tmp_path):
+    scan = blob((40, 40, 40))
+    tables = (markups(tmp_path / "a.mrk.json", landmarks_of(scan, 0, 2)),) * 2
+    tracemalloc.start()
+    register_by_landmarks(scan, scan, tables, LandmarkUse(piecewise=True))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 40 * scan.voxels.size
 
 
 def test_what_is_no_table_of_pairs(tmp_path):

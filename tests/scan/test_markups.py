@@ -33,17 +33,18 @@ def test_both_files_in_both_systems_are_the_same_points(tmp_path, system, sign):
     )
     for path in (table, markup):
         found = read_landmarks(path)
-        assert list(found) == ["L1", "L2"]
-        np.testing.assert_allclose(found["L1"], [[10, -4, 30], [10, -4, 20]])
-        np.testing.assert_allclose(found["L2"], [[10, -4, -5.5]])
-        assert len(read_landmarks(path, per_vertebra=1)["L1"]) == 1
+        assert list(found) == ["L1-1", "L1-2", "L2-1"]
+        np.testing.assert_allclose(list(found.values()), [[10, -4, 30], [10, -4, 20], [10, -4, -5.5]])
+    table.write_text(table.read_text().replace("L1-2", "L1_01"))
+    with pytest.raises(ScanError, match=r"a.fcsv has several points of the name L1-1"):
+        read_landmarks(table)
 
 
 def test_a_label_map_is_read_and_what_is_neither_is_refused(tmp_path):
     labels = np.zeros((6, 8, 6), np.uint8)
     labels[2:4, 1:7, 2:4] = 22
     path = write(Scan(labels, np.diag([1.0, 2, 3, 1])), tmp_path / "vertebrae.nii.gz")
-    assert list(read_landmarks(path)) == ["22"]
+    assert list(read_landmarks(path)) == ["22-1", "22-2"]
     halves = write(Scan(labels / np.float32(4), np.eye(4)), tmp_path / "halves.nii.gz")
     with pytest.raises(ScanError, match="is no label map: expected whole numbers"):
         read_landmarks(halves)

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from sanum.space.grid import apply_affine
 from sanum.space.landmarks import (
     column_of_points,
-    matched,
+    paired,
     rigid_of_points,
     turn_about_deg,
     vertebra_points,
@@ -81,12 +81,45 @@ def test_too_few_and_collinear_are_refused(points, about):
         rigid_of_points(points, points + 1)
 
 
+@pytest.mark.parametrize("error_mm", [1, 2])
+def test_a_straight_column_is_refused_whatever_the_errors_of_its_points(error_mm):
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        p, q = (STRAIGHT + rng.normal(0, error_mm, STRAIGHT.shape) for _ in range(2))
+        with pytest.raises(ValueError, match="add a second point per vertebra"):
+            rigid_of_points(p, q)
+
+
+def test_points_that_are_named_wrongly_are_refused():
+    points = np.concatenate([STRAIGHT, BEHIND])
+    swapped = points[[5, 1, 2, 3, 4, 0, 6, 7, 8, 9]]
+    with pytest.raises(
+        ValueError, match=r"mm apart after the best map.*check that both scans name them alike"
+    ):
+        rigid_of_points(points, swapped)
+
+
+def test_points_are_paired_by_name_and_number_not_by_order():
+    p = {name: np.full(3, n) for n, name in enumerate(("L1-1", "L1-2", "L2-1", "L2-2", "L2-3"))}
+    turned = dict(reversed(p.items()))
+    for per_vertebra, kept in ((2, [[0, 1], [2, 3]]), (1, [[0], [2]])):
+        for one in paired(p, turned, per_vertebra=per_vertebra):
+            assert [rows[:, 0].tolist() for rows in one.values()] == kept
+    lacking = {name: p[name] for name in ("L1-2", "L2-1")}
+    assert [len(rows) for rows in paired(p, lacking)[0].values()] == [1, 1]
+    slicer = {f"F-{n}": np.full(3, n) for n in range(1, 7)}
+    assert {name: rows.shape for name, rows in paired(slicer, slicer)[0].items()} == dict.fromkeys(
+        slicer, (1, 3)
+    )
+    assert paired(p, {}) == ({}, {})
+
+
 def test_a_bent_column_is_followed_piece_by_piece():
     """Each vertebra is turned a little more than the one below: no rigid map fits, the pieces do."""
     source = {f"L{n}": np.stack([STRAIGHT[n], BEHIND[n]]) for n in range(5)}
     bends = [world_of(Rotation.from_euler("x", 4 * n, degrees=True), [0, 0, 0]) for n in range(5)]
     target = {f"L{n}": apply_affine(bends[n], source[f"L{n}"]) for n in range(5)}
-    whole = rigid_of_points(*matched(source, target))
+    whole = rigid_of_points(*(np.concatenate(list(one.values())) for one in (source, target)))
     column = column_of_points(source, target)
     assert column.mean_mm < 0.6 * whole.mean_mm
     went = column.at(STRAIGHT)
@@ -104,6 +137,8 @@ def test_a_bent_column_is_followed_piece_by_piece():
         column_of_points(alone, alone)
     with pytest.raises(ValueError, match="no vertebra is in both"):
         column_of_points(source, {})
+    with pytest.raises(ValueError, match="vertebra L0 has more points in one scan"):
+        column_of_points(source, alone)
 
 
 def test_points_of_labels_are_the_centroid_and_what_lies_behind():

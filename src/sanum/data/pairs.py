@@ -1,12 +1,12 @@
 """Pairs of scans of two contrasts, of a BIDS data set or a table: found, read, and laid on one grid."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import affine_transform, map_coordinates
 
 from ..scan import Scan, ScanError, read
 from ..scan.bids import find, labels_of
@@ -15,8 +15,7 @@ from ..scan.maps import in_order_of
 from ..scan.markups import read_landmarks
 from ..scan.names import printable
 from ..space.grid import apply_affine
-from ..space.landmarks import column_of_points, matched, rigid_of_points
-from ..space.register import resample_affine
+from ..space.landmarks import ColumnFit, Points, column_of_points, paired, rigid_of_points
 
 COLUMNS = ("source", "target", "landmarks", "name", "group")
 
@@ -181,23 +180,46 @@ def register_by_landmarks(
     ScanError
         The landmarks do not determine a map.
     """
-    p, q = (read_landmarks(path, per_vertebra=use.per_vertebra) for path in tables)
+    # q to p: from where values are wanted to where they are
+    p, q = paired(*(read_landmarks(path) for path in tables), per_vertebra=use.per_vertebra)
     try:
         if use.piecewise:
-            column = column_of_points(q, p)  # from where values are wanted to where they are
-            places = apply_affine(target.affine, np.moveaxis(np.indices(target.voxels.shape), 0, -1))
-            index = apply_affine(np.linalg.inv(source.affine), column.at(places.reshape(-1, 3)))
-            values = map_coordinates(
-                source.voxels.astype(np.float32), index.T, order=1, cval=float(source.voxels.min())
-            )
+            column = column_of_points(q, p)
             turn = max(fit.turn_sd_deg for fit in column.fits)
-            return _laid(source, target, values.reshape(target.voxels.shape)), column.mean_mm, turn
-        fit = rigid_of_points(*matched(q, p))
+            return _laid(source, target, _by_column(source, target, column)), column.mean_mm, turn
+        fit = rigid_of_points(*(_together(points) for points in (q, p)))
     except ValueError as error:
         names = " and ".join(printable(path.name) for path in tables)
         raise ScanError(f"{names}: {error}") from error
-    values = resample_affine(source.voxels, source.grid, target.grid, fit.world)
-    return _laid(source, target, values), fit.mean_mm, fit.turn_sd_deg
+    return _laid(source, target, _by_one(source, target, fit.world)), fit.mean_mm, fit.turn_sd_deg
+
+
+def _together(points: Mapping[str, Points]) -> Points:
+    return np.concatenate(list(points.values())) if points else np.zeros((0, 3))
+
+
+def _by_one(source: Scan, target: Scan, world: np.ndarray) -> np.ndarray:
+    """By a cubic spline, cut to the range of the source; its axes need not be at right angles."""
+    low, high = float(source.voxels.min()), float(source.voxels.max())
+    index = np.linalg.inv(source.affine) @ world @ target.affine
+    values = affine_transform(
+        source.voxels.astype(np.float32), index, output_shape=target.voxels.shape, order=3, cval=low
+    )
+    return np.asarray(np.clip(values, low, high))
+
+
+def _by_column(source: Scan, target: Scan, column: ColumnFit) -> np.ndarray:
+    """Linear interpolation of the source; slab by slab, as there is a map for each voxel."""
+    voxels = source.voxels.astype(np.float32)
+    inverse, low = np.linalg.inv(source.affine), float(voxels.min())
+    values = np.empty(target.voxels.shape, np.float32)
+    for i, slab in enumerate(values):
+        index = np.moveaxis(np.indices(slab.shape), 0, -1).reshape(-1, 2)
+        places = apply_affine(target.affine, np.insert(index, 0, i, axis=1))
+        map_coordinates(
+            voxels, apply_affine(inverse, column.at(places)).T, slab.reshape(-1), order=1, cval=low
+        )
+    return values
 
 
 def contrasts_of(pairs: Sequence[ScanPair], source: str = "", target: str = "") -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Landmarks from files: markups of 3D Slicer (`.fcsv`, `.mrk.json`), or a label map of vertebrae."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,21 @@ TABLES = (".fcsv", ".mrk.json")
 _SYSTEMS = {"0": "RAS", "1": "LPS", "RAS": "RAS", "LPS": "LPS"}
 
 
-def read_landmarks(path: Path, *, per_vertebra: int = 2) -> dict[str, Points]:
-    """Points in mm of the world (RAS+), by name; a name may have several, in the order of the file.
+def read_landmarks(path: Path) -> dict[str, Points]:
+    """Points (3,) in mm of the world (RAS+), by name and number: "L3-1", "L3-2".
 
-    In a table "L3", "L3-2" and "L3_2" are points of L3, so that two points per vertebra share a name.
+    A table's "L3" and "L3_2" are such names in another spelling. Of a label map "20-1" is the centroid of 20
+    and "20-2" its posterior point.
 
     Parameters
     ----------
     path : Path
         `.fcsv` or `.mrk.json` of 3D Slicer, in RAS or LPS as the file says; or a label map.
-    per_vertebra : 1 or 2
-        How many points of each name are taken.
 
     Raises
     ------
     ScanError
-        It is missing, or no such file.
+        It is missing, or no such file, or two points have one name.
     """
     require_content(path)
     name = path.name.lower()
@@ -43,24 +43,37 @@ def read_landmarks(path: Path, *, per_vertebra: int = 2) -> dict[str, Points]:
             raise ScanError(
                 f"{printable(path.name)} is no label map: expected whole numbers, or {' or '.join(TABLES)}"
             )
-        return vertebra_points(values.astype(np.int64), labels.affine, per_vertebra=per_vertebra)
+        both = vertebra_points(values.astype(np.int64), labels.affine)
+        return {f"{label}-{n}": point for label, rows in both.items() for n, point in enumerate(rows, 1)}
     try:
         rows = _fcsv(path) if name.endswith(".fcsv") else _json(path)
-        points: dict[str, list[np.ndarray[Any, Any]]] = {}
-        for label, place, system in rows:
-            sign = np.array([-1.0, -1.0, 1.0]) if _SYSTEMS[system] == "LPS" else np.ones(3)
-            points.setdefault(_vertebra(label), []).append(sign * np.array(place, np.float64))
+        named = [(_named(label), _in_ras(place, system)) for label, place, system in rows]
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ScanError(
             f"{printable(path.name)} is no table of markups that 3D Slicer writes ({type(error).__name__}: "
             f"{error})"
         ) from error
-    return {label: np.stack(places)[:per_vertebra] for label, places in points.items()}
+    points = dict(named)
+    if len(points) < len(named):
+        twice = next(label for label, count in Counter(label for label, _ in named).items() if count > 1)
+        raise ScanError(
+            f"{printable(path.name)} has several points of the name {printable(twice)}: give each its own"
+        )
+    return points
 
 
-def _vertebra(label: str) -> str:
+def _named(label: str) -> str:
+    """Name and number, "L3-2"; without a number it is the first."""
     stem, _, number = label.strip().replace("_", "-").rpartition("-")
-    return stem if stem and number.isdecimal() else label.strip()
+    return f"{stem}-{int(number)}" if stem and number.isdecimal() else f"{label.strip()}-1"
+
+
+def _in_ras(place: list[float], system: str) -> Points:
+    sign = (-1.0, -1.0, 1.0) if _SYSTEMS[system] == "LPS" else (1.0, 1.0, 1.0)
+    point = np.array(place, np.float64) * sign
+    if point.shape != (3,):
+        raise ValueError(f"a point of {point.size} numbers")
+    return point
 
 
 def _fcsv(path: Path) -> list[tuple[str, list[float], str]]:

@@ -14,8 +14,15 @@ from .grid import apply_affine
 Points = npt.NDArray[np.float64]
 """(N, 3) in mm."""
 LEAST_POINTS = 3
-LEAST_OFF_MM = 1.0
-"""Root mean square distance that points must have from their common line: about the error of setting one."""
+LEAST_OFF_MM = 3.0
+"""Root mean square distance that points must have from their common line; errors of 1 to 2 mm make less."""
+MOST_TURN_SD_DEG = 6.0
+"""Standard deviation, by the residuals, of a rotation about that line that still counts as determined."""
+MOST_APART_MM = 10.0
+"""Mean residual that is still taken for an error of setting points, and not of naming them."""
+MOST_POINTS = 3
+"""Of a vertebra; "F-1" to "F-6" are six landmarks, and no vertebra F."""
+_ADD = "add a second point per vertebra, such as the tip of its spinous process"
 POSTERIOR_SHARE = 0.05
 """Of the voxels of a vertebra, those that lie most behind; their mean is its posterior point."""
 
@@ -31,7 +38,7 @@ class LandmarkFit:
     residuals_mm : (N,) float64
         Distance of each mapped source point from its target.
     off_line_mm : float
-        Root mean square distance of the source points from the line that fits them best.
+        Root mean square distance of the points from the line that fits them best; of both lists the smaller.
     """
 
     world: npt.NDArray[np.float64]
@@ -62,12 +69,15 @@ def rigid_of_points(
     source, target : (N, 3) float
         p and q, in mm, in one order.
     least_off_mm : float
-        Points nearer to one line than this, as a root mean square, are refused.
+        Points nearer to one line than this, as a root mean square, are refused, and so are residuals of more
+        than `MOST_APART_MM`, or that leave the rotation about that line open by more than
+        `MOST_TURN_SD_DEG`. 0: none are.
 
     Raises
     ------
     ValueError
-        Fewer than three points, points on one line, arrays of other shapes or with nan.
+        Fewer than three points, points on one line, residuals that are too large, arrays of other shapes or
+        with nan.
 
     Examples
     --------
@@ -86,13 +96,20 @@ def rigid_of_points(
     if off < least_off_mm:
         raise ValueError(
             f"the {len(p)} landmarks lie on a line (within {off:.2g} mm), so the rotation about it is not "
-            "determined: add a second point per vertebra, such as the tip of its spinous process"
+            f"determined: {_ADD}"
         )
     left, _, right = np.linalg.svd((p - p.mean(0)).T @ (q - q.mean(0)))
     turn = right.T @ np.diag([1.0, 1.0, np.sign(np.linalg.det(right.T @ left.T))]) @ left.T
     world = np.eye(4)
     world[:3, :3], world[:3, 3] = turn, q.mean(0) - turn @ p.mean(0)
-    return LandmarkFit(world, np.linalg.norm(apply_affine(world, p) - q, axis=1), _off_line(p))
+    fit = LandmarkFit(world, np.linalg.norm(apply_affine(world, p) - q, axis=1), off)
+    if least_off_mm and (fit.turn_sd_deg > MOST_TURN_SD_DEG or fit.mean_mm > MOST_APART_MM):
+        raise ValueError(
+            f"the {len(p)} landmarks lie {fit.mean_mm:.1f} mm apart after the best map, which leaves the "
+            f"rotation about their line open by {fit.turn_sd_deg:.0f}°: check that both scans name them "
+            f"alike, and {_ADD}"
+        )
+    return fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +177,15 @@ def column_of_points(
     Raises
     ------
     ValueError
-        As of `rigid_of_points`: of which vertebra is said.
+        As of `rigid_of_points`: of which vertebra is said; one has more points in one scan than in the other.
     """
     names = [name for name in source if name in target]
     points = {name: _rows(source[name]) for name in names}
     if not names:
         raise ValueError("no vertebra is in both scans: name the landmarks of both alike")
+    for name in names:
+        if len(points[name]) != len(_rows(target[name])):
+            raise ValueError(f"vertebra {name} has more points in one scan than in the other")
     centres = np.stack([points[name].mean(0) for name in names])
     order = np.argsort(centres @ _line_of(centres)) if len(names) > 1 else np.array([0])
     names, centres, fits = [names[n] for n in order], centres[order], []
@@ -212,22 +232,36 @@ def vertebra_points(
     return found
 
 
-def matched(source: Mapping[str, Points], target: Mapping[str, Points]) -> tuple[Points, Points]:
-    """Points of the names that both have, (N, 3) each, in one order; of a name as many as both have.
+def paired(
+    source: Mapping[str, Points], target: Mapping[str, Points], *, per_vertebra: int = 2
+) -> tuple[dict[str, Points], dict[str, Points]]:
+    """Points (P, 3) of each vertebra that both scans have, in one order: point by point, as they are named.
+
+    "L3-1" and "L3-2" are two points of L3, if no vertebra has more than `MOST_POINTS`; otherwise, or if there
+    is one alone, as of "F-1" to "F-6", each point stands for itself.
 
     Parameters
     ----------
-    source, target : mapping of (P, 3) float64
-        Points by name.
+    source, target : mapping of (3,) float64
+        Points by their whole names, as of `scan.markups.read_landmarks`.
+    per_vertebra : 1 or 2
+        How many points of each vertebra are taken; those of the smallest numbers.
     """
-    pairs: list[tuple[Points, Points]] = []
-    for name in source:
-        if name in target:
-            count = min(len(source[name]), len(target[name]))
-            pairs.append((source[name][:count], target[name][:count]))
-    if not pairs:
-        return np.zeros((0, 3)), np.zeros((0, 3))
-    return np.concatenate([p for p, _ in pairs]), np.concatenate([q for _, q in pairs])
+    shared: dict[str, list[str]] = {}
+    for label in sorted(source.keys() & target.keys(), key=_stem_and_number):
+        shared.setdefault(_stem_and_number(label)[0], []).append(label)
+    if len(shared) < 2 or max(map(len, shared.values())) > MOST_POINTS:
+        shared = {label: [label] for labels in shared.values() for label in labels}
+    p, q = (
+        {name: np.stack([one[label] for label in labels[:per_vertebra]]) for name, labels in shared.items()}
+        for one in (source, target)
+    )
+    return p, q
+
+
+def _stem_and_number(label: str) -> tuple[str, int]:
+    stem, _, number = label.rpartition("-")
+    return (stem, int(number)) if stem and number.isdecimal() else (label, 1)
 
 
 def turn_about_deg(world: npt.ArrayLike, axis: Sequence[float]) -> float:
