@@ -94,6 +94,7 @@ def test_the_files_of_a_scan(sanum, place, model, tmp_path):
         np.testing.assert_allclose(image.affine, source.affine, atol=1e-5)
     page = (tmp_path / "sub-0_acq-T1w_desc-translated_report.html").read_text(encoding="utf-8")
     assert "2 views of the scan" in page
+    assert "Steps of the training" in page
     record = json.loads((tmp_path / "sub-0_acq-T1w_record.json").read_text())
     assert (record["source_contrast"], record["target_contrast"], record["samples"]) == ("T1w", "FLAIR", 2)
 

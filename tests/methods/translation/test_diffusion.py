@@ -1,8 +1,10 @@
 """Steps of diffusion against what is known, and the two translators that are made of them."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from monai.networks.schedulers.ddim import DDIMScheduler
@@ -17,6 +19,7 @@ from sanum.methods.common.diffusion import (
     preserving_shares,
     times_back,
 )
+from sanum.methods.common.translator import Translator
 from sanum.methods.translation.ddim.loss import diffusion_loss
 from sanum.methods.translation.ddim.model import ConditionalDiffusion, without_scan
 from sanum.methods.translation.syndiff.loss import passing_loss, telling_loss
@@ -152,11 +155,25 @@ def test_samples_differ_by_their_seed_alone(fitted):
         assert made.uncertainty.voxels.max() == pytest.approx(abs(one - other).max() / 2, rel=1e-4)
 
 
+def test_how_many_patches_at_a_time_makes_no_difference(fitted):
+    scan = made_pair(0, (40, 36, 3)).source
+    for method in ("ddim", "syndiff"):
+        some = fitted(method)
+        one = Translator(replace(some.config, apply_batch=1))
+        one.net, one.about = some.net, some.about
+        found, expected = (x.translate(scan, samples=1).image.voxels for x in (one, some))
+        np.testing.assert_allclose(found, expected, atol=0.5)  # of a range of 600
+
+
 def test_settings_that_do_not_fit_are_refused():
     for method, setting, about in (
         ("ddim", "sampler_steps=2000", "sampler_steps must be 1 to noise_steps"),
         ("ddim", "guidance=1", "needs a network that learned without scans"),
         ("ddim", "drop=1", "drop must be at least 0 and below 1"),
+        ("regression", "mirror=2", "mirror is a share"),
+        ("regression", "apply_batch=0", "apply_batch must be at least 1"),
+        ("regression", "ct_range=5,5", "the smaller first"),
+        ("regression", "per_vertebra=3", "per_vertebra is 1 or 2"),
         ("syndiff", "noise_steps=0", "noise_steps must be at least 1"),
         ("syndiff", "pairing=paired", "syndiff learns from unpaired scans"),
     ):

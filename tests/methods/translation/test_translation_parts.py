@@ -78,6 +78,17 @@ def test_frames_go_there_and_back():
     assert fine.back(fine.images(scan, scan.voxels), scan.grid).shape == scan.voxels.shape
 
 
+def test_other_spacings_keep_the_rim_and_the_count_of_slices():
+    for frame in (Frame(2, "axial", 1.0), Frame(3, spacing_mm=1.0), Frame(3, spacing_mm=4.0)):
+        values = np.full((12, 12, 5), 700, np.float32)
+        values[0, 0, 0] = 0  # somewhere is the background
+        flat = Scan(values, np.diag([3.0, 3, 5, 1]))
+        back = frame.back(frame.images(flat, flat.voxels), flat.grid)
+        np.testing.assert_allclose(back[4:], 700, rtol=1e-5)
+    one = Scan(np.ones((12, 12, 1), np.float32), np.diag([3.0, 3, 5, 1]))
+    assert tuple(Frame(2, "axial", 1.0).images(one, one.voxels).shape) == (1, 36, 36)
+
+
 def test_ranges():
     ends = ValueRange(-1000, 1000)
     np.testing.assert_allclose(ends.unit([-2000, -1000, 0, 500]), [-1, -1, 0, 0.5])
@@ -87,6 +98,10 @@ def test_ranges():
     own = range_of(scan, "T1w")
     assert own.low == 0
     assert 600 < own.high < 1000
+    holed = np.where(scan.voxels == scan.voxels.max(), np.nan, scan.voxels)
+    for contrast in ("T1w", "CT"):
+        with pytest.raises(ScanError, match="values that are not finite"):
+            range_of(scan.with_voxels(holed), contrast)
     with pytest.raises(ScanError, match="is constant"):
         range_of(scan.with_voxels(np.zeros_like(scan.voxels)), "T1w")
 

@@ -50,6 +50,16 @@ def test_the_same_fit_gives_the_same_weights(pairs, fitted, tmp_path):
     assert all(torch.equal(x, one[name]) for name, x in other.learned.state_dict().items())
 
 
+def test_a_training_does_not_go_on_with_other_scans(pairs, tmp_path):
+    translator = sanum.load("regression").with_settings(*TINY, *NETS["regression"])
+    translator.fit(pairs, folder=tmp_path)
+    translator.fit(pairs, folder=tmp_path)  # the same
+    target = pairs[0].target
+    other = replace(pairs[0], target=target.with_voxels(target.voxels**2))
+    with pytest.raises(ValueError, match="data_sha256"):
+        translator.fit([other, pairs[1]], folder=tmp_path)
+
+
 def test_volumes_in_patches(pairs, tmp_path):
     tiny = ("loop.steps=1", "batch_size=1", "patch=32,16,16", "samples=1", "overlap=0", *NETS["regression"])
     volumes = [made_pair(n, (34, 20, 18)) for n in range(2)]

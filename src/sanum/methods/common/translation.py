@@ -111,6 +111,14 @@ class TranslationRecipe(Recipe):
             raise ValueError(f"overlap must be at least 0 and below 1, got {self.overlap}")
         if self.samples < 1:
             raise ValueError(f"samples must be at least 1, got {self.samples}")
+        if not 0 <= self.mirror <= 1:
+            raise ValueError(f"mirror is a share, from 0 to 1, got {self.mirror}")
+        if self.apply_batch < 1:
+            raise ValueError(f"apply_batch must be at least 1, got {self.apply_batch}")
+        if not self.ct_range[0] < self.ct_range[1]:
+            raise ValueError(f"ct_range is two numbers of HU, the smaller first, got {self.ct_range}")
+        if self.per_vertebra not in (1, 2):
+            raise ValueError(f"per_vertebra is 1 or 2, got {self.per_vertebra}")
 
     @property
     def frame(self) -> Frame:
@@ -121,6 +129,11 @@ class TranslationRecipe(Recipe):
     def channels(self) -> int:
         """Of what the network sees: the scan, and in volumes where it is looked at."""
         return 4 if self.dims == 3 else 1
+
+    @property
+    def noise_fields(self) -> int:
+        """Noises that a translation is drawn from."""
+        return 1
 
     @property
     def use(self) -> LandmarkUse:
@@ -135,7 +148,7 @@ class TranslationRecipe(Recipe):
     def translate(self, model: nn.Module, source: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Patches of the target, (B, 1, *patch); what is beyond [−1, 1] is cut afterwards.
 
-        Draws of PyTorch's generators are those of the sample's seed.
+        What is random is in the noise alone, so that patches of one voxel agree.
 
         Parameters
         ----------
@@ -143,7 +156,7 @@ class TranslationRecipe(Recipe):
             In evaluation mode.
         source : (B, channels, *patch) float32
             In [−1, 1], first the scan.
-        noise : (B, 1, *patch) float32
+        noise : (B, noise_fields, *patch) float32
             Standard normal, the same for a voxel in whichever patch it is; for methods that draw.
         """
 

@@ -63,9 +63,13 @@ class Frame:
         if not self.spacing_mm:
             return turned
         spacing = np.full(3, self.spacing_mm)
-        if self.dims == 2:
-            spacing[NORMAL_AXIS[self.plane]] = turned.spacing_mm[NORMAL_AXIS[self.plane]]
-        return at_spacing(turned, spacing)
+        if self.dims == 3:
+            return at_spacing(turned, spacing)
+        normal = NORMAL_AXIS[self.plane]
+        spacing[normal] = turned.spacing_mm[normal]
+        seen = at_spacing(turned, spacing)
+        sizes = (turned.shape[a] if a == normal else seen.shape[a] for a in range(3))  # as many slices
+        return Grid((next(sizes), next(sizes), next(sizes)), seen.affine)
 
     def images(self, scan: Scan, values: FloatArray) -> torch.Tensor:
         """Slices (N, H, W), or the volume (1, X, Y, Z).
@@ -79,7 +83,7 @@ class Frame:
         """
         grid = self.grid(scan.grid)
         if self.spacing_mm:
-            volume = resample(values, scan.grid, grid, order=1, fill=float(values.min()))
+            volume = _resampled(values, scan.grid, grid)
         else:
             volume = apply_orientation(values, io_orientation(scan.affine))
         if self.dims == 3:
@@ -100,12 +104,20 @@ class Frame:
         array = images.numpy()
         volume = array[0] if self.dims == 3 else np.moveaxis(array, 0, NORMAL_AXIS[self.plane])
         if self.spacing_mm:
-            out: FloatArray = resample(volume, self.grid(scan), scan, order=1, fill=float(volume.min()))
-            return out
+            return _resampled(volume, self.grid(scan), scan)
         turned = scan.affine @ inv_ornt_aff(io_orientation(scan.affine), scan.shape)
         back = io_orientation(np.linalg.inv(scan.affine) @ turned)
         found: FloatArray = np.ascontiguousarray(apply_orientation(volume, back), np.float32)
         return found
+
+
+def _resampled(values: FloatArray, source: Grid, target: Grid) -> FloatArray:
+    """Linearly, of another grid about the same box; beyond the outermost centres values stay as there."""
+    shift = np.eye(4)
+    shift[:3, 3] = -1
+    x, y, z = source.shape
+    wide = Grid((x + 2, y + 2, z + 2), source.affine @ shift)
+    return resample(np.pad(values, 1, mode="edge"), wide, target, order=1)
 
 
 @dataclass(frozen=True)
@@ -162,11 +174,14 @@ def range_of(scan: Scan, contrast: str, ct_range: tuple[float, float] = CT_RANGE
     Raises
     ------
     ScanError
-        The scan is constant.
+        The scan is constant, or not finite.
     """
+    values = np.asarray(scan.voxels, np.float32)
+    if not np.isfinite(values).all():
+        name = scan.path.name if scan.path else "the scan"
+        raise ScanError(f"{name} has values that are not finite: replace them first")
     if contrast == "CT":
         return ValueRange(*ct_range)
-    values = np.asarray(scan.voxels, np.float32)
     low = float(np.percentile(values, 100 - HIGH_PERCENT))
     bright = values[values > values.mean()]
     high = float(np.percentile(bright, HIGH_PERCENT)) if bright.size else low

@@ -115,6 +115,7 @@ class TranslateJob:
             f"{' × '.join(map(str, config.patch))}",
             "Model": self.translator.weights_name or "not saved",
             "Learned from": f"{self.translator.about['scans']} scans",
+            "Steps of the training": f"{config.loop.steps}",
             "Uncertainty is over": made.spread_of,
             "Mean uncertainty where the scan is bright": f"{unsure:.3g}",
             "Values": f"{np.min(made.image.voxels):.4g} to {np.max(made.image.voxels):.4g}"

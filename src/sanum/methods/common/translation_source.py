@@ -1,5 +1,6 @@
 """Pairs as endless patches: the source, and its own target, or a patch of any target, or both."""
 
+import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +147,14 @@ class TranslationSource(TrainingSource):
             turned = torch.tensor([-1.0, 1, 1])[:, None, None, None]  # of the mirrored volume's own ramps
             part, where = part.flip(axis), [turned * w.flip(axis) for w in where]
         return part, where
+
+    def digest(self) -> str:
+        """SHA-256 of all that is learned from, as the network sees it."""
+        digest = hashlib.sha256(repr(self.describe()).encode())
+        for cut in (*self.pairs, *self.sources, *self.targets):
+            digest.update(repr((tuple(cut.images.shape), cut.ends)).encode())
+            digest.update(cut.images.numpy().tobytes())
+        return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Contrasts, range of the target, and what was learned from."""

@@ -133,7 +133,7 @@ class Translator:
             model = source.build()
         run = Run(
             folder,
-            recipe=flat(recipe) | {"pairs": [p.name for p in source.used]},
+            recipe=flat(recipe) | {"pairs": [p.name for p in source.used], "data_sha256": source.digest()},
             batch_size=recipe.batch_size,
             resume=(folder / CHECKPOINT).is_file(),
             go_on="the same fit goes on from there",
@@ -311,14 +311,14 @@ class Translator:
         before = [view.shift, 0] * config.dims
         seen = padded(torch.nn.functional.pad(images, before, value=-1.0), config.patch)
         shape = tuple(seen.shape[1:])
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(view.seed))
-        where = [ramps(shape)] if config.dims == 3 else []
-        channels = [torch.stack([image, *(w for one in where for w in one), noise]) for image in seen]
+        drawn = torch.Generator().manual_seed(view.seed)
+        noises = [torch.randn(shape, generator=drawn) for _ in range(config.noise_fields)]
+        where = [*ramps(shape)] if config.dims == 3 else []
+        channels = [torch.stack([image, *where, *noises]) for image in seen]
 
         def sees(patches: torch.Tensor, _: list[tuple[int, ...]]) -> torch.Tensor:
-            given = patches.to(self.device)
-            with drawn_from(view.seed, self.device):
-                return config.translate(net, given[:, :-1], given[:, -1:]).clamp(-1, 1)
+            scan, noise = patches.to(self.device).tensor_split([-len(noises)], 1)
+            return config.translate(net, scan, noise).clamp(-1, 1)
 
         made = overlap_average(
             torch.stack(channels), config.patch, sees, overlap=config.overlap, batch=config.apply_batch

@@ -121,17 +121,20 @@ class SynDiffNet(nn.Module):
         return verdict(self.judge_steps, torch.cat([before, noisy.now, told], 1))
 
     def sample(self, source: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The target that a noise becomes in T steps; all but the last draw from PyTorch's generator.
+        """The target that a noise becomes in T steps.
 
         Parameters
         ----------
         source : (B, 1, *patch) float
             The condition.
-        noise : (B, 1, *patch) float
-            x_T.
+        noise : (B, T, *patch) float
+            x_T, and what is drawn in each step but the last.
         """
-        now = noise
-        for time in range(self.steps, 0, -1):
+        now: torch.Tensor
+        now, *fresh = noise.split(1, 1)
+        for n, time in enumerate(range(self.steps, 0, -1)):
             times = torch.full((len(now),), time, device=now.device)
-            now = self.stepped(now, self.clean(now, source, times).clamp(-1, 1), times)
+            clean = self.clean(now, source, times).clamp(-1, 1)
+            mean, deviation = posterior(now, clean, self.shares[times], self.shares[times - 1])
+            now = mean + deviation * fresh[n] if n < len(fresh) else mean
         return now

@@ -88,6 +88,11 @@ class SynDiffRecipe(TranslationRecipe):
             self.widths, self.translator, self.judge, self.noise_steps, attention=self.attention
         )
 
+    @property
+    def noise_fields(self) -> int:
+        """The first, and one of each step but the last."""
+        return self.noise_steps
+
     def turns(self) -> tuple[Turn, ...]:
         """The three judges, then the three generators, on the same batch."""
         judges = ("judge_steps", "judge_source", "judge_target")
@@ -141,8 +146,8 @@ class SynDiffRecipe(TranslationRecipe):
             In evaluation mode.
         source : (B, 1, *patch) float32
             In [−1, 1].
-        noise : (B, 1, *patch) float32
-            x_T.
+        noise : (B, noise_steps, *patch) float32
+            x_T, and what the steps draw.
         """
         assert isinstance(model, SynDiffNet)
         return model.sample(source, noise)
