@@ -72,6 +72,20 @@ def test_lines_of_the_centre_do_not_disturb_the_groups(drawn, rng):
     assert (found - x).norm() < 1e-5 * x.norm()
 
 
+def test_lines_of_the_centre_have_the_last_word(drawn, rng):
+    """Where the prior lacks a beat that the always measured lines have."""
+    x = moving(drawn, 16, 16, 12)
+    maps = made_up(6, (16, 12), rng=rng).to(torch.complex128)
+    encoding = CoilEncoding(maps, lattice(16, 16, 4, always=6))
+    y = encoding.forward(x)
+    still = kt_sense(y, encoding, torch.zeros(16, 16, 12, dtype=torch.float64), noise=1.0)
+    mean, rest = without_mean(y, encoding)
+    centre = encoding.mask.all(0)
+    left = (encoding.forward(still) - y)[:, :, centre].norm() / rest[:, :, centre].norm()
+    assert left < 0.5
+    assert (still - x).norm() < 0.8 * (mean - x).norm()
+
+
 def test_without_training_its_own_solutions_are_the_prior(drawn, rng):
     x = moving(drawn, 16, 16, 12)
     encoding = CoilEncoding(made_up(6, (16, 12), rng=rng).to(torch.complex128), lattice(16, 16, 4))

@@ -89,7 +89,8 @@ def kt_sense(
     kspace : (C, T, Y, X) complex tensor
         What was measured.
     encoding : CoilEncoding
-        Maps, and a mask that is a lattice. Lines of the centre that every frame has are in the mean only.
+        Maps, and a mask that is a lattice. Lines of the centre that every frame has are no part of the
+        groups: the solution is drawn to them by one step of consistency.
     prior : (T, Y, X) real tensor, optional
         Power in x-f space, as of `prior_of`, on the scale of `kspace`. Without it the first is flat, and the
         next that of each solution, `ROUNDS` times: k-t FOCUSS (Jung et al., Magn Reson Med 61:103, 2009).
@@ -106,14 +107,15 @@ def kt_sense(
     mean, rest = without_mean(kspace, encoding)
     rest = rest * only[:, :, None]
     floor = noise_of(rest, only) if noise is None else noise
+    always = CoilEncoding(encoding.maps, encoding.mask & encoding.mask.all(0))
     if prior is not None:
-        return ifft(unfolded(rest, encoding.maps, only, prior, floor), 0) + mean
+        return always.consistent(ifft(unfolded(rest, encoding.maps, only, prior, floor), 0) + mean, kspace)
     prior = torch.full_like(rest[0].real, FLAT * float(mean.abs().max()) ** 2)
     prior[len(only) // 2] = 0
     for _ in range(ROUNDS):
         moving = unfolded(rest, encoding.maps, only, prior, floor)
         prior = moving.abs().square()
-    return ifft(moving, 0) + mean
+    return always.consistent(ifft(moving, 0) + mean, kspace)
 
 
 def noise_of(rest: torch.Tensor, mask: torch.Tensor) -> float:

@@ -68,6 +68,7 @@ def test_lines_of_the_centre_are_training_where_every_frame_has_them(case):
     full = np.broadcast_to(raw.kspace.sum(2, keepdims=True) / 4, raw.kspace.shape)
     own = replace(raw, kspace=full * mask[:, :, None], mask=np.stack([mask] * 2), training=None)
     assert sanum.load("kt").recover(own).warnings == ()
+    assert "a network made this movie" in sanum.load("kt").recover(raw, "unet-xf").warnings[0]
 
 
 def test_what_it_cannot_use_is_one_sentence(case):
@@ -81,6 +82,13 @@ def test_what_it_cannot_use_is_one_sentence(case):
         kt.recover(replace(raw, training=np.ones((2, 6, FRAMES, N + 1, N), np.complex64)))
     with pytest.raises(ValueError, match='unknown method "magic": known are zero-filled'):
         kt.recover(raw, "magic")
+    with pytest.raises(ScanError, match=r"coil maps of slice 1 are 0: estimate them with --estimate-maps"):
+        kt.recover(replace(raw, maps=0 * raw.maps))
+    one = replace(raw, kspace=raw.kspace[:, :, :1], mask=raw.mask[:, :1], training=None)
+    for method in ("kt-sense", "low-rank", "unet-xf", "view-sharing"):
+        with pytest.raises(ScanError, match=f"there is one frame, and {method} .* choose sense"):
+            kt.recover(one, method)
+    assert kt.recover(one, "sense").movie.shape == (2, 1, N, N)
     wide = {"kspace": raw.kspace.repeat(2, 1), "maps": raw.maps.repeat(2, 1), "training": None}
     with pytest.raises(ScanError, match="at most 6 coils, got 12: choose one that sees the combined image"):
         kt.recover(replace(raw, **wide), "multicoil-xf")

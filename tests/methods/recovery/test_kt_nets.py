@@ -219,12 +219,12 @@ def raw_file(path, seed, measured=1, coils=3, maps=True, lines=16):
 
 
 def test_raw_data_are_learned_from_and_the_last_are_held_out(tmp_path):
-    for n in range(3):
-        raw_file(tmp_path / f"{n}.npz", n)
+    for n, name in enumerate(("sub-a", "sub-b_run-1", "sub-b_run-2")):
+        raw_file(tmp_path / f"{name}.npz", n)
     source = KtSource(small(), tmp_path)
-    assert source.describe() == {"data": "raw data", "files": 2, "held_out": 1}
-    names = {part: [name for name, _ in raws] for part, raws in source.raws.items()}
-    assert names == {TRAIN: ["0", "1"], VALIDATION: ["2"]}
+    assert source.describe() == {"data": "raw data", "files": 1, "held_out": 2}  # runs of one subject stay
+    first = np.load(tmp_path / "sub-a.npz")["kspace"]
+    np.testing.assert_array_equal(source.raws[TRAIN][0].kspace[0], first)
     sample = source.sample(0, TRAIN)
     assert sample["truth"].shape == (8, 16, 4)
     full = CoilEncoding(sample["maps"], torch.ones_like(sample["mask"]))
@@ -238,11 +238,11 @@ def test_raw_data_that_cannot_be_learned_from(tmp_path):
     ):
         KtSource(small(), tmp_path / "none")
     raw_file(tmp_path / "a.npz", 0)
-    with pytest.raises(ValueError, match="at least two files of raw data, of which one is held out"):
+    with pytest.raises(ValueError, match="at least two subjects, of whom one is held out"):
         KtSource(small(), tmp_path)
     for words, how in (
-        ("b is not fully sampled: leave it out", {"measured": 2}),
-        ("b has 3 coils and no maps", {"maps": False}),
+        ("b.npz is not fully sampled: leave it out", {"measured": 2}),
+        ("b.npz has 3 coils and no maps", {"maps": False}),
         ("differ in frames, lines or samples", {"lines": 12}),
     ):
         raw_file(tmp_path / "b.npz", 1, **how)

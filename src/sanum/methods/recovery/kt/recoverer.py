@@ -23,6 +23,12 @@ NO_TRAINING = (
     "no training data: the prior of kt-sense was made of its own solutions (k-t FOCUSS); pass --training if "
     "there are any"
 )
+BY_NETWORK = (
+    "a network made this movie: a part of what moves fast may be lost, and ghosts of it may lie beside it; "
+    "compare it with kt-sense before a heart is judged"
+)
+FRAME_BY_FRAME = ("zero-filled", "sense")
+"""Methods that need no second frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +90,7 @@ class KtRecoverer:
         Raises
         ------
         ScanError
-            There are no maps, or the method cannot use this sampling.
+            There are no maps or they are 0, or the method cannot use this sampling or a single frame.
         ValueError
             Unknown method.
         """
@@ -92,7 +98,11 @@ class KtRecoverer:
             known = ", ".join((*CLASSICAL, *NETWORKS))
             raise ValueError(f'unknown method "{method}": known are {known}')
         solve = CLASSICAL[method] if method in CLASSICAL else self.network(method).recover
-        slices, warnings = [], list(raw.warnings)
+        if raw.kspace.shape[2] == 1 and method not in FRAME_BY_FRAME and not raw.mask.all():
+            raise ScanError(
+                f"there is one frame, and {method} learns what was not measured from others: choose sense"
+            )
+        slices, warnings = [], [*raw.warnings, *([BY_NETWORK] if method in NETWORKS else [])]
         for z in range(len(raw.kspace)):
             step = f"slice {z + 1} of {len(raw.kspace)}" if len(raw.kspace) > 1 else method
             on_step(step)
@@ -136,6 +146,8 @@ class KtRecoverer:
             maps = espirit(mean_kspace(kspace, mask))
         elif raw.maps is not None:
             maps = normalized(torch.from_numpy(raw.maps[z]))
+            if not maps.any():
+                raise ScanError(f"the coil maps of slice {z + 1} are 0: estimate them with --estimate-maps")
         else:
             raise ScanError(
                 f"there are no coil maps for {len(kspace)} coils: estimate them from the data with "

@@ -12,6 +12,8 @@ from ....data.raw import RawMovie, raw_files, read_raw
 from ....kspace.coils import normalized
 from ....kspace.fourier import ifft
 from ....kspace.sense import image_of
+from ....scan.bids import labels_of
+from ....scan.names import printable
 from ...common.recipe import Batch, Looks, TrainingSource
 from .loss import recovery_loss
 from .model import KtNet
@@ -25,8 +27,8 @@ MADE_UP = "phantoms"
 TRAIN, VALIDATION = 0, 1
 
 
-def fully_sampled(data: Path) -> list[tuple[str, RawMovie]]:
-    """Raw data of a folder or file to learn from, by name.
+def fully_sampled(data: Path) -> dict[str, list[RawMovie]]:
+    """Raw data of a folder or file to learn from, by subject: the label `sub` of a name, or else all of it.
 
     Parameters
     ----------
@@ -37,22 +39,25 @@ def fully_sampled(data: Path) -> list[tuple[str, RawMovie]]:
     ------
     ValueError
         Raw data that are not fully sampled, or differ in shape; several coils without maps; fewer than two
-        files, of which one is held out; what `read_raw` refuses.
+        subjects, of whom one is held out; what `read_raw` refuses.
     """
     if not data.exists():
         raise ValueError(f"{data} is not there: expected a folder of raw data, or the word {MADE_UP}")
-    found = [(path.stem, read_raw(path)) for path in raw_files([data])]
+    found = [(path, read_raw(path)) for path in raw_files([data])]
     shapes = {raw.kspace.shape[2:] for _, raw in found}
     if len(shapes) > 1:
         raise ValueError(f"raw data to learn from differ in frames, lines or samples: {sorted(shapes)}")
-    for name, raw in found:
+    subjects: dict[str, list[RawMovie]] = {}
+    for path, raw in found:
+        name = printable(path.name)
+        subjects.setdefault(labels_of(path).get("sub", path.stem), []).append(raw)
         if not raw.mask.all():
             raise ValueError(f"{name} is not fully sampled: leave it out")
         if raw.maps is None and raw.kspace.shape[1] > 1:
             raise ValueError(f"{name} has {raw.kspace.shape[1]} coils and no maps: put them into the file")
-    if len(found) < 2:
-        raise ValueError("expected at least two files of raw data, of which one is held out")
-    return found
+    if len(subjects) < 2:
+        raise ValueError("expected raw data of at least two subjects, of whom one is held out")
+    return dict(sorted(subjects.items()))
 
 
 class KtSource(TrainingSource):
@@ -63,14 +68,18 @@ class KtSource(TrainingSource):
     recipe : KtRecipe
         How.
     data : Path
-        The word `MADE_UP`, or raw data; the last fifth of the files, by their names, is held out.
+        The word `MADE_UP`, or raw data; the last fifth of the subjects, by their names, is held out.
     """
 
     def __init__(self, recipe: "KtRecipe", data: Path) -> None:
         self.recipe = recipe
-        raws = [] if str(data) == MADE_UP and not data.exists() else fully_sampled(data)
-        held_out = -(-len(raws) // 5)
-        self.raws = {TRAIN: raws[: len(raws) - held_out], VALIDATION: raws[len(raws) - held_out :]}
+        made_up = str(data) == MADE_UP and not data.exists()
+        subjects = [] if made_up else list(fully_sampled(data).values())
+        first = len(subjects) - -(-len(subjects) // 5)
+        self.raws = {
+            part: [raw for subject in some for raw in subject]
+            for part, some in ((TRAIN, subjects[:first]), (VALIDATION, subjects[first:]))
+        }
         held = [self.sample(n, VALIDATION) for n in range(recipe.validation)]
         self.best = LowestRecoveryLoss(collated(held), recipe.batch_size)
 
@@ -103,7 +112,7 @@ class KtSource(TrainingSource):
         config, raws = self.recipe.sampling, self.raws[part]
         if not raws:
             return made_up_sample(config, rng)
-        raw = raws[int(rng.integers(len(raws)))][1]
+        raw = raws[int(rng.integers(len(raws)))]
         z = int(rng.integers(len(raw.kspace)))
         full = ifft(torch.from_numpy(raw.kspace[z]), -1)
         maps = torch.ones_like(full[:, 0]) if raw.maps is None else normalized(torch.from_numpy(raw.maps[z]))
