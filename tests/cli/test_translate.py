@@ -41,10 +41,15 @@ def model(place, tmp_path_factory):
 
 
 def test_a_model_is_fitted_and_its_run_taken_away(sanum, place, tmp_path):
-    words = ["translate", "fit", place / "bids", "-o", tmp_path / "m.safetensors", "--source", "T1w", "-q"]
+    table = place / "bids" / "pairs.csv"
+    anat = [f"sub-{n}/anat/sub-{n}" for n in range(2)]
+    rows = [f"{scan}_T1w.nii.gz,{scan}_FLAIR.nii.gz" for scan in anat]
+    table.write_text("\n".join(["source,target", *rows, f"{anat[0]}_T1w.nii.gz,"]))
+    words = ["translate", "fit", table, "-o", tmp_path / "m.safetensors", "--source", "T1w", "-q"]
     done = sanum(*words, "--target", "FLAIR", *SETTINGS)
     assert (done.code, done.out) == (0, f"{tmp_path / 'm.safetensors'}\n"), done
     assert "learned T1w to FLAIR from 2 scans" in done.err
+    assert "scans without a partner, which are left out: 1" in done.err
     assert not (tmp_path / "m.training").exists()
     assert "exists: pass --overwrite" in sanum(*words, "--target", "FLAIR").refused()
 
@@ -105,6 +110,7 @@ def test_what_is_refused_is_one_sentence(sanum, place, model, tmp_path):
     for words, about in (
         ((*apply, model), "is T2w, and the model translates T1w to FLAIR: choose a model for T2w"),
         ((*apply, "none.safetensors"), "weights not found"),
+        ((*fit, "--source", "T1w", "--target", "t1"), "are both T1w: name two contrasts"),
         (fit, "name both, such as --source T1w --target FLAIR"),
         ((*fit, "--source", "T1w", "--target", "FLAIR", "--method", "cae"), '"cae" is no translator'),
         ((*fit, "--source", "T1w", "--target", "FLAIR", "--set", "dims=3"), "patch is 3 lengths"),

@@ -2,11 +2,19 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sanum.data.pairs import LandmarkUse, contrasts_of, find_pairs, read_pair, register_by_landmarks
+from sanum.data.pairs import (
+    LandmarkUse,
+    PairFiles,
+    contrasts_of,
+    find_pairs,
+    read_pair,
+    register_by_landmarks,
+)
 from sanum.scan import Scan, ScanError, write
 from sanum.space.grid import apply_affine
 
@@ -37,11 +45,19 @@ def landmarks_of(scan, shift, count):
 
 
 def test_pairs_of_a_data_set(tmp_path):
-    names = ("sub-1_T1w", "sub-1_FLAIR", "sub-2_acq-a_T1w", "sub-2_acq-b_FLAIR", "sub-3_T1w")
+    names = (
+        "sub-1_desc-translated_FLAIR",
+        "sub-1_T1w",
+        "sub-1_FLAIR",
+        "sub-2_acq-a_T1w",
+        "sub-2_acq-b_FLAIR",
+        "sub-3_T1w",
+    )
     for name in names:
         place = tmp_path / name.partition("_")[0] / "anat" / f"{name}.nii.gz"
         write(blob(), place)
     files = find_pairs(tmp_path, "T1w", "FLAIR")
+    assert files == find_pairs(tmp_path, "t1w", "flair")
     assert [(f.name, f.group, f.source is not None, f.target is not None) for f in files] == [
         ("sub-1_T1w", "1", True, True),
         ("sub-2_acq-a_T1w", "2", True, True),
@@ -111,6 +127,22 @@ def test_a_source_whose_axes_are_not_at_right_angles_is_laid_where_its_affine_sa
     assert residual < 1e-6
     truth = apply_affine(target.affine, np.moveaxis(np.indices((6, 6, 6)), 0, -1)) @ [1, 2, 3]
     np.testing.assert_allclose(laid.voxels, truth, atol=0.05)
+
+
+@pytest.mark.parametrize("piecewise", [False, True])
+def test_what_a_laid_source_does_not_show_is_background_of_both(tmp_path, piecewise):
+    target = blob()
+    write(Scan(target.voxels[:18], target.affine), tmp_path / "a_T1w.nii.gz")
+    write(target, tmp_path / "a_FLAIR.nii.gz")
+    table = markups(tmp_path / "a.mrk.json", landmarks_of(target, 0, 2))
+    files = PairFiles("a", "a", tmp_path / "a_T1w.nii.gz", tmp_path / "a_FLAIR.nii.gz", (table, table))
+    pair = read_pair(files, use=LandmarkUse(piecewise=piecewise))
+    for scan in (pair.source, pair.target):
+        assert (scan.voxels[18:] == scan.voxels.min()).all()
+        assert scan.voxels[2:17, 2:-2, 2:-2].std() > 500
+    far = markups(tmp_path / "b.mrk.json", landmarks_of(target, 900, 2))
+    with pytest.raises(ScanError, match="nothing of both overlaps"):
+        read_pair(replace(files, landmarks=(far, table)))
 
 
 def test_a_map_of_each_vertebra_takes_little_memory(tmp_path):

@@ -52,7 +52,7 @@ class ScanPair:
     name, group : str
         As of `PairFiles`.
     source, target : Scan or None
-        The scans.
+        The scans; where landmarks laid nothing of the source, both have their least value.
     residual_mm : float
         Mean distance of the landmarks after registration; nan where there were none.
     turn_sd_deg : float
@@ -102,8 +102,11 @@ def find_pairs(given: Path, source: str = "", target: str = "") -> list[PairFile
     Raises
     ------
     ScanError
-        Nothing is there; a table without these columns; a data set, and no contrasts are named.
+        Nothing is there; a table without these columns; a data set, and no contrasts are named; one contrast
+        that is named twice.
     """
+    if source and (contrast_named(source) or source) == (contrast_named(target) or target):
+        raise ScanError(f"the source and the target are both {source}: name two contrasts")
     if given.suffix.lower() in (".csv", ".tsv"):
         return _of_table(given)
     if not given.is_dir():
@@ -149,7 +152,7 @@ def read_pair(
         return ScanPair(files.name, files.group, first, second)
     if files.landmarks is not None:
         moved, *sure = register_by_landmarks(first, second, files.landmarks, use)
-        return ScanPair(files.name, files.group, moved, second, *sure)
+        return ScanPair(files.name, files.group, *_where_both_are(moved, second), *sure)
     try:
         laid = in_order_of(first, second.grid, name=_name(files.source), scan=_name(files.target))
     except ScanError as error:
@@ -165,6 +168,8 @@ def register_by_landmarks(
     source: Scan, target: Scan, tables: tuple[Path, Path], use: LandmarkUse
 ) -> tuple[Scan, float, float]:
     """The source on the target's grid; distance of the landmarks then, mm; how unsure the turn is, degrees.
+
+    Where the source says nothing, it is NaN.
 
     Parameters
     ----------
@@ -203,7 +208,7 @@ def _by_one(source: Scan, target: Scan, world: np.ndarray) -> np.ndarray:
     low, high = float(source.voxels.min()), float(source.voxels.max())
     index = np.linalg.inv(source.affine) @ world @ target.affine
     values = affine_transform(
-        source.voxels.astype(np.float32), index, output_shape=target.voxels.shape, order=3, cval=low
+        source.voxels.astype(np.float32), index, output_shape=target.voxels.shape, order=3, cval=np.nan
     )
     return np.asarray(np.clip(values, low, high))
 
@@ -211,13 +216,13 @@ def _by_one(source: Scan, target: Scan, world: np.ndarray) -> np.ndarray:
 def _by_column(source: Scan, target: Scan, column: ColumnFit) -> np.ndarray:
     """Linear interpolation of the source; slab by slab, as there is a map for each voxel."""
     voxels = source.voxels.astype(np.float32)
-    inverse, low = np.linalg.inv(source.affine), float(voxels.min())
+    inverse = np.linalg.inv(source.affine)
     values = np.empty(target.voxels.shape, np.float32)
     for i, slab in enumerate(values):
         index = np.moveaxis(np.indices(slab.shape), 0, -1).reshape(-1, 2)
         places = apply_affine(target.affine, np.insert(index, 0, i, axis=1))
         map_coordinates(
-            voxels, apply_affine(inverse, column.at(places)).T, slab.reshape(-1), order=1, cval=low
+            voxels, apply_affine(inverse, column.at(places)).T, slab.reshape(-1), order=1, cval=np.nan
         )
     return values
 
@@ -253,6 +258,17 @@ def contrasts_of(pairs: Sequence[ScanPair], source: str = "", target: str = "") 
             )
         found.append(said[0])
     return found[0], found[1]
+
+
+def _where_both_are(source: Scan, target: Scan) -> tuple[Scan, Scan]:
+    """Both at their least value where the source is NaN: nothing is learned of what it does not show."""
+    seen = np.isfinite(source.voxels)
+    if not seen.any():
+        raise ScanError("the landmarks lay the source beside the target: nothing of both overlaps")
+    first, second = (
+        scan.with_voxels(np.where(seen, scan.voxels, scan.voxels[seen].min())) for scan in (source, target)
+    )
+    return first, second
 
 
 def _laid(source: Scan, target: Scan, values: np.ndarray) -> Scan:
@@ -308,11 +324,18 @@ def _rows(table: Path, rows: list[dict[str, str]]) -> Iterator[PairFiles]:
         yield PairFiles(name, group, source, target, (named[0], named[1]) if named else None)
 
 
+def _named(root: Path, contrast: str) -> list[Path]:
+    """Scans whose names end in a contrast, in its usual spelling if there are none in this one."""
+    usual = contrast_named(contrast) or contrast
+    found = find(root, suffix=contrast) or find(root, suffix=usual)
+    return [path for path in found if labels_of(path).get("desc") != "translated"]  # made by a network
+
+
 def _of_data_set(root: Path, source: str, target: str) -> list[PairFiles]:
     """Scans of one session and of the same entities; or the only two of a session."""
     folders: dict[Path, tuple[dict[str, Path], dict[str, Path]]] = {}
     for which, suffix in enumerate((source, target)):
-        for path in find(root, suffix=suffix):
+        for path in _named(root, suffix):
             key = "_".join(f"{k}-{v}" for k, v in labels_of(path).items())
             folders.setdefault(path.parent, ({}, {}))[which][key] = path
     found = []

@@ -63,6 +63,9 @@ def command(
         translator = detector_of(method, given, device=device, kind=TRANSLATOR)
         config = translator.config
         files, read = find_pairs(pairs, source, target), []
+        lone = sum(one.source is None or one.target is None for one in files)
+        if lone and config.pairing == "paired":
+            complain(f"scans without a partner, which are left out: {lone}")
         with ProgressBar(_READING, _TASK, quiet=quiet) as bar:
             for n, one in enumerate(files, 1):
                 read.append(read_pair(one, source, target, config.use))
