@@ -147,7 +147,7 @@ def require_plain(peer: WebPeer, response: Any) -> None:
     PeerRefuses
         It is packed.
     """
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if response.headers.get("Content-Encoding", "").lower() not in ("", "identity"):
         response.close()
         raise PeerRefuses(f"{peer} packs its answers (Content-Encoding), and was asked not to")
 
