@@ -1,7 +1,6 @@
 """`sanum node`: a station behind an archive, that takes scans, reconstructs heads, and sends results back."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +10,7 @@ from ...extras import needs_extra
 from .. import options as shared
 from ..messages import complain, harmless, steady_stderr
 from . import choices
-from .parts import ended_by_signals, job_of, known_of, log_to_stderr, route_of, servers_of
+from .parts import ended_by_signals, job_of, known_of, log_to_stderr, route_of, ways_of
 
 EXAMPLE = "Example:  sanum node --aet SANUM --port 11112 --peer ORTHANC@127.0.0.1:4242 -o node"
 
@@ -68,7 +67,6 @@ def node(
     from ...clinic.node.checks import require_ready
     from ...clinic.node.choose import DEFAULT, read_rules
     from ...clinic.node.errors import NodeError
-    from ...clinic.node.ways import WaysIn
 
     if print_rules:
         typer.echo(DEFAULT.read_text(encoding="utf-8"), nl=False)
@@ -89,17 +87,10 @@ def node(
             keep_days=keep_days,
             kept_free=int(keep_free_gb * 1e9),
             limits=Limits(associations, object_bytes=int(largest_mb * 1e6)),
-            ways=WaysIn(
-                tuple(watch or ()),
-                servers_of(pull or []),
-                remove_watched,
-                days=pull_days,
-                largest=int(largest_mb * 1e6),
-            ),
+            ways=ways_of(watch or [], pull or [], remove_watched, pull_days, largest_mb),
         )
         require_ready(output, settings.address, settings.ways.folders)
         log_to_stderr(verbose=verbose)
-        logging.getLogger(__name__).info("loads the network")
         job = job_of(device, threads, weights, fast=fast)
         with steady_stderr():
             Node(output, job, settings).run(ended_by_signals())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...clinic.job import DicomJob
     from ...clinic.node.deliver import Route
     from ...clinic.node.peers import Peer, WebPeer
+    from ...clinic.node.ways import WaysIn
     from ...healthy.job import ReconstructJob
 
 
@@ -50,21 +51,24 @@ def route_of(
     return Route(to, aet_from(aet), tls), asked
 
 
-def servers_of(addresses: list[str]) -> "tuple[WebPeer, ...]":
-    """Servers that are asked for new series.
+def ways_of(
+    folders: list[Path], addresses: list[str], remove: bool, days: int, largest_mb: float
+) -> "WaysIn":
+    """Where scans are fetched from.
 
     Parameters
     ----------
-    addresses : list of str
-        As given by `--pull`.
+    folders, addresses, remove, days, largest_mb
+        As given by `--watch`, `--pull`, `--remove-watched`, `--pull-days` and `--largest-mb`.
     """
     from ...clinic.node.errors import NodeError
     from ...clinic.node.peers import WebPeer, peer_from
+    from ...clinic.node.ways import WaysIn
 
     found = [one for one in map(peer_from, addresses) if isinstance(one, WebPeer)]
     if len(found) < len(addresses):
         raise NodeError("--pull takes the address of a DICOMweb server, https://…: others send to the node")
-    return tuple(found)
+    return WaysIn(tuple(folders), tuple(found), remove, days=days, largest=int(largest_mb * 1e6))
 
 
 def known_of(titles: list[str], route: "Route", *, is_needed: bool) -> tuple[str, ...]:
@@ -101,6 +105,7 @@ def job_of(device: str, threads: int, weights: str | None, *, fast: bool) -> "Re
     from ...scan.read import Reading
     from ..batch import load_job
 
+    logging.getLogger(__name__).info("loads the network")
     return load_job(
         device, threads, weights, None, ("input", "anatomy", Reading(), False, None, fast, DicomOptions())
     )
