@@ -96,6 +96,7 @@ def test_the_files_of_a_scan(sanum, place, model, tmp_path):
     for name in ("sub-0_acq-T1w_desc-translated_FLAIR", "sub-0_acq-T1w_desc-translated_uncertainty"):
         image = nib.load(tmp_path / f"{name}.nii.gz")
         assert image.shape == source.shape
+        assert image.header["descrip"].item() == b"synthetic: sanum translate"
         np.testing.assert_allclose(image.affine, source.affine, atol=1e-5)
     page = (tmp_path / "sub-0_acq-T1w_desc-translated_report.html").read_text(encoding="utf-8")
     assert "2 views of the scan" in page

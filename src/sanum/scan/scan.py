@@ -34,6 +34,8 @@ class Scan:
         there was none, and wherever `affine` is not the one of `forms`: then one transform says all.
     contrast_by : str
         Who said what the contrast is; "nobody" also where the scan came with it, from memory.
+    description : str
+        Written into the header of its file (descrip); up to 79 characters of ASCII.
     """
 
     voxels: npt.NDArray[Any]
@@ -43,6 +45,7 @@ class Scan:
     warnings: tuple[str, ...] = ()
     forms: Forms | None = None
     contrast_by: DecidedBy = "nobody"
+    description: str = ""
 
     def __post_init__(self) -> None:
         grid = Grid(self.voxels.shape, self.affine)

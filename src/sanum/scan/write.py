@@ -273,6 +273,7 @@ def _image(scan: Scan, dtype: np.dtype, path: Path) -> nib.Nifti1Image:
         voxels = np.rint(voxels) if voxels.dtype.kind == "f" else voxels
     image = nib.Nifti1Image(voxels.astype(dtype, copy=False), scan.affine, dtype=dtype)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = scan.description
     if scan.forms is not None:
         scan.forms.put_into(image.header)
     else:

@@ -54,7 +54,12 @@ class TranslateJob:
         unit = "HU" if target == "CT" else ""
         return {
             "image": OutputSpec(
-                "image", f"{target} that a network made of the {source}.", "translated", target, unit=unit
+                "image",
+                f"{target} that a network made of the {source}.",
+                "translated",
+                target,
+                unit=unit,
+                sidecar={"Synthetic": True},
             ),
             "uncertainty": OutputSpec(
                 "uncertainty",

@@ -34,6 +34,8 @@ SHIFT = 5
 """Voxels that a shifted view begins earlier: no multiple of what networks halve."""
 FAR_SPACING = 0.25
 """Share by which a scan's voxels may differ from those that were learned from, without a warning."""
+SYNTHETIC = "synthetic: sanum translate"
+"""In the header of a translation's file, for its name reads like that of a scan."""
 ABOUT = ("contrasts", "target_range", "spacing_mm", "scans", "groups")
 
 
@@ -275,7 +277,12 @@ class Translator:
         spread = stack.std(0, correction=0) * half
         maps = (end.values(stack[0].numpy()), spread.numpy())
         image, unsure = (config.frame.back(torch.from_numpy(x), scan.grid) for x in maps)
-        out = replace(scan.with_voxels(image), contrast=self.contrasts[1], contrast_by="user")
+        out = replace(
+            scan.with_voxels(image),
+            contrast=self.contrasts[1],
+            contrast_by="user",
+            description=SYNTHETIC,
+        )
         if len(views) == 1:
             told = (*told, "one sample has no spread: the uncertainty is 0 everywhere")
         return Translated(out, out.with_voxels(np.maximum(unsure, 0)), self.spread_of(views), told)
