@@ -98,6 +98,8 @@ def test_the_files_of_a_scan(sanum, place, model, tmp_path):
         assert image.shape == source.shape
         assert image.header["descrip"].item() == b"synthetic: sanum translate"
         np.testing.assert_allclose(image.affine, source.affine, atol=1e-5)
+    about = json.loads((tmp_path / "sub-0_acq-T1w_desc-translated_FLAIR.json").read_text())
+    assert about == {"Description": "FLAIR that a network made of the T1w.", "Synthetic": True}
     page = (tmp_path / "sub-0_acq-T1w_desc-translated_report.html").read_text(encoding="utf-8")
     assert "2 views of the scan" in page
     assert "Steps of the training" in page

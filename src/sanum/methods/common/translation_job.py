@@ -13,6 +13,7 @@ from ...scan import read as read_scan
 from ..api import Output, OutputSpec, Result
 from .file_job import HasFile
 from .plain_result import PlainResult
+from .saving import sidecar_of
 from .translator import Translator
 
 TABLES: Mapping[str, Mapping[str, int | None]] = {
@@ -49,7 +50,7 @@ class TranslateJob:
 
     @property
     def outputs(self) -> Mapping[str, OutputSpec]:
-        """Image, uncertainty and page; the image's file is called by the target's contrast."""
+        """Image, what is said of it, uncertainty and page; the image is called by the target's contrast."""
         source, target = self.translator.contrasts
         unit = "HU" if target == "CT" else ""
         return {
@@ -67,6 +68,9 @@ class TranslateJob:
                 "translated",
                 "uncertainty",
                 unit=unit,
+            ),
+            "about": OutputSpec(
+                "about", "That the image is synthetic, and of what.", "translated", target, ".json"
             ),
             "page": OutputSpec("page", "Scan, translation and uncertainty.", "translated", "report", ".html"),
         }
@@ -129,6 +133,7 @@ class TranslateJob:
         }
         page = translation_page(stem, (scan, made.image, made.uncertainty), made.spread_of, facts, warnings)
         contents: dict[str, Any] = {"image": made.image, "uncertainty": made.uncertainty, "page": page}
+        contents["about"] = sidecar_of(self.outputs["image"])
         outputs = {name: Output(spec, contents[name]) for name, spec in self.outputs.items()}
         return PlainResult(stem, outputs, {"mean_uncertainty": unsure}, warnings)
 
