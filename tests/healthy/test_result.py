@@ -71,7 +71,7 @@ class TestSave:
         page = small.report()
         assert "a warning &lt;of&gt; the run" in page
         assert "a warning of the reader" in page
-        assert '<table class="lesions">' in page
+        assert '<table class="lesions" aria-label=' in page
         assert "sub-1_T2w.nii.gz" in page
 
     def test_a_scan_without_a_file(self, small):

@@ -94,7 +94,7 @@ def key_of_uid(uid: str) -> str:
     Examples
     --------
     >>> key_of_uid("1.2.840.1"), key_of_uid("../etc")
-    ('1.2.840.1', 'x41a7ac7fc0f3bd9f')
+    ('1.2.840.1', 'xf7f9121fdb53d8de')
     """
     if is_uid(uid):
         return uid

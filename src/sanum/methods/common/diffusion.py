@@ -31,7 +31,7 @@ def cosine_shares(steps: int, most: float = 1.0) -> torch.Tensor:
 
     Examples
     --------
-    >>> cosine_shares(2).round(decimals=2).tolist()
+    >>> [round(share, 2) for share in cosine_shares(2).tolist()]
     [1.0, 0.49, 0.0]
     """
     t = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
