@@ -94,6 +94,24 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return {k: x.float() if x.is_floating_point() else x for k, x in state.items()}, description
 
 
+def require_method(path: Path, header: Mapping[str, Any], method: str) -> None:
+    """Raise `WeightsError` if a file holds the weights of another method.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, for the message.
+    header : mapping
+        As of `load_weights`.
+    method : str
+        That is expected.
+    """
+    if header.get("method") != method:
+        raise WeightsError(
+            f"{path.name} holds weights of {header.get('method')}, expected {method}: choose another"
+        )
+
+
 def _compact(x: torch.Tensor) -> torch.Tensor:
     """`x` in half precision if it fits: batch norm has counts, and variances above 65,504."""
     if not x.is_floating_point():

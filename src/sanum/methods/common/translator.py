@@ -19,7 +19,7 @@ from ...learn.overrides import flat, override, rebuilt
 from ...learn.threads import one_thread
 from ...scan import Scan, ScanError
 from ...scan.names import printable
-from ...weights.file import WeightsError, load_weights, save_weights
+from ...weights.file import WeightsError, load_weights, require_method, save_weights
 from .findings import OnStep
 from .training import finished
 from .translation import TranslationRecipe
@@ -182,10 +182,7 @@ class Translator:
             Missing, damaged, of another method or version.
         """
         state, header = load_weights(path)
-        if header.get("method") != self.method:
-            raise WeightsError(
-                f"{path.name} holds weights of {header.get('method')}, expected {self.method}: choose another"
-            )
+        require_method(path, header, self.method)
         if header.get("version", VERSION) != VERSION:
             raise WeightsError(
                 f"{path.name} is a model of version {header['version']}, this version of sanum reads "

@@ -14,7 +14,7 @@ from ....files import sha256
 from ....learn.draws import drawn_from
 from ....learn.overrides import override, rebuilt
 from ....learn.threads import one_thread
-from ....weights.file import WeightsError, load_weights, save_weights
+from ....weights.file import WeightsError, load_weights, require_method, save_weights
 from ...common.findings import OnStep
 from ...common.network_training import learned
 from .columns import Encoding
@@ -219,10 +219,7 @@ class LesionGraphs:
             Missing, damaged, of another method or version.
         """
         state, header = load_weights(path)
-        if header.get("method") != self.method:
-            raise WeightsError(
-                f"{path.name} holds weights of {header.get('method')}, expected {self.method}: choose another"
-            )
+        require_method(path, header, self.method)
         try:
             self.config = rebuilt(self.config, header["config"])
             self.encoding = Encoding.from_list(header["encoding"])

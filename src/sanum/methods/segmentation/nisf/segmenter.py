@@ -17,7 +17,7 @@ from ....learn.overrides import flat, override, rebuilt
 from ....learn.threads import one_thread
 from ....scan import Scan, ScanError
 from ....space.grid import Grid
-from ....weights.file import WeightsError, load_weights, save_weights
+from ....weights.file import WeightsError, load_weights, require_method, save_weights
 from ...common.findings import OnStep
 from ...common.training import finished
 from .coordinates import points_at, times_of, to_unit
@@ -185,10 +185,7 @@ class NisfSegmenter:
             Missing, damaged, of another method or version.
         """
         state, header = load_weights(path)
-        if header.get("method") != self.method:
-            raise WeightsError(
-                f"{path.name} holds weights of {header.get('method')}, expected {self.method}: choose another"
-            )
+        require_method(path, header, self.method)
         if header.get("version", VERSION) != VERSION:
             raise WeightsError(
                 f"{path.name} is a model of version {header['version']}, this version of sanum reads "
