@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .store import WeightsError
 FORMAT = 2
 """2: the header holds a SHA-256 of all the rest. Files of format 1, which have none, are read as well."""
 
-__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights", "state_sha256"]
+__all__ = ["FORMAT", "WeightsError", "load_weights", "save_weights", "state_sha256", "weights_of"]
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor], *, half: bool = True, **description: Any) -> str:
@@ -94,8 +95,11 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return {k: x.float() if x.is_floating_point() else x for k, x in state.items()}, description
 
 
-def require_method(path: Path, header: Mapping[str, Any], method: str) -> None:
-    """Raise `WeightsError` if a file holds the weights of another method.
+@contextmanager
+def weights_of(
+    path: Path, header: Mapping[str, Any], method: str, version: int | None = None
+) -> Iterator[None]:
+    """Build a method's network inside of it: what is no such file, or does not fit, is a `WeightsError`.
 
     Parameters
     ----------
@@ -105,11 +109,31 @@ def require_method(path: Path, header: Mapping[str, Any], method: str) -> None:
         As of `load_weights`.
     method : str
         That is expected.
+    version : int, optional
+        Of the meaning of the file that is expected, where the header names one.
+
+    Raises
+    ------
+    WeightsError
+        Another method, another version, or the body met with an error of shapes, keys or values.
     """
     if header.get("method") != method:
         raise WeightsError(
-            f"{path.name} holds weights of {header.get('method')}, expected {method}: choose another"
+            f"{path.name} holds weights of {header.get('method')}, expected {method}: choose another file"
         )
+    if version is not None and header.get("version", version) != version:
+        raise WeightsError(
+            f"{path.name} is a model of version {header['version']}, this version of sanum reads {version}: "
+            "update sanum, or fit the model again"
+        )
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
+        raise WeightsError(
+            f"{path.name} does not fit the network {method} ({reason}): it is damaged, or of another version "
+            "of sanum; take an undamaged copy, or make it with this version's sanum train"
+        ) from error
 
 
 def _compact(x: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...files import sha256
 from ...learn.overrides import flat, rebuilt
-from ...weights.file import WeightsError, load_weights, save_weights
+from ...weights.file import load_weights, save_weights, weights_of
 from .findings import LABEL_FREE, Chosen
 from .threshold import Threshold
 
@@ -56,11 +56,7 @@ def restore_detector(detector: "PictureScorer", path: Path) -> None:
         Missing, damaged, of another method or version.
     """
     state, header = load_weights(path)
-    if header.get("method") != detector.method:
-        raise WeightsError(
-            f"{path.name} holds weights of {header.get('method')}, expected {detector.method}: choose another"
-        )
-    try:
+    with weights_of(path, header, detector.method):
         detector.config = rebuilt(detector.config, header["config"])
         detector.channels, given = int(header["channels"]), header.get("threshold")
         threshold = None if given is None else Threshold.from_json(given)
@@ -68,10 +64,4 @@ def restore_detector(detector: "PictureScorer", path: Path) -> None:
         detector.adopt(state)
         detector.choices = {choice: Chosen(state, threshold, header.get("facts") or {})}
         detector.choice = choice
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(
-            f"{path.name} does not fit the network {detector.method}: it is damaged, or of another version "
-            f"of sanum ({reason})"
-        ) from error
     detector.weights_name, detector.weights_sha256 = path.name, sha256(path)

@@ -16,7 +16,7 @@ from ...metrics.errors import match_intensity
 from ...scan.contrast import Contrast
 from ...space.components import largest_component
 from ...types import FloatArray, Mask
-from ...weights.file import WeightsError, load_weights
+from ...weights.file import load_weights, weights_of
 from .anatomy import Maps
 from .building import box_of, build_for, widths_of
 from .memory_plan import MemoryPlan
@@ -64,20 +64,10 @@ class RegressionPredictor:
         room: int | None = None,
     ) -> None:
         state, description = load_weights(weights)
-        if description.get("method") != method:
-            raise WeightsError(
-                f"{weights.name} holds weights of {description.get('method')}, expected {method}: "
-                "choose another file"
-            )
-        try:
+        with weights_of(weights, description, method):
             widths = widths_of(description)
             self.net: nn.Module = build_for(state, widths, lambda: build(widths))
             self.box = box_of(description)
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise WeightsError(
-                f"{weights.name} does not fit the network {method} "
-                f"({str(error).splitlines()[-1].strip()}); make it with this version's sanum train"
-            ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)
         self.read, self.weights_name, self.weights_sha256 = read, weights.name, sha256(weights)
         self.memory_plan = MemoryPlan(self.net, (1, *self.box.shape), device, room=room)

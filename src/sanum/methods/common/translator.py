@@ -19,7 +19,7 @@ from ...learn.overrides import flat, override, rebuilt
 from ...learn.threads import one_thread
 from ...scan import Scan, ScanError
 from ...scan.names import printable
-from ...weights.file import WeightsError, load_weights, require_method, save_weights
+from ...weights.file import load_weights, save_weights, weights_of
 from .findings import OnStep
 from .training import finished
 from .translation import TranslationRecipe
@@ -182,23 +182,11 @@ class Translator:
             Missing, damaged, of another method or version.
         """
         state, header = load_weights(path)
-        require_method(path, header, self.method)
-        if header.get("version", VERSION) != VERSION:
-            raise WeightsError(
-                f"{path.name} is a model of version {header['version']}, this version of sanum reads "
-                f"{VERSION}: update sanum, or fit the model again"
-            )
-        try:
+        with weights_of(path, header, self.method, VERSION):
             self.config = rebuilt(self.config, header["config"])
             self.about = {key: header[key] for key in ABOUT}
             net = self.config.build()
             net.load_state_dict(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
-            raise WeightsError(
-                f"{path.name} does not fit the network {self.method}: it is damaged, or of another version "
-                f"of sanum ({reason})"
-            ) from error
         self.net = net.to(self.device).eval().requires_grad_(False)
         self.weights_name, self.weights_sha256 = path.name, sha256(path)
         return self

@@ -11,7 +11,7 @@ from ....scan.contrast import CONTRASTS, Contrast
 from ....space.grid import Grid
 from ....space.resample import resample
 from ....types import Affine, FloatArray
-from ....weights.file import WeightsError, load_weights
+from ....weights.file import load_weights, weights_of
 from ...common.anatomy import Maps
 from ...common.building import box_of, build_for, widths_of
 from ...common.memory_plan import MemoryPlan
@@ -59,21 +59,11 @@ class FinePredictor:
         self, *, weights: Path, atlas: torch.Tensor, device: str = "cpu", room: int | None = None
     ) -> None:
         state, description = load_weights(weights)
-        if description.get("method") != "una-fine":
-            raise WeightsError(
-                f"{weights.name} holds weights of {description.get('method')}, expected una-fine: "
-                "choose another file"
-            )
-        try:
+        with weights_of(weights, description, "una-fine"):
             widths = widths_of(description)
             self.box = box_of(description, SHIPPED_BOX.at_spacing(SPACING_MM))
             self.box.require_multiple(2 ** len(widths))
             self.net: FineUna = build_for(state, widths, lambda: FineUna(widths))
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise WeightsError(
-                f"{weights.name} does not fit the network una-fine ({str(error).splitlines()[-1].strip()}); "
-                "make it with this version's sanum train"
-            ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)
         self.atlas = atlas.detach().cpu()
         self.first_sha256 = str(description.get("first_sha256", ""))

@@ -14,7 +14,7 @@ from ....space.grid import apply_affine
 from ....space.register import refine_affine, register_affine
 from ....space.resample import resample
 from ....types import Affine, FloatArray, Mask
-from ....weights.file import WeightsError, load_weights, state_sha256
+from ....weights.file import load_weights, state_sha256, weights_of
 from ...common.anatomy import Maps
 from ...common.building import box_of, build_for, widths_of
 from ...common.memory_plan import MemoryPlan
@@ -66,12 +66,7 @@ class UnaPredictor:
 
     def __init__(self, *, weights: Path, device: str = "cpu", room: int | None = None) -> None:
         state, description = load_weights(weights)
-        if description.get("method") != "una":
-            raise WeightsError(
-                f"{weights.name} holds weights of {description.get('method')}, expected una: "
-                "choose another file"
-            )
-        try:
+        with weights_of(weights, description, "una"):
             # older weights do not say their box: there was one only
             self.box = box_of(description, SHIPPED_BOX)
             self.mirror = bool(description.get("mirror", True))
@@ -82,11 +77,6 @@ class UnaPredictor:
                 state, widths, lambda: Una(widths, spacing_mm=self.box.spacing_mm, plain=plain, told=told)
             )
             self.box.require_multiple(self.net.net.multiple)
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise WeightsError(
-                f"{weights.name} does not fit the network una ({str(error).splitlines()[-1].strip()}); "
-                "make it with this version's sanum train"
-            ) from error
         self.net.eval().to(memory_format=torch.channels_last_3d)
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)
         self.state_sha256 = state_sha256(state)

@@ -14,7 +14,7 @@ from ....learn.threads import one_thread
 from ....scan.picture import Picture
 from ....scan.picture_conform import SquarePlacement, conform
 from ....scan.read_picture import PictureSource, read_picture
-from ....weights.file import WeightsError, load_weights
+from ....weights.file import load_weights, weights_of
 from .answers import InferenceConfig, answers
 from .recipe import ADPD, AdpdRecipe
 from .source import squares_of
@@ -78,11 +78,7 @@ class FindingDetector:
 
     def __init__(self, weights: Path, *, device: str = "cpu") -> None:
         state, header = load_weights(weights)
-        if header.get("method") != ADPD.method:
-            raise WeightsError(
-                f"{weights.name} holds weights of {header.get('method')}, expected adpd: choose another"
-            )
-        try:
+        with weights_of(weights, header, ADPD.method):
             self.config: AdpdRecipe = rebuilt(ADPD, header["config"])
             self.findings = tuple(map(str, header["findings"]))
             self.categories = tuple(map(int, header["categories"]))
@@ -90,12 +86,6 @@ class FindingDetector:
             with drawn_from(0):  # what is drawn is replaced
                 net = self.config.build(len(self.regions), len(self.findings), fresh=False)
             net.load_state_dict(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
-            raise WeightsError(
-                f"{weights.name} does not fit the network adpd: it is damaged, or of another version of "
-                f"sanum ({reason})"
-            ) from error
         self.net, self.device = net.to(device).eval().requires_grad_(False), device
         self.images = int(header.get("images", 0))
         self.weights_name, self.weights_sha256 = weights.name, sha256(weights)

@@ -14,7 +14,7 @@ from ....files import sha256
 from ....learn.draws import drawn_from
 from ....learn.overrides import override, rebuilt
 from ....learn.threads import one_thread
-from ....weights.file import WeightsError, load_weights, require_method, save_weights
+from ....weights.file import load_weights, save_weights, weights_of
 from ...common.findings import OnStep
 from ...common.network_training import learned
 from .columns import Encoding
@@ -219,16 +219,10 @@ class LesionGraphs:
             Missing, damaged, of another method or version.
         """
         state, header = load_weights(path)
-        require_method(path, header, self.method)
-        try:
+        with weights_of(path, header, self.method):
             self.config = rebuilt(self.config, header["config"])
             self.encoding = Encoding.from_list(header["encoding"])
             self._adopt(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise WeightsError(
-                f"{path.name} does not fit the network {self.method}: it is damaged, or of another version "
-                "of sanum"
-            ) from error
         kept = ("encoding", "patients", "held_out", "data_sha256")
         self.about = {key: header[key] for key in kept if key in header}
         self.weights_name, self.weights_sha256 = path.name, sha256(path)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ....learn.overrides import rebuilt
-from ....weights.file import WeightsError, load_weights, state_sha256
+from ....weights.file import load_weights, state_sha256, weights_of
 from ...common.building import build_for
 from .classical import SliceProblem
 from .model import KtNet, KtNetConfig
@@ -69,20 +69,12 @@ def load_network(path: Path, device: str = "cpu") -> KtNetwork:
         It is missing, damaged, of another method or of another version.
     """
     state, header = load_weights(path)
-    if header.get("method") != "kt":
-        raise WeightsError(
-            f"{path.name} holds weights of {header.get('method')}, expected kt: choose another file"
-        )
-    try:
+    with weights_of(path, header, "kt"):
         name = str(header["recipe"]).removeprefix("kt-")
         if name not in NETWORKS:
             raise ValueError(f"its recipe is none of {', '.join(NETWORKS)}")
         config = _config_of(header["model"])
         net: KtNet = build_for(state, config.widths, lambda: KtNet(config))
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(
-            f"{path.name} does not fit the network kt: it is damaged, or of another version of sanum"
-        ) from error
     net = net.to(device).eval().requires_grad_(False)
     return KtNetwork(name, net, path.name, state_sha256(state))
 

@@ -11,7 +11,7 @@ from ....learn.threads import one_thread
 from ....scan import Scan
 from ....space.descend import Volume, moved, overlap_of
 from ....space.grid import apply_affine
-from ....weights.file import WeightsError, load_weights, state_sha256
+from ....weights.file import load_weights, state_sha256, weights_of
 from ...common.alignment_search import coarse_volume
 from .model import BALL_MM, MadNet, between
 from .pairs import SIZE, SPACING_MM
@@ -135,17 +135,9 @@ def load(*, weights: Path | None, device: str = "cpu", room: int | None = None) 
     if weights is None:
         raise ValueError("mad is a trained network: give a file of weights")
     state, header = load_weights(weights)
-    if header.get("method") != "mad":
-        raise WeightsError(
-            f"{weights.name} holds weights of {header.get('method')}, expected mad: choose another file"
-        )
-    try:
+    with weights_of(weights, header, "mad"):
         net = MadNet(tuple(header["widths"]), header["keypoints"])
         net.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"{weights.name} does not fit the network mad: it is damaged, or of another version of sanum"
-        ) from error
     return Mad(net, device=device, weights_name=weights.name, weights_sha256=state_sha256(state))
 
 

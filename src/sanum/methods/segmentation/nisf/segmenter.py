@@ -17,7 +17,7 @@ from ....learn.overrides import flat, override, rebuilt
 from ....learn.threads import one_thread
 from ....scan import Scan, ScanError
 from ....space.grid import Grid
-from ....weights.file import WeightsError, load_weights, require_method, save_weights
+from ....weights.file import load_weights, save_weights, weights_of
 from ...common.findings import OnStep
 from ...common.training import finished
 from .coordinates import points_at, times_of, to_unit
@@ -185,23 +185,11 @@ class NisfSegmenter:
             Missing, damaged, of another method or version.
         """
         state, header = load_weights(path)
-        require_method(path, header, self.method)
-        if header.get("version", VERSION) != VERSION:
-            raise WeightsError(
-                f"{path.name} is a model of version {header['version']}, this version of sanum reads "
-                f"{VERSION}: update sanum, or fit the model again"
-            )
-        try:
+        with weights_of(path, header, self.method, VERSION):
             self.config = rebuilt(self.config, header["config"])
             self.structures = Structures(tuple(header["labels"]), tuple(header["names"]))
             net = self.config.build(int(header["subjects"]), len(self.structures.values) + 1)
             net.load_state_dict(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
-            raise WeightsError(
-                f"{path.name} does not fit the network {self.method}: it is damaged, or of another version "
-                f"of sanum ({reason})"
-            ) from error
         self.net = net.to(self.device).eval().requires_grad_(False)
         kept = ("labels", "names", "subjects", "stacks", "times", "held_out")
         self.about = {key: header[key] for key in kept if key in header}
