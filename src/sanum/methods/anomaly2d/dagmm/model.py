@@ -92,8 +92,9 @@ class Dagmm(nn.Module):
             1 where the image is.
         """
         made, raw = self._described(image, valid)
-        z = self.standard(raw)
-        return made, z, self.estimate(z)
+        with torch.autocast(raw.device.type, enabled=False):  # Gaussians want every digit
+            z = self.standard(raw)
+            return made, z, self.estimate(z)
 
     def energy(self, z: torch.Tensor) -> torch.Tensor:
         """Energy (B,) float64, by the Gaussians of all training images.
@@ -128,9 +129,15 @@ class Dagmm(nn.Module):
 
     def _described(self, image: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         code = self.autoencoder.code_of(image)
-        made = self.autoencoder.image_of(code)
+        made, code = self.autoencoder.image_of(code).to(image), code.to(image)
+        with torch.autocast(image.device.type, enabled=False):
+            return made, self._point(image, made, code, valid)
+
+    def _point(
+        self, image: torch.Tensor, made: torch.Tensor, code: torch.Tensor, valid: torch.Tensor
+    ) -> torch.Tensor:
         x, other = (image * valid).flatten(1), (made * valid).flatten(1)
         distance = (x - other).norm(dim=1) / x.norm(dim=1).clamp_min(TINY)
         # by the distance of unit vectors: the cosine itself, near 1, has few digits of what is left to 1
         away = (F.normalize(x, eps=TINY) - F.normalize(other, eps=TINY)).square().sum(1) / 2
-        return made, torch.cat([self.reduce(code), distance[:, None], away[:, None]], 1)
+        return torch.cat([self.reduce(code), distance[:, None], away[:, None]], 1)

@@ -7,7 +7,7 @@ Reached   README.md
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -50,6 +50,7 @@ class DagmmRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "dagmm"
     batch_size: int = 30
+    precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP
     augment: AugmentConfig = PUBLISHED_VIEWS
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)

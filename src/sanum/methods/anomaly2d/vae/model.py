@@ -72,6 +72,8 @@ class Vae(nn.Module):
             As the recipe says.
         """
         inner = self.encode(image)
-        mu, log_sigma = self.mu(inner), self.log_sigma(inner)
+        mu, log_sigma = (
+            of(inner).to(image) for of in (self.mu, self.log_sigma)
+        )  # half is too little for sums
         code = mu + log_sigma.exp() * torch.randn_like(mu) if self.training else mu
-        return self.decode(code), mu, log_sigma
+        return self.decode(code).to(image), mu, log_sigma

@@ -6,7 +6,7 @@ Reached   README.md
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -48,6 +48,7 @@ class VaeRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "vae"
     batch_size: int = 8
+    precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP
     augment: AugmentConfig = PUBLISHED_VIEWS
     validate_every: int = 75
@@ -130,6 +131,7 @@ VAE = VaeRecipe("vae")
 FAITHFUL = replace(
     VAE,
     name="vae-faithful",
+    precision="32",
     picture=PictureConfig(size=128, high=99.8, signed=False),
     augment=AugmentConfig(),
     widths=(32, 64, 128, 128),
