@@ -1,50 +1,89 @@
-"""Making a detector of a name, of a configuration, or of a file."""
+"""Making a detector, a translator or a segmenter of a name, of a configuration, or of a file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from .findings import LABEL_FREE, LABELS, Chosen
-from .scorer import PictureScorer
-
-ScorerT = TypeVar("ScorerT", bound=PictureScorer)
 
 
-def open_detector(
-    kind: type[ScorerT],
-    configs: Mapping[str, Any],
-    *,
-    weights: Path | None = None,
-    device: str = "cpu",
-    recipe: str | None = None,
-) -> ScorerT:
-    """A detector that has learned nothing, or what a file says.
+class Restorable(Protocol):
+    """What is made of a configuration, and becomes what a file says."""
+
+    def restore(self, path: Path) -> Self:
+        """Be what a file says.
+
+        Parameters
+        ----------
+        path : Path
+            Of the method.
+        """
+        ...
+
+
+RestorableT = TypeVar("RestorableT", bound=Restorable)
+RestorableR = TypeVar("RestorableR", covariant=True)
+
+
+class Load(Protocol[RestorableR]):
+    """What `predict.load` of a method is."""
+
+    def __call__(
+        self,
+        *,
+        weights: Path | None = None,
+        device: str = "cpu",
+        room: int | None = None,
+        recipe: str | None = None,
+    ) -> RestorableR:
+        """One that has learned nothing, or what a file says.
+
+        Parameters
+        ----------
+        weights : Path, optional
+            A file of the method, which says its configuration.
+        device : str
+            A torch device.
+        room : int, optional
+            Not needed: no such method computes a whole scan at once.
+        recipe : str, optional
+            Which configuration, without a file; default the usual one.
+
+        Raises
+        ------
+        ValueError
+            Unknown configuration.
+        WeightsError
+            The file is missing, damaged, or of another method.
+        """
+        ...
+
+
+def loader(kind: Callable[..., RestorableT], configs: Mapping[str, Any]) -> Load[RestorableT]:
+    """A method's `load`.
 
     Parameters
     ----------
     kind : class
-        The method's detector.
+        Made of a configuration and of `device`.
     configs : mapping
         Its configurations by name, the usual one first.
-    weights : Path, optional
-        Its file says the configuration.
-    device : str
-        A torch device.
-    recipe : str, optional
-        Which configuration, without a file.
-
-    Raises
-    ------
-    ValueError
-        Unknown configuration.
-    WeightsError
-        The file is missing, damaged, or of another method.
     """
-    name = recipe or next(iter(configs))
-    if name not in configs:
-        raise ValueError(f'unknown recipe "{name}": known are {", ".join(configs)}')
-    made = kind(configs[name], device=device)
-    return made if weights is None else made.restore(weights)
+
+    def load(
+        *,
+        weights: Path | None = None,
+        device: str = "cpu",
+        room: int | None = None,
+        recipe: str | None = None,
+    ) -> RestorableT:
+        name = recipe or next(iter(configs))
+        if name not in configs:
+            raise ValueError(f'unknown recipe "{name}": known are {", ".join(configs)}')
+        made = kind(configs[name], device=device)
+        return made if weights is None else made.restore(weights)
+
+    return load
 
 
 def closed_form(one: Chosen, *, both: bool) -> dict[str, Chosen]:

@@ -327,33 +327,3 @@ class _View:
     seed: int
     mirror: bool = False
     shift: int = 0
-
-
-def open_translator(
-    recipes: dict[str, Any], *, weights: Path | None, device: str, recipe: str | None
-) -> Translator:
-    """What every translator's `predict.load` returns: fitted if weights are given.
-
-    Parameters
-    ----------
-    recipes : dict of TranslationRecipe
-        Of the method, by name; the first is the default.
-    weights : Path or None
-        A file of `Translator.save`, or of `sanum train`.
-    device : str
-        A torch device.
-    recipe : str or None
-        Name in `recipes`.
-
-    Raises
-    ------
-    ValueError
-        Unknown recipe.
-    WeightsError
-        The file is missing, damaged, or of another method.
-    """
-    name = recipe or next(iter(recipes))
-    if name not in recipes:
-        raise ValueError(f'unknown recipe "{name}": known are {", ".join(recipes)}')
-    made = Translator(recipes[name], device=device)
-    return made if weights is None else made.restore(weights)

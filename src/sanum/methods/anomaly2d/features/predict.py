@@ -1,7 +1,6 @@
 """Patch features of a pretrained network as a detector."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -16,7 +15,7 @@ from ...common.bank import core_set, distances
 from ...common.detector import Detector
 from ...common.detector_config import DetectorConfig
 from ...common.findings import Chosen, Held, OnStep, State
-from ...common.opening import closed_form, open_detector
+from ...common.opening import closed_form, loader
 from ...common.pooling import PoolingConfig, pooled, smoothed
 from ...common.squares import BATCH, SquareStack
 from .gaussian import fitted, mahalanobis
@@ -95,30 +94,6 @@ CONFIGS = {
     "features-gaussian": FeaturesConfig("features-gaussian", against="gaussian"),
     "features-mirror": FeaturesConfig("features-mirror", asymmetry=0.5, worst=15.0),
 }
-
-
-def load(
-    *, weights: Path | None = None, device: str = "cpu", room: int | None = None, recipe: str | None = None
-) -> "FeaturesDetector":
-    """Detector, fitted if weights are given.
-
-    Parameters
-    ----------
-    weights : Path, optional
-        A file of `Detector.save`; it does not hold the backbone.
-    device : str
-        A torch device.
-    room : int, optional
-        Not needed.
-    recipe : str, optional
-        Name in `CONFIGS`.
-
-    Raises
-    ------
-    MissingExtra
-        The package with the backbone's weights is not installed.
-    """
-    return open_detector(FeaturesDetector, CONFIGS, weights=weights, device=device, recipe=recipe)
 
 
 class FeaturesDetector(Detector):
@@ -229,3 +204,6 @@ class FeaturesDetector(Detector):
     def _width(self) -> int:
         channels = self.channels or 1
         return sum(STAGES[n][3] for n in self.config.stages) * (1 if channels == 3 else channels)
+
+
+load = loader(FeaturesDetector, CONFIGS)

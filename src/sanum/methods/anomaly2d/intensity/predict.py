@@ -1,7 +1,5 @@
 """The mean intensity as a detector: how far above the normals' own."""
 
-from pathlib import Path
-
 import torch
 
 from ....scan.picture_conform import PictureConfig
@@ -9,31 +7,12 @@ from ....weights.file import WeightsError
 from ...common.detector import Detector
 from ...common.detector_config import DetectorConfig
 from ...common.findings import Chosen, Held, OnStep, State
-from ...common.opening import closed_form, open_detector
+from ...common.opening import closed_form, loader
 from ...common.squares import SquareStack
 
 CONFIGS = {
     "intensity": DetectorConfig("intensity", picture=PictureConfig(fit="stretch", scale="none", signed=False))
 }
-
-
-def load(
-    *, weights: Path | None = None, device: str = "cpu", room: int | None = None, recipe: str | None = None
-) -> "IntensityDetector":
-    """Detector, fitted if weights are given.
-
-    Parameters
-    ----------
-    weights : Path, optional
-        A file of `Detector.save`.
-    device : str
-        A torch device.
-    room : int, optional
-        Not needed.
-    recipe : str, optional
-        Name in `CONFIGS`.
-    """
-    return open_detector(IntensityDetector, CONFIGS, weights=weights, device=device, recipe=recipe)
 
 
 class IntensityDetector(Detector):
@@ -80,3 +59,6 @@ class IntensityDetector(Detector):
             Pixels that count.
         """
         return pixels.mean(1) - self.mean, None
+
+
+load = loader(IntensityDetector, CONFIGS)

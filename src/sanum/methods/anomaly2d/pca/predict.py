@@ -1,7 +1,6 @@
 """The residual of a principal component analysis as a detector."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from ....weights.file import WeightsError
 from ...common.detector import Detector
 from ...common.detector_config import DetectorConfig
 from ...common.findings import Chosen, Held, OnStep, State
-from ...common.opening import closed_form, open_detector
+from ...common.opening import closed_form, loader
 from ...common.squares import SquareStack
 
 
@@ -37,25 +36,6 @@ class PcaConfig(DetectorConfig):
 
 
 CONFIGS = {"pca": PcaConfig("pca", picture=PictureConfig(fit="stretch", signed=False))}
-
-
-def load(
-    *, weights: Path | None = None, device: str = "cpu", room: int | None = None, recipe: str | None = None
-) -> "PcaDetector":
-    """Detector, fitted if weights are given.
-
-    Parameters
-    ----------
-    weights : Path, optional
-        A file of `Detector.save`.
-    device : str
-        A torch device.
-    room : int, optional
-        Not needed.
-    recipe : str, optional
-        Name in `CONFIGS`.
-    """
-    return open_detector(PcaDetector, CONFIGS, weights=weights, device=device, recipe=recipe)
 
 
 class PcaDetector(Detector):
@@ -130,3 +110,6 @@ class PcaDetector(Detector):
         """
         centred = pixels.flatten(1) - self.mean
         return (self.mean + centred @ self.components.T @ self.components).reshape(pixels.shape)
+
+
+load = loader(PcaDetector, CONFIGS)

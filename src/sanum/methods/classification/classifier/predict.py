@@ -21,7 +21,7 @@ from ...common.backbone import MEAN
 from ...common.detector_job import LARGEST, REFERENCE
 from ...common.findings import Chosen, Held, OnStep, State, Validation
 from ...common.network_training import digest_of, learned
-from ...common.opening import open_detector
+from ...common.opening import loader
 from ...common.recipe import Looks
 from ...common.scorer import PictureScorer
 from ...common.squares import BATCH, Images, SquareStack, stack_of
@@ -35,30 +35,6 @@ LOSS = "loss"
 
 TRIED = 64
 """Feature maps that "scorecam" tries for a picture, each by a pass of the network."""
-
-
-def load(
-    *, weights: Path | None = None, device: str = "cpu", room: int | None = None, recipe: str | None = None
-) -> "Classifier":
-    """Classifier, fitted if weights are given.
-
-    Parameters
-    ----------
-    weights : Path, optional
-        A file of `Classifier.save`, or of `sanum train`; the tuned backbone is in it.
-    device : str
-        A torch device.
-    room : int, optional
-        Not needed: squares are small.
-    recipe : str, optional
-        Name in `RECIPES`.
-
-    Raises
-    ------
-    MissingExtra
-        The package of the backbone is not installed.
-    """
-    return open_detector(Classifier, RECIPES, weights=weights, device=device, recipe=recipe)
 
 
 class Classifier(PictureScorer):
@@ -303,3 +279,6 @@ def _labels(said: Sequence[Any]) -> npt.NDArray[np.int64]:
     if odd:
         raise ValueError(f"a label is 0 (normal) or 1 (abnormal), got {odd[0]}")
     return np.array([int(label) for label in said], dtype=np.int64)
+
+
+load = loader(Classifier, RECIPES)
