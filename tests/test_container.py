@@ -177,6 +177,18 @@ def test_weights_of_a_method(wrapper, tmp_path):
     assert [w for w in words if w.startswith("una")] == ["una", f"una={here}/w/mine.safetensors"]
 
 
+def test_models_that_are_measured_have_names(wrapper, tmp_path):
+    here = tmp_path / "work"
+    (here / "w").mkdir()
+    for name in ("a.safetensors", "b.safetensors"):
+        (here / "w" / name).touch()
+    models = ("--model", "w/a.safetensors", "--model=mine=w/b.safetensors")
+    words = wrapper("translate", "evaluate", "in", *models, "-o", "out")[1]
+    assert f"{here}/w:{here}/w:ro" in values(words, "--volume")
+    assert f"{here}/w/a.safetensors" in words
+    assert f"mine={here}/w/b.safetensors" in words
+
+
 @pytest.mark.parametrize("given", [["-oout"], ["-qoout"], ["-qo", "out"], ["-q", "--output=out"]])
 def test_short_options_in_one_word(wrapper, tmp_path, given):
     words = wrapper("reconstruct", "in", *given)[1]

@@ -121,3 +121,50 @@ def test_what_is_refused_is_one_sentence(sanum, place, model, tmp_path):
         assert about in sanum(*words).refused()
     as_t1w = ("translate", "apply", place / "sub-9_T2w.nii.gz", "-o", tmp_path, "-q", "--contrast", "T1w")
     assert sanum(*as_t1w, "--model", model).code == 0
+
+
+def test_models_are_measured_beside_baselines(sanum, place, model, tmp_path):
+    words = ("translate", "evaluate", place / "bids", "-o", tmp_path / "out", "-q", "--model")
+    done = sanum(*words, f"mine={model}", "--threshold", "350")
+    assert (done.code, done.err) == (0, ""), done
+    names = ["cases.csv", "tables.md", "tables.json", "figure.png"]
+    assert done.out.splitlines() == [str(tmp_path / "out" / name) for name in names]
+    text = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    for method in ("mine", "mean target", "intensity table"):
+        assert f"| bids | T1w to FLAIR, above 350 | {method} | 2 of 2 subjects, no interval |" in text
+    before = (tmp_path / "out" / "cases.csv").read_bytes()
+    again = sanum(*words, f"mine={model}", "--threshold", "350", "--model", model)
+    assert again.code == 0
+    rows = (tmp_path / "out" / "cases.csv").read_bytes().splitlines()
+    assert set(before.splitlines()) < set(rows)
+    assert len(rows) == 1 + 2 * 4
+
+
+def test_measurements_that_are_refused(sanum, place, model, tmp_path):
+    words = ("translate", "evaluate", place / "bids", "-o", tmp_path / "out", "-q", "--model", model)
+    alone = tmp_path / "alone.csv"
+    scans = [place / "bids" / "sub-0" / "anat" / f"sub-0_{c}.nii.gz" for c in ("T1w", "FLAIR", "T2w")]
+    alone.write_text(f"source,target\n{scans[0]},{place / 'sub-9_T2w.nii.gz'}\n")
+    for more, about in (
+        (("--model", model), 'two rows would be called "flair": name one'),
+        (("--threshold", "9000"), "nothing in any target is above 9000"),
+        (("--threshold", "9", "--segmenter", "x.safetensors"), "choose --threshold or --segmenter"),
+        (("--segmenter", model), "expected a segmenter"),
+        (("--range", "0"), "--range is a number above 0"),
+        (("--source", "CT"), "translates T1w to FLAIR, and the sources are said to be CT: choose a model"),
+        (("--train", place / "bids"), "is measured, and among the pairs of --train"),
+    ):
+        assert about in sanum(*words, *more).refused()
+    elsewhere = ("translate", "evaluate", alone, "-o", tmp_path / "out", "-q", "--model", model)
+    assert "is T2w, and the models translate T1w to FLAIR" in sanum(*elsewhere).refused()
+    assert (
+        "sanum translate evaluate"
+        in sanum(
+            "evaluate", place / "bids", "-o", tmp_path / "x", "--method", f"regression={model}", "-q"
+        ).refused()
+    )
+    alone.write_text(f"source,target\n{scans[0]},{scans[1]}\n")
+    one = sanum(*elsewhere)
+    assert one.code == 0
+    assert "all pairs are of one person" in one.err
+    assert "so there is no Dice" in one.err

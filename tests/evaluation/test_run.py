@@ -89,7 +89,7 @@ def test_other_weights_replace_and_failures_are_listed_and_tried_again(
     write_results(TASK, tmp_path, "una")
     text = (tmp_path / "tables.md").read_text()
     assert "1 failed" in text
-    assert "Not reconstructed" in text
+    assert "Not done (in no mean)" in text
     assert measure(TASK, [case], {"una": counting("1")}, tmp_path).failed == ()
     assert not rows_of(tmp_path)["sub-2_T1w", "una"]["failed"]
 

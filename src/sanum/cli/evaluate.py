@@ -146,6 +146,8 @@ def _on_scans(name: str, loaded: Any, weights: Path | None) -> "Evaluated":
     if method.task == "anatomy":
         predictor: Evaluated = loaded
         return predictor
+    if method.task == "translation":
+        raise ValueError(f"{name} makes no anatomies: translators are measured by sanum translate evaluate")
     if method.task != "anomaly2d":
         raise ValueError(f'"{name}" makes neither anatomies nor maps of anomalies: choose another method')
     if weights is None:

@@ -6,6 +6,7 @@ Typical is the case with the median of a number that the task names (of healthy 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ from .summary import Summary, summaries
 from .task import CaseRow, CaseT, DotPanel, Example, Layout, MethodT, Task
 
 WIDTH, EXAMPLE_HEIGHT, MOST_EXAMPLES = 10.5, 2.25, 8  # the first two in inches
+LABEL_LETTERS = 21  # of a line beside the dots
 COLOURS = ("#4fe3ff", "#ffc21a", "#ff6b8a", "#9be564", "#c49bff", "#ff9d5c", "#e6edf3", "#8aa4ff")
 
 
@@ -132,7 +134,8 @@ def _draw_panels(page: _Page, dots: "_Dots", panels: Sequence[DotPanel], height:
         ax = page.figure.add_subplot(grid[0, n])
         dots.draw(ax, panel)
         ax.set_title(panel.title, color=TEXT, fontsize=10)
-        labels = [_input(dots.layout, *i) for i in dots.inputs] if n == 0 else []
+        names = [_input(dots.layout, *i) for i in dots.inputs] if n == 0 else []
+        labels = [fill(name, LABEL_LETTERS) for name in names]
         ax.set_yticks(range(len(dots.inputs)), labels)
     page.figure.legend(
         handles=dots.handles(panels),

@@ -180,7 +180,7 @@ class _Tables:
 
 def _failed(rows: Sequence[CaseRow]) -> str:
     lines = [[r["data"], r["case"], r["method"], r["failed"]] for r in rows if r["failed"]]
-    return _markdown("Not reconstructed (in no mean)", "", ["data", "case", "method", "why"], lines)
+    return _markdown("Not done (in no mean)", "", ["data", "case", "method", "why"], lines)
 
 
 def _markdown(title: str, text: str, heads: list[str], lines: list[list[str]]) -> str:

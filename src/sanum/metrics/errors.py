@@ -7,6 +7,9 @@ import numpy as np
 
 from ..types import FloatArray, Mask
 
+SSIM_WINDOW = 11
+"""Voxels of scikit-image's Gaussian window of σ = 1.5."""
+
 
 @dataclass(frozen=True)
 class Errors:
@@ -60,8 +63,8 @@ def errors_inside(
 ) -> dict[str, Errors]:
     """Errors averaged over the voxels of each part alone; nan for an empty one.
 
-    SSIM is the mean over the part of the map of the whole images, so a voxel's neighbours count wherever
-    they lie.
+    SSIM is the mean over the part of `similarity_map` of the whole images, so a voxel's neighbours count
+    wherever they lie.
 
     Parameters
     ----------
@@ -74,17 +77,7 @@ def errors_inside(
     data_range : float
         Peak for PSNR and SSIM.
     """
-    from skimage.metrics import structural_similarity
-
-    _, similarity = structural_similarity(
-        truth,
-        image,
-        data_range=data_range,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        full=True,
-    )
+    similarity = similarity_map(image, truth, data_range)
     return {
         name: Errors(
             mean_error_inside(image, truth, where),
@@ -95,6 +88,40 @@ def errors_inside(
         else Errors(*[float("nan")] * 3)
         for name, where in parts.items()
     }
+
+
+def similarity_map(image: FloatArray, truth: FloatArray, data_range: float) -> FloatArray:
+    """Structural similarity of each voxel's surroundings (Wang et al. 2004, Gaussian window σ = 1.5).
+
+    The window has 11 voxels along each axis. A volume that has fewer along one is taken slice by slice,
+    across that axis; where two are shorter, the map is nan.
+
+    Parameters
+    ----------
+    image, truth : (X, Y, Z) or (X, Y) float32
+        On one scale.
+    data_range : float
+        Peak.
+    """
+    from skimage.metrics import structural_similarity
+
+    short = [axis for axis, n in enumerate(truth.shape) if n < SSIM_WINDOW]
+    if len(short) > truth.ndim - 2:
+        return np.full(truth.shape, np.nan, np.float32)
+    if short:
+        parts = (np.moveaxis(x, short[0], 0) for x in (image, truth))
+        slices = [similarity_map(a, b, data_range) for a, b in zip(*parts, strict=True)]
+        return np.moveaxis(np.stack(slices), 0, short[0])
+    found: FloatArray = structural_similarity(
+        truth,
+        image,
+        data_range=data_range,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )[1]
+    return found
 
 
 def mean_error_inside(image: FloatArray, truth: FloatArray, where: Mask) -> float:

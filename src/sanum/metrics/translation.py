@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..types import FloatArray, Mask
+from ..types import AnyArray, FloatArray, Mask
 from .errors import dice, errors_inside
 
 Side = Literal["above", "below"]
@@ -46,7 +46,7 @@ def translation_errors(
     where: Mask,
     *,
     data_range: float,
-    threshold: float,
+    threshold: float | None = None,
     side: Side = "above",
 ) -> TranslationErrors:
     """Errors inside of `where`, and Dice of what is beyond the threshold there.
@@ -62,16 +62,37 @@ def translation_errors(
         Of their shape: the body, or the brain.
     data_range : float
         Peak of PSNR and SSIM.
-    threshold : float
-        In the unit of both.
+    threshold : float, optional
+        In the unit of both; default: nothing is looked for, and both Dice are nan.
     side : "above" or "below"
         Where what is looked for lies.
     """
     parts = errors_inside(
         np.asarray(image, np.float32), np.asarray(truth, np.float32), {"in": where}, data_range=data_range
     )["in"]
-    found, true = (_beyond(x, threshold, side) & where for x in (image, truth))
-    return TranslationErrors(parts.l1, parts.psnr, parts.ssim, dice(found, true), thin_dice(found, true))
+    overlap = (float("nan"), float("nan"))
+    if threshold is not None:
+        found, true = (beyond(x, threshold, side) & where for x in (image, truth))
+        overlap = label_dice(found, true)
+    return TranslationErrors(parts.l1, parts.psnr, parts.ssim, *overlap)
+
+
+def label_dice(found: AnyArray, truth: AnyArray) -> tuple[float, float]:
+    """Dice, and Dice of thin parts, each the mean over the labels that either has; nan without any.
+
+    Parameters
+    ----------
+    found, truth : int or bool array
+        Of one shape; 0 is no structure.
+    """
+    labels = sorted({*np.unique(found).tolist(), *np.unique(truth).tolist()} - {0})
+    both = [(found == label, truth == label) for label in labels]
+    whole, thin = ([measure(a, b) for a, b in both] for measure in (dice, thin_dice))
+    known = [x for x in thin if x == x]
+    return (
+        float(np.mean(whole)) if whole else float("nan"),
+        float(np.mean(known)) if known else float("nan"),
+    )
 
 
 def thin_dice(found: Mask, truth: Mask) -> float:
@@ -110,5 +131,16 @@ def thin_parts(mask: Mask) -> Mask:
     return out
 
 
-def _beyond(image: FloatArray, threshold: float, side: Side) -> Mask:
+def beyond(image: FloatArray, threshold: float, side: Side) -> Mask:
+    """Where an image is beyond a threshold.
+
+    Parameters
+    ----------
+    image : float array
+        Of any shape.
+    threshold : float
+        In its unit; itself it is not beyond.
+    side : "above" or "below"
+        Which way.
+    """
     return image > threshold if side == "above" else image < threshold

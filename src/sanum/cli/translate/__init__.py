@@ -2,7 +2,7 @@
 
 import typer
 
-from . import apply, fit
+from . import apply, evaluate, fit
 
 app = typer.Typer(
     help="Translate scans from one contrast to another, after learning from scans of both.",
@@ -10,3 +10,4 @@ app = typer.Typer(
 )
 app.command("fit", epilog=fit.EXAMPLE)(fit.command)
 app.command("apply", epilog=apply.EXAMPLE)(apply.command)
+app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.command)
