@@ -124,7 +124,7 @@ def cifar(data: Path) -> Problem:
     )
     x["test"] = torch.from_numpy((d["test_images"].transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32))
     y["test"] = torch.from_numpy(d["test_labels"].ravel().astype(np.int64))
-    return Problem(x, y, lambda: small_cnn(3, (16, 32, 32), 32, 10), 0.06, 1.0, 150, (0.25, 0.5, 1.0))
+    return Problem(x, y, lambda: small_cnn(3, (8, 16, 16), 32, 10), 0.06, 1.0, 100, (0.25, 0.5, 1.0))
 
 
 SETS = {"digits": digits, "breastmnist": breastmnist, "cifar": cifar}

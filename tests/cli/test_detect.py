@@ -139,6 +139,12 @@ def test_a_fit_that_comes_upon_no_number_says_where_and_goes_on(sanum, made, tmp
         assert shown.size == (2 * 8 * 64 + 12, 4 * 64)
 
 
+def test_private_steps_are_refused_before_a_picture_is_read(sanum, tmp_path):
+    words = ("detect", "fit", tmp_path / "nowhere", "-o", tmp_path / "m.safetensors", "-q")
+    told = sanum(*words, "--set", "step.kind=dp-sgd", "--set", "step.epsilon=8").refused()
+    assert "step.kind=dp-sgd is of `sanum train`: fitting chooses states and thresholds by people" in told
+
+
 def test_abnormals_choose_the_threshold_and_are_not_learned_from(sanum, made, tmp_path):
     path = tmp_path / "m.safetensors"
     ran = sanum(

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+import sanum
 from sanum.data.split import SubjectsConfig
 from sanum.learn.account import Account
 from sanum.learn.checkpoint import as_setting
@@ -28,6 +29,7 @@ from sanum.learn.turns import Objective
 from sanum.methods import registry
 from sanum.methods.anatomy.una.recipe import UnaRecipe
 from sanum.methods.common.anatomy_recipe import AnatomySource
+from sanum.methods.common.detector_page import ScoredImage, score_page
 from sanum.methods.common.picture_recipe import PictureRecipe
 from sanum.methods.common.private import require_recipe
 from sanum.methods.common.training import Reports, Start, train
@@ -261,13 +263,28 @@ def test_several_optimizers(name):
         require_recipe(recipe)
 
 
-def test_fit_is_not_private(folder):
-    import sanum
+def test_a_detector_that_was_trained_privately_says_so_wherever_it_goes(folder, tmp_path):
+    """On the page of the scores, and in the file after a threshold was added."""
+    path = train(replace(PRIVATE, loop=replace(LOOP, steps=1)), folder, tmp_path / "run")
+    detector = sanum.load("cae", weights=path)
+    for one in (
+        detector,
+        sanum.load("cae", weights=detector.calibrate(files_of(folder)).save(tmp_path / "t.safetensors")),
+    ):
+        page = score_page(one, [ScoredImage("0.png", "normals", folder / "0.png", {"score": 1.0})], 0)
+        assert "bam: ε = 0." in page
+        assert "of 10 people; the threshold is not in it" in page
 
+
+def files_of(folder):
+    return sorted(folder.glob("*.png"))
+
+
+def test_fit_is_not_private(folder):
     detector = sanum.load("cae")
     detector.config = PRIVATE
     with pytest.raises(ValueError, match=r"^step\.kind=bam is of `sanum train`: fitting chooses states"):
-        detector.fit(sorted(folder.glob("*.png")))
+        detector.fit(files_of(folder))
 
 
 def test_files_from_before_there_were_steps():

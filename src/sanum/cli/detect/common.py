@@ -65,7 +65,7 @@ def detector_of(name: str, settings: list[str], *, device: str, kind: Kind = DET
     Raises
     ------
     ValueError
-        No detector of that name; no such setting; no such device.
+        No detector of that name; no such setting; no such device; private steps, which are of `sanum train`.
     """
     from ...learn.devices import resolve_device
     from ...methods import registry
@@ -74,7 +74,10 @@ def detector_of(name: str, settings: list[str], *, device: str, kind: Kind = DET
     if method.task != kind.task:
         known = ", ".join(m.name for m in registry.METHODS if m.task == kind.task)
         raise ValueError(f'"{name}" is no {kind.what}: known are {known}')
-    return registry.load(name, device=resolve_device(device)).with_settings(*settings)
+    made = registry.load(name, device=resolve_device(device)).with_settings(*settings)
+    if (step := getattr(made.config, "step", None)) is not None:
+        step.require_plain()  # before pictures are read
+    return made
 
 
 def detector_in(model: Path, device: str, kind: Kind = DETECTOR, threshold: float | None = None) -> Any:

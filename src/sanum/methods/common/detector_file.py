@@ -62,6 +62,7 @@ def restore_detector(detector: "PictureScorer", path: Path) -> None:
         threshold = None if given is None else Threshold.from_json(given)
         choice = str(header.get("choice") or LABEL_FREE)
         detector.adopt(state)
-        detector.choices = {choice: Chosen(state, threshold, header.get("facts") or {})}
+        private = {"privacy": header["privacy"]} if "privacy" in header else {}
+        detector.choices = {choice: Chosen(state, threshold, {**(header.get("facts") or {}), **private})}
         detector.choice = choice
     detector.weights_name, detector.weights_sha256 = path.name, sha256(path)

@@ -115,6 +115,11 @@ def _facts(detector: PictureScorer, rows: Sequence[ScoredImage]) -> dict[str, st
         "Model": f"{detector.weights_name}, SHA-256 {detector.weights_sha256[:12]}…",
         "sanum version": __version__,
     }
+    if private := detector.choices[detector.choice].facts.get("privacy"):
+        told["Private training"] = (
+            f"{private['kind']}: ε = {private['epsilon']:.3g} at δ = {private['delta']:.3g}, of "
+            f"{private['people']} people; the threshold is not in it"
+        )
     if threshold is None:
         return told | {"Threshold": "none: the model has none, and none was given"}
     called = sum(row.score >= threshold.value for row in rows)
