@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import ttest_1samp
 from torch import nn
 
 from sanum.learn.account import Account
@@ -35,8 +36,10 @@ SAT_RADIUS = 0.15
 METHODS = (PLAIN, "dp-sgd", "dp-sat", *BAM)
 DELTA, BOUND = 1e-4, 1.0
 TUNED = range(1000, 1002)  # seeds of the search for a learning rate
-LOOKS = 8  # at the gradients of everybody, in a training
+LOOKS = 8  # at the gradients of people, in a training
+LOOKED = 1000  # people at most, the first
 RESAMPLED = 4000
+MARGIN = 0.01  # of a score, below which a difference is none
 COLUMNS = (
     "set",
     "method",
@@ -114,7 +117,7 @@ def breastmnist(data: Path) -> Problem:
         for n, k in names.items()
     }
     y = {n: torch.from_numpy(d[f"{k}_labels"].ravel().astype(np.int64)) for n, k in names.items()}
-    return Problem(x, y, lambda: small_cnn(1, (8, 16), 28, 2), 0.2, 3.0, 100, (0.1, 0.3, 1.0))
+    return Problem(x, y, lambda: small_cnn(1, (8, 16), 28, 2), 0.2, 3.0, 60, (0.1, 0.3, 1.0))
 
 
 def cifar(data: Path) -> Problem:
@@ -124,7 +127,7 @@ def cifar(data: Path) -> Problem:
     )
     x["test"] = torch.from_numpy((d["test_images"].transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32))
     y["test"] = torch.from_numpy(d["test_labels"].ravel().astype(np.int64))
-    return Problem(x, y, lambda: small_cnn(3, (8, 16, 16), 32, 10), 0.06, 1.0, 100, (0.25, 0.5, 1.0))
+    return Problem(x, y, lambda: small_cnn(3, (8, 16, 16), 32, 10), 0.06, 1.0, 80, (0.25, 0.5, 1.0))
 
 
 SETS = {"digits": digits, "breastmnist": breastmnist, "cifar": cifar}
@@ -144,8 +147,8 @@ def score(net: nn.Module, problem: Problem, part: str) -> float:
 
 
 def looked_at(by: PerSample, weights: dict, problem: Problem, config: StepConfig) -> dict[str, float]:
-    """Gradients of all that is trained on: of the raw ones cut, and as the method cuts its own."""
-    batch = {"x": problem.x["train"], "y": problem.y["train"]}
+    """Gradients of who is trained on: of the raw ones cut, and as the method cuts its own."""
+    batch = {"x": problem.x["train"][:LOOKED], "y": problem.y["train"][:LOOKED]}
     plain = clipped_sum(by, weights, batch, replace(config, kind="dp-sgd"))
     own = clipped_sum(by, weights, batch, config) if config.kind == "bam" else plain
     return {
@@ -252,6 +255,17 @@ def interval(values: list[float]) -> str:
     return f"{x.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
+def equivalence(gained: list[float]) -> str:
+    """Two one-sided t tests of paired differences: above −MARGIN, and below it."""
+    worse = ttest_1samp(gained, -MARGIN, alternative="greater").pvalue
+    better = ttest_1samp(gained, MARGIN, alternative="less").pvalue
+    called = "is" if max(worse, better) < 0.05 else "is not shown to be"
+    return (
+        f"the score {called} equal to DP-SGD's within {MARGIN:g} (not lower by more: p = {worse:.2g}; "
+        f"not higher by more: p = {better:.2g})"
+    )
+
+
 def at_loss(curve: list[dict[str, float]], wanted: float, key: str) -> float:
     """A value where the loss first falls to `wanted`, on straight lines between looks."""
     for before, after in zip([curve[0], *curve], curve, strict=False):
@@ -313,6 +327,9 @@ def printed(name: str, problem: Problem, rows: list[dict[str, str]]) -> None:
             for k in ("cosine", "own_cosine", "bias", "norm")
         ]
         print(f"| {m} − dp-sgd | | {' | '.join(cells)} |")
+    for m in private[1:]:
+        gained = [scores[m, best[m], s] - scores["dp-sgd", best["dp-sgd"], s] for s in seeds]
+        print(f"{m}: {equivalence(gained)}")
 
 
 def timed() -> None:

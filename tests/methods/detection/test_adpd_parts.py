@@ -11,7 +11,7 @@ from sanum.data.augment import PictureViewParams, apply_views
 from sanum.methods.detection.adpd.answers import InferenceConfig, answers
 from sanum.methods.detection.adpd.fusion import box_of_map, fuse, suppress
 from sanum.methods.detection.adpd.loss import asymmetric, box_terms, giou, grid_terms, pooled, presence
-from sanum.methods.detection.adpd.model import GridNet, PictureNet, RegionAnswer, RegionNet
+from sanum.methods.detection.adpd.model import GridNet, PictureNet, RegionAnswer, RegionNet, in_boxes
 from sanum.methods.detection.adpd.predict import from_square
 from sanum.methods.detection.adpd.recipe import RECIPES
 from sanum.methods.detection.adpd.source import moved, to_square
@@ -86,6 +86,19 @@ def test_the_soft_maximum():
     assert near[:, 0].tolist() == pytest.approx([0.9] * 3, abs=0.01)  # the maximum
     mean = pooled(p, torch.ones(3, 3, dtype=torch.bool), 1e-4, over_all=False)
     assert mean[:, 0].tolist() == pytest.approx([1.7 / 3] * 3, abs=1e-3)
+
+
+def test_the_mean_of_maps_in_boxes():
+    """Cells count by how much of them is inside; what is outside is no evidence."""
+    maps = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], requires_grad=True)
+    boxes = torch.tensor(
+        [[[0.25, 0.5, 0.5, 1.0], [0.5, 0.25, 0.5, 0.5], [0.625, 0.75, 0.75, 0.5], [0.5] * 2 + [0] * 2]]
+    )
+    found = in_boxes(maps, boxes)
+    # the left column; half of each upper cell; of the lower cells half of one and the whole other; nothing
+    assert found[0, :, 0].tolist() == pytest.approx([2.0, 1.5, 11 / 3, 0.0])
+    (slope,) = torch.autograd.grad(found[0, 0, 0], maps)
+    assert slope.flatten().tolist() == [0.5, 0.0, 0.5, 0.0]
 
 
 def test_generalized_iou():

@@ -12,9 +12,12 @@ from ....nets.efficientnet_lite import EfficientNetLite0
 from ...common.backbone import as_photographs, pretrained
 
 BackboneKind = Literal["efficientnet-lite0", "densenet121", "small"]
+Reads = Literal["token", "box"]
 SMALL = (16, 32, 64, 96)
 WIDTHS = {"efficientnet-lite0": 1280, "densenet121": 1024, "small": SMALL[-1]}
 """Feature maps of each backbone; their side is a 32nd of the picture's, of the small one an 8th."""
+
+TINY = 1e-6
 
 RARE = -2.0
 """First logit of a cell of the grid: most hold nothing."""
@@ -112,6 +115,9 @@ class RegionNet(nn.Module):
         Of a token; a multiple of 8, the heads of attention, and of 4.
     dropout : float
         In the decoder layer.
+    reads : "token" or "box"
+        What the findings of a region are read from: its token, which sees the whole picture; or the maps in
+        the box that it was given, so that a finding elsewhere is no evidence.
     fresh : bool
         As of `XrayBackbone`.
     """
@@ -124,9 +130,11 @@ class RegionNet(nn.Module):
         *,
         width: int = 256,
         dropout: float = 0.3,
+        reads: Reads = "token",
         fresh: bool = True,
     ) -> None:
         super().__init__()
+        self.reads = reads
         self.backbone = XrayBackbone(backbone, fresh=fresh)
         self.project = nn.Conv2d(WIDTHS[backbone], width, 1)
         self.tokens = nn.Parameter(torch.randn(regions, width) / math.sqrt(width))
@@ -149,7 +157,9 @@ class RegionNet(nn.Module):
         places = place_codes(maps.shape[2], maps.shape[3], maps.shape[1]).to(maps)
         tokens = self.tokens.expand(len(maps), -1, -1)
         seen = self.decoder(tokens, maps.flatten(2).transpose(1, 2), places)
-        return RegionAnswer(self.box(seen).sigmoid(), self.present(seen)[..., 0], self.findings(seen))
+        boxes = self.box(seen).sigmoid()
+        read = seen if self.reads == "token" else in_boxes(maps, boxes.detach()).relu() + self.tokens
+        return RegionAnswer(boxes, self.present(seen)[..., 0], self.findings(read))
 
 
 class TokenDecoder(nn.Module):
@@ -264,6 +274,28 @@ class GridNet(nn.Module):
         first = torch.stack([x / wide, y / high], -1).to(raw)
         middle = first + raw[..., :2] / torch.tensor([wide, high]).to(raw)
         return said[:, : self.classes], torch.cat([middle, raw[..., 2:]], -1)
+
+
+def in_boxes(maps: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """Mean of maps in boxes, each cell by how much of it is inside, (B, A, D); 0 in a box without area.
+
+    Parameters
+    ----------
+    maps : (B, D, h, w) tensor
+        Feature maps.
+    boxes : (B, A, 4) tensor
+        cx, cy, w, h in shares of the side.
+    """
+    first, last = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
+
+    def shares(axis: int, count: int) -> torch.Tensor:
+        edges = torch.arange(count + 1).to(maps) / count
+        low, high = first[..., axis, None], last[..., axis, None]
+        return (torch.minimum(high, edges[1:]) - torch.maximum(low, edges[:-1])).clamp(min=0)
+
+    x, y = shares(0, maps.shape[3]), shares(1, maps.shape[2])
+    inside = torch.einsum("bdhw,bah,baw->bad", maps, y, x)
+    return inside / (y.sum(-1) * x.sum(-1)).clamp(min=TINY)[..., None]
 
 
 def place_codes(high: int, wide: int, width: int) -> torch.Tensor:

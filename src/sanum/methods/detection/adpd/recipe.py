@@ -21,12 +21,12 @@ from ....data.xray_masks import organs_in
 from ....data.xray_set import MASKS, TABLE, XraySet, listed
 from ....data.xrays import file_in, read_xrays
 from ....learn.draws import drawn_from
-from ....learn.overrides import flat
+from ....learn.overrides import LATER, flat
 from ....learn.schedule import LoopConfig
 from ...common.recipe import Batch, Recipe
 from .answers import InferenceConfig
 from .loss import asymmetric, box_terms, grid_terms, pooled, presence
-from .model import BackboneKind, GridNet, PictureNet, RegionNet
+from .model import BackboneKind, GridNet, PictureNet, Reads, RegionNet
 from .source import XraySource, parted
 
 Told = Literal["regions", "images", "cam", "boxes"]
@@ -60,6 +60,8 @@ class AdpdRecipe(Recipe):
         Of a token.
     dropout : float
         In the decoder layer.
+    reads : "token" or "box"
+        What the findings of a region are read from, see `model.RegionNet`.
     w_l1, w_giou, w_present : float
         Weights of the boxes' terms and of presence.
     w_findings : float
@@ -90,6 +92,7 @@ class AdpdRecipe(Recipe):
     size: int = 224
     width: int = 256
     dropout: float = 0.3
+    reads: Reads = field(default="token", metadata=LATER)
     w_l1: float = 5.0
     w_giou: float = 2.0
     w_present: float = 1.0
@@ -202,9 +205,8 @@ class AdpdRecipe(Recipe):
             return PictureNet(self.backbone, findings, fresh=fresh)
         if self.told == "boxes":
             return GridNet(self.backbone, findings, width=self.width, fresh=fresh)
-        return RegionNet(
-            self.backbone, regions, findings, width=self.width, dropout=self.dropout, fresh=fresh
-        )
+        how = {"width": self.width, "dropout": self.dropout, "reads": self.reads, "fresh": fresh}
+        return RegionNet(self.backbone, regions, findings, **how)  # type: ignore[arg-type]
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Objective of a batch and its terms; what dropout draws is decided by the batch.
@@ -294,7 +296,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         ADPD,
-        replace(ADPD, name="adpd-mil", told="images"),
+        replace(ADPD, name="adpd-mil", told="images", reads="box", r=10.0),
         FAITHFUL,
         replace(
             FAITHFUL,
