@@ -1,6 +1,8 @@
 """Pictures of every kind, by what is written and read again."""
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -51,13 +53,74 @@ def test_sixteen_bits_and_floats(tmp_path, dtype):
         np.testing.assert_array_equal(read_picture(tmp_path / "x.png").pixels[0], pixels)
 
 
-def test_many_channels(tmp_path):
+def test_pages_are_pictures_unless_it_is_said_that_they_are_channels(tmp_path):
     pixels = np.random.default_rng(0).random((7, 20, 30), np.float32)
     tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="minisblack")
-    with pytest.raises(ScanError, match="does not tell where its channels are: say it with channel_axis"):
-        read_picture(tmp_path / "x.tif")
-    found = read_picture(tmp_path / "x.tif", PictureReading(channel_axis=0))
-    np.testing.assert_array_equal(found.pixels, pixels)
+    np.save(tmp_path / "x.npy", pixels)
+    for name in ("x.tif", "x.npy"):
+        found = read_pictures(tmp_path / name)
+        assert [(one.frame, one.channels) for one in found] == [(n, 1) for n in range(7)]
+        np.testing.assert_array_equal([one.pixels[0] for one in found], pixels)
+        (sixth,) = read_pictures(PictureAt(tmp_path / name, 5))
+        np.testing.assert_array_equal(sixth.pixels[0], pixels[5])
+        whole = read_picture(tmp_path / name, PictureReading(channel_axis=0))
+        np.testing.assert_array_equal(whole.pixels, pixels)
+        with pytest.raises(ScanError, match=r"\[0\] is one of 7 slices"):
+            read_picture(tmp_path / name)
+    np.save(tmp_path / "colours.npy", np.stack([pixels[:3], pixels[3:6]]))
+    assert [one.channels for one in read_pictures(tmp_path / "colours.npy")] == [3, 3]
+    tifffile.imwrite(tmp_path / "colours.tif", np.stack([COLOUR, COLOUR // 2]), photometric="rgb")
+    np.testing.assert_array_equal(
+        [one.pixels for one in read_pictures(tmp_path / "colours.tif")],
+        [x.transpose(2, 0, 1) for x in (COLOUR, COLOUR // 2)],
+    )
+    tifffile.imwrite(tmp_path / "z.tif", pixels[:3], photometric="minisblack", metadata={"axes": "ZYX"})
+    assert len(read_pictures(tmp_path / "z.tif")) == 3
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_channels_that_are_not_called_alpha_are_channels(tmp_path, count, planar):
+    pixels = np.random.default_rng(0).integers(0, 9, (count, 20, 30), dtype=np.uint16)
+    stored = np.moveaxis(pixels, 0, -1) if planar == "contig" else pixels
+    tifffile.imwrite(tmp_path / "x.tif", stored, photometric="minisblack", planarconfig=planar)
+    picture = read_picture(tmp_path / "x.tif")
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert picture.valid.all()
+    if count == 2:
+        more = {"planarconfig": planar, "extrasamples": ["unassalpha"]}
+        tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", **more)
+        transparent = read_picture(tmp_path / "a.tif")
+        assert transparent.channels == 1
+        np.testing.assert_array_equal(transparent.valid, pixels[1] > 0)
+
+
+def png(path, pixels):
+    """A PNG file of 16 bits and 2, 3 or 4 numbers a pixel, which Pillow cannot write."""
+    height, width, count = pixels.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[count], 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_colours_and_transparency_of_sixteen_bits(tmp_path, count):
+    pixels = np.random.default_rng(0).integers(0, 3000, (20, 30, count), dtype=np.uint16)
+    pixels[:3, :, -1] = 0
+    png(tmp_path / "x.png", pixels)
+    picture = read_picture(tmp_path / "x.png")
+    kept = count if count == 3 else count - 1
+    np.testing.assert_array_equal(picture.pixels, np.moveaxis(pixels[..., :kept], -1, 0))
+    assert picture.dtype == "uint16"
+    if count != 3:
+        np.testing.assert_array_equal(picture.valid, pixels[..., -1] > 0)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -123,6 +186,14 @@ def test_dicom_frames_colours_padding_and_inverted_grey(tmp_path):
     assert not read_picture(dicom(tmp_path / "p.dcm", padded, PixelPaddingValue=-2000)).valid[0].any()
     inverted = dicom(tmp_path / "m.dcm", GREY.astype(np.int16), PhotometricInterpretation="MONOCHROME1")
     np.testing.assert_array_equal(read_picture(inverted).pixels[0], 29.0 - GREY)
+    assert read_picture(inverted, PictureReading(window=(10, 8))).window == (
+        15,
+        23,
+    )  # of 6 to 14, turned over
+    frames[1] //= 2
+    white = dicom(tmp_path / "w.dcm", 9 - frames, NumberOfFrames=3, PhotometricInterpretation="MONOCHROME1")
+    found = np.array([p.pixels[0] for p in read_pictures(white)])
+    assert len({float(x) for x in np.unique(found - frames)}) == 1  # one shift for all frames
 
 
 def test_slices_of_a_volume_are_turned_upright(tmp_path):

@@ -9,6 +9,9 @@ from ..types import FloatArray, Mask
 from .errors import ScanError
 from .names import printable
 
+MOST_CHANNELS = 4
+"""Where an axis has more, it is not taken for one of channels unless that is said."""
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -171,11 +174,11 @@ def channels_first(pixels: np.ndarray, axis: int | None = None, what: str = "the
     if pixels.ndim != 3:
         raise ScanError(f"{what} has the shape {pixels.shape}: expected two axes, or three with the channels")
     if axis is None:
-        first, last = pixels.shape[0] <= 4, pixels.shape[2] <= 4
+        first, last = pixels.shape[0] <= MOST_CHANNELS, pixels.shape[2] <= MOST_CHANNELS
         if first == last:
             raise ScanError(
                 f"{what} has the shape {pixels.shape}, which does not tell where its channels are: say it "
-                "with channel_axis"
+                "with reading.channel_axis"
             )
         axis = 0 if first else 2
     return np.moveaxis(pixels, axis, 0)

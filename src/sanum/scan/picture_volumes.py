@@ -133,6 +133,8 @@ def volume_of(maps: Mapping[int, FloatArray], scan: Scan, axis: int) -> Scan:
 def read_dicom_picture(path: Path, window: tuple[float, float] | None = None) -> list[Picture]:
     """Pictures of one DICOM file, one for each frame; values rescaled, Hounsfield units of a CT.
 
+    Where the lowest value is white (MONOCHROME1), values and window are turned over, for the file as a whole.
+
     Parameters
     ----------
     path : Path
@@ -158,12 +160,15 @@ def read_dicom_picture(path: Path, window: tuple[float, float] | None = None) ->
         raise ScanError(f"{what} has damaged or missing pixels: copy or export it again") from error
     stack = pixels if frames > 1 else pixels[None]
     found = []
+    turned = text_of(header, "PhotometricInterpretation") == "MONOCHROME1"
+    total = np.float32(stack.max()) + np.float32(stack.min()) if turned else np.float32(0)
+    if window is not None and turned:
+        window = (float(total) - window[1], float(total) - window[0])
     for n, frame in enumerate(stack):
         channels = np.moveaxis(frame, -1, 0) if colour else frame[None]
         outside = None if padding is None else channels[0] == np.float32(padding)
-        if text_of(header, "PhotometricInterpretation") == "MONOCHROME1":
-            channels = channels.astype(np.float32)
-            channels = channels.max() + channels.min() - channels
+        if turned:
+            channels = total - channels.astype(np.float32)
         found.append(
             picture_of(
                 channels,

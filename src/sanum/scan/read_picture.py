@@ -95,7 +95,7 @@ class PictureReading:
 
 
 def read_pictures(source: PictureSource, reading: PictureReading | None = None) -> list[Picture]:
-    """All pictures of a source: one of most, of a volume one for each slice.
+    """All pictures of a source: one of most, of a volume one for each slice, of a stack one for each page.
 
     Parameters
     ----------
@@ -169,12 +169,9 @@ def _of_file(path: Path, reading: PictureReading) -> list[Picture]:
     if ending.endswith(EXTENSIONS):
         return volume_pictures(read(path), path, reading)
     if ending.endswith(".npy"):
-        pixels = read_array_file(path)
-        return [
-            picture_of(channels_first(pixels, reading.channel_axis, what), path=path, window=reading.ends)
-        ]
+        return read_array_file(path, reading.channel_axis, reading.ends)
     if ending.endswith(PICTURE_EXTENSIONS):
-        return [read_image_file(path, reading.channel_axis, reading.ends)]
+        return read_image_file(path, reading.channel_axis, reading.ends)
     if is_dicom(path):
         return read_dicom_picture(path, reading.ends)
     raise ScanError(
