@@ -52,6 +52,26 @@ def test_a_table_with_labels_in_words_and_groups(folders):
     assert load_pictures(found).groups == ["p2", "p1", "p1"]
 
 
+@pytest.mark.parametrize("divider", [",", ";", "\t"])
+@pytest.mark.parametrize("numbers", ["01", ("0.0", "1.0")])
+def test_tables_as_spreadsheets_write_them(tmp_path, divider, numbers):
+    rows = [
+        ("Path", "Label", "Group"),
+        ("a, b.png", numbers[1], "p1"),
+        ("b.png", numbers[0], ""),
+        ("c.png", "", ""),
+    ]
+    quoted = "\r\n".join(divider.join(f'"{cell}"' for cell in row) for row in rows)
+    (tmp_path / "list.csv").write_bytes(b"\xef\xbb\xbf" + quoted.encode())
+    found = find_pictures([tmp_path / "list.csv"])
+    assert [(e.id, e.label, e.group) for e in found] == [
+        ("a, b.png", 1, "p1"),
+        ("b.png", 0, ""),
+        ("c.png", None, ""),
+    ]
+    assert found[0].at.path == tmp_path / "a, b.png"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -23,6 +23,9 @@ from .duplicates import NEAR, fingerprint, joined, near_pairs, of_whole_volumes
 NORMAL_WORDS = ("normal", "good", "healthy", "negative", "benign", "no", "ok", "control")
 """Labels in words that mean 0; the other word of a table then means 1."""
 
+_NUMBERS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+"""Labels as numbers; a table of pandas with a gap has them as floats."""
+
 _ENDINGS = (*PICTURE_EXTENSIONS, ".npy", *EXTENSIONS)
 
 
@@ -109,8 +112,8 @@ def find_pictures(given: Sequence[Path], *, normal: str = "") -> list[PictureEnt
     Parameters
     ----------
     given : sequence of Path
-        One or two folders (searched), or a CSV or TSV file with the columns path and, if known, label (0 and
-        1, or two words) and group (such as the patient).
+        One or two folders (searched), or a CSV or TSV file (commas, semicolons or tabs) with the columns path
+        and, if known, label (0 and 1, or two words) and group (such as the patient).
     normal : str
         The word of the table that means normal, where it is none of `NORMAL_WORDS`.
 
@@ -260,9 +263,12 @@ def _of_table(path: Path, normal: str) -> list[PictureEntry]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScanError(f"{printable(path)} cannot be read: expected a table with a column path") from error
-    tab = path.suffix.lower() == ".tsv"
-    table = csv.DictReader(io.StringIO(text), delimiter="\t" if tab else ",", skipinitialspace=True)
+        raise ScanError(
+            f"{printable(path)} cannot be read: expected a table in UTF-8 with a column path"
+        ) from error
+    head = text.partition("\n")[0]
+    divider = max(",;\t", key=head.count)
+    table = csv.DictReader(io.StringIO(text), delimiter=divider, skipinitialspace=True)
     names = {(name or "").strip().lower(): name for name in table.fieldnames or ()}
     if "path" not in names:
         raise ScanError(f"{printable(path)} has no column path: expected path, label and, if known, group")
@@ -287,8 +293,8 @@ def _labels(words: Sequence[str], normal: str, what: str) -> list[int | None]:
     known = sorted({word.lower() for word in words if word})
     if not known:
         return [None] * len(words)
-    if set(known) <= {"0", "1"}:
-        meaning = {"0": 0, "1": 1}
+    if set(known) <= set(_NUMBERS):
+        meaning = _NUMBERS
     else:
         zero = [word for word in known if word == normal.lower() or (not normal and word in NORMAL_WORDS)]
         if len(known) > 2 or len(zero) != 1:
