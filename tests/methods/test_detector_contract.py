@@ -71,6 +71,31 @@ def fitted(request):
     return made(request.param).fit(NORMALS[:16], validation=VALIDATION)
 
 
+OTHERWISE = {"pooling.kind": "top", "score": "code", "map": "kl", "worst": "50", "neighbours": "2"}
+
+
+def test_what_was_learned_can_be_scored_otherwise(fitted):
+    """The state stays; a threshold of other scores goes, and of another map what normals reach."""
+    keys = [key for key in OTHERWISE if key in fitted.config.of_scoring]
+    before = fitted.score(SICK)
+    for key in keys:
+        value = "restored" if fitted.method == "fluid2d" and key == "map" else OTHERWISE[key]
+        other = fitted.rescored(f"{key}={value}")
+        changed = (other.score(SICK) != before).any()
+        assert changed == (
+            key != "map" and not (key == "worst" and fitted.method == "fluid2d" and fitted.config.has_bank)
+        )
+        assert (other.threshold is None) == (key != "map" or fitted.config.pooling.kind != "own")
+        assert ("map_reference" in other.choices[other.choice].facts) == (key != "map")
+        assert (other.asked, other.choice) == ((f"{key}={value}",), fitted.choice)
+    assert fitted.rescored("pooling.kind=" + fitted.config.pooling.kind).threshold == fitted.threshold
+    np.testing.assert_array_equal(fitted.score(SICK), before)
+    other.calibrate(NORMALS[16:])
+    assert other.predict(SICK).shape == (6,)
+    with pytest.raises(ValueError, match=r"picture\.size decides what is learned: fit with it; afterwards"):
+        fitted.rescored("picture.size=16")
+
+
 @pytest.mark.parametrize("name", FAITHFUL)
 def test_a_recipe_with_published_settings_differs_in_settings_alone(name):
     one = made(name).fit(NORMALS[:16], validation=VALIDATION)

@@ -57,6 +57,19 @@ def test_it_tells_stripes_from_noise(fitted):
     np.testing.assert_allclose([fitted.score([one])[0] for one in new], scores, rtol=1e-4)
 
 
+def test_another_map_changes_no_score(fitted):
+    other = fitted.rescored("cam=eigencam")
+    np.testing.assert_array_equal(other.score(OTHERS), fitted.score(OTHERS))
+    assert other.threshold == fitted.threshold
+    assert {"map_reference", "map_largest"} & set(other.choices["loss"].facts) == set()
+    maps = [one.map for detector in (fitted, other) for one in detector.findings(OTHERS[5:6])]
+    assert (maps[0] != maps[1]).any()
+    with pytest.raises(
+        ValueError, match="views decides what is learned: fit with it; afterwards there are cam"
+    ):
+        fitted.rescored("views=1")
+
+
 def test_the_epoch_is_that_of_smallest_validation_loss(fitted):
     losses = [row["validation_loss"] for row in fitted.history]
     facts = fitted.choices["loss"].facts

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options as shared
-from ..detect.common import CLASSIFIER, detector_in
+from ..detect import common
 from ..detect.score import score_all
 
 EXAMPLE = "Example:  sanum classify score images/ --model model.safetensors -o scored"
@@ -18,6 +18,7 @@ def command(
     output: shared.Output,
     model: Annotated[Path, typer.Option(help="File that sanum classify fit wrote.")],
     threshold: Annotated[float | None, typer.Option(help="Another threshold than 0.5.")] = None,
+    settings: common.Rescoring = None,
     report: Annotated[bool, typer.Option(help="Write report.html, one page about all images.")] = True,
     overwrite: shared.Overwrite = False,
     device: shared.Device = "cpu",
@@ -35,7 +36,7 @@ def command(
     score_all(
         images,
         output,
-        partial(detector_in, model, device, CLASSIFIER, threshold),
+        partial(common.detector_in, model, device, common.CLASSIFIER, threshold, settings),
         "classify",
         report=report,
         overwrite=overwrite,

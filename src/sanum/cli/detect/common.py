@@ -17,6 +17,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Another value in the configuration, as key=value; may be given again."),
 ]
+Rescoring = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Another map, or way to a score, as key=value; may be given again."),
+]
 Window = Annotated[
     str | None,
     typer.Option(metavar="CENTRE,WIDTH", help="Intensities that are shown, such as 40,80 for a brain's CT."),
@@ -80,7 +84,13 @@ def detector_of(name: str, settings: list[str], *, device: str, kind: Kind = DET
     return made
 
 
-def detector_in(model: Path, device: str, kind: Kind = DETECTOR, threshold: float | None = None) -> Any:
+def detector_in(
+    model: Path,
+    device: str,
+    kind: Kind = DETECTOR,
+    threshold: float | None = None,
+    settings: list[str] | None = None,
+) -> Any:
     """The detector of a file, whatever its method.
 
     Parameters
@@ -93,13 +103,15 @@ def detector_in(model: Path, device: str, kind: Kind = DETECTOR, threshold: floa
         Of the command.
     threshold : float, optional
         As given by `--threshold`: another than the model's.
+    settings : list of str, optional
+        As given by `--set`: of the map, or of the way to a score.
 
     Raises
     ------
     WeightsError
         Missing, damaged, or of another task.
     ValueError
-        No such device.
+        No such device; a setting that decides what is learned.
     """
     from ...learn.devices import resolve_device
     from ...methods import registry
@@ -111,6 +123,8 @@ def detector_in(model: Path, device: str, kind: Kind = DETECTOR, threshold: floa
     if name not in known:
         raise WeightsError(f"{model.name} holds weights of {name}: expected a {kind.what}")
     made = registry.load(name, device=resolve_device(device), weights=model.absolute())
+    if settings:
+        made = made.rescored(*settings)
     if threshold is not None:
         made.threshold = threshold
     return made

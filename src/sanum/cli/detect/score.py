@@ -26,6 +26,7 @@ def command(
     output: shared.Output,
     model: Annotated[Path, typer.Option(help="File that sanum detect fit wrote.")],
     threshold: Annotated[float | None, typer.Option(help="Another threshold than the model's.")] = None,
+    settings: common.Rescoring = None,
     report: Annotated[bool, typer.Option(help="Write report.html, one page about all images.")] = True,
     overwrite: shared.Overwrite = False,
     device: shared.Device = "cpu",
@@ -35,7 +36,8 @@ def command(
     """Score IMAGES with a model: scores.tsv, a page, a map and an overlay of each.
 
     Maps are TIFF files; of a volume, NIfTI on its grid. Raw scores are kept
-    beside what the threshold makes of them. Started again, it does what is
+    beside what the threshold makes of them; with --set for other scores, the
+    model's threshold is left out. Started again, it does what is
     not finished; what failed is in failed.tsv.
 
     Exit code: 0 all done, 1 some of several images failed, 2 wrong use, or
@@ -44,7 +46,7 @@ def command(
     score_all(
         images,
         output,
-        partial(common.detector_in, model, device, common.DETECTOR, threshold),
+        partial(common.detector_in, model, device, common.DETECTOR, threshold, settings),
         "detect",
         report=report,
         overwrite=overwrite,
@@ -88,6 +90,7 @@ def score_all(
     with waiting("starting", quiet=quiet):
         from ...cohort import PlainResources, RunSettings, RunSummary, part_of, run, shard_of
         from ...methods.common.detector_job import JOBS, TABLES, is_volume
+        from ...scan.errors import ScanError
 
     try:
         detector = load()
@@ -112,7 +115,11 @@ def score_all(
                 work = run(own, output, job, RunSettings(overwrite=overwrite))
                 show_each(work, summary, progress, _line)
         finally:
-            summary.write()
+            try:
+                summary.write()
+            except ScanError as error:
+                complain(str(error))
+                raise typer.Exit(2) from None
     failed = summary.states["failed"]
     if report:
         with waiting("writing the report", quiet=quiet):
@@ -169,12 +176,16 @@ def picture_items(images: list[Path], output: Path) -> "list[Item]":
     ------
     ScanError
         A path that is not there, or a folder without pictures.
+    NotADirectoryError
+        The output folder is a file.
     """
     from ...cohort import Item
     from ...cohort.inputs import told_apart
     from ...data.pictures import files_in
     from ...scan.names import folder_name
 
+    if output.exists() and not output.is_dir():
+        raise NotADirectoryError(f"{output} is a file: expected a folder for the results")
     found = []
     several = sum(given.is_dir() for given in images) > 1  # images of one name are then told apart
     for given in images:

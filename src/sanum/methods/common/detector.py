@@ -22,7 +22,7 @@ from ...metrics.ranking import Scores
 from ...scan.errors import ScanError
 from ...types import FloatArray
 from .detector_graph import ExportedGraph, export_graph
-from .findings import LABEL_FREE, LABELS, Chosen, Held, Learned, OnStep, Validation
+from .findings import LABEL_FREE, LABELS, REFERENCE, Chosen, Held, Learned, OnStep, Validation
 from .pooling import pooled
 from .scorer import PictureScorer, said_of
 from .squares import Images, SquareStack, stack_of
@@ -276,7 +276,7 @@ class Detector(PictureScorer):
         scores = np.array([each.score for each in found])
         normal = held.labels == 0
         seen = np.concatenate([found[n].map[found[n].square.valid] for n in np.flatnonzero(normal)])
-        facts = {**one.facts, "map_reference": float(np.quantile(seen, 0.99))}
+        facts = {**one.facts, REFERENCE: float(np.quantile(seen, 0.99))}
         if how == LABELS:
             return Chosen(one.state, labelled(scores, held.labels), facts)
         return Chosen(one.state, label_free(scores[normal], self.config.alpha), facts)

@@ -1,16 +1,25 @@
 """What every detector is told: how pictures are read and seen, and how maps become scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Protocol
 
 from ...scan.picture_conform import PictureConfig
 from ...scan.read_picture import PictureReading
 from .pooling import PoolingConfig
 
+OF_POOLING = tuple(f"pooling.{one.name}" for one in fields(PoolingConfig))
+"""Keys of settings that decide how a map becomes a score."""
+
+OF_MAPS = ("map", "cam")
+"""Keys of settings that decide what the map is of."""
+
 
 class PictureSettings(Protocol):
     """What everything that sees 2-D images asks of its configuration."""
+
+    of_scoring: ClassVar[tuple[str, ...]]
+    """Keys of settings that change nothing of what is learned: they can be set afterwards."""
 
     @property
     def name(self) -> str:
@@ -67,6 +76,7 @@ class DetectorConfig:
         Share of normals that the label-free threshold may call abnormal.
     """
 
+    of_scoring: ClassVar[tuple[str, ...]] = OF_POOLING
     name: str
     seed: int = 0
     picture: PictureConfig = field(default_factory=PictureConfig)

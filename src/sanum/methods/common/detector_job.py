@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,12 +15,13 @@ from ...scan import Scan
 from ...scan import read as read_scan
 from ...scan.names import EXTENSIONS
 from ...scan.picture import Picture
+from ...scan.picture_conform import Square
 from ...scan.picture_volumes import volume_of
 from ...scan.read_picture import read_pictures, volume_pictures
 from ...types import FloatArray
 from ..api import OutputSpec, Result
 from .file_job import HasFile
-from .findings import Finding
+from .findings import LARGEST, REFERENCE, Finding
 from .plain_result import PlainResult
 from .scorer import PictureScorer
 
@@ -47,14 +48,24 @@ TABLES: Mapping[str, Mapping[str, int | None]] = {
         "overlay": None,
     },
 }
-REFERENCE = "map_reference"
-"""Fact of a detector: what its map rarely reaches on normals that were held out."""
-
 HOTTEST = 3.0
 """Times the reference at which an overlay is hottest; it begins at the reference."""
 
-LARGEST = "map_largest"
-"""Fact of a classifier: what its map rarely exceeds on abnormals held out; there an overlay is hottest."""
+
+@dataclass(frozen=True)
+class ScoredPicture(PlainResult):
+    """A result, and how the picture was seen.
+
+    Parameters
+    ----------
+    name, outputs, numbers, warnings, provenance
+        As of `PlainResult`.
+    seen : mapping
+        Plain values: rows and columns of the picture (of several that of highest score), side of the square,
+        first row, first column, rows and columns that it fills of it, intensities that became 0 and 1.
+    """
+
+    seen: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +89,7 @@ class ScoreJob:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Version, model and threshold."""
+        """Version, model, threshold, and what was asked for beside what the model says."""
         threshold = self.detector.threshold
         return {
             "version": __version__,
@@ -86,6 +97,7 @@ class ScoreJob:
             "weights_sha256": self.detector.weights_sha256,
             "rule": "none" if threshold is None else threshold.rule,
             "limit": "none" if threshold is None else repr(threshold.value),
+            "asked": " ".join(self.detector.asked) or None,
         }
 
     def read(self, item: HasFile) -> tuple[str, list[Picture]]:
@@ -133,17 +145,19 @@ class ScoreJob:
             "overlay": overlay_png(_shown(pictures[highest], found[highest]), self._heat(found[highest])),
         }
         said = tuple(dict.fromkeys(_warnings(pictures, found)))
-        return PlainResult.of(self.outputs, stem, contents, numbers, said)
+        made = ScoredPicture.of(self.outputs, stem, contents, numbers, said)
+        return replace(made, seen=_seen(found[highest].square))
 
     def facts(self, result: Result) -> Mapping[str, Any]:
-        """Name of the model's file and the device.
+        """Name of the model's file, the device, and how the picture was resized and scaled.
 
         Parameters
         ----------
         result : Result
             From `compute`.
         """
-        return {"weights": self.detector.weights_name, "device": self.detector.device}
+        seen = {"picture": result.seen} if isinstance(result, ScoredPicture) else {}
+        return {"weights": self.detector.weights_name, "device": self.detector.device, **seen}
 
     def _heat(self, found: Finding) -> FloatArray:
         """Map in [0, 1]: 0 up to what normals reach; by its own maximum where nothing is known of normals."""
@@ -247,6 +261,17 @@ def is_volume(path: Path) -> bool:
         Of the file.
     """
     return path.name.lower().endswith(EXTENSIONS)
+
+
+def _seen(square: Square) -> dict[str, Any]:
+    place = square.placement
+    return {
+        "shape": list(place.shape),
+        "square": len(square.valid),
+        "box": list(place.box),
+        "black": place.black,
+        "white": place.white,
+    }
 
 
 def _shown(picture: Picture, found: Finding) -> FloatArray:

@@ -28,8 +28,7 @@ from ...scan.picture import Picture
 from ...scan.read_picture import PictureAt, read_pictures
 from .detector import Detector
 from .detector_gallery import limits_of, panel_titles, panels
-from .detector_job import REFERENCE
-from .findings import Finding
+from .findings import REFERENCE, Finding
 from .likeness import SHEET, in_words, sheet
 from .scorer import PictureScorer
 
@@ -120,8 +119,11 @@ def _facts(detector: PictureScorer, rows: Sequence[ScoredImage]) -> dict[str, st
             f"{private['kind']}: ε = {private['epsilon']:.3g} at δ = {private['delta']:.3g}, of "
             f"{private['people']} people; the threshold is not in it"
         )
+    if detector.asked:
+        told["Asked for"] = ", ".join(detector.asked)
     if threshold is None:
-        return told | {"Threshold": "none: the model has none, and none was given"}
+        whose = "that of the model is one of other scores" if detector.asked else "the model has none"
+        return told | {"Threshold": f"none: {whose}, and none was given"}
     called = sum(row.score >= threshold.value for row in rows)
     rule = {
         "f1": "of largest F1 on validation",

@@ -8,12 +8,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import nn
 
 from ...data.pictures import find_pictures, load_pictures
-from .detector_config import require_shares
+from .detector_config import OF_POOLING, require_shares
 from .picture_recipe import TOGETHER, PictureRecipe, PictureSourceOfBatches
 from .pooling import PoolingConfig
 from .squares import SquareStack, stack_of
@@ -36,6 +37,7 @@ class DetectorRecipe(PictureRecipe):
         Share of normals that the label-free threshold may call abnormal.
     """
 
+    of_scoring: ClassVar[tuple[str, ...]] = OF_POOLING
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
     alpha: float = 0.05
 

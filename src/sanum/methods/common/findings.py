@@ -20,6 +20,12 @@ OnStep = Callable[[TrainingProgress], None]
 LABELS, LABEL_FREE = "labels", "label-free"
 """How epoch and threshold were chosen: on labelled validation images, or on held-out normals alone."""
 
+REFERENCE = "map_reference"
+"""Fact of a detector: what its map rarely reaches on normals that were held out."""
+
+LARGEST = "map_largest"
+"""Fact of a classifier: what its map rarely exceeds on abnormals held out; there an overlay is hottest."""
+
 
 @dataclass(frozen=True, eq=False)
 class Validation:

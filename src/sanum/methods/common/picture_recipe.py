@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class PictureRecipe(Recipe):
         Of `fit`: "auto" is bfloat16 where the device computes in it. `sanum train` has an option.
     """
 
+    of_scoring: ClassVar[tuple[str, ...]] = ()
     workers: int = 0
     picture: PictureConfig = field(default_factory=PictureConfig)
     reading: PictureReading = field(default_factory=PictureReading)

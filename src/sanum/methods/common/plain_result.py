@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..api import Output, OutputSpec
 from .saving import save_result
@@ -41,7 +41,7 @@ class PlainResult:
         contents: Mapping[str, Any],
         numbers: Mapping[str, float] | None = None,
         warnings: tuple[str, ...] = (),
-    ) -> "PlainResult":
+    ) -> Self:
         """A result of contents.
 
         Parameters

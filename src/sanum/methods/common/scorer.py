@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...learn.overrides import override
+from ...learn.overrides import flat, override
 from ...learn.threads import one_thread
 from ...metrics.ranking import Scores
 from ...scan.errors import ScanError
+from .detector_config import OF_MAPS
 from .detector_file import restore_detector, save_detector
-from .findings import Chosen, Finding, State
+from .findings import LARGEST, REFERENCE, Chosen, Finding, State
 from .squares import BATCH, Images, SquareStack, stack_of, stacks_of
 from .threshold import Threshold
 
@@ -40,6 +42,8 @@ class PictureScorer(ABC):
         self.notes: tuple[str, ...] = ()
         self.folder: Path | None = None
         self.weights_name = self.weights_sha256 = ""
+        self.asked: tuple[str, ...] = ()
+        """Settings of `rescored`."""
 
     @abstractmethod
     def answer(self, pixels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -160,6 +164,38 @@ class PictureScorer(ABC):
             No such key, or no such value; the sentence lists those that there are.
         """
         return type(self)(override(self.config, settings), device=self.device)
+
+    def rescored(self, *settings: str) -> Self:
+        """The same that was learned, with another map or another way to a score.
+
+        A threshold of other scores is left out (`calibrate` a detector, or set one), and so is what is known
+        of another map.
+
+        Parameters
+        ----------
+        *settings : str
+            Such as "pooling.kind=top", "map=kl", "score=image" or "cam=fullgrad".
+
+        Raises
+        ------
+        ValueError
+            No such key, or no such value; one that decides what is learned.
+        """
+        self._require_fitted()
+        made = copy(self)
+        made.config, before = override(self.config, settings), flat(self.config)
+        changed = {key for key, value in flat(made.config).items() if value != before[key]}
+        if wrong := sorted(changed - set(self.config.of_scoring)):
+            known = ", ".join(self.config.of_scoring)
+            raise ValueError(f"{wrong[0]} decides what is learned: fit with it; afterwards there are {known}")
+        of_map = changed & set(OF_MAPS)
+        pooling = getattr(made.config, "pooling", None)
+        scores_too = bool(changed - of_map) or (pooling is not None and pooling.kind != "own")
+        one = self.choices[self.choice]
+        facts = {key: x for key, x in one.facts.items() if not of_map or key not in (REFERENCE, LARGEST)}
+        threshold = None if changed and scores_too else one.threshold
+        made.choices, made.asked = {self.choice: Chosen(one.state, threshold, facts)}, settings
+        return made.use(self.choice)
 
     def save(self, path: str | Path) -> Path:
         """Write what was learned (safetensors); the config and the threshold stand in its header.

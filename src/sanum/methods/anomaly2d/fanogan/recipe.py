@@ -16,6 +16,7 @@ from ....learn.draws import drawn_from
 from ....learn.schedule import LoopConfig, OptimizerConfig
 from ....learn.turns import Turn
 from ....scan.picture_conform import PictureConfig
+from ...common.detector_config import OF_POOLING
 from ...common.detector_recipe import DetectorRecipe
 from ...common.published import PUBLISHED_LOOP, PUBLISHED_PICTURE, PUBLISHED_VIEWS
 from ...common.recipe import Batch
@@ -78,6 +79,7 @@ class FAnoGanRecipe(DetectorRecipe):
     """
 
     method: ClassVar[str] = "fanogan"
+    of_scoring: ClassVar[tuple[str, ...]] = ("score", *OF_POOLING)
     batch_size: int = 30
     precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP

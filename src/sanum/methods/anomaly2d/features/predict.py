@@ -1,7 +1,7 @@
 """Patch features of a pretrained network as a detector."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from ...common.asymmetry import uneven
 from ...common.backbone import pretrained
 from ...common.bank import core_set, distances
 from ...common.detector import Detector
-from ...common.detector_config import DetectorConfig
+from ...common.detector_config import OF_POOLING, DetectorConfig
 from ...common.findings import Chosen, Held, OnStep, State
 from ...common.opening import closed_form, loader
 from ...common.pooling import PoolingConfig, pooled, smoothed
@@ -56,6 +56,7 @@ class FeaturesConfig(DetectorConfig):
         Power of a place's difference from its mirror image that its distance is multiplied by; 0: none.
     """
 
+    of_scoring: ClassVar[tuple[str, ...]] = ("worst", "neighbours", *OF_POOLING)
     picture: PictureConfig = field(
         default_factory=lambda: PictureConfig(size=224, fit="stretch", signed=False)
     )

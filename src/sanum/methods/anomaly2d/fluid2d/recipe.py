@@ -44,6 +44,7 @@ from ....learn.schedule import LoopConfig
 from ....nets.efficientnet_lite import EfficientNetLite0
 from ....scan.picture_conform import PictureConfig
 from ...common.backbone import pretrained
+from ...common.detector_config import OF_POOLING
 from ...common.detector_recipe import DetectorRecipe, PictureSourceOfBatches
 from ...common.pooling import PoolingConfig, pooled
 from ...common.recipe import Batch
@@ -98,6 +99,7 @@ class Fluid2dRecipe(DetectorRecipe):
     """
 
     method: ClassVar[str] = "fluid2d"
+    of_scoring: ClassVar[tuple[str, ...]] = ("map", "worst", "farthest", *OF_POOLING)
     batch_size: int = 16
     loop: LoopConfig = LOOP
     augment: AugmentConfig = VIEWS

@@ -16,6 +16,7 @@ from ....learn.overrides import LATER
 from ....learn.schedule import LoopConfig
 from ....nets.strided import Norm
 from ....scan.picture_conform import PictureConfig
+from ...common.detector_config import OF_POOLING
 from ...common.detector_recipe import DetectorRecipe
 from ...common.published import PUBLISHED_LOOP, PUBLISHED_VIEWS
 from ...common.recipe import Batch
@@ -47,6 +48,7 @@ class VaeRecipe(DetectorRecipe):
     """
 
     method: ClassVar[str] = "vae"
+    of_scoring: ClassVar[tuple[str, ...]] = ("map", *OF_POOLING)
     batch_size: int = 8
     precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP

@@ -18,8 +18,7 @@ from ....nets.cam_of_network import full_grad, score_cam
 from ....scan.errors import ScanError
 from ....weights.file import WeightsError
 from ...common.backbone import MEAN
-from ...common.detector_job import LARGEST, REFERENCE
-from ...common.findings import Chosen, Held, OnStep, State, Validation
+from ...common.findings import LARGEST, REFERENCE, Chosen, Held, OnStep, State, Validation
 from ...common.network_training import digest_of, learned
 from ...common.opening import loader
 from ...common.recipe import Looks

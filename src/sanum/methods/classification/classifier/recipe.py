@@ -63,6 +63,7 @@ class ClassifierRecipe(PictureRecipe):
     """
 
     method: ClassVar[str] = "classifier"
+    of_scoring: ClassVar[tuple[str, ...]] = ("cam",)
     batch_size: int = 16
     picture: PictureConfig = field(
         default_factory=lambda: PictureConfig(size=224, fit="stretch", signed=False)

@@ -1,0 +1,79 @@
+"""`sanum detect score`: other scores of what was learned, odd pictures, and where nothing can be written."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import sanum as api
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """PCA of noise, with six of its normals beside it."""
+    root, rng = tmp_path_factory.mktemp("score"), np.random.default_rng(0)
+    (root / "normal").mkdir()
+    for n in range(6):
+        Image.fromarray(rng.integers(0, 99, (20, 30), dtype=np.uint8)).save(root / "normal" / f"{n}.png")
+    detector = api.load("pca").with_settings("components=2", "picture.size=16", "picture.fit=pad")
+    detector.fit(sorted((root / "normal").iterdir())).save(root / "m.safetensors")
+    return root / "m.safetensors"
+
+
+def rows(out):
+    with (out / "scores.tsv").open(newline="") as stream:
+        return {row["path"]: row for row in csv.DictReader(stream, delimiter="\t")}
+
+
+def test_other_scores_have_no_threshold_until_one_is_given(sanum, model, tmp_path):
+    words = ("detect", "score", model.parent / "normal", "--model", model, "-q")
+    assert sanum(*words, "-o", tmp_path / "own", "--no-report").code == 0
+    assert sanum(*words, "-o", tmp_path / "top", "--set", "pooling.kind=top").code == 0
+    own, top = rows(tmp_path / "own"), rows(tmp_path / "top")
+    assert {row["threshold"] for row in top.values()} == {"n/a"}
+    assert all(row["threshold"] != "n/a" for row in own.values())
+    assert all(float(top[name]["score"]) > float(own[name]["score"]) for name in own)
+    page = (tmp_path / "top" / "report.html").read_text()
+    assert "pooling.kind=top" in page
+    assert "that of the model is one of other scores" in page
+    again = sanum(
+        *words, "-o", tmp_path / "top", "--set", "pooling.kind=max", "--threshold", "0.2", "--no-report"
+    )
+    assert again.code == 0
+    changed = rows(tmp_path / "top")
+    assert {row["threshold"] for row in changed.values()} == {"0.20000000"}
+    assert changed["0.png"]["score"] != top["0.png"]["score"]  # done again, for it was asked for otherwise
+    told = sanum(*words, "-o", tmp_path / "no", "--set", "components=3").refused()
+    assert "components decides what is learned: fit with it; afterwards there are pooling.kind" in told
+    assert not (tmp_path / "no").exists()
+
+
+def test_the_record_says_how_a_picture_was_seen(sanum, model, tmp_path):
+    """15 times as wide as high; what is no number; a stack, whose pages have a score each."""
+    rng = np.random.default_rng(1)
+    (tmp_path / "odd").mkdir()
+    Image.fromarray(rng.integers(0, 99, (20, 300), dtype=np.uint8)).save(tmp_path / "odd" / "wide.png")
+    gap = rng.random((20, 30), np.float32)
+    gap[3:5, 4:9] = np.nan
+    tifffile.imwrite(tmp_path / "odd" / "gap.tif", gap)
+    np.save(tmp_path / "odd" / "stack.npy", rng.random((6, 20, 30)))
+    out = tmp_path / "out"
+    assert (
+        sanum("detect", "score", tmp_path / "odd", "--model", model, "-o", out, "-q", "--no-report").code == 0
+    )
+    found = rows(out)
+    assert "10 pixels are no finite numbers" in found["gap.tif"]["warnings"]
+    assert found["stack.npy"]["slice"] in set("012345")
+    shapes = {name: tifffile.imread(out / f"{name}_map.tif").shape for name in ("wide", "gap", "stack")}
+    assert shapes == {"wide": (20, 300), "gap": (20, 30), "stack": (6, 20, 30)}
+    seen = json.loads((out / "wide_record.json").read_text())["picture"]
+    assert (seen["shape"], seen["square"], seen["box"]) == ([20, 300], 16, [7, 0, 1, 16])
+    assert 0 <= seen["black"] < seen["white"] <= 98
+
+
+def test_where_nothing_can_be_written_is_one_sentence(sanum, model):
+    told = sanum("detect", "score", model.parent / "normal", "--model", model, "-o", model, "-q").refused()
+    assert "m.safetensors is a file: expected a folder for the results" in told
