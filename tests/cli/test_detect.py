@@ -267,6 +267,10 @@ def test_the_page_of_a_cross_validation_shows_every_method(crossed):
         assert cells[2] == f"{one['mean']:.3f} ± {one['sd']:.3f}[{one['low']:.3f}, {one['high']:.3f}]"
     assert "Label-free: epoch by the validation normals' score" in shown.text
     assert "pca: curves" in shown.text
+    other = next(cells for cells in shown.rows if cells[0] == "pooling.kind=top")
+    runs = [json.loads(path.read_text()) for path in (out / "pca").glob("*_run.json")]
+    values = [row["test"] for run in runs for row in run["others"] if row["score"] == "pooling.kind=top"]
+    assert other[2] == f"{np.mean(values):.3f} ± {np.std(values):.3f}"
     assert "Largest and smallest score of each class" in shown.text
     kept = {
         row["id"]

@@ -151,5 +151,9 @@ def _stands(note: Note, output: Path, results: Container[str]) -> bool:
 
 
 def _path(item: Item, output: Path) -> Path:
-    digest = hashlib.sha256(os.fsencode(os.path.abspath(item.path))).hexdigest()
+    """Of an item's note: one a path; of a file of the run itself, which several jobs take, one a folder."""
+    key = os.path.abspath(item.path)
+    if output.absolute() in Path(key).parents:
+        key = f"{key}\0{item.place.as_posix()}"
+    digest = hashlib.sha256(os.fsencode(key)).hexdigest()
     return output / STATE / f"{item.stem}-{digest[:16]}.failed.json"

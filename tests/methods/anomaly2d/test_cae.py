@@ -45,7 +45,8 @@ def test_the_optimizer_is_that_of_the_study():
         10_000,
     )
     assert (CAE.batch_size, loop.weight_decay, loop.ema, loop.warmup) == (30, 0, 0, 0)
-    assert CAE.loop == replace(loop, steps=2_500, save_every=2_500)
+    assert CAE.loop == replace(loop, steps=2_500)
+    assert loop.save_every <= 500  # what a crash may cost
     assert RECIPES["cae-faithful"].picture.signed is False
     assert CAE.picture.signed is True
     assert (CAE.seen(torch.tensor(0.0)), CAE.seen(torch.tensor(1.0))) == (-1, 1)

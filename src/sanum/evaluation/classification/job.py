@@ -15,7 +15,7 @@ from ..detection.measure import (
     name_rows,
     require_apart,
     score_rows,
-    tested,
+    scored,
 )
 from ..detection.write import Wording
 
@@ -90,7 +90,7 @@ class ClassifierCrossvalJob(CrossvalJob):
             folder=folder,
         )
         on_validation = classifier.score(validation.sources)
-        on_test, limits = tested(classifier, test)
+        on_test, limits = scored(classifier, test)
         thresholds = {
             "half": 0.5,
             "f1": f1_threshold(on_validation, validation.labels),

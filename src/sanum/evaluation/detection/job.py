@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import __version__
 from ...files import parse_json, sha256
+from ...learn.loop import StepWentWrong
 from ...learn.overrides import flat
 from ...learn.pace import TrainingProgress
 from ...methods.api import Output, OutputSpec, Result
@@ -150,6 +151,11 @@ class CrossvalJob:
             From `read`.
         on_step : function
             Called with the name of each step.
+
+        Raises
+        ------
+        ScanError
+            A step of the training gave no number; the state before it is saved.
         """
         stem = next(iter(loaded))
         on_step("reading pictures")
@@ -160,23 +166,27 @@ class CrossvalJob:
         if stem not in self.done:
             self.done.clear()
             folder = self._folder_of(stem)
-            self.done.update(zip(loaded, self.measure(list(loaded.values()), stepped, folder), strict=True))
+            try:
+                told = self.measure(list(loaded.values()), stepped, folder)
+            except StepWentWrong as error:
+                raise ScanError(f"{self.label} in {stem}: {error}") from error
+            self.done.update(zip(loaded, told, strict=True))
             for left in folder.parent.glob(f"{stem}-*") if folder else ():  # by other settings too
                 shutil.rmtree(left)
-        told = self.done.pop(stem)
+        run = self.done.pop(stem)
         choice, rule = self.main
-        chosen = told["choices"][choice]
+        chosen = run["choices"][choice]
         numbers = {**chosen["test"], **chosen["rules"][rule]["test"]}
-        gallery = told.pop("gallery")
+        gallery = run.pop("gallery")
         contents = {
             name: json.dumps({"method": self.label, "fold": stem, **one}, indent=1) + "\n"
-            for name, one in (("run", told), ("gallery", gallery))
+            for name, one in (("run", run), ("gallery", gallery))
         }
         return PlainResult(
             stem,
             {name: Output(OUTPUTS[name], text) for name, text in contents.items()},
             {name: numbers[name] for name in NUMBERS},
-            tuple(told["notes"]),
+            tuple(run["notes"]),
         )
 
     def facts(self, result: Result) -> Mapping[str, Any]:

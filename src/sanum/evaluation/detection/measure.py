@@ -27,6 +27,7 @@ from ...metrics.ranking import (
 )
 from ...scan.read_picture import PictureAt
 from .gallery import clearest, extremes, gallery_of, widened
+from .others import OtherScores, areas_of_others
 
 KEPT_STEPS = 200
 """Of a training whose losses are kept, at most."""
@@ -105,8 +106,9 @@ def _measured(detector: Detector, sets: Mapping[str, NamedImages]) -> dict[str, 
     shown: dict[str, Any] = {}
     for how in sorted(detector.choices, key=lambda how: (how == LABELS, how)):  # the protocol's is shown
         detector.use(how)
-        on_validation = detector.score(validation.sources)
-        on_test, limits = tested(detector, test)
+        seen = OtherScores(detector.config.pooling), OtherScores(detector.config.pooling)
+        on_validation, _ = scored(detector, validation, seen[0])
+        on_test, limits = scored(detector, test, seen[1])
         choices[how] = {
             "facts": dict(detector.choices[how].facts),
             "validation": areas(on_validation, validation.labels),
@@ -126,6 +128,9 @@ def _measured(detector: Detector, sets: Mapping[str, NamedImages]) -> dict[str, 
     return {
         "choices": choices,
         "scores": score_rows(validation, test, rows),
+        "others": areas_of_others(
+            detector, (validation.sources, validation.labels), (test.sources, test.labels), seen
+        ),
         "history": list(detector.history),
         "notes": list(detector.notes),
         "channels": detector.channels,
@@ -178,8 +183,10 @@ class Losses:
             self.rows.append({"step": float(now.step), **losses})
 
 
-def tested(detector: PictureScorer, test: NamedImages) -> tuple[Scores, Limits]:
-    """Scores of the test set, and the limits of its maps: no more than one picture is held at a time.
+def scored(
+    detector: PictureScorer, test: NamedImages, others: OtherScores | None = None
+) -> tuple[Scores, Limits]:
+    """Scores of a set, and the limits of its maps: no more than one picture is held at a time.
 
     Parameters
     ----------
@@ -187,10 +194,14 @@ def tested(detector: PictureScorer, test: NamedImages) -> tuple[Scores, Limits]:
         Fitted.
     test : NamedImages
         To score.
+    others : OtherScores, optional
+        Takes note of each.
     """
     scores, limits = [], None
     for found in detector.findings(test.sources):
         scores.append(found.score)
+        if others is not None:
+            others.add(found)
         limits = widened(limits, found.map[found.square.valid])
     return np.array(scores), limits or (0.0, 1.0)
 

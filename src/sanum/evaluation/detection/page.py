@@ -53,6 +53,12 @@ LIKENESS = (
 )
 
 
+OTHERS = (
+    "AUC of the same states, scored otherwise; mean over the runs ± standard deviation between them. Nothing "
+    "was chosen by these numbers; --set takes one of them. To choose by the AUC on test would be a leak."
+)
+
+
 def crossval_page(
     rows: Sequence[SummaryRow],
     runs: Mapping[str, Sequence[Mapping[str, Any]]],
@@ -81,7 +87,8 @@ def crossval_page(
     ]
     for method, of_method in runs.items():
         if of_method:
-            sections.append(PageSection(f"{method}: curves", [_curves(method, of_method)]))
+            curves = [_curves(method, of_method), *_others(of_method)]
+            sections.append(PageSection(f"{method}: curves", curves))
             of_images = galleries.get(method, ())
             if any("generated" in one for one in of_images):
                 sections.append(PageSection(f"{method}: generator", _generator(of_method, of_images)))
@@ -171,6 +178,25 @@ def _cells(row: SummaryRow) -> list[str]:
 def _curves(method: str, runs: Sequence[Mapping[str, Any]]) -> PagePicture:
     figure = figures_of_runs([_curves_of(run) for run in runs])
     return drawing(figure, f"Scores, F1, ROC and training of {method}", CAPTION)
+
+
+def _others(runs: Sequence[Mapping[str, Any]]) -> list[PageBlock]:
+    """Other ways to a score; runs of older versions have none."""
+    told = [run for run in runs if run.get("others")]
+    if not told:
+        return []
+    sets = ("validation", "test")
+    own = [{name: run["choices"][_choice_of(run)][name]["auc"] for name in sets} for run in told]
+    named = [("the method's, as set", own)]
+    for place, row in enumerate(told[0]["others"]):
+        named.append((row["score"], [run["others"][place] for run in told]))
+    cells = [[name, *(_mean([one[part] for one in rows]) for part in sets)] for name, rows in named]
+    heads = ("Score", "AUC on validation", "AUC on test")
+    return [PageHeading("Other scores"), PageWords(OTHERS, quiet=True), PageTable(heads, cells, (1, 2))]
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
 
 
 def _choice_of(run: Mapping[str, Any]) -> str:

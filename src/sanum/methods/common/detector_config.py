@@ -41,6 +41,9 @@ class PictureSettings(Protocol):
 class DetectorSettings(PictureSettings, Protocol):
     """What a detector asks of its configuration: a `DetectorConfig`, or a recipe with these fields."""
 
+    other_scores: ClassVar[tuple[str, ...]]
+    """Settings of scores that a cross-validation measures too, beside those of the map's poolings."""
+
     @property
     def pooling(self) -> PoolingConfig:
         """How a map becomes a score."""
@@ -77,6 +80,7 @@ class DetectorConfig:
     """
 
     of_scoring: ClassVar[tuple[str, ...]] = OF_POOLING
+    other_scores: ClassVar[tuple[str, ...]] = ()
     name: str
     seed: int = 0
     picture: PictureConfig = field(default_factory=PictureConfig)

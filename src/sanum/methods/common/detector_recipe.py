@@ -38,6 +38,7 @@ class DetectorRecipe(PictureRecipe):
     """
 
     of_scoring: ClassVar[tuple[str, ...]] = OF_POOLING
+    other_scores: ClassVar[tuple[str, ...]] = ()
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
     alpha: float = 0.05
 

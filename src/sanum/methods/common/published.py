@@ -17,12 +17,12 @@ PUBLISHED_LOOP = LoopConfig(
     clip=1e9,
     steps=10_000,
     ema=0.0,
-    save_every=10_000,
+    save_every=500,
     sheet_every=0,
 )
 """5000 epochs of 60 images in batches of 30; no decay, no clipping, no averaging of the weights."""
 
-SHORT_LOOP = replace(PUBLISHED_LOOP, steps=2_500, save_every=2_500)
+SHORT_LOOP = replace(PUBLISHED_LOOP, steps=2_500)
 """A quarter of it: minutes on one core."""
 
 PUBLISHED_VIEWS = AugmentConfig(

@@ -80,6 +80,7 @@ class FAnoGanRecipe(DetectorRecipe):
 
     method: ClassVar[str] = "fanogan"
     of_scoring: ClassVar[tuple[str, ...]] = ("score", *OF_POOLING)
+    other_scores: ClassVar[tuple[str, ...]] = ("score=image", "score=code")
     batch_size: int = 30
     precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP

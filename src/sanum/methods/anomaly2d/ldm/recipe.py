@@ -76,6 +76,7 @@ class LdmRecipe(DetectorRecipe):
     """
 
     method: ClassVar[str] = "ldm"
+    other_scores: ClassVar[tuple[str, ...]] = ("pooling.kind=own",)
     batch_size: int = 8
     precision: Literal["32", "auto"] = "auto"
     loop: LoopConfig = LOOP

@@ -24,7 +24,7 @@ from .loss import distance, kl_from_standard, objective
 from .maps import MapKind, map_of
 from .model import Vae
 
-LOOP = replace(PUBLISHED_LOOP, learning_rate=1e-4, steps=7_500, save_every=7_500)
+LOOP = replace(PUBLISHED_LOOP, learning_rate=1e-4, steps=7_500)
 
 
 @dataclass(frozen=True)
