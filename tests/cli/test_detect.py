@@ -267,6 +267,7 @@ def test_the_page_of_a_cross_validation_shows_every_method(crossed):
         assert cells[2] == f"{one['mean']:.3f} ± {one['sd']:.3f}[{one['low']:.3f}, {one['high']:.3f}]"
     assert "Label-free: epoch by the validation normals' score" in shown.text
     assert "pca: curves" in shown.text
+    assert "3 folds of normals × 2 of abnormals, seed 0; groups and near-duplicates kept on one" in shown.text
     other = next(cells for cells in shown.rows if cells[0] == "pooling.kind=top")
     runs = [json.loads(path.read_text()) for path in (out / "pca").glob("*_run.json")]
     values = [row["test"] for run in runs for row in run["others"] if row["score"] == "pooling.kind=top"]
@@ -393,12 +394,3 @@ def test_other_channels_stop_a_cross_validation_before_it_begins(sanum, made, tm
         "intensity": (True, 64),
         "pca": (True, 64),
     }  # so read_set may take both
-
-
-def test_a_picture_of_other_channels_is_one_sentence(sanum, model, tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(
-        tmp_path / "c.png"
-    )
-    ran = sanum("detect", "score", tmp_path / "c.png", "--model", model, "-o", tmp_path / "out", "-q")
-    assert ran.code == 2
-    assert "the pictures have 3 channels, and pca has learned from 1" in ran.err

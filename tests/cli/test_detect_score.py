@@ -77,3 +77,12 @@ def test_the_record_says_how_a_picture_was_seen(sanum, model, tmp_path):
 def test_where_nothing_can_be_written_is_one_sentence(sanum, model):
     told = sanum("detect", "score", model.parent / "normal", "--model", model, "-o", model, "-q").refused()
     assert "m.safetensors is a file: expected a folder for the results" in told
+
+
+def test_a_picture_of_other_channels_is_one_sentence(sanum, model, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(
+        tmp_path / "c.png"
+    )
+    ran = sanum("detect", "score", tmp_path / "c.png", "--model", model, "-o", tmp_path / "out", "-q")
+    assert ran.code == 2
+    assert "the pictures have 3 channels, and pca has learned from 1" in ran.err

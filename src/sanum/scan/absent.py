@@ -13,13 +13,15 @@ _ANNEX = "annex/objects/"
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
-def require_content(path: Path) -> None:
+def require_content(path: Path, expected: str = "a scan file or a DICOM folder") -> None:
     """Raise `ScanError` where a file is not there, and say where its content is if the file tells.
 
     Parameters
     ----------
     path : Path
         Of a file or a folder that shall be read.
+    expected : str
+        What should be there.
 
     Raises
     ------
@@ -31,13 +33,13 @@ def require_content(path: Path) -> None:
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        raise ScanError(_why_missing(path)) from None
+        raise ScanError(_why_missing(path, expected)) from None
     if 0 < size <= _LARGEST_POINTER and path.is_file():
         with suppress(OSError), open_regular(path) as stream:  # reading tells why it cannot be opened
             _require_no_pointer(stream.read(200), path)
 
 
-def _why_missing(path: Path) -> str:
+def _why_missing(path: Path, expected: str) -> str:
     """A sentence about a path that leads nowhere: a link on the way that is broken, or nothing there."""
     for part in (*reversed(path.parents), path):
         if os.path.islink(part) and not os.path.exists(part):
@@ -48,7 +50,7 @@ def _why_missing(path: Path) -> str:
                 f"{printable(part)} is a link to {printable(target)}, which does not exist: mend the link or "
                 "fetch what it leads to"
             )
-    return f"{printable(path)} does not exist: expected a scan file or a DICOM folder"
+    return f"{printable(path)} does not exist: expected {expected}"
 
 
 def _require_no_pointer(start: bytes, path: Path) -> None:

@@ -156,7 +156,7 @@ def volume_pictures(scan: Scan, path: Path, reading: PictureReading) -> list[Pic
 def _of_file(path: Path, reading: PictureReading) -> list[Picture]:
     what, ending = printable(path.name), path.name.lower()
     try:
-        require_content(path)
+        require_content(path, "a picture")
         is_file, size = path.is_file(), path.stat().st_size
     except ScanError:
         raise

@@ -139,7 +139,8 @@ def write_all(
 
     written = write_summary_files(output, rows, found, folds, about, wording)
     pictures = galleries_in(output, list(runs), folds)
-    html = crossval_page(rows, runs, pictures, numbers_of_data(found, folds), wording)
+    told = {**numbers_of_data(found, folds), "protocol": about["protocol"]}
+    html = crossval_page(rows, runs, pictures, told, wording)
     return [*written, write_page(output, html)]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import __version__
 from ...data.folds import Split
 from ...files import parse_json, whole_file
 from ...methods.common.findings import LABELS
@@ -55,7 +56,7 @@ LIKENESS = (
 
 OTHERS = (
     "AUC of the same states, scored otherwise; mean over the runs ± standard deviation between them. Nothing "
-    "was chosen by these numbers; --set takes one of them. To choose by the AUC on test would be a leak."
+    "was chosen by these numbers. Each is a setting of fit and of score; choosing by the test AUC would leak."
 )
 
 
@@ -77,7 +78,7 @@ def crossval_page(
     galleries : mapping of sequences
         Of `gallery.gallery_of`, by method.
     data : mapping
-        Numbers of images, groups and runs, as in `crossval.json`.
+        Numbers of images, groups and runs, as in `crossval.json`, and if known its "protocol".
     wording : Wording
         Of the protocol.
     """
@@ -144,12 +145,24 @@ def _notes(data: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, Any
 
 
 def _facts(data: Mapping[str, Any]) -> dict[str, str]:
+    protocol = {"Protocol": _in_words(data["protocol"])} if "protocol" in data else {}
     return {
         "Images": f"{data['images']}: {data['normals']} normal, {data['abnormals']} abnormal",
         "Groups": str(data["groups"]),
         "Pairs that are nearly the same": str(len(data["near_duplicates"])),
         "Runs": str(data["runs"]),
+        **protocol,
+        "sanum version": __version__,
     }
+
+
+def _in_words(protocol: Mapping[str, Any]) -> str:
+    dealt, kept = f"{protocol.get('folds')} folds with the same share of both classes", "kept on one side"
+    if "normal_folds" in protocol:
+        dealt = f"{protocol['normal_folds']} folds of normals × {protocol['abnormal_folds']} of abnormals"
+    if not protocol["grouped"]:
+        kept = "not kept together"
+    return f"{dealt}, seed {protocol['seed']}; groups and near-duplicates {kept}"
 
 
 def _tables(rows: Sequence[SummaryRow], wording: Wording) -> list[PageBlock]:
