@@ -36,6 +36,8 @@ OTHERS = (
     "labels reach beyond the scan's field of view: their volumes are",
     "no age was told: volumes are compared with those of the group's mean age",
     "its contrast is not known: taken as",
+    "in what the network sees, as where a gantry was tilted: shapes",
+    "planes lie across its slices, which are",
     "are mixed, and cannot be compared: ",
     "Records that are damaged, and whose results are not shown: ",
     "participants.tsv has lost leading zeros: ",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sanum.methods.common.translation_images import Frame, ValueRange, ramps, range_of
+from sanum.methods.common.translation_images import Frame, ValueRange, ramps, range_of, told_of
 from sanum.methods.common.translation_loss import fooling_loss, judging_loss, likeness_loss
 from sanum.methods.common.translation_source import TranslationSource
 from sanum.methods.common.translation_windows import overlap_average, starts_of
@@ -15,6 +15,7 @@ from sanum.methods.translation.cut.model import CutNet
 from sanum.methods.translation.cut.recipe import RECIPES as CUT
 from sanum.methods.translation.regression.recipe import RECIPES as REGRESSION
 from sanum.scan import Scan, ScanError
+from sanum.space.grid import Grid
 
 from .conftest import made_pair
 
@@ -87,6 +88,27 @@ def test_other_spacings_keep_the_rim_and_the_count_of_slices():
         np.testing.assert_allclose(back[4:], 700, rtol=1e-5)
     one = Scan(np.ones((12, 12, 1), np.float32), np.diag([3.0, 3, 5, 1]))
     assert tuple(Frame(2, "axial", 1.0).images(one, one.voxels).shape) == (1, 36, 36)
+
+
+def test_what_is_seen_askew_is_told():
+    """A tilted gantry shears what lies across its slices, and nothing in them."""
+    tilted = np.diag([1.0, 1, 1.5, 1])
+    tilted[1, 2] = 1.5 * np.tan(np.radians(20))
+    grid = Grid((40, 40, 20), tilted)
+    assert told_of(Frame(), grid) == []
+    voxels = np.random.default_rng(0).random(grid.shape).astype(np.float32)
+    scan = Scan(voxels, tilted)
+    np.testing.assert_array_equal(Frame().images(scan, voxels).numpy(), np.moveaxis(voxels, 2, 0))
+    np.testing.assert_array_equal(Frame().back(Frame().images(scan, voxels), grid), voxels)
+    for frame in (Frame(plane="sagittal"), Frame(plane="sagittal", spacing_mm=1.0), Frame(dims=3)):
+        (told,) = told_of(frame, grid)
+        assert told.startswith("its axes meet at 70° in what the network sees")
+    thick = Grid((40, 40, 8), np.diag([1.0, 1, 5, 1]))
+    assert told_of(Frame(), thick) == told_of(Frame(dims=3), thick) == []
+    (told,) = told_of(Frame(plane="coronal"), thick)
+    assert told == (
+        "coronal planes lie across its slices, which are 5 mm apart: a model of axial planes sees more"
+    )
 
 
 def test_ranges():

@@ -51,6 +51,7 @@ def command(
     """
     from ...data.pairs import find_pairs, read_pair
     from ...learn.loop import TrainingStopped
+    from ...methods.common.translation_images import told_of
 
     try:
         require_free(output, overwrite=overwrite)
@@ -70,6 +71,8 @@ def command(
             for n, one in enumerate(files, 1):
                 read.append(read_pair(one, source, target, config.use))
                 bar.update(_READING, n, len(files), f"read {n} of {len(files)} pairs")
+            for told in told_of(config.frame, next(s for p in read for s in (p.source, p.target) if s).grid):
+                complain(f"of the first scan: {told}")
             translator.fit(
                 read,
                 folder=folder,

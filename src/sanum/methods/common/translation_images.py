@@ -1,6 +1,7 @@
 """Scans as translators see them: values in [−1, 1], slices of a plane or a volume, and the way back."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,10 @@ CT_RANGE_HU = (-1000.0, 1000.0)
 HIGH_PERCENT = 99.5
 EMPTY = -0.95
 """Below it, a voxel in [−1, 1] is background."""
+SHEARED_DEG = 5.0
+"""By which axes that are seen together may miss a right angle, without a warning."""
+ACROSS = 2.0
+"""Times by which a pixel may be longer than wide, without a warning."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,41 @@ class Frame:
         back = io_orientation(np.linalg.inv(scan.affine) @ turned)
         found: FloatArray = np.ascontiguousarray(apply_orientation(volume, back), np.float32)
         return found
+
+
+def told_of(frame: Frame, scan: Grid) -> list[str]:
+    """What a user should know where a network sees a scan askew; what is seen comes back to its place anyhow.
+
+    A shear between slices, as of a tilted gantry, is not seen in the slices themselves.
+
+    Parameters
+    ----------
+    frame : Frame
+        How the scan is cut.
+    scan : Grid
+        Of the scan.
+    """
+    grid, told = Frame(frame.dims, frame.plane).grid(scan), []
+    normal = NORMAL_AXIS[frame.plane]
+    axes = [a for a in range(3) if frame.dims == 3 or a != normal]
+    ways = grid.affine[:3, :3] / grid.spacing_mm
+    meets = min(
+        float(np.degrees(np.arccos(min(abs(ways[:, a] @ ways[:, b]), 1.0)))) for a, b in combinations(axes, 2)
+    )
+    if 90 - meets > SHEARED_DEG:
+        told.append(
+            f"its axes meet at {meets:.0f}° in what the network sees, as where a gantry was tilted: shapes "
+            "are sheared there"
+        )
+    spacing = grid.spacing_mm[axes]
+    if frame.dims == 2 and spacing.max() > ACROSS * spacing.min():
+        thick = axes[int(spacing.argmax())]
+        better = next(plane for plane, axis in NORMAL_AXIS.items() if axis == thick)
+        told.append(
+            f"{frame.plane} planes lie across its slices, which are {spacing.max():.3g} mm apart: a model of "
+            f"{better} planes sees more"
+        )
+    return told
 
 
 def _resampled(values: FloatArray, source: Grid, target: Grid) -> FloatArray:

@@ -23,7 +23,7 @@ from ...weights.file import load_weights, save_weights, weights_of
 from .findings import OnStep
 from .training import finished
 from .translation import TranslationRecipe
-from .translation_images import padded, ramps, range_of
+from .translation_images import padded, ramps, range_of, told_of
 from .translation_source import TranslationSource, require_thick, target_range_of
 from .translation_windows import overlap_average
 
@@ -213,6 +213,7 @@ class Translator:
             )
         require_thick(self.config, scan)
         told = [] if scan.contrast == source else [f"its contrast is not known: taken as {source}"]
+        told += told_of(self.config.frame, scan.grid)
         spacing = self.config.frame.grid(scan.grid).spacing_mm
         learned = np.array(self.about["spacing_mm"])
         if np.abs(spacing / learned - 1).max() > FAR_SPACING:
