@@ -6,9 +6,11 @@
     python bench/translation.py table -o runs/translation           # means with intervals of all that is done
 
 DATA is the folder with `ixi`, `spine` and `patients`. Every case is a row of `translation.csv`; what is done
-is not done again. Sizes are reduced, so that a method learns in a few minutes of one core: `--steps`.
-Misregistration of m turns the source by m degrees about a random axis and shifts it by m mm in a random
-direction, in training alone.
+is not done again, but for another number of `--steps`. Sizes are reduced, so that a method learns in a few
+minutes of one core. Misregistration of m turns the source by m degrees about a random axis and shifts it by m
+mm in a random direction, in training alone; `--draws 3` draws it, and the errors of landmarks, three times,
+with rows of their own. Intervals are over subjects, whose draws are averaged first; those of the spine are
+over slices of one person. `sanum translate evaluate` measures a model file in the same way.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from scipy.spatial.transform import Rotation
 
 import sanum
 from sanum.data.pairs import ScanPair
+from sanum.evaluation.tasks.translation.baselines import BASELINES, LevelTally
 from sanum.metrics.statistics import mean_over_subjects
 from sanum.metrics.translation import translation_errors
 from sanum.scan import Scan, read
@@ -35,7 +38,6 @@ from sanum.synth.contrast import apply_contrast, draw_contrast
 from sanum.synth.labels import SCHEMES, read_canonical
 from sanum.synth.subjects import ixi_pairs
 
-BASELINES = ("mean target", "intensity table")
 NUMBERS = ("psnr", "ssim", "mae", "dice", "dice_thin")
 TRAINED, TESTED, SLICES = 10, 6, 40
 SHARE = {"regression": 1.0, "pix2pix": 0.5, "cut": 0.5, "cut-paired": 0.5, "ddim": 1.0, "syndiff": 0.5}
@@ -105,39 +107,15 @@ def drawn_rigid(rng, amount):
     return world
 
 
-def table_of(pairs):
-    """Mean target for each of 64 levels of the source, in [-1, 1]; and the mean target inside of the body."""
-    from sanum.methods.common.translation_images import range_of
-
-    sums, counts, inside = np.zeros(64), np.zeros(64), []
-    for pair in pairs:
-        x = range_of(pair.source, pair.source.contrast).unit(pair.source.voxels)
-        level = np.clip(((x + 1) * 32).astype(int), 0, 63)
-        y = pair.target.voxels.astype(np.float64)
-        sums += np.bincount(level.ravel(), y.ravel(), 64)
-        counts += np.bincount(level.ravel(), minlength=64)
-        inside.append(y[x > -0.8].mean())
-    known = counts > 0
-    return np.interp(np.arange(64), np.flatnonzero(known), sums[known] / counts[known]), float(
-        np.mean(inside)
-    )
-
-
 def answers(method, train, tests, settings, folder):
     """Images for each test pair, and CPU seconds of learning and of one scan."""
-    from sanum.methods.common.translation_images import range_of
-
     start = time.process_time()
     if method in BASELINES:
-        levels, mean = table_of(train)
+        tallies = [LevelTally.of(p.source, p.target, p.source.contrast) for p in train]
+        tally = sum(tallies[1:], tallies[0])
+        made = tally.mean_target if method == BASELINES[0] else tally.by_table
         for pair in tests:
-            x = range_of(pair.source, pair.source.contrast).unit(pair.source.voxels)
-            by_table = levels[np.clip(((x + 1) * 32).astype(int), 0, 63)]
-            yield (
-                (np.where(x > -0.8, mean, pair.target.voxels.min()) if method == BASELINES[0] else by_table),
-                0,
-                0,
-            )
+            yield made(pair.source, pair.source.contrast), 0, 0
         return
     translator = sanum.load(method).with_settings(*settings)
     with tempfile.TemporaryDirectory(dir=folder) as run:
@@ -159,7 +137,7 @@ def small(method):
 
 
 class Store:
-    """Rows of a CSV file, written as they are made."""
+    """Rows of a CSV file, written as they are made; rows of before lack the newer columns."""
 
     def __init__(self, path):
         self.path = path
@@ -167,13 +145,14 @@ class Store:
 
     def has(self, about):
         """Whether a method was measured under these conditions."""
-        return any(all(row[k] == str(v) for k, v in about.items()) for row in self.rows)
+        return any(all(row.get(k, "") == str(v) for k, v in about.items()) for row in self.rows)
 
     def add(self, rows):
         """Keep rows."""
         self.rows += [{k: str(v) for k, v in row.items()} for row in rows]
+        columns = list(dict.fromkeys(k for row in self.rows for k in row))
         with self.path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.rows[0])
+            writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
 
@@ -205,27 +184,38 @@ def whole_score(threshold, side, data_range):
     return score
 
 
+def condition(args, of, method, *, moved=0, landmarks="", draw=0):
+    """What tells rows apart, beside the case."""
+    steps = steps_of(args, method)
+    return {"set": of, "method": method, "moved": moved, "landmarks": landmarks, "steps": steps, "draw": draw}
+
+
+def moved_pairs(pairs, amount, draw):
+    """Pairs whose sources are moved by `amount` mm and degrees, each in its own direction."""
+    rng, out = np.random.default_rng(5 + 1000 * draw), []
+    for pair in pairs:
+        world = drawn_rigid(rng, 1.0)
+        turn = Rotation.from_matrix(world[:3, :3]).as_rotvec() * amount
+        scaled = np.eye(4)
+        scaled[:3, :3], scaled[:3, 3] = Rotation.from_rotvec(turn).as_matrix(), world[:3, 3] * amount
+        out.append(replace(pair, source=moved(pair.source, scaled)))
+    return out
+
+
 def run_heads(args, store):
     for target, side, reach in (("T2w", "above", 1000.0), ("CT", "below", 80.0)):
         if target not in args.sets:
             continue
         train, tests, threshold = heads(args.data, target)
-        rng = np.random.default_rng(5)
-        worlds = [drawn_rigid(rng, 1.0) for _ in train]
+        plain, score = [p for p, _ in train], whole_score(threshold, side, reach)
         for amount in (0, 2, 4, 8) if target == "T2w" else (0,):
-            pairs = [p for p, _ in train]
-            if amount:
-                scaled = [Rotation.from_matrix(w[:3, :3]).as_rotvec() * amount for w in worlds]
-                maps = [np.eye(4) for _ in worlds]
-                for m, turn, w in zip(maps, scaled, worlds, strict=True):
-                    m[:3, :3], m[:3, 3] = Rotation.from_rotvec(turn).as_matrix(), w[:3, 3] * amount
-                pairs = [replace(p, source=moved(p.source, m)) for p, m in zip(pairs, maps, strict=True)]
-            for method in args.methods if not amount else [m for m in args.methods if m in args.misaligned]:
-                about = {"set": f"heads T1w to {target}", "method": method, "moved": amount, "landmarks": ""}
-                more = ["ct_range=-20,140"] if target == "CT" else []
-                settings = [*settings_of(args, method), *more]
-                score = whole_score(threshold, side, reach)
-                measured(store, about, pairs, tests, score, settings, args.output)
+            for draw in range(args.draws if amount else 1):
+                pairs = moved_pairs(plain, amount, draw) if amount else plain
+                for method in args.both if amount else args.methods:
+                    about = condition(args, f"heads T1w to {target}", method, moved=amount, draw=draw)
+                    more = ["ct_range=-20,140"] if target == "CT" else []
+                    settings = [*settings_of(args, method), *more]
+                    measured(store, about, pairs, tests, score, settings, args.output)
 
 
 def run_spine(args, store):
@@ -243,30 +233,30 @@ def run_spine(args, store):
             one = tuple(x[..., k] for x in (image, pair.target.voxels, where))
             yield f"slice {n}", vars(translation_errors(*one, data_range=160.0, threshold=100.0))
 
-    for condition in ("", "one point", "two points"):
-        source, note = (
-            (t1w, "") if not condition else misregistered(t1w, labels, 1 + (condition == "two points"))
-        )
-        if note:
-            print(condition, note, flush=True)
-        parts = [
-            ScanPair(
-                f"slice {n}",
-                "one",
-                *(scan_of(s.voxels[..., n : n + 1], s.grid, s.contrast) for s in (source, t2w)),
-            )
-            for n in kept
-        ]
-        for method in args.methods if not condition else [m for m in args.methods if m in args.misaligned]:
-            about = {"set": "spine T1w to T2w", "method": method, "moved": 0, "landmarks": condition}
-            settings = [*settings_of(args, method), "plane=sagittal"]
-            tests = [(ScanPair("spine", "one", *seen), body[..., tested])]
-            measured(store, about, parts, tests, score, settings, args.output)
+    tests = [(ScanPair("spine", "one", *seen), body[..., tested])]
+    for points, landmarks in enumerate(("", "one point", "two points")):
+        for draw in range(args.draws if points else 1):
+            source = t1w
+            if points:
+                source, note = misregistered(t1w, labels, points, draw)
+                print(landmarks, draw, note, flush=True)
+            parts = [
+                ScanPair(
+                    f"slice {n}",
+                    "one",
+                    *(scan_of(s.voxels[..., n : n + 1], s.grid, s.contrast) for s in (source, t2w)),
+                )
+                for n in kept
+            ]
+            for method in args.both if points else args.methods:
+                about = condition(args, "spine T1w to T2w", method, landmarks=landmarks, draw=draw)
+                settings = [*settings_of(args, method), "plane=sagittal"]
+                measured(store, about, parts, tests, score, settings, args.output)
 
 
-def misregistered(t1w, labels, points):
+def misregistered(t1w, labels, points, draw):
     """The T1w as landmarks lay it: all points are set with an error of 1 mm, once in each scan."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(2 + 1000 * draw)
     centres = np.concatenate(list(vertebra_points(labels, t1w.affine, per_vertebra=1).values()))
     behind = np.array([0, -45.0, 0])
     along = np.linalg.svd(centres - centres.mean(0))[2][0]
@@ -305,21 +295,23 @@ def run_patients(args, store):
     for method in args.methods:
         for out in range(len(found)):
             train = [p for n, (p, _) in enumerate(found) if n != out]
-            about = {
-                "set": "patients T1w to FLAIR",
-                "method": method,
-                "moved": 0,
-                "landmarks": found[out][0].name,
-            }
+            about = condition(args, "patients T1w to FLAIR", method, landmarks=found[out][0].name)
             score = whole_score(250.0, "below", 1000.0)
             measured(store, about, train, [found[out]], score, settings_of(args, method), args.output)
+
+
+def steps_of(args, method):
+    """Steps of the training; of a baseline none."""
+    if method in BASELINES:
+        return 0
+    share = SHARE.get(method.removesuffix("-3d"), 1.0)
+    return round(args.steps * share * (0.35 if method.endswith("-3d") else 1))
 
 
 def settings_of(args, method):
     if method in BASELINES:
         return []
-    volumes = method.endswith("-3d")
-    steps = round(args.steps * SHARE.get(method.removesuffix("-3d"), 1.0) * (0.35 if volumes else 1))
+    volumes, steps = method.endswith("-3d"), steps_of(args, method)
     size = [] if volumes else [f"batch_size={2 if method.startswith('cut') else 4}", "overlap=0.1"]
     return [
         f"loop.steps={steps}",
@@ -332,26 +324,22 @@ def settings_of(args, method):
 
 
 def print_table(store):
-    keys = list(
-        dict.fromkeys(
-            (r["set"], r["moved"], r["method"], r["landmarks"] if "point" in r["landmarks"] else "")
-            for r in store.rows
-        )
-    )
-    for key in keys:
-        rows = [
-            r
-            for r in store.rows
-            if (r["set"], r["moved"], r["method"]) == key[:3]
-            and ("point" not in r["landmarks"] or r["landmarks"] == key[3])
-            and (("point" in r["landmarks"]) == bool(key[3]))
-        ]
+    """Means with 95 % intervals over cases; the draws of a case are one to them."""
+    print("intervals: over subjects; of the spine over slices of one person, which tell nothing of others")
+    groups = {}
+    for r in store.rows:
+        landmarks = r["landmarks"] if "point" in r["landmarks"] else ""  # else who was left out
+        key = r["set"], r["moved"], r["method"], landmarks, r.get("steps") or "steps not told"
+        groups.setdefault(key, []).append(r)
+    for key, rows in groups.items():
         cells = []
         for name, digits in (("psnr", 1), ("ssim", 3), ("mae", 1), ("dice", 2), ("dice_thin", 2)):
             mean = mean_over_subjects([float(r[name]) for r in rows], [r["case"] for r in rows])
             cells.append(mean.text(digits))
         times = [np.mean([float(r[k]) for r in rows]) for k in ("fit_s", "apply_s")]
-        print(" | ".join([*key, *cells, f"{times[0]:.0f}", f"{times[1]:.1f}", str(len(rows))]))
+        draws = len({r.get("draw") or "0" for r in rows})
+        count = f"{len(rows)} rows, {draws} draw{'s' * (draws > 1)}"
+        print(" | ".join([*key, *cells, f"{times[0]:.0f}", f"{times[1]:.1f}", count]))
 
 
 def main():
@@ -364,9 +352,11 @@ def main():
     parser.add_argument("--steps", type=int, default=800, help="of regression; others take a share")
     parser.add_argument("--methods", default="mean target,intensity table,regression,pix2pix,cut,cut-paired")
     parser.add_argument("--misaligned", default="regression", help="methods that moved pairs are tried with")
+    parser.add_argument("--draws", type=int, default=1, help="of misregistration and landmarks")
     parser.add_argument("--sets", default="T2w,CT", help="targets of heads")
     args = parser.parse_args()
-    args.methods, args.misaligned = args.methods.split(","), args.misaligned.split(",")
+    args.methods = args.methods.split(",")
+    args.both = [method for method in args.methods if method in args.misaligned.split(",")]
     args.output.mkdir(parents=True, exist_ok=True)
     store = Store(args.output / "translation.csv")
     if args.what == "table":

@@ -1,5 +1,6 @@
 """Scans as translators see them: values in [−1, 1], slices of a plane or a volume, and the way back."""
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -133,7 +134,8 @@ def told_of(frame: Frame, scan: Grid) -> list[str]:
     axes = [a for a in range(3) if frame.dims == 3 or a != normal]
     ways = grid.affine[:3, :3] / grid.spacing_mm
     meets = min(
-        float(np.degrees(np.arccos(min(abs(ways[:, a] @ ways[:, b]), 1.0)))) for a, b in combinations(axes, 2)
+        math.degrees(math.acos(min(abs(float(ways[:, a] @ ways[:, b])), 1.0)))
+        for a, b in combinations(axes, 2)
     )
     if 90 - meets > SHEARED_DEG:
         told.append(
