@@ -1,16 +1,16 @@
 """How much of a movie comes back from few lines, and how much of a heartbeat: `kt` beside its rivals.
 
     python bench/recovery.py phantom -o runs/recovery [--count 8] [--size 64] [--networks FOLDER]
-    python bench/recovery.py cine FILE -o runs/recovery [--count 3]
+    python bench/recovery.py cine FILE... -o runs/recovery [--count 3]
     python bench/recovery.py time
     python bench/recovery.py variants -o FOLDER
 
-`phantom`: made-up mothers and fetuses (`sanum.synth.fetal`), 6 coils, noise. `cine`: a real cine of one
-beat (`.npz` with `cine` (Y, X, T)), made to beat six times in 32 frames, with made-up coils and phase:
-retrospective, and of images that are cropped, so what is found is a bound from above. Both write a table of
-means (with the standard error over phantoms, or over draws of coils and noise of the one cine) to stdout and
-every number to a CSV file. `variants` trains what is compared, each network in a folder of its own;
-`--networks` measures all of such a folder in the place of those that ship.
+`phantom`: made-up mothers and fetuses (`sanum.synth.fetal`), 6 coils, noise. `cine`: real cines of one
+beat (`.npz` with `cine`, or `.mat` with `image0`, (Y, X, T)), made to beat six times in 32 frames, with
+made-up coils and phase: retrospective, and of cropped images, so what is found is a bound from above.
+Both write a table of means, with 95 % intervals over phantoms or cines (of five or more), and every
+number to a CSV file. `variants` trains what is compared, each network in a folder of its own; `--networks`
+measures all of such a folder in the place of those that ship.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.io import loadmat
 
 from sanum.kspace.coils import combined, made_up
 from sanum.kspace.encoding import CoilEncoding
@@ -37,22 +38,23 @@ from sanum.methods.recovery.kt.network import load_network
 from sanum.methods.recovery.kt.recipe import NETWORKS, RECIPES
 from sanum.methods.recovery.kt.sampling import KtSamplingConfig
 from sanum.metrics.motion import fast_movement, movie_errors
+from sanum.metrics.statistics import mean_over_subjects
 from sanum.synth.fetal import draw_fetal, fetal_movie, heart_region
 
 FRAMES, FRAME_S, COILS, NOISE, TRAINED_LINES = 32, 0.072, 6, 0.02, 16
 BEATS = 6
+ON_RANDOM_LINES = ("zero-filled", "sense", "low-rank", *NETWORKS)
 FREE = {"consistency": "none"}
-VARIANTS = NETWORKS | {
+VARIANTS = {
+    **NETWORKS,
     "unet-xf, no consistency": KtNetConfig(**FREE),
     "unet-xt, no consistency": KtNetConfig(("xt",), **FREE),
-    "unet-xf, with the mean": KtNetConfig(mean=False),
-    "unet-xt, with the mean": KtNetConfig(("xt",), mean=False),
-    "unet-xf, soft": KtNetConfig(consistency="soft"),
-    "unet-xf, no consistency, with the mean": KtNetConfig(mean=False, **FREE),
-    "unet-xt, no consistency, with the mean": KtNetConfig(("xt",), mean=False, **FREE),
     "unet-xf, one coil": KtNetConfig(),
+    "unet-xf, with the mean": KtNetConfig(mean=False),
+    "unet-xf, soft": KtNetConfig(consistency="soft"),
+    "unet-xt, with the mean": KtNetConfig(("xt",), mean=False),
 }
-NUMBERS = ("nrmse", "nrmse_moving", "ssim", "ssim_moving", "harmonic", "amplitude")
+NUMBERS = {"nrmse": 3, "nrmse_moving": 3, "ssim": 3, "ssim_moving": 3, "harmonic": 2, "amplitude": 2}
 
 
 def measured(movie, maps, rng):
@@ -73,7 +75,7 @@ def networks_of(folder):
 
 
 def variants(folder):
-    """Train each variant that is not trained yet, in bfloat16, as long as the recipes of the others."""
+    """Train each variant that is not trained yet, in bfloat16, as long as the recipes say."""
     for name, model in VARIANTS.items():
         place = folder / name
         if list(place.glob("*.safetensors")):
@@ -122,7 +124,7 @@ def answers(movie, acceleration, rng, solvers):
             yield f"{name}, {what}", time.process_time() - start, found
     for mask, names in (
         (on_lattice, [name for name in solvers if name not in alone]),
-        (at_random, [name for name in solvers if name in ("zero-filled", "sense", "low-rank", *NETWORKS)]),
+        (at_random, [name for name in solvers if name in ON_RANDOM_LINES]),
     ):
         encoding = CoilEncoding(maps, mask)
         for name in names:
@@ -153,8 +155,8 @@ def phantoms(count, size, solvers):
 
 def cine(file, count, solvers, size=128):
     """The cine at the times that six beats in 32 frames have, by Fourier series of the one beat."""
-    beat = np.load(file)["cine"].astype(np.float64)
-    beat = np.moveaxis(beat, -1, 0)
+    beat = loadmat(file)["image0"] if file.suffix == ".mat" else np.load(file)["cine"]
+    beat = np.moveaxis(beat.astype(np.float64), -1, 0)
     fast = fast_movement(beat)
     row, column = (
         int(np.average(np.arange(n), weights=(fast**4).sum(1 - k))) for k, n in enumerate(fast.shape)
@@ -175,7 +177,7 @@ def cine(file, count, solvers, size=128):
     for n, acceleration in product(range(count), (4, 8)):
         rng = np.random.default_rng([9, acceleration, n] if n else [9, acceleration])
         draw = acceleration, BEATS / FRAMES / FRAME_S, rng, solvers
-        yield from rows_of(truth, movie, moving, {"case": f"cine, draw {n}"}, draw)
+        yield from rows_of(truth, movie, moving, {"case": file.stem, "draw": n}, draw)
 
 
 def table(rows):
@@ -185,13 +187,13 @@ def table(rows):
     lines = ["| R | method | NRMSE | NRMSE, heart | SSIM | SSIM, heart | harmonic | amplitude | CPU s |"]
     lines.append("|---" * 9 + "|")
     for (acceleration, name), group in by.items():
-        cells = []
-        for number in NUMBERS:
-            values = [row[number] for row in group]
-            error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else None
-            cells.append(f"{np.mean(values):.3f}" + ("" if error is None else f" ± {error:.3f}"))
+        cases = [row["case"] for row in group]
+        cells = [
+            mean_over_subjects([row[number] for row in group], cases).text(digits)
+            for number, digits in NUMBERS.items()
+        ]
         cells.append(f"{np.mean([row['seconds'] for row in group]):.1f}")
-        lines.append(f"| {acceleration} | {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {acceleration} | `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -208,9 +210,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("phantom", "cine", "time", "variants"))
-    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/recovery"))
-    parser.add_argument("--count", type=int, default=4)
+    parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--networks", type=Path)
     parser.add_argument("--only-networks", action="store_true")
     parser.add_argument("--size", type=int, default=64)
@@ -227,7 +229,7 @@ def main():
     made = (
         phantoms(asked.count, asked.size, solvers)
         if asked.what == "phantom"
-        else cine(asked.file, asked.count, solvers)
+        else (row for file in asked.files for row in cine(file, asked.count, solvers))
     )
     rows = list(made)
     asked.output.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,14 @@ def test_encoding_and_its_adjoint(drawn, encoding):
     assert encoding.forward(x).norm() <= x.norm()
 
 
+@pytest.mark.parametrize("lines", [11, 12])
+def test_the_normal_operator_is_both_in_turn(drawn, rng, lines):
+    maps = made_up(5, (lines, 7), rng=rng).to(torch.complex128)
+    encoding = CoilEncoding(maps, torch.from_numpy(rng.uniform(size=(6, lines)) < 0.4))
+    x = drawn(6, lines, 7)
+    torch.testing.assert_close(encoding.normal(x), encoding.adjoint(encoding.forward(x)))
+
+
 def test_padding_is_the_adjoint_of_cutting(drawn):
     for few, size in ((4, 9), (5, 8), (4, 8), (5, 9)):
         x, y = drawn(3, few), drawn(3, size)

@@ -106,6 +106,19 @@ def test_sense_is_exact_where_coils_see_enough(drawn, rng):
     assert (found - x).norm() < 1e-3 * x.norm()
 
 
+def test_solvers_are_at_their_end(drawn, rng):
+    """Twice the iterations change little: what methods differ in is not how long they ran."""
+    x = moving(drawn, 16, 16, 12, (3,))
+    encoding = CoilEncoding(made_up(6, (16, 12), rng=rng).to(torch.complex128), lattice(16, 16, 4))
+    y = encoding.forward(x)
+    y = y + 0.02 * drawn(*y.shape) * encoding.mask[:, :, None]
+    for once, twice in (
+        (sense(y, encoding), sense(y, encoding, iterations=80)),
+        (low_rank_sparse(y, encoding), low_rank_sparse(y, encoding, iterations=200)),
+    ):
+        assert (once - twice).norm() < 0.02 * twice.norm()
+
+
 def test_low_rank_and_sparse_recovers_a_beat_from_random_lines(drawn, rng):
     x = moving(drawn, 16, 16, 12, (3,))
     encoding = CoilEncoding(

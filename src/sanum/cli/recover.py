@@ -29,7 +29,7 @@ class RecoverMethod(StrEnum):
     unet_xf = "unet-xf"
     unet_xt = "unet-xt"
     cascade_xf = "cascade-xf"
-    alternating = "alternating"
+    complementary = "complementary"
     multicoil_xf = "multicoil-xf"
 
 

@@ -42,6 +42,19 @@ class CoilEncoding:
         """
         return torch.einsum("cyx,ctyx->tyx", self.maps.conj(), ifft(y * self.mask[:, :, None], -2))
 
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        """Eᴴ E x, (T, Y, X): faster than both in turn, as where the origin lies cancels out.
+
+        Parameters
+        ----------
+        x : (T, Y, X) complex tensor
+            The image.
+        """
+        lines = torch.fft.ifftshift(self.mask, 1)[:, :, None]
+        back = torch.fft.ifft(torch.fft.fft(self.maps[:, None] * x, dim=-2) * lines, dim=-2)
+        seen: torch.Tensor = (self.maps.conj()[:, None] * back).sum(0)
+        return seen
+
     def consistent(self, x: torch.Tensor, y: torch.Tensor, nu: torch.Tensor | float = 0.0) -> torch.Tensor:
         """The image with its k-space drawn to what was measured, coil by coil, (T, Y, X).
 
@@ -56,7 +69,7 @@ class CoilEncoding:
         nu : float or tensor
             0: measured lines are put in as they are, with their noise; 1: nothing is done.
         """
-        return x + (1 - nu) * self.adjoint(y - self.forward(x))
+        return x + (1 - nu) * (self.adjoint(y) - self.normal(x))
 
 
 def coils_consistent(

@@ -16,7 +16,7 @@ from .fourier import fft, ifft
 from .sampling import LineLattice, lattice_of
 from .sense import without_mean
 
-FLAT, ROUNDS = 0.01, 4
+FLAT, ROUNDS = 0.01, 8
 """Where there is no training: the first prior, where the largest value of the mean image is 1; solutions."""
 
 

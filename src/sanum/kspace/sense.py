@@ -75,7 +75,7 @@ def image_of(kspace: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
 
 
 def sense(
-    kspace: torch.Tensor, encoding: CoilEncoding, *, damping: float = 1e-3, iterations: int = 20
+    kspace: torch.Tensor, encoding: CoilEncoding, *, damping: float = 1e-3, iterations: int = 40
 ) -> torch.Tensor:
     """Argmin ‖E x − y‖² + damping ‖x‖², (T, Y, X), each frame on its own.
 
@@ -92,13 +92,13 @@ def sense(
     """
 
     def normal(x: torch.Tensor) -> torch.Tensor:
-        return encoding.adjoint(encoding.forward(x)) + damping * x
+        return encoding.normal(x) + damping * x
 
     def squares(x: torch.Tensor) -> torch.Tensor:  # frames are systems of their own
         return x.abs().square().sum((-2, -1), keepdim=True)
 
-    x = torch.zeros_like(encoding.adjoint(kspace))
     r = encoding.adjoint(kspace)
+    x = torch.zeros_like(r)
     p, rest = r.clone(), squares(r)
     tiny = torch.finfo(rest.dtype).tiny
     for _ in range(iterations):

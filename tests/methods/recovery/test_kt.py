@@ -1,6 +1,7 @@
 """The recoverer: every method on one small phantom, with maps, training and slices; and what it refuses."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,16 +9,20 @@ import torch
 
 import sanum
 from sanum.data.raw import RawMovie
+from sanum.files import sha256
 from sanum.kspace.coils import made_up
 from sanum.kspace.fourier import fft
 from sanum.kspace.sampling import lattice
 from sanum.methods.recovery.kt.classical import CLASSICAL
-from sanum.methods.recovery.kt.recipe import NETWORKS
+from sanum.methods.recovery.kt.recipe import NETWORKS, RECIPES
 from sanum.metrics.motion import movie_errors
 from sanum.scan import ScanError
 from sanum.synth.fetal import draw_fetal, fetal_movie, heart_region
+from sanum.weights.file import load_weights
+from sanum.weights.store import resolve
 
 N, FRAMES = 32, 16
+FOLDER = Path(sanum.__file__).parent / "methods/recovery/kt"
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +122,13 @@ def test_one_coil_needs_no_maps(case):
     raw = replace(case[2], kspace=case[2].kspace[:, :1], maps=None, training=None)
     found = sanum.load("kt").recover(raw, "view-sharing")
     assert np.isfinite(found.movie).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_numbers_are_of_the_weights_that_ship(name):
+    """README and model card were written of these files: other weights need other numbers."""
+    path = resolve(f"kt-{name}")
+    assert f"| `{path.stem}` | `{sha256(path)[:12]}` |" in (FOLDER / "MODEL_CARD.md").read_text("utf-8")
+    assert path.stat().st_size < 1.5e6
+    _, header = load_weights(path)
+    assert header["steps"] == RECIPES[path.stem].loop.steps

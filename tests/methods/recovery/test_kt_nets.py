@@ -13,11 +13,13 @@ from sanum.kspace.encoding import CoilEncoding, coils_consistent
 from sanum.kspace.fourier import fft
 from sanum.kspace.sampling import lattice
 from sanum.methods.common.training import Start, train
-from sanum.methods.recovery.kt.model import KtNet, KtNetConfig, from_domain, to_domain
+from sanum.methods.recovery.kt.model import KtNet, KtNetConfig
 from sanum.methods.recovery.kt.network import load_network
+from sanum.methods.recovery.kt.planes import BothWays
 from sanum.methods.recovery.kt.recipe import NETWORKS, RECIPES
 from sanum.methods.recovery.kt.sampling import KtSamplingConfig, collated, made_up_sample
 from sanum.methods.recovery.kt.source import MADE_UP, TRAIN, VALIDATION, KtSource
+from sanum.methods.recovery.kt.stages import from_domain, to_domain
 from sanum.weights.file import WeightsError, save_weights
 
 SMALL = KtSamplingConfig(size=16, frames=8, columns=4, coils=(2, 3), acceleration=(2, 4))
@@ -33,8 +35,11 @@ def random_net(config: KtNetConfig, seed: int = 0) -> KtNet:
     """A network that changes what it sees: its last layers are not 0."""
     torch.manual_seed(seed)
     net = KtNet(replace(config, widths=(8, 8)))
-    for stage in net.stages:
-        torch.nn.init.normal_(stage.unet.last.weight, std=0.02)
+    for part in net.modules():
+        if hasattr(part, "last"):
+            torch.nn.init.normal_(part.last.weight, std=0.02)
+        for carry in getattr(part, "carry", ()):
+            torch.nn.init.normal_(carry.weight, std=0.1)
     return net.requires_grad_(False)
 
 
@@ -80,7 +85,7 @@ def test_coil_by_coil_equals_combined_where_coils_are_known(nu):
     torch.testing.assert_close(combined(each, encoding.maps), encoding.consistent(x, y, nu))
 
 
-@pytest.mark.parametrize("domains", [("xt",), ("xf",), ("xt", "xf", "kt")])
+@pytest.mark.parametrize("domains", [("xt",), ("xf", "kt"), ("both",)])
 def test_a_network_that_sees_coils_equals_one_that_sees_the_only_coil(batch, domains):
     one, each = (random_net(KtNetConfig(domains, coils=coils)) for coils in (0, 1))
     each.load_state_dict(one.state_dict())
@@ -128,6 +133,43 @@ def test_a_cascade_of_one_is_the_single_network(batch):
         torch.testing.assert_close(cascade(*seen), single(*seen), atol=1e-5, rtol=1e-4)
 
 
+def test_complementary_networks_are_one_in_xf_where_only_that_counts(batch):
+    seen = one_coil(batch)
+    single, both = random_net(KtNetConfig()), random_net(KtNetConfig(("both",)))
+    both.stages[0].in_xf.load_state_dict(single.stages[0].unet.state_dict())
+    both.stages[0].weight.fill_(40.0)
+    torch.testing.assert_close(both(*seen), single(*seen))
+    both.stages[0].weight.fill_(0.0)
+    assert (both(*seen) - single(*seen)).abs().max() > 1e-4
+
+
+def test_repeats_share_their_weights_and_remember(batch):
+    seen = one_coil(batch)
+    once, again = (random_net(KtNetConfig(("both",), repeats=n)) for n in (1, 2))
+    again.load_state_dict(once.state_dict())
+    remembering = again(*seen)
+    for net in (once, again):
+        first = net(*seen)
+        for carry in net.stages[0].carry:
+            carry.weight.zero_()
+            carry.bias.zero_()
+        assert torch.equal(first, net(*seen)) == (net is once)
+    assert (remembering - once(*seen)).abs().max() > 1e-4
+
+
+def test_a_recurrent_network_hears_of_frames_far_away():
+    """Forwards and backwards: its convolutions alone reach six frames."""
+    torch.manual_seed(0)
+    net = BothWays(1, 1, 8).requires_grad_(False)
+    torch.nn.init.normal_(net.last.weight)
+    still = torch.zeros(4, 1, 6, 32)
+    for at, heard in ((8, 20), (24, 12)):
+        moved = still.clone()
+        moved[:, :, 2, at] = 10.0
+        apart = (net(moved, 4)[0] - net(still, 4)[0]).abs().amax((0, 1, 2))
+        assert apart[heard] > 1e-6
+
+
 def test_brightness_shifts_along_x_and_further_coils_change_nothing(batch):
     net = random_net(KtNetConfig())
     kspace, maps, mask = batch["kspace"], batch["maps"], batch["mask"]
@@ -148,7 +190,14 @@ def test_odd_sizes_and_too_many_coils():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"domains": ()}, {"domains": ("kf",)}, {"widths": (4,)}, {"consistency": "firm"}, {"coils": 65}],
+    [
+        {"domains": ()},
+        {"domains": ("kf",)},
+        {"repeats": 0},
+        {"widths": (4,)},
+        {"consistency": "firm"},
+        {"coils": 65},
+    ],
 )
 def test_shapes_that_no_network_has(wrong):
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}"):

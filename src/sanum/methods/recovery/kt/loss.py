@@ -1,10 +1,13 @@
-"""Objective: mean absolute difference of complex images, where the brightest true pixel is 1."""
+"""Objective: root of the power of the error, where that of the movement is 1."""
 
 import torch
 
+LEAST_MOVEMENT = 0.02
+"""Of the brightest pixel: what moves less is not to be learned to the last digit."""
+
 
 def recovery_loss(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean |x − truth| / max |truth|, over the samples of a batch.
+    """‖x − truth‖ / ‖truth − its mean over time‖, mean over the samples of a batch.
 
     Parameters
     ----------
@@ -12,5 +15,8 @@ def recovery_loss(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         Movies on one scale.
     """
     peak = truth.abs().amax((1, 2, 3)).clamp_min(torch.finfo(torch.float32).tiny)
-    difference = torch.view_as_real(found - truth).square().sum(-1)
-    return ((difference + 1e-12).sqrt().mean((1, 2, 3)) / peak).mean()
+    error, movement = (
+        torch.view_as_real(x).square().sum(-1).mean((1, 2, 3))
+        for x in (found - truth, truth - truth.mean(1, keepdim=True))
+    )
+    return ((error + (1e-6 * peak) ** 2) / (movement + (LEAST_MOVEMENT * peak) ** 2)).sqrt().mean()
