@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 import sanum
-from sanum.healthy.compose import COMPOSITIONS, TITLES, compose, matched, require_t1w, seam
+from sanum.healthy.compose import COMPOSITIONS, TITLES, compose, grown, matched, require_t1w, seam
 from sanum.healthy.result import Reconstruction
 from sanum.scan import Scan, ScanError
 from sanum.space.box import Box
@@ -108,3 +109,23 @@ def test_the_report_says_what_its_anatomy_shows(parts, kind):
     for other in COMPOSITIONS:
         title = TITLES[other]
         assert (f"the input; {title[0].lower()}{title[1:]};" in words) == (other == kind)
+
+
+@pytest.mark.parametrize("at", [(0, 3, 9), (10, 12, 5), (19, 20, 13)])
+def test_a_mask_grows_by_a_distance_at_the_border_too(at):
+    mask, spacing = np.zeros((20, 21, 14), bool), (1.0, 0.7, 2.5)
+    assert not grown(mask, spacing, 4.0).any()
+    mask[at] = mask[10, 11, 5] = True
+    expected = ndimage.distance_transform_edt(~mask, sampling=spacing) <= 4.0
+    np.testing.assert_array_equal(grown(mask, spacing, 4.0), expected)
+
+
+def test_growing_leaves_the_number_of_threads_alone():
+    """Numba and PyTorch share OpenMP's threads: later scans were computed on more than asked for."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        grown(SICK, (2.5, 2.5, 2.5), 4.0)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

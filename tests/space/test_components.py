@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from sanum.space.components import components, largest_component
+from sanum.space.components import bounds_of, components, largest_component
 
 
 def test_the_largest_of_several():
@@ -29,6 +30,18 @@ def test_an_empty_mask_has_none():
     assert found.dtype == bool
     assert found.shape == (3, 4)
     assert not found.any()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("points", [[(0, 0, 0)], [(5, 7, 8)], [(2, 1, 7), (3, 6, 1)], [(1, 1, 4), (1, 5, 4)]])
+def test_bounds_are_those_of_scipy(points, order):
+    mask = np.zeros((6, 8, 9), bool, order=order)
+    mask[tuple(np.transpose(points))] = True
+    assert bounds_of(mask) == ndimage.find_objects(mask.astype(np.uint8))[0]
+
+
+def test_an_empty_mask_has_no_bounds():
+    assert bounds_of(np.zeros((2, 3, 4), bool)) is None
 
 
 def test_the_mask_is_left_alone():

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from ..report.inputs import PREDICTED
 from ..scan import Scan, ScanError
+from ..space.components import bounds_of
 from ..space.grid import Grid, at_spacing
 from ..space.resample import resample
 from ..types import FloatArray, Mask
@@ -182,6 +183,8 @@ def seam(sick: Mask, spacing_mm: tuple[float, ...], margin_mm: float = MARGIN_MM
         Distance of the middle of the seam from the anomaly.
     """
     wide = grown(sick, spacing_mm, margin_mm).astype(np.float32)
+    if not wide.any():
+        return wide
     return np.asarray(ndimage.gaussian_filter(wide, [SEAM_MM / s for s in spacing_mm], truncate=3))
 
 
@@ -197,6 +200,16 @@ def grown(mask: Mask, spacing_mm: tuple[float, ...], by_mm: float) -> Mask:
     by_mm : float
         Distance from the mask.
     """
-    from ..fluid.flow import distance_within  # numba only where a scan is composed
+    out = np.zeros(mask.shape, bool)
+    if (found := bounds_of(mask)) is None:
+        return out
+    # numba only where a scan is composed
+    from ..fluid.flow import distance_within
+    from ..fluid.kernels.threads import one_kernel_thread
 
-    return np.asarray(distance_within(~mask, spacing_mm, by_mm + max(spacing_mm), edge=False) <= by_mm)
+    farthest = by_mm + max(spacing_mm)
+    reach = [int(np.ceil(farthest / step)) for step in spacing_mm]
+    x, y, z = (slice(max(s.start - r, 0), s.stop + r) for s, r in zip(found, reach, strict=True))
+    with one_kernel_thread():  # with more, Numba would also set PyTorch's threads, for the scans that follow
+        out[x, y, z] = distance_within(~mask[x, y, z], spacing_mm, farthest, edge=False) <= by_mm
+    return out

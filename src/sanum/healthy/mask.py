@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from scipy import ndimage
 
 from ..methods.common.anatomy import Maps
 from ..scan import Scan, ScanError, read
@@ -17,6 +16,7 @@ from ..scan.intensity import border_value
 from ..scan.maps import in_order_of, read_map
 from ..scan.names import printable
 from ..scan.read import Reading
+from ..space.components import bounds_of
 from ..space.grid import Grid
 from ..space.resample import resample
 from ..types import Affine
@@ -247,10 +247,9 @@ def kept_in_report(scan: Scan, there: ScanMaps, lesion: Lesion | None) -> Scan:
     scan, there, lesion
         As of `put_together`.
     """
-    found = ndimage.find_objects(np.asarray(there.brain.voxels).astype(np.uint8))
-    if not found:
+    if (found := bounds_of(np.asarray(there.brain.voxels) > 0)) is None:
         return there.anatomy
-    x, y, z = (slice(max(s.start - BESIDE, 0), s.stop + BESIDE) for s in found[0])
+    x, y, z = (slice(max(s.start - BESIDE, 0), s.stop + BESIDE) for s in found)
     x, y, z = (slice(s.start, min(s.stop, n)) for s, n in zip((x, y, z), scan.grid.shape, strict=True))
     box = x, y, z
     affine = scan.grid.part(box).affine

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import special
 
 from ..scan import Scan
 from ..scan.intensity import with_background_at_zero
+from ..space.components import bounds_of
 from ..space.grid import Grid, at_spacing
 from ..space.resample import resample
 from ..types import Affine, AnyArray, FloatArray, Slices
@@ -220,9 +221,7 @@ def brain_box(maps: ScanMaps) -> Slices | None:
     maps : ScanMaps
         On the scan's grid.
     """
-    found = ndimage.find_objects(np.asarray(maps.brain.voxels > 0).view(np.uint8))
-    box: Slices | None = found[0] if found else None
-    return box
+    return bounds_of(np.asarray(maps.brain.voxels) > 0)
 
 
 def residual_in(scan: Scan, maps: ScanMaps, box: Slices, contrast: str | None) -> Heard:

@@ -109,7 +109,7 @@ def printable(value: Any) -> Any:
     value : object
         What a template shows.
     """
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():  # pictures are long
         return value
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
 

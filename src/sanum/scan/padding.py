@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 
+from ..space.components import bounds_of
 from ..space.grid import Grid
 from ..types import AnyArray, Mask
 from .intensity import border_value
@@ -45,9 +45,9 @@ def shown_part(scan: Scan) -> Scan:
     if value is None:
         return scan
     shown = np.asarray(scan.voxels) != value
-    if not shown.any():
+    if (found := bounds_of(shown)) is None:
         return scan
-    x, y, z = ndimage.find_objects(shown.astype(np.uint8))[0]
+    x, y, z = found
     box = (_of_two(x, shown.shape[0]), _of_two(y, shown.shape[1]), _of_two(z, shown.shape[2]))
     return replace(scan, voxels=np.asarray(scan.voxels)[box], affine=scan.grid.part(box).affine)
 

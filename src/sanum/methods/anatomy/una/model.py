@@ -214,13 +214,12 @@ class Una(nn.Module):
         shape : (X, Y, Z)
             Of the box, in voxels.
         """
-        average = self._average_in(shape).expand(batch, -1, -1, -1, -1)
-        if to_atlas is None:
-            return average
-        known = ~to_atlas.isnan().any(dim=(1, 2))
-        if not known.any():
-            return average
+        if to_atlas is None or not (known := ~to_atlas.isnan().any(dim=(1, 2))).any():
+            return self._average_in(shape).expand(batch, -1, -1, -1, -1)
         aligned = read_atlas(self.atlas[0], to_atlas.nan_to_num(), shape, self.spacing_mm)
+        if known.all():
+            return aligned
+        average = self._average_in(shape).expand(batch, -1, -1, -1, -1)
         return torch.where(known.view(-1, 1, 1, 1, 1), aligned, average)
 
     def _average_in(self, shape: Sequence[int]) -> torch.Tensor:
