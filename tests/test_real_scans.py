@@ -16,7 +16,7 @@ THICK = "between them the results are interpolated"
 SCANS = {  # what is special → path and what the warnings say
     "T2w, skull on, a large stroke": ("patients/sub-stroke2/anat/sub-stroke2_T2w.nii.gz", ()),
     "FLAIR of 5.5 mm slices, a glioma": ("patients/sub-glioma1/anat/sub-glioma1_FLAIR.nii.gz", (THICK,)),
-    "FLAIR as scanned, MS": ("patients/sub-ms2/ses-1/anat/sub-ms2_ses-1_FLAIR.nii.gz", ()),
+    "FLAIR as scanned, MS": ("patients/sub-ms2/ses-1/anat/sub-ms2_ses-1_FLAIR.nii.gz", (THICK,)),
     "T1w, stripped, a stroke": ("patients/sub-stroke1/anat/sub-stroke1_desc-brain_T1w.nii.gz", ()),
     "healthy, stripped, MGZ": ("normal/normal-2_desc-brain_T1w.mgz", ()),
     "CT in Hounsfield units": ("ct/template-older_desc-brain_ct.nii.gz", ()),

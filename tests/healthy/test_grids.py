@@ -136,7 +136,10 @@ class TestForeground:
 
 
 def test_thick_slices_are_told(phantom):
-    assert coverage_warnings(phantom, 2.0) == ()
+    assert coverage_warnings(phantom, 4.0) == ()
     thick = Scan(np.zeros((3, 3, 3)), np.diag([1, 1, 5.5, 1]))
-    assert coverage_warnings(thick, 2.0) == ("slices of 5.5 mm: between them the results are interpolated",)
-    assert coverage_warnings(thick, 4.0) == ()
+    told = "between them the results are interpolated, and small lesions may be missed"
+    assert coverage_warnings(thick, 2.0) == (f"slices of 5.5 mm: {told}",)
+    assert coverage_warnings(thick, 5.0) == ()
+    usual = Scan(np.zeros((3, 3, 3)), np.diag([1, 1, 3.0, 1]))  # of multiple sclerosis
+    assert coverage_warnings(usual, 2.0) == (f"slices of 3.0 mm: {told}",)

@@ -36,7 +36,9 @@ class TestReconstructThePhantom:
         )  # thick slices blur
         lesion = apply_affine(grid.affine, np.argwhere(result.anomaly_mask.voxels).mean(0))
         np.testing.assert_allclose(lesion, (40, -6, 10), atol=3)
-        assert result.warnings == ("slices of 5.5 mm: between them the results are interpolated",)
+        assert result.warnings == (
+            "slices of 5.5 mm: between them the results are interpolated, and small lesions may be missed",
+        )
         assert result.contrast == "T1w"
         assert result.provenance["weights"] == "none"
         assert result.provenance["input"] == "sub-1_FLAIR.nii.gz"

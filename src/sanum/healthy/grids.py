@@ -17,6 +17,7 @@ from ..types import AnyArray, FloatArray, Mask, Slices
 
 ANOMALY_THRESHOLD = 0.5  # fixed beforehand, not tuned on anything that is reported
 LARGE = 64_000_000  # voxels of a scan: 256 MB as float32
+THICK = 1.25  # voxels of the model in a slice, from which on it is said: 3 mm of one of 2 mm
 _HULL_MM, _COARSE_MM = 20.0, 3.0  # of the ball that closes a drawn border, and of the voxels for it
 _MARGIN_MM = 4.0  # around the brain in which results are computed
 
@@ -175,6 +176,9 @@ def coverage_warnings(scan: Scan, spacing_mm: float) -> tuple[str, ...]:
         Of the voxels that the model sees.
     """
     thickest = float(scan.grid.spacing_mm.max())
-    if thickest > 2 * spacing_mm:
-        return (f"slices of {thickest:.1f} mm: between them the results are interpolated",)
+    if thickest > THICK * spacing_mm:
+        return (
+            f"slices of {thickest:.1f} mm: between them the results are interpolated, and small lesions may "
+            "be missed",
+        )
     return ()
