@@ -12,7 +12,7 @@ from ....kspace.coils import combined
 from ....kspace.encoding import CoilEncoding, coils_consistent
 from ....kspace.fourier import ifft
 from ....kspace.sense import sense, without_mean
-from .stages import Complementary, KtStage, Seen
+from .stages import Complementary, KtStage, Told
 
 Place = Literal["xt", "xf", "kt", "both"]
 MOST_WIDTH, MOST_STAGES, MOST_COILS = 512, 16, 64
@@ -101,7 +101,7 @@ class KtNet(nn.Module):
         rest = (torch.stack([left for _, left in parts]) if self.config.mean else kspace) / scale
         rarity = mask.shape[1] / mask.sum(1).clamp_min(1)  # of each line: undoes what frames without it take
         images = self._start(rest * rarity[:, None, None, :, None], encodings)
-        seen = Seen(self._by_coils(rest, encodings), mean if self.config.mean else None)
+        seen = Told(self._by_coils(rest, encodings), mean if self.config.mean else None)
         kept: list[tuple[torch.Tensor, ...]] = [()] * len(self.stages)
         for _ in range(self.config.repeats):
             for n, stage in enumerate(self.stages):

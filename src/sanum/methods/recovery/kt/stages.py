@@ -38,7 +38,7 @@ def from_domain(planes: torch.Tensor, domain: Domain) -> torch.Tensor:
     return planes if domain == "xt" else ifft(planes, -3 if domain == "xf" else -2)
 
 
-class Seen(NamedTuple):
+class Told(NamedTuple):
     """What a network is told beside the images that it corrects.
 
     Parameters
@@ -87,7 +87,7 @@ class KtStage(nn.Module):
         self.unet = PlaneUNet(*channels_of(images, mean), widths)
 
     def forward(
-        self, images: torch.Tensor, seen: Seen, before: tuple[torch.Tensor, ...] = ()
+        self, images: torch.Tensor, seen: Told, before: tuple[torch.Tensor, ...] = ()
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Corrected images, (B, N, T, Y, X), and nothing to remember.
 
@@ -95,7 +95,7 @@ class KtStage(nn.Module):
         ----------
         images : (B, N, T, Y, X) complex tensor
             Of N coils, or one that is combined.
-        seen : Seen
+        seen : Told
             The rest of what is known.
         before : tuple
             Not used.
@@ -130,7 +130,7 @@ class Complementary(nn.Module):
         self.weight = nn.Parameter(torch.zeros(()))
 
     def forward(
-        self, images: torch.Tensor, seen: Seen, before: tuple[torch.Tensor, ...] = ()
+        self, images: torch.Tensor, seen: Told, before: tuple[torch.Tensor, ...] = ()
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Corrected images, (B, N, T, Y, X), and the maps of both networks.
 
@@ -138,7 +138,7 @@ class Complementary(nn.Module):
         ----------
         images : (B, N, T, Y, X) complex tensor
             Of N coils, or one that is combined.
-        seen : Seen
+        seen : Told
             The rest of what is known.
         before : tuple of tensor
             Maps of the iteration before; empty in the first.
@@ -177,14 +177,14 @@ class Points(NamedTuple):
     planes: torch.Tensor
 
     @classmethod
-    def of(cls, images: torch.Tensor, seen: Seen, domain: Domain) -> "Points":
+    def of(cls, images: torch.Tensor, seen: Told, domain: Domain) -> "Points":
         """Bring images to a domain.
 
         Parameters
         ----------
         images : (B, N, T, Y, X) complex tensor
             What is to be corrected.
-        seen : Seen
+        seen : Told
             The rest of what is known.
         domain : "xt", "xf" or "kt"
             Wanted.
