@@ -31,29 +31,16 @@ from sanum.metrics.gradients import cosine, relative_bias
 from sanum.metrics.ranking import auc
 
 PLAIN = "sgd"
-BAM = {"bam": (0.8, 0.15), "bam-mild": (0.5, 0.1)}  # α and r
+BAM = {"bam": (0.8, 0.15), "bam-mild": (0.5, 0.1), "bam-near": (0.8, 0.05)}  # α and r
 SAT_RADIUS = 0.15
 METHODS = (PLAIN, "dp-sgd", "dp-sat", *BAM)
-DELTA, BOUND = 1e-4, 1.0
+DELTA = 1e-4
 TUNED = range(1000, 1002)  # seeds of the search for a learning rate
 LOOKS = 8  # at the gradients of people, in a training
-LOOKED = 1000  # people at most, the first
 RESAMPLED = 4000
 MARGIN = 0.01  # of a score, below which a difference is none
-COLUMNS = (
-    "set",
-    "method",
-    "rate",
-    "seed",
-    "step",
-    "loss",
-    "cosine",
-    "own_cosine",
-    "bias",
-    "norm",
-    "validation",
-    "test",
-)
+KEYS = ("set", "method", "rate", "seed")
+COLUMNS = (*KEYS, "step", "loss", "cosine", "own_cosine", "bias", "norm", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +53,14 @@ class Problem:
         Pictures (N, …) and classes of "train", "validation" and "test".
     net : function
         Makes the network.
-    rate, noise, steps : float, float, int
-        q, σ and T.
+    rate, noise, steps, bound : float, float, int, float
+        q, σ, T and C.
     grid : tuple of float
         Learning rates.
+    looked : int
+        People at most, the first, whose gradients are looked at.
+    twice : bool
+        Train at twice the best rate, too.
     """
 
     x: dict
@@ -79,6 +70,9 @@ class Problem:
     noise: float
     steps: int
     grid: tuple[float, ...]
+    looked: int = 1000
+    bound: float = 1.0
+    twice: bool = True
 
 
 def split(x: np.ndarray, y: np.ndarray, sizes: tuple[int, ...]) -> tuple[dict, dict]:
@@ -117,7 +111,8 @@ def breastmnist(data: Path) -> Problem:
         for n, k in names.items()
     }
     y = {n: torch.from_numpy(d[f"{k}_labels"].ravel().astype(np.int64)) for n, k in names.items()}
-    return Problem(x, y, lambda: small_cnn(1, (8, 16), 28, 2), 0.2, 3.0, 60, (0.1, 0.3, 1.0))
+    rates = (0.01, 0.03, 0.1)
+    return Problem(x, y, lambda: small_cnn(1, (8, 16), 28, 2), 0.2, 3.0, 40, rates, bound=5.0, twice=False)
 
 
 def cifar(data: Path) -> Problem:
@@ -127,7 +122,9 @@ def cifar(data: Path) -> Problem:
     )
     x["test"] = torch.from_numpy((d["test_images"].transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32))
     y["test"] = torch.from_numpy(d["test_labels"].ravel().astype(np.int64))
-    return Problem(x, y, lambda: small_cnn(3, (8, 16, 16), 32, 10), 0.06, 1.0, 80, (0.25, 0.5, 1.0))
+    x = {name: nn.functional.avg_pool2d(pictures, 2) for name, pictures in x.items()}  # a quarter of the time
+    rates = (0.1, 0.3, 1.0)
+    return Problem(x, y, lambda: small_cnn(3, (8, 16, 16), 16, 10), 0.06, 1.0, 40, rates, 400, twice=False)
 
 
 SETS = {"digits": digits, "breastmnist": breastmnist, "cifar": cifar}
@@ -148,7 +145,7 @@ def score(net: nn.Module, problem: Problem, part: str) -> float:
 
 def looked_at(by: PerSample, weights: dict, problem: Problem, config: StepConfig) -> dict[str, float]:
     """Gradients of who is trained on: of the raw ones cut, and as the method cuts its own."""
-    batch = {"x": problem.x["train"][:LOOKED], "y": problem.y["train"][:LOOKED]}
+    batch = {"x": problem.x["train"][: problem.looked], "y": problem.y["train"][: problem.looked]}
     plain = clipped_sum(by, weights, batch, replace(config, kind="dp-sgd"))
     own = clipped_sum(by, weights, batch, config) if config.kind == "bam" else plain
     return {
@@ -160,11 +157,11 @@ def looked_at(by: PerSample, weights: dict, problem: Problem, config: StepConfig
     }
 
 
-def config_of(method: str) -> StepConfig:
+def config_of(method: str, bound: float) -> StepConfig:
     if method in BAM:
         alpha, radius = BAM[method]
-        return StepConfig("bam", max_grad_norm=BOUND, alpha=alpha, radius=radius)
-    return StepConfig("dp-sat" if method == "dp-sat" else "dp-sgd", max_grad_norm=BOUND, radius=SAT_RADIUS)
+        return StepConfig("bam", max_grad_norm=bound, alpha=alpha, radius=radius)
+    return StepConfig("dp-sat" if method == "dp-sat" else "dp-sgd", max_grad_norm=bound, radius=SAT_RADIUS)
 
 
 def train(problem: Problem, method: str, rate: float, seed: int, *, look: bool) -> list[dict[str, float]]:
@@ -172,7 +169,7 @@ def train(problem: Problem, method: str, rate: float, seed: int, *, look: bool) 
     torch.manual_seed(seed)
     net = problem.net()
     objective = Objective(net, loss)
-    config = config_of(method)
+    config = config_of(method, problem.bound)
     weights = dict(objective.named_parameters())
     by = PerSample(objective, chunk=256)
     people = len(problem.y["train"])
@@ -188,7 +185,7 @@ def train(problem: Problem, method: str, rate: float, seed: int, *, look: bool) 
         else:
             cut = clipped_sum(by, weights, batch, config, previous).clipped
             noise = noise_of(seed, step, cut)
-            gradient = {k: (x + problem.noise * BOUND * noise[k]) / expected for k, x in cut.items()}
+            gradient = {k: (x + problem.noise * problem.bound * noise[k]) / expected for k, x in cut.items()}
             previous = gradient
         with torch.no_grad():
             for name, w in weights.items():
@@ -223,7 +220,7 @@ def measured(name: str, problem: Problem, path: Path, seeds: int) -> list[dict[s
                 table.writeheader()
             for row in found:
                 told = {k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()}
-                table.writerow(dict(zip(COLUMNS[:4], key, strict=True)) | told)
+                table.writerow(dict(zip(KEYS, key, strict=True)) | told)
 
     for seed in TUNED:
         for method in METHODS:
@@ -233,7 +230,7 @@ def measured(name: str, problem: Problem, path: Path, seeds: int) -> list[dict[s
         for method in METHODS:
             best = tuned(rows_of(path), name, method)
             ensure(method, best, seed, look=True)
-            if method in ("dp-sgd", *BAM):
+            if problem.twice and method in ("dp-sgd", *BAM):
                 ensure(method, 2 * best, seed, look=False)
     return rows_of(path)
 
@@ -248,8 +245,10 @@ def tuned(rows: list[dict[str, str]], name: str, method: str) -> float:
 
 
 def interval(values: list[float]) -> str:
-    """Mean and 95 % interval of the bootstrap over seeds."""
-    x = np.asarray(values)
+    """Mean and 95 % interval of the bootstrap over seeds; nothing of fewer than five that are known."""
+    x = np.asarray(values)[np.isfinite(values)]
+    if len(x) < 5:
+        return ""
     drawn = np.random.default_rng(0).integers(len(x), size=(RESAMPLED, len(x)))
     low, high = np.percentile(x[drawn].mean(1), (2.5, 97.5))
     return f"{x.mean():.3f} [{low:.3f}, {high:.3f}]"
@@ -267,7 +266,9 @@ def equivalence(gained: list[float]) -> str:
 
 
 def at_loss(curve: list[dict[str, float]], wanted: float, key: str) -> float:
-    """A value where the loss first falls to `wanted`, on straight lines between looks."""
+    """A value where the loss falls to `wanted`, on straight lines between looks; nan if it was below."""
+    if curve[0]["loss"] < wanted:
+        return float("nan")
     for before, after in zip([curve[0], *curve], curve, strict=False):
         if after["loss"] <= wanted:
             part = (before["loss"] - wanted) / ((before["loss"] - after["loss"]) or 1.0)
@@ -294,8 +295,8 @@ def printed(name: str, problem: Problem, rows: list[dict[str, str]]) -> None:
     people = len(problem.y["train"])
     epsilon = Account(problem.noise, problem.rate, DELTA).epsilon(problem.steps)
     print(
-        f"{name}: {people} people, q {problem.rate}, σ {problem.noise}, {problem.steps} steps: "
-        f"ε {epsilon:.2f} at δ {DELTA:g}; {len(seeds)} seeds"
+        f"{name}: {people} people, q {problem.rate}, σ {problem.noise}, C {problem.bound:g}, "
+        f"{problem.steps} steps: ε {epsilon:.2f} at δ {DELTA:g}; {len(seeds)} seeds"
     )
     private = methods[1:]
     same = {s: max(min(r["loss"] for r in curves[m, s]) for m in private) for s in seeds}

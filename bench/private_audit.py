@@ -34,7 +34,7 @@ RECIPE = replace(
     dropout=0.0,
     batch_size=80,
     picture=replace(CAE.picture, size=32),
-    loop=LoopConfig("adam", learning_rate=2e-3, warmup=0, steps=80, ema=0.9, sheet_every=0),
+    loop=LoopConfig("adam", learning_rate=2e-3, warmup=0, steps=40, ema=0.9, sheet_every=0),
 )
 STEPS = {
     "plain": StepConfig(),
