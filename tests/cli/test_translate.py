@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from sanum.cli.fit_folder import remove_training, training_folder
-from sanum.scan import Scan, write
+from sanum.scan import Scan, read, write
 
 QUICK = ("loop.steps=1", "patch=32,32", "batch_size=1", "samples=2", "overlap=0", "widths=4,4,4,4,8,4")
 SETTINGS = [word for value in QUICK for word in ("--set", value)]
@@ -163,8 +163,13 @@ def test_measurements_that_are_refused(sanum, place, model, tmp_path):
             "evaluate", place / "bids", "-o", tmp_path / "x", "--method", f"regression={model}", "-q"
         ).refused()
     )
-    alone.write_text(f"source,target\n{scans[0]},{scans[1]}\n")
+    holed = read(scans[0])
+    voxels = np.array(holed.voxels)
+    voxels[3, 3, 3] = np.nan
+    write(holed.with_voxels(voxels), tmp_path / "holed_T1w.nii.gz")
+    alone.write_text(f"source,target\n{tmp_path / 'holed_T1w.nii.gz'},{scans[1]}\n")
     one = sanum(*elsewhere)
     assert one.code == 0
+    assert "holed_T1w: 1 voxels were NaN or infinite and were set to" in one.err
     assert "all pairs are of one person" in one.err
     assert "so there is no Dice" in one.err

@@ -121,6 +121,8 @@ def command(
             look = first_look(
                 cases, told, lambda n, of: bar.update(_READING, n, of, f"read {n} of {of} pairs")
             )
+            for warning in look.warnings:
+                complain(warning)
             methods: dict[str, ModelOnPairs | TableBaseline] = {**models, **look.baselines}
             task = ContrastTranslation(look.largest)
             done = measure(

@@ -71,6 +71,10 @@ def command(
             for n, one in enumerate(files, 1):
                 read.append(read_pair(one, source, target, config.use))
                 bar.update(_READING, n, len(files), f"read {n} of {len(files)} pairs")
+            for pair in read:
+                for scan in filter(None, (pair.source, pair.target)):
+                    for warning in scan.warnings:
+                        complain(f"{pair.name}: {warning}")
             for told in told_of(config.frame, next(s for p in read for s in (p.source, p.target) if s).grid):
                 complain(f"of the first scan: {told}")
             translator.fit(

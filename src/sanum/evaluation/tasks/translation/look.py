@@ -25,10 +25,13 @@ class SeenPairs:
         By name; empty where there is nobody to learn from.
     largest : float
         Largest range of a target, in its unit.
+    warnings : tuple of str
+        What a user should know of scans, each with its pair's name.
     """
 
     baselines: dict[str, TableBaseline]
     largest: float
+    warnings: tuple[str, ...] = ()
 
 
 def first_look(
@@ -60,6 +63,7 @@ def first_look(
     own: list[tuple[str, LevelTally]] = []
     ends: list[tuple[float, float]] = []
     found, ranges = False, []
+    warnings: list[str] = []
     count = len(cases) + len(train)
     for n, case in enumerate(cases, 1):
         try:
@@ -69,6 +73,7 @@ def first_look(
         except ScanError as error:
             reasons.append(error)
         else:
+            warnings += [f"{case.name}: {what}" for what in (*image.warnings, *truth.warnings)]
             inside = np.asarray(truth.voxels)[body_of(image, source)]
             ends.append((float(inside.min()), float(inside.max())) if inside.size else (np.nan, np.nan))
             if isinstance(finder, ThresholdFinder) and not found:
@@ -87,7 +92,7 @@ def first_look(
         told.append((case.subject, LevelTally.of(*case.read(), source)))
         on_case(n, count)
     baselines = baselines_of(by_group(told or own), apart=not told)
-    return SeenPairs(baselines, max(one.high - one.low for one in ranges))
+    return SeenPairs(baselines, max(one.high - one.low for one in ranges), tuple(warnings))
 
 
 def refuse_shared(cases: Sequence[PairCase], train: Sequence[PairCase]) -> None:
