@@ -87,6 +87,13 @@ def test_the_table_of_intensities_learns_a_function_of_intensity():
     assert both.mean_target(scan_of(other), "T1w") == pytest.approx(mean)
 
 
+def test_the_table_tells_tissues_of_a_ct_apart():
+    ct = np.where(made(0)[0] > 600, 38, 28) * (made(0)[0] > 0) - 1000.0 * (made(0)[0] == 0)
+    t1w = np.select([ct == 38, ct == 28], [300, 900], 0)
+    tally = LevelTally.of(scan_of(ct), scan_of(t1w), "CT")
+    assert tally.by_table(scan_of(ct), "CT") == pytest.approx(t1w, abs=1e-2)
+
+
 def test_baselines_do_not_learn_from_the_person_that_is_measured():
     tallies = {str(n): LevelTally.of(*map(scan_of, made(n)), "T1w") for n in range(2)}
     tallies["1"] = replace(tallies["1"], sums=tallies["1"].sums + 5e6)
@@ -116,6 +123,9 @@ def test_pairs_are_looked_at_before_they_are_measured(pairs, tmp_path):
     told = first_look(cases[:1], cases[1:3]).baselines["mean target"]
     assert (set(told.tallies), told.apart) == ({"1", "2"}, False)
     assert first_look(cases[:1]).baselines == {}
+    again = replace(cases[1], files=replace(cases[1].files, group=cases[0].subject))
+    (warning,) = first_look(cases[:1], [again]).warnings
+    assert warning.startswith("measured, and by name among the people of --train: 0; if they are")
     with pytest.raises(ScanError, match=r"register the pair first \(sanum register sub-3_FLAIR"):
         first_look(cases[3:])
     with pytest.raises(ValueError, match="sub-0_T1w is measured, and among the pairs of --train"):

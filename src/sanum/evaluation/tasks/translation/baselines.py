@@ -14,6 +14,8 @@ from ....types import FloatArray
 
 BASELINES = ("mean target", "intensity table")
 LEVELS = 64
+CT_LEVELS = 1000
+"""2 HU each: with 64 levels, of 31 HU, tissues of a brain could not be told apart."""
 BODY = -0.8
 """Above it, a source in [−1, 1] shows the body."""
 
@@ -24,7 +26,7 @@ class LevelTally:
 
     Parameters
     ----------
-    sums, counts : (LEVELS,) float64
+    sums, counts : (`LEVELS`,) float64, of a CT (`CT_LEVELS`,)
         Of the targets' values at each level of the sources, and of their voxels.
     inside, least : float
         Sum over pairs of the mean target where the source shows the body, and of the target's least value.
@@ -50,11 +52,12 @@ class LevelTally:
             Of the source: "CT" or another.
         """
         x = unit_of(source, contrast)
-        y, level = np.asarray(target.voxels, np.float64), levels_of(x).ravel()
+        y, level = np.asarray(target.voxels, np.float64), levels_of(x, contrast).ravel()
+        most = _most(contrast)
         body = x > BODY
         return cls(
-            np.bincount(level, y.ravel(), LEVELS).astype(np.float64),
-            np.bincount(level, minlength=LEVELS).astype(np.float64),
+            np.bincount(level, y.ravel(), most).astype(np.float64),
+            np.bincount(level, minlength=most).astype(np.float64),
             float(y[body].mean() if body.any() else y.mean()),
             float(y.min()),
             1,
@@ -96,8 +99,8 @@ class LevelTally:
             "CT" or another.
         """
         known = np.flatnonzero(self.counts)
-        table = np.interp(np.arange(LEVELS), known, self.sums[known] / self.counts[known])
-        made: FloatArray = table.astype(np.float32)[levels_of(unit_of(source, contrast))]
+        table = np.interp(np.arange(_most(contrast)), known, self.sums[known] / self.counts[known])
+        made: FloatArray = table.astype(np.float32)[levels_of(unit_of(source, contrast), contrast)]
         return made
 
 
@@ -197,12 +200,19 @@ def unit_of(source: Scan, contrast: str) -> FloatArray:
     return range_of(source, contrast).unit(source.voxels)
 
 
-def levels_of(unit: FloatArray) -> npt.NDArray[Any]:
-    """Level of each voxel, from 0 to `LEVELS` − 1.
+def levels_of(unit: FloatArray, contrast: str) -> npt.NDArray[Any]:
+    """Level of each voxel, from 0 to `LEVELS` − 1, of a CT to `CT_LEVELS` − 1.
 
     Parameters
     ----------
     unit : float array
         In [−1, 1].
+    contrast : str
+        "CT" or another.
     """
-    return np.clip(((unit + 1) * (LEVELS / 2)).astype(np.intp), 0, LEVELS - 1)
+    most = _most(contrast)
+    return np.clip(((unit + 1) * (most / 2)).astype(np.intp), 0, most - 1)
+
+
+def _most(contrast: str) -> int:
+    return CT_LEVELS if contrast == "CT" else LEVELS

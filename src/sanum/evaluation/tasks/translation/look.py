@@ -87,6 +87,7 @@ def first_look(
             f"nothing in any target is {finder.name}: in the body they go from {low:.4g} to {high:.4g}; "
             "choose another --threshold, or leave it out"
         )
+    warnings += _of_one_name(cases, train)
     told = []
     for n, case in enumerate(train, len(cases) + 1):
         told.append((case.subject, LevelTally.of(*case.read(), source)))
@@ -112,3 +113,15 @@ def refuse_shared(cases: Sequence[PairCase], train: Sequence[PairCase]) -> None:
                 f"{printable(case.name)} is measured, and among the pairs of --train: leave it out of one of "
                 "both, or leave out --train, and each person's baselines learn from the others"
             )
+
+
+def _of_one_name(cases: Sequence[PairCase], train: Sequence[PairCase]) -> list[str]:
+    """A warning of people that both have by name: other scans of one person are no other person."""
+    both = sorted({case.subject for case in cases} & {case.subject for case in train})
+    if not both:
+        return []
+    shown = ", ".join(printable(name) for name in both[:3]) + (", …" if len(both) > 3 else "")
+    return [
+        f"measured, and by name among the people of --train: {shown}; if they are the same people, the "
+        "baselines have learned from them, so leave them out of one of both"
+    ]
