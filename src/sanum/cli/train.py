@@ -18,7 +18,7 @@ EXAMPLE = (
     "Example:  sanum train una-compact --data ../shared/data -o runs/una-compact "
     "--set loop.steps=100 --set widths=16,32,64"
 )
-_TASK = "preparing anatomies"
+_TASK = "preparing data"
 PRECISIONS = ("auto", "32", "bf16", "fp16")
 
 
@@ -103,13 +103,13 @@ def command(
 
 
 class _Progress:
-    """Prepared anatomies, then steps."""
+    """What is prepared, then steps."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.bar = ProgressBar(_TASK, quiet=quiet)
 
     def prepared(self, done: int, total: int) -> None:
-        self.bar.update(_TASK, done, total, f"prepared {done} of {total} anatomies")
+        self.bar.update(_TASK, done, total, f"prepared {done} of {total}")
 
     def stepped(self, now: "TrainingProgress") -> None:
         losses = ", ".join(f"{k} {v:.3f}" for k, v in now.values.items() if k.endswith("loss"))
