@@ -57,6 +57,13 @@ def test_a_batch_goes_on(sanum, place, tmp_path):
     assert "4 of 6 files failed" in done.err
 
 
+def test_a_file_in_the_place_of_the_output_folder_is_said(sanum, place, tmp_path):
+    (tmp_path / "taken").touch()
+    words = ("recover", "-o", tmp_path / "taken", "--method", "view-sharing", "-q")
+    for given in ([place / "right.npz"], [place / "right.npz", place / "training.npz"]):
+        assert "taken: a file is there, and no folder" in sanum(*words, *given).refused()
+
+
 def test_a_network_that_ships_or_is_given(sanum, place, tmp_path):
     for words in (("--method", "unet-xf"), ("--weights", "kt-unet-xf")):
         done = sanum("recover", place / "right.npz", "-o", tmp_path / words[0], *words, "-q")
