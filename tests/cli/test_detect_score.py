@@ -76,7 +76,9 @@ def test_the_record_says_how_a_picture_was_seen(sanum, model, tmp_path):
 
 def test_where_nothing_can_be_written_is_one_sentence(sanum, model):
     told = sanum("detect", "score", model.parent / "normal", "--model", model, "-o", model, "-q").refused()
-    assert "m.safetensors is a file: expected a folder for the results" in told
+    assert "m.safetensors is not a folder; choose another folder" in told
+    deeper = sanum("detect", "score", model.parent / "normal", "--model", model, "-o", model / "in", "-q")
+    assert "m.safetensors is not a folder" in deeper.refused()
 
 
 def test_a_picture_of_other_channels_is_one_sentence(sanum, model, tmp_path):

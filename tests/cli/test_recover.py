@@ -61,7 +61,7 @@ def test_a_file_in_the_place_of_the_output_folder_is_said(sanum, place, tmp_path
     (tmp_path / "taken").touch()
     words = ("recover", "-o", tmp_path / "taken", "--method", "view-sharing", "-q")
     for given in ([place / "right.npz"], [place / "right.npz", place / "training.npz"]):
-        assert "taken: a file is there, and no folder" in sanum(*words, *given).refused()
+        assert "taken is not a folder" in sanum(*words, *given).refused()
 
 
 def test_a_network_that_ships_or_is_given(sanum, place, tmp_path):

@@ -298,9 +298,6 @@ def do_each(
     """
     from ..cohort import RunSettings, RunSummary, run
 
-    if output.exists() and not output.is_dir():
-        complain(f"cannot write to {output}: a file is there, and no folder; choose another one")
-        raise typer.Exit(2)
     summary = RunSummary(items, (1, 1), output, job.tables, resources=job.resources)
     with (
         steady_stderr(),

@@ -40,7 +40,7 @@ def command(
     data: Annotated[
         list[Path], typer.Argument(help="Data sets: made by sanum generate, or BIDS with masks.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for numbers, tables and figure.")],
+    output: Annotated[Path, shared.folder("Folder for numbers, tables and figure.")],
     method: Annotated[
         list[str] | None,
         typer.Option(

@@ -41,7 +41,7 @@ def command(
             "whole heads: a *_dseg.nii.gz, or a folder of these."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new data set.")],
+    output: Annotated[Path, shared.folder("Folder of the new data set.")],
     count: Annotated[int, typer.Option("--count", "-n", help="Samples in all.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Decides every sample.", min=0)] = 0,
     lesions: Annotated[Path | None, typer.Option(help="Folder of lesion masks in MNI space.")] = None,

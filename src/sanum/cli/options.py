@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,10 +19,40 @@ RESULTS, SCAN = "Results", "The scan"
 COMPUTING, MANY = "Computing", "Many scans and machines"
 """Groups of options in the help; what is in none comes last."""
 
-Output = Annotated[
-    Path,
-    typer.Option("--output", "-o", help="Folder for the results; made if missing.", rich_help_panel=RESULTS),
-]
+
+def a_folder(given: Path | None) -> Path | None:
+    """The path of a folder that is there, or that can be made: no file stands in its place.
+
+    Parameters
+    ----------
+    given : Path or None
+        As given by the user.
+
+    Raises
+    ------
+    typer.BadParameter
+        It, or what it lies in, is a file.
+    """
+    for part in () if given is None else (given, *given.parents):
+        if part.is_file():
+            raise typer.BadParameter(f"{part} is not a folder; choose another folder")
+    return given
+
+
+def folder(says: str, panel: str | None = None) -> Any:
+    """The option `--output` of a command that makes a folder.
+
+    Parameters
+    ----------
+    says : str
+        Its help.
+    panel : str, optional
+        Group in the help.
+    """
+    return typer.Option("--output", "-o", callback=a_folder, help=says, rich_help_panel=panel)
+
+
+Output = Annotated[Path, folder("Folder for the results; made if missing.", RESULTS)]
 Device = Annotated[
     str,
     typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=COMPUTING),

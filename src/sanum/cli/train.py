@@ -31,7 +31,7 @@ def command(
             "or a table; the word phantoms for kt."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoint, logs and weights.")],
+    output: Annotated[Path, shared.folder("Folder for checkpoint, logs and weights.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Another value in the recipe, as key=value; repeatable.")
     ] = None,

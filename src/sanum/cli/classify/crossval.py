@@ -17,7 +17,7 @@ EXAMPLE = "Example:  sanum classify crossval normals/ abnormals/ -o out"
 
 def command(
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for folds, runs and tables.")],
+    output: Annotated[Path, shared.folder("Folder for folds, runs and tables.")],
     method: Annotated[
         list[str] | None,
         typer.Option(help="Name of a classifier or recipe; may be given again. Default: classifier."),

@@ -34,7 +34,7 @@ def command(
             help="Folders of normals and of abnormals, or a CSV file with path, label, group.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for folds, runs and tables.")],
+    output: Annotated[Path, shared.folder("Folder for folds, runs and tables.")],
     method: Annotated[
         list[str] | None,
         typer.Option(help="Name of a detector or recipe; may be given again. Baselines are always there."),

@@ -176,16 +176,12 @@ def picture_items(images: list[Path], output: Path) -> "list[Item]":
     ------
     ScanError
         A path that is not there, or a folder without pictures.
-    NotADirectoryError
-        The output folder is a file.
     """
     from ...cohort import Item
     from ...cohort.inputs import told_apart
     from ...data.pictures import files_in
     from ...scan.names import folder_name
 
-    if output.exists() and not output.is_dir():
-        raise NotADirectoryError(f"{output} is a file: expected a folder for the results")
     found = []
     several = sum(given.is_dir() for given in images) > 1  # images of one name are then told apart
     for given in images:

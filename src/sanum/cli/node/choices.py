@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from ..options import RESULTS
+from ..options import RESULTS, folder
 
 LISTENING, FETCHING, DECIDING = "Who may send", "What is fetched", "What is worked on"
 """Groups of options in the help."""
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FOLDER", help="Of the node: what came, states, results."),
+    folder("Of the node: what came, states, results."),
 ]
 Title = Annotated[
     str, typer.Option(metavar="AET", help="Its own application entity title.", rich_help_panel=LISTENING)

@@ -75,7 +75,7 @@ def command(
     pairs: Annotated[
         Path, typer.Argument(metavar="PAIRS", help="BIDS data set or CSV file, as of sanum translate fit.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for numbers, tables and figure.")],
+    output: Annotated[Path, shared.folder("Folder for numbers, tables and figure.")],
     model: Models,
     train: Train = None,
     threshold: Threshold = None,
