@@ -288,7 +288,8 @@ class TestCohort:
         assert ran.err.startswith("sanum: note: this SLURM array is of one task, which takes all scans")
 
     def test_where_nothing_can_be_written_no_table_is_told_of(self, sanum, four, tmp_path):
-        (tmp_path / "out").write_text("a file")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/.sanum").write_text("a file where the run keeps its state")
         ran = sanum("reconstruct", four, "-o", tmp_path / "out", "-q")
         assert ran.code == 1
         assert "failed.tsv" not in ran.err
