@@ -205,8 +205,15 @@ class AdpdRecipe(Recipe):
             return PictureNet(self.backbone, findings, fresh=fresh)
         if self.told == "boxes":
             return GridNet(self.backbone, findings, width=self.width, fresh=fresh)
-        how = {"width": self.width, "dropout": self.dropout, "reads": self.reads, "fresh": fresh}
-        return RegionNet(self.backbone, regions, findings, **how)  # type: ignore[arg-type]
+        return RegionNet(
+            self.backbone,
+            regions,
+            findings,
+            width=self.width,
+            dropout=self.dropout,
+            reads=self.reads,
+            fresh=fresh,
+        )
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Objective of a batch and its terms; what dropout draws is decided by the batch.
