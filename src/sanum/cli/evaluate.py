@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import options as shared
-from .messages import complain, harmless
+from .measuring import measuring, tell_measured
+from .messages import complain
 from .options import Composition
 from .progress import ProgressBar
 from .threads import use_threads
@@ -75,9 +76,8 @@ def command(
     the tables), 2 wrong use.
     """
     from ..evaluation import HealthyAnatomy, chosen, find_cases, measure, worth_measuring, write_results
-    from ..scan import ScanError
 
-    try:
+    with measuring():
         methods = _load(method or ["una"], device, threads)
         unseen = {d: _unseen(d, method or ["una"]) if held_out else False for d in data}
         cases = [c for d in data for c in find_cases(d, healthy=healthy, held_out=unseen[d])]
@@ -100,19 +100,7 @@ def command(
                 ),
             )
         paths = write_results(task, output, next(iter(methods)))
-    except (ValueError, OSError, ScanError) as error:
-        complain(str(error))
-        raise typer.Exit(2) from None
-    except (MemoryError, RuntimeError) as error:  # torch's lack of memory is a RuntimeError
-        reason = str(error).splitlines()[0] if str(error) else "not enough memory"
-        complain(f"{reason}; close other programs or try --device cpu; started again, the run goes on")
-        raise typer.Exit(2) from None
-    for failure in done.failed:
-        complain(failure)
-    for path in paths:
-        typer.echo(harmless(str(path)))
-    if done.failed:
-        raise typer.Exit(1)
+    tell_measured(done.failed, paths)
 
 
 def _load(names: list[str], device: str, threads: int) -> "dict[str, Evaluated]":

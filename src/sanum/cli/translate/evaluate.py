@@ -8,7 +8,8 @@ import typer
 
 from .. import options as shared
 from ..detect.common import Kind, detector_in
-from ..messages import complain, harmless
+from ..measuring import measuring, tell_measured
+from ..messages import complain
 from ..progress import ProgressBar, waiting
 from ..threads import use_threads
 from .fit import TRANSLATOR
@@ -109,7 +110,7 @@ def command(
         from ...evaluation.tasks.translation import ContrastTranslation, find_pair_cases, first_look
 
     use_threads(threads)
-    try:
+    with measuring():
         models = _models(model, device)
         finder = _finder(threshold, side, segmenter, device)
         how = _measuring(models, (source, target), finder, peak, seed)
@@ -130,19 +131,7 @@ def command(
             )
         _tell_missing(baselines=bool(look.baselines), finder=finder is not None)
         paths = write_results(task, output, next(iter(methods)))
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        complain(str(error))
-        raise typer.Exit(2) from None
-    except (MemoryError, RuntimeError) as error:  # torch's lack of memory is a RuntimeError
-        reason = str(error).splitlines()[0] if str(error) else "not enough memory"
-        complain(f"{reason}; close other programs or try --device cpu; started again, the run goes on")
-        raise typer.Exit(2) from None
-    for failure in done.failed:
-        complain(failure)
-    for path in paths:
-        typer.echo(harmless(str(path)))
-    if done.failed:
-        raise typer.Exit(1)
+    tell_measured(done.failed, paths)
 
 
 def _tell_missing(*, baselines: bool, finder: bool) -> None:
