@@ -88,9 +88,7 @@ class PlaneUNet(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.Conv2d(a + b, a, 1) for a, b in pairwise(widths))
         self.decode = nn.ModuleList(PlaneBlock(w) for w in widths[:-1])
-        self.last = plane_conv(widths[0], 4 * channels_out)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.last = _silent_conv(widths[0], 4 * channels_out)
 
     def forward(
         self, planes: torch.Tensor, columns: int, before: torch.Tensor | None = None
@@ -141,9 +139,7 @@ class BothWays(nn.Module):
         self.stem = plane_conv(4 * channels_in, width)
         self.step = nn.Conv1d(width, width, 3, padding=1, padding_mode="circular")
         self.block = PlaneBlock(width)
-        self.last = plane_conv(width, 4 * channels_out)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.last = _silent_conv(width, 4 * channels_out)
 
     def forward(
         self, planes: torch.Tensor, columns: int, before: torch.Tensor | None = None
@@ -169,6 +165,13 @@ class BothWays(nn.Module):
         forwards, backwards = torch.stack(maps, -1).chunk(2)
         h = self.block(forwards + backwards.flip(-1), columns)
         return F.pixel_shuffle(self.last(h), 2)[:, :, :y, :t], h
+
+
+def _silent_conv(channels_in: int, channels_out: int) -> nn.Conv2d:
+    conv = plane_conv(channels_in, channels_out)
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
 
 
 def _folded(planes: torch.Tensor, multiple: int) -> torch.Tensor:
