@@ -359,6 +359,10 @@ def test_crossval_goes_on_where_it_was(sanum, crossed):
         (["score", "{empty}", "--model", "{model}", "-o", "out"], "empty holds no pictures"),
         (["export", "{model}", "-o", "m.bin"], "ends in .onnx, got m.bin"),
         (["export", "{normal}/00.png", "-o", "m.onnx"], "00.png is not a readable safetensors"),
+        (
+            ["export", "{model}", "-o", "m.onnx", "--set", "components=3"],
+            "components decides what is learned",
+        ),
         (["crossval", "{normal}", "-o", "out"], "has no label: cross-validation needs normals and abnormals"),
         (["crossval", "{normal}", "{empty}", "-o", "out"], "empty holds no pictures"),
         (

@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 
 import sanum as api
+from sanum.methods.common.squares import stack_of
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,24 @@ def test_other_scores_have_no_threshold_until_one_is_given(sanum, model, tmp_pat
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_graph_gives_the_score_that_is_chosen(sanum, model, tmp_path):
+    """PyTorch's exporter reads all of its operators first: seconds of a CPU."""
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    graph = tmp_path / "m.onnx"
+    chosen = ("--set", "pooling.kind=top", "--threshold", "3")
+    assert sanum("detect", "export", model, "-o", graph, *chosen, "-q").code == 0
+    told = json.loads(graph.with_suffix(".json").read_text())
+    assert (told["config"]["pooling.kind"], told["threshold"]["value"]) == ("top", "3.0")
+    detector = api.load("pca", weights=model).rescored("pooling.kind=top")
+    stack = stack_of([model.parent / "normal" / "0.png"], detector.config)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    (score,) = session.run(["score"], {"image": stack.pixels.numpy(), "valid": stack.valid.numpy()})[0]
+    np.testing.assert_allclose(score, detector.score([model.parent / "normal" / "0.png"])[0], rtol=1e-4)
+
+
 def test_the_record_says_how_a_picture_was_seen(sanum, model, tmp_path):
     """15 times as wide as high; what is no number; a stack, whose pages have a score each."""
     rng = np.random.default_rng(1)
@@ -72,6 +91,24 @@ def test_the_record_says_how_a_picture_was_seen(sanum, model, tmp_path):
     seen = json.loads((out / "wide_record.json").read_text())["picture"]
     assert (seen["shape"], seen["square"], seen["box"]) == ([20, 300], 16, [7, 0, 1, 16])
     assert 0 <= seen["black"] < seen["white"] <= 98
+    assert seen["orientation"] == 1
+
+
+def test_a_photograph_on_its_side_has_the_score_and_the_map_of_an_upright_one(sanum, model, tmp_path):
+    """As a camera stores it, turned by what EXIF says: the map is that of what a viewer shows."""
+    pixels = np.random.default_rng(1).integers(0, 99, (20, 300), dtype=np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "upright.png")
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter turn clockwise shows it as it was seen
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "in" / "side.png", exif=exif)
+    out = tmp_path / "out"
+    words = ("detect", "score", tmp_path / "in", "--model", model, "-o", out, "-q", "--no-report")
+    assert sanum(*words).code == 0
+    found = rows(out)
+    assert found["side.png"]["score"] == found["upright.png"]["score"]
+    np.testing.assert_array_equal(*(tifffile.imread(out / f"{n}_map.tif") for n in ("side", "upright")))
+    assert json.loads((out / "side_record.json").read_text())["picture"]["orientation"] == 6
 
 
 def test_where_nothing_can_be_written_is_one_sentence(sanum, model):

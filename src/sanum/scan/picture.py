@@ -35,6 +35,8 @@ class Picture:
         Between rows and between columns, if known.
     warnings : tuple of str
         What a user should know about it.
+    orientation : int
+        Of EXIF, 1 to 8, that the file told: the pixels are turned by it already.
     """
 
     pixels: FloatArray
@@ -45,6 +47,7 @@ class Picture:
     window: tuple[float, float] | None = None
     spacing_mm: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
+    orientation: int = 1
 
     def __post_init__(self) -> None:
         name = self.name
@@ -109,6 +112,7 @@ def picture_of(
     frame: int | None = None,
     window: tuple[float, float] | None = None,
     spacing_mm: tuple[float, float] | None = None,
+    orientation: int = 1,
 ) -> Picture:
     """Picture of an array whose channels come first; what is not finite becomes invalid.
 
@@ -118,7 +122,7 @@ def picture_of(
         Of whole numbers, floats or booleans.
     valid : (H, W) bool, optional
         Default everywhere.
-    path, frame, window, spacing_mm
+    path, frame, window, spacing_mm, orientation
         As of `Picture`.
 
     Raises
@@ -139,7 +143,9 @@ def picture_of(
     inside: Mask = finite if valid is None else np.logical_and(finite, valid)
     if not finite.all():
         values = np.where(finite, values, values[:, finite].min())
-    picture = Picture(values, inside, path, frame, str(pixels.dtype), window, spacing_mm)
+    picture = Picture(
+        values, inside, path, frame, str(pixels.dtype), window, spacing_mm, orientation=orientation
+    )
     if not finite.all():
         picture = picture.warn(f"{int((~finite).sum())} pixels are no finite numbers: they are left out")
     if picture.is_constant:

@@ -3,7 +3,7 @@
 import io
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..files import open_regular
 from .errors import ScanError
+from .exif import ORIENTATION, known_orientation, orientation_of, upright
 from .names import printable
 from .picture import MOST_CHANNELS, Picture, channels_first, picture_of
 
@@ -19,6 +20,9 @@ PICTURE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 MOST_PIXELS = 200_000_000
 """Of one picture, over all channels; whole slides of pathology are for other programs."""
+
+_Pixels: TypeAlias = "tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]"
+"""(C, H, W), and where they are not transparent."""
 
 _STACKED = "TZ"
 """Axes of a TIFF file, as tifffile calls them, that are never channels: time and depth."""
@@ -41,6 +45,8 @@ def read_image_file(
 ) -> list[Picture]:
     """Pictures of an image file; colours stay colours, palettes are looked up, transparency becomes the mask.
 
+    What a camera has stored on its side is turned, as its EXIF data says.
+
     Parameters
     ----------
     path : Path
@@ -60,9 +66,9 @@ def read_image_file(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if path.name.lower().endswith((".tif", ".tiff")):
-                found = _tiff(path, channel_axis, what)
+                found, orientation = _tiff(path, channel_axis, what)
             else:
-                found = [_image(path, what)]
+                found, orientation = _image(path, what)
     except ScanError:
         raise
     except Image.DecompressionBombError as error:
@@ -73,7 +79,14 @@ def read_image_file(
             f"{what} is damaged or no image: expected {path.suffix.lstrip('.').upper()}; copy it again"
         ) from error
     return [
-        picture_of(pixels, valid=valid, path=path, frame=n if len(found) > 1 else None, window=window)
+        picture_of(
+            upright(pixels, orientation),
+            valid=None if valid is None else upright(valid, orientation),
+            path=path,
+            frame=n if len(found) > 1 else None,
+            window=window,
+            orientation=orientation,
+        )
         for n, (pixels, valid) in enumerate(found)
     ]
 
@@ -125,23 +138,26 @@ def _is_stack(shape: tuple[int, ...], axis: int | None) -> bool:
     return axis is None and len(shape) == 3 and min(shape[0], shape[2]) > MOST_CHANNELS
 
 
-def _image(path: Path, what: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
-    """Pixels (C, H, W), and where they are not transparent."""
+def _image(path: Path, what: str) -> tuple[list[_Pixels], int]:
+    """The one picture of a file that Pillow reads, as stored, and its orientation."""
     with open_regular(path) as stream, Image.open(stream) as image:
         _require_size((*image.size, len(image.getbands())), what)
         rawmode = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
-        if rawmode in _DEEP:
-            return _deep(path, rawmode)
-        if image.mode in _GREY:
-            return np.asarray(image.convert(_GREY[image.mode]) if _GREY[image.mode] else image)[None], None
-        transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
-        colours = np.asarray(image.convert("RGBA" if transparent else "RGB"))
-        if image.mode in ("LA", "La"):
-            return colours[None, ..., 0], colours[..., 3] > 0
-        return np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0 if transparent else None
+        found = _deep(path, rawmode) if rawmode in _DEEP else _shallow(image)
+        return [found], orientation_of(image)
 
 
-def _deep(path: Path, rawmode: str) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.bool_] | None]:
+def _shallow(image: Image.Image) -> _Pixels:
+    if image.mode in _GREY:
+        return np.asarray(image.convert(_GREY[image.mode]) if _GREY[image.mode] else image)[None], None
+    transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+    colours = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+    if image.mode in ("LA", "La"):
+        return colours[None, ..., 0], colours[..., 3] > 0
+    return np.moveaxis(colours[..., :3], -1, 0), colours[..., 3] > 0 if transparent else None
+
+
+def _deep(path: Path, rawmode: str) -> _Pixels:
     """Of a PNG file with colours, or grey and alpha, of 16 bits: Pillow gives one byte of each at a time."""
 
     def bytes_as(mode: str) -> npt.NDArray[np.uint16]:
@@ -160,10 +176,8 @@ def _deep(path: Path, rawmode: str) -> tuple[npt.NDArray[np.uint16], npt.NDArray
     return _split(pixels, len(pixels) in (2, 4))
 
 
-def _tiff(
-    path: Path, axis: int | None, what: str
-) -> list[tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]]:
-    """Pixels (C, H, W) of each picture of the first series.
+def _tiff(path: Path, axis: int | None, what: str) -> tuple[list[_Pixels], int]:
+    """Each picture of the first series, as stored, and their orientation.
 
     Pages are pictures, but where there are at most four of one channel: these are channels. What tifffile
     leaves to a plugin, Pillow reads.
@@ -178,12 +192,18 @@ def _tiff(
             keyframe: Any = series.keyframe
             kind = str(keyframe.photometric.name)
         except ValueError:  # needs imagecodecs
-            return [_image(path, what)]
+            return _image(path, what)
         if kind in ("PALETTE", "SEPARATED"):
-            return [_image(path, what)]
+            return _image(path, what)
         if kind == "MINISWHITE" and pixels.dtype.kind == "u":
             pixels = np.iinfo(pixels.dtype).max - pixels
         alpha = any(int(sample) in _ALPHA for sample in keyframe.extrasamples)
+        orientation = known_orientation(getattr(keyframe.tags.get(ORIENTATION), "value", None))
+    return _pages(pixels, axes, axis, what, alpha=alpha), orientation
+
+
+def _pages(pixels: npt.NDArray[Any], axes: str, axis: int | None, what: str, *, alpha: bool) -> list[_Pixels]:
+    """The pictures that an array of a TIFF file holds."""
     if axis is not None:
         return [(channels_first(np.squeeze(pixels) if pixels.ndim > 3 else pixels, axis, what), None)]
     kept = [n for n, name in enumerate(axes) if name in "YXSC" or pixels.shape[n] > 1]
@@ -209,9 +229,7 @@ def _stacked(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
     return turned.reshape(-1, pixels.shape[channel] if channel >= 0 else 1, height, width)
 
 
-def _split(
-    pixels: npt.NDArray[Any], transparent: bool
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+def _split(pixels: npt.NDArray[Any], transparent: bool) -> _Pixels:
     return (pixels[:-1], pixels[-1] > 0) if transparent and len(pixels) in (2, 4) else (pixels, None)
 
 

@@ -16,14 +16,18 @@ EXAMPLE = "Example:  sanum detect export model.safetensors -o model.onnx"
 def command(
     model: Annotated[Path, typer.Argument(help="File that sanum detect fit wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File of the graph, .onnx.")],
+    threshold: Annotated[float | None, typer.Option(help="Another threshold than the model's.")] = None,
+    settings: common.Rescoring = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a graph that is there.")] = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """Write MODEL as an ONNX graph, checked against PyTorch, and a JSON file beside it.
 
-    The graph takes squares of pixels and gives maps and raw scores. How
-    pictures become squares, and the threshold, are in the JSON file. A graph
-    that ONNX Runtime computes otherwise than PyTorch is not written.
+    The graph takes squares of pixels and gives maps and raw scores; --set
+    chooses which, as in sanum detect score. How pictures become squares, and
+    the threshold, are in the JSON file; with --set for other scores, the
+    model's threshold is left out. A graph that ONNX Runtime computes
+    otherwise than PyTorch is not written.
 
     Exit code: 0, or 2 if it cannot be done.
     """
@@ -36,7 +40,8 @@ def command(
             for path in (output, description_of(output)):
                 if path.exists() and not overwrite:
                     raise FileExistsError(f"{path} exists: pass --overwrite to replace it")
-            made = common.detector_in(model, "cpu").export(output)
+            detector = common.detector_in(model, "cpu", threshold=threshold, settings=settings)
+            made = detector.export(output)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         complain(str(error))
         raise typer.Exit(2) from None

@@ -62,7 +62,8 @@ class ScoredPicture(PlainResult):
         As of `PlainResult`.
     seen : mapping
         Plain values: rows and columns of the picture (of several that of highest score), side of the square,
-        first row, first column, rows and columns that it fills of it, intensities that became 0 and 1.
+        first row, first column, rows and columns that it fills of it, intensities that became 0 and 1, and
+        the orientation of EXIF that was undone.
     """
 
     seen: Mapping[str, Any] = field(default_factory=dict)
@@ -146,7 +147,7 @@ class ScoreJob:
         }
         said = tuple(dict.fromkeys(_warnings(pictures, found)))
         made = ScoredPicture.of(self.outputs, stem, contents, numbers, said)
-        return replace(made, seen=_seen(found[highest].square))
+        return replace(made, seen=_seen(pictures[highest], found[highest].square))
 
     def facts(self, result: Result) -> Mapping[str, Any]:
         """Name of the model's file, the device, and how the picture was resized and scaled.
@@ -263,7 +264,7 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(EXTENSIONS)
 
 
-def _seen(square: Square) -> dict[str, Any]:
+def _seen(picture: Picture, square: Square) -> dict[str, Any]:
     place = square.placement
     return {
         "shape": list(place.shape),
@@ -271,6 +272,7 @@ def _seen(square: Square) -> dict[str, Any]:
         "box": list(place.box),
         "black": place.black,
         "white": place.white,
+        "orientation": picture.orientation,
     }
 
 
