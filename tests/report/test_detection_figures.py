@@ -30,6 +30,17 @@ def test_odd_scores_are_drawn(scores):
     assert (ax.get_xscale() == "log") == (scores.max() > 1000 * scores.min())
 
 
+def test_a_few_huge_scores_beside_negative_ones_leave_the_others_apart():
+    scores = np.append(np.linspace(-8, 8, 60), [900.0, 30000.0])
+    (ax,) = histogram({"images": scores}, [0.0]).axes
+    assert ax.get_xscale() == "asinh"
+    heights = [patch.get_height() for patch in ax.patches if hasattr(patch, "get_height")]
+    assert sum(heights) == len(scores)
+    assert max(heights) < 20
+    run = RunCurves(scores, np.repeat([0, 1], 31), 1.0)
+    assert [panel.get_xscale() for panel in figures_of_runs([run]).axes] == ["asinh", "asinh", "linear"]
+
+
 def test_runs_without_training_have_three_panels_and_f1_is_that_of_the_threshold():
     runs = [curves(0), curves(1)]
     figure = figures_of_runs(runs)

@@ -16,7 +16,7 @@ from .group import INK, LINE, MARK, QUIET
 COLOURS = (INK, MARK, "#0f766e", "#7c3aed", "#be123c", "#57534e")
 BINS, TRIED = 30, 120
 SKEWED = 20.0
-"""Times the median above which the largest score asks for a logarithmic axis."""
+"""Times the median, without signs, above which the largest score asks for an axis that is no straight one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,15 +110,40 @@ def _dress(ax: Axes, title: str, x: str, y: str) -> None:
 
 
 def _is_skewed(scores: Scores) -> bool:
-    return bool(scores.size and scores.min() > 0 and scores.max() > SKEWED * np.median(scores))
+    sizes = np.abs(scores)
+    return bool(scores.size and sizes.max() > SKEWED * np.median(sizes) > 0)
 
 
 def _edges(scores: Scores) -> list[float]:
     low, high = float(scores.min()), float(scores.max())
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    edges = np.geomspace if _is_skewed(scores) else np.linspace
-    return [float(x) for x in edges(low, high, BINS + 1)]
+    if not _is_skewed(scores):
+        edges = np.linspace(low, high, BINS + 1)
+    elif low > 0:
+        edges = np.geomspace(low, high, BINS + 1)
+    else:
+        width = np.median(np.abs(scores))
+        inner = width * np.sinh(np.linspace(*np.arcsinh([low / width, high / width]), BINS + 1))
+        edges = np.array([low, *inner[1:-1], high])
+    return [float(x) for x in edges]
+
+
+def _scale(ax: Axes, scores: Scores, marks: Sequence[float]) -> None:
+    """An axis of skewed scores: logarithmic or, where some are not above 0, so on both sides of it."""
+    if not _is_skewed(scores):
+        return
+    if scores.min() > 0:
+        ax.set_xscale("log")
+        return
+    width = float(np.median(np.abs(scores)))
+    low, high = (float(end(np.append(scores, marks))) for end in (np.min, np.max))
+    ax.set_xscale("asinh", linear_width=width)
+    decades = 10.0 ** np.arange(np.ceil(np.log10(width)), np.log10(max(-low, high)))
+    ticks = [float(t) for t in (*-decades[::-1], 0.0, *decades) if low <= t <= high]
+    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(low, high)
 
 
 def _histogram(ax: Axes, classes: Mapping[str, Scores], thresholds: Sequence[float]) -> None:
@@ -139,8 +164,7 @@ def _histogram(ax: Axes, classes: Mapping[str, Scores], thresholds: Sequence[flo
             alpha=1 if len(drawn) == 1 else 0.5,
             label=None if n else "threshold" if len(drawn) == 1 else "thresholds of the runs",
         )
-    if _is_skewed(every):
-        ax.set_xscale("log")
+    _scale(ax, every, drawn)
     _dress(ax, "Scores", "score", "images")
     ax.margins(y=0.3)  # for the legend
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -156,12 +180,11 @@ def _f1(ax: Axes, runs: Sequence[RunCurves]) -> None:
         if np.isfinite(run.threshold):
             at = decide(run.scores, run.labels, run.threshold).f1
             ax.plot([run.threshold], [at], "o", color=MARK, markersize=4.5)
-    if _is_skewed(every):
-        ax.set_xscale("log")
+    _scale(ax, every, [run.threshold for run in runs if np.isfinite(run.threshold)])
     ax.set_ylim(0, 1.02)
     _dress(ax, "F1 against the threshold, on test", "threshold", "F1")
     ax.plot([], [], "o", color=MARK, markersize=4.5, label="chosen on validation")
-    ax.legend(fontsize=8, frameon=False, loc="lower left", labelcolor="#1b2430")
+    ax.legend(fontsize=8, frameon=False, loc="best", labelcolor="#1b2430")
 
 
 def _roc(ax: Axes, runs: Sequence[RunCurves]) -> None:
