@@ -64,6 +64,17 @@ def test_after_a_mean_and_one_layer_gradients_are_its_weights(net):
     )
 
 
+def test_a_feature_map_counts_what_the_logit_loses_without_it(net, monkeypatch):
+    monkeypatch.setattr("sanum.nets.cam.AT_ONCE", 4)  # six feature maps in two parts
+    x = torch.randn(3, 1, 8, 8)
+    a, w = net.body(x).detach(), net.head[2].weight[1].detach()
+    logit = net.head(a)[:, 1].detach()
+    weights = w * a.mean((2, 3)) / logit.abs()[:, None]  # of a mean and one layer
+    expected = (weights[:, :, None, None] * a).sum(1).relu()
+    np.testing.assert_allclose(of_net(net, x, "ablationcam"), expected, rtol=1e-3, atol=1e-4)
+    assert expected.amax((1, 2)).min() > 0
+
+
 def test_the_first_component_of_one_pattern_is_the_pattern():
     pattern = torch.rand(5, 7) ** 4
     maps = torch.tensor([1.0, -2.0, 0.5])[None, :, None, None] * pattern

@@ -9,8 +9,12 @@ from typing import Literal
 
 import torch
 
-CamKind = Literal["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam", "eigencam", "eigengradcam"]
+CamKind = Literal[
+    "gradcam", "gradcam++", "hirescam", "xgradcam", "layercam", "eigencam", "eigengradcam", "ablationcam"
+]
 Head = Callable[[torch.Tensor], torch.Tensor]
+AT_ONCE = 64
+"""Feature maps that are left out, one in each copy, at the same time."""
 
 _TINY = 1e-12
 
@@ -28,10 +32,13 @@ def cam(features: torch.Tensor, head: Head, kind: CamKind) -> torch.Tensor:
         "gradcam" relu ∑_c mean_s(g) A (Selvaraju et al., ICCV 2017); "gradcam++" (Chattopadhay et al., WACV
         2018); "hirescam" relu ∑_c g A (Draelos and Carin 2020); "xgradcam" relu ∑_c (∑ₛ g A / ∑ₛ A) A (Fu et
         al., BMVC 2020); "layercam" ∑_c relu(g) A, relu (Jiang et al., TIP 2021); "eigencam" first principal
-        component of A, which knows no class (Muhammad and Yeasin, IJCNN 2020); "eigengradcam" of g A.
+        component of A, which knows no class (Muhammad and Yeasin, IJCNN 2020); "eigengradcam" of g A;
+        "ablationcam" relu ∑_c (y − y₋c) / |y| A, y₋c without feature map c (Desai and Ramaswamy, WACV 2020).
     """
     if kind == "eigencam":
         return first_component(features)
+    if kind == "ablationcam":
+        return (_without_each(features, head) * features).sum(1).relu()
     with torch.inference_mode(False), torch.enable_grad():
         a = features.clone().requires_grad_()
         logit = head(a.clone())  # a copy: a head may change it in place
@@ -62,6 +69,20 @@ def _weights(a: torch.Tensor, g: torch.Tensor, kind: CamKind) -> torch.Tensor:
     alpha = torch.where(g.abs() > 0, g**2 / torch.where(below.abs() > _TINY**2, below, 1.0), 0.0)
     weights: torch.Tensor = (alpha * g.relu()).sum(places, keepdim=True)
     return weights
+
+
+@torch.no_grad()
+def _without_each(a: torch.Tensor, head: Head) -> torch.Tensor:
+    """What a logit loses when a feature map is 0 everywhere, in parts of its size, (B, C, 1, 1)."""
+    rows = []
+    for one, logit in zip(a, head(a.clone()), strict=True):
+        lost = []
+        for places in torch.arange(len(one), device=a.device).split(AT_ONCE):
+            left = one.repeat(len(places), 1, 1, 1)
+            left[range(len(places)), places] = 0
+            lost.append(logit - head(left))
+        rows.append(torch.cat(lost) / logit.abs().clamp_min(_TINY))
+    return torch.stack(rows)[:, :, None, None]
 
 
 def first_component(maps: torch.Tensor) -> torch.Tensor:

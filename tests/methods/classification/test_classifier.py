@@ -113,7 +113,7 @@ def test_only_a_lower_loss_is_kept():
     assert float(best.state["margin"]) == 3
 
 
-@pytest.mark.parametrize("kind", ["gradcam++", "eigencam", "scorecam", "fullgrad"])
+@pytest.mark.parametrize("kind", ["gradcam++", "eigencam", "ablationcam", "scorecam", "fullgrad"])
 def test_maps_are_on_the_pictures_grid(fitted, kind):
     one = made("picture.size=64", f"cam={kind}")
     one.channels = 3
