@@ -103,4 +103,4 @@ def test_a_pickle_as_weights(sanum, phantom_file, tmp_path):
     path.write_bytes(path.read_bytes()[:-50])
     sentence = sanum("reconstruct", phantom_file, "-o", tmp_path / "out", "--weights", path).refused()
     assert sentence.startswith("checkpoint.pt is not a readable safetensors file ")
-    assert sentence.endswith("; expected one that sanum train wrote")
+    assert sentence.endswith("; expected one that sanum wrote")

@@ -123,7 +123,7 @@ def test_of_another_version(tmp_path, header):
 def test_a_pickle_is_refused(tmp_path):
     path = tmp_path / "w.pt"
     torch.save(STATE, path)
-    with pytest.raises(WeightsError, match=r"not a readable .*; expected one that sanum train wrote$"):
+    with pytest.raises(WeightsError, match=r"not a readable .*; expected one that sanum wrote$"):
         load_weights(path)
 
 

@@ -77,10 +77,10 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             state = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path.name} is not a readable safetensors file ({error}); expected one that sanum train wrote"
+            f"{path.name} is not a readable safetensors file ({error}); expected one that sanum wrote"
         ) from error
     if not isinstance(description, dict):
-        raise WeightsError(f"{path.name} has a header that is no table; expected one that sanum train wrote")
+        raise WeightsError(f"{path.name} has a header that is no table; expected one that sanum wrote")
     if description.get("format") not in (1, FORMAT):
         raise WeightsError(
             f"{path.name} has weights format {description.get('format')}, "

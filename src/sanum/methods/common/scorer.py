@@ -228,7 +228,7 @@ class PictureScorer(ABC):
         if stack.channels != self.channels:
             raise ScanError(
                 f"the pictures have {stack.channels} channels, and {self.method} has learned from "
-                f"{self.channels}"
+                f"{self.channels}: convert them, or fit with pictures of {stack.channels}"
             )
         for part in stack.parts(BATCH):
             with one_thread(), torch.inference_mode():
