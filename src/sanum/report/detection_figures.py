@@ -123,8 +123,8 @@ def _edges(scores: Scores) -> list[float]:
     elif low > 0:
         edges = np.geomspace(low, high, BINS + 1)
     else:
-        width = np.median(np.abs(scores))
-        inner = width * np.sinh(np.linspace(*np.arcsinh([low / width, high / width]), BINS + 1))
+        width = float(np.median(np.abs(scores)))
+        inner = width * np.sinh(np.linspace(np.arcsinh(low / width), np.arcsinh(high / width), BINS + 1))
         edges = np.array([low, *inner[1:-1], high])
     return [float(x) for x in edges]
 
