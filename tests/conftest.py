@@ -1,14 +1,18 @@
 """What several rooms' tests need."""
 
 import os
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan, write
 from sanum.scan.contrast import Contrast
+from sanum.space import mirror
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
 from sanum.synth.box import DEFAULT_BOX
@@ -16,6 +20,13 @@ from sanum.synth.box import DEFAULT_BOX
 PHANTOM_CENTRE_MM = (6.0, -10.0, 4.0)
 PHANTOM_LESION_MM = (40.0, -6.0, 10.0)
 COARSE_BOX = Box((40, 48, 40), 4.0)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test-full` imports the files of heavy proofs only: most files have none."""
+    if config.option.markexpr != "full" or collection_path.suffix != ".py":
+        return None
+    return "mark.full" not in collection_path.read_text(encoding="utf-8") or None
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +66,35 @@ def phantom_file(phantom: Scan, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write(phantom, tmp_path_factory.mktemp("phantom") / "scan.nii.gz")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def mirrors_found_once() -> Iterator[None]:
+    """From one start in the very same volume, the plane of symmetry is searched for once: over a second."""
+    search, found = mirror._descend, {}
+
+    def once(score, start, **how):
+        volume = sha256(score.volume.numpy().tobytes()).digest()
+        place = (*score.grid.shape, *score.grid.affine.flat, *score.centre, *start)
+        key = (volume, place, tuple(how.items()), torch.get_num_threads())
+        if key not in found:
+            found[key] = search(score, start, **how)
+        return np.array(found[key][0]), found[key][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirror, "_descend", once)
+        yield
+
+
 @pytest.fixture
 def rough_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plane of symmetry is the best of a raster, and is not refined: for tests of the plumbing."""
     monkeypatch.setattr("sanum.space.mirror._descend", lambda _, start, **__: (np.array(start), 0.0))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without their pictures, which take most of the time and are looked at in `tests/report`."""
+    monkeypatch.setattr("sanum.report.html.montage", lambda *_: None)
+    monkeypatch.setattr("sanum.report.html.to_jpeg", lambda _: b"\xff\xd8\xff")
 
 
 class PhantomPredictor:

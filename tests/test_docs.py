@@ -68,7 +68,7 @@ prepared_subject, source = _phantom.prepared_subject, _phantom.source
 
 
 @pytest.fixture
-def here(source, phantom_predictor, rough_mirror, tmp_path, monkeypatch):
+def here(source, phantom_predictor, rough_mirror, no_pictures, tmp_path, monkeypatch):
     """The reader's folder: a scan, data to train on. The network, tested elsewhere, takes too long here."""
     real = registry.load
 

@@ -48,7 +48,7 @@ def sick_2mm():
 
 
 @pytest.fixture
-def here(sick_2mm, rough_mirror, tmp_path, monkeypatch):
+def here(sick_2mm, rough_mirror, no_pictures, tmp_path, monkeypatch):
     """The folder that a reader of the README is in: it holds scan.nii.gz, and a BIDS data set in data/."""
     write(sick_2mm, tmp_path / "scan.nii.gz")
     write(sick_2mm, tmp_path / "data" / "sub-01" / "anat" / "sub-01_T1w.nii.gz")

@@ -1,5 +1,6 @@
 """The wheel, which a user installs, does the main job with what is in it alone; the sdist has the rest."""
 
+import json
 import re
 import subprocess
 import sys
@@ -95,23 +96,29 @@ def test_the_page_of_the_package_has_no_link_that_only_works_in_a_checkout(wheel
 
 @pytest.mark.full
 def test_it_reconstructs_without_a_network(wheel, icbm152_2mm, tmp_path):
+    """File to files, with all passes, in a process of its own, where a warning is an error."""
     with zipfile.ZipFile(wheel) as z:
         z.extractall(tmp_path / "site")
-    path = write(icbm152_2mm, tmp_path / "scan.nii.gz")
-    words = [sys.executable, "-c", NO_NETWORK, "reconstruct", str(path), "-o", str(tmp_path / "out")]
+    path, out = write(icbm152_2mm, tmp_path / "sub-1_T1w.nii.gz"), tmp_path / "out"
+    words = [sys.executable, "-c", NO_NETWORK, "reconstruct", path, "-o", out, "--threads", "1"]
+    places = {"PYTHONPATH": str(tmp_path / "site"), "PATH": ""}
     ran = subprocess.run(
-        words,
+        list(map(str, words)),
         cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path / "site"), "PATH": ""},
+        env={**places, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stderr.startswith(str(tmp_path / "site" / "sanum"))  # not the checkout
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *file_names("scan").values(),
-        record_name("scan"),
-        "run.json",
-    }
-    weights = tmp_path / "site" / "sanum/methods/anatomy/una/weights/una-compact.safetensors"
-    assert sha256(weights) in (tmp_path / "out" / "run.json").read_text()
+    assert ran.stdout.startswith(str(out / "sub-1_acq-T1w_report.html"))
+    package, done = ran.stderr.splitlines()
+    assert package.startswith(str(tmp_path / "site" / "sanum"))  # not the checkout
+    assert done.startswith("sub-1_T1w.nii.gz: done in ")
+    stem = "sub-1_acq-T1w"
+    assert {p.name for p in out.iterdir()} == {*file_names(stem).values(), record_name(stem), "run.json"}
+    text = (out / "run.json").read_text()
+    run = json.loads(text)
+    assert run["scans"][0]["contrast"] == "T1w"
+    assert run["weights"] == "una-compact.safetensors"
+    assert run["peak_memory_mb"] < 4096
+    assert sha256(tmp_path / "site" / "sanum/methods/anatomy/una/weights/una-compact.safetensors") in text

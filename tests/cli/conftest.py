@@ -41,6 +41,6 @@ def sanum(monkeypatch, capfd) -> Callable[..., Ran]:
 
 
 @pytest.fixture
-def quick(monkeypatch, rough_mirror, phantom_predictor):
+def quick(monkeypatch, rough_mirror, no_pictures, phantom_predictor):
     """`sanum reconstruct` with the method that knows the phantom, in place of the network."""
     monkeypatch.setattr(registry, "load", lambda **_: phantom_predictor)

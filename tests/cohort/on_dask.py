@@ -67,7 +67,7 @@ def main(
     notes, out, alone = place / "notes", place / "out", place / "alone"
     notes.mkdir()
     items = expand([place / "in"], out)
-    workers = 1 if case == "deadly" else 2
+    workers = 1 if case in ("deadly", "hidden", "full") else 2
     told, outcomes = {"error": None}, []
     try:
         outcomes += run_on_dask(

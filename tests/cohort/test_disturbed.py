@@ -15,7 +15,6 @@ HEAVY = (pytest.mark.full, pytest.mark.timeout(1200))
     ("command", "how"),
     [
         ("reconstruct", ("12", "3", "2")),
-        pytest.param("bids", ("6", "2", "1"), marks=HEAVY),
         pytest.param("reconstruct", ("50", "10", "6"), marks=HEAVY),
         pytest.param("bids", ("9", "3", "4"), marks=HEAVY),
     ],

@@ -35,25 +35,16 @@ cluster.close()
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
-    ("cluster", "commands", "asked"),
+    ("cluster", "commands", "asked", "jobs"),
     [
-        pytest.param(
-            "SLURMCluster",
-            ("sbatch", "scancel"),
-            ["--cpus-per-task=1", "--mem=8G", "-t 04:00:00"],
-            marks=pytest.mark.full,
-        ),
-        pytest.param(
-            "PBSCluster",
-            ("qsub", "qdel"),
-            ["ncpus=1:mem=7630MB", "walltime=04:00:00"],
-            marks=pytest.mark.full,
-        ),
-        pytest.param("SGECluster", ("qsub", "qdel"), ["h_rt=04:00:00", "h_vmem=8G"], marks=pytest.mark.full),
+        ("SLURMCluster", ("sbatch", "scancel"), ["--cpus-per-task=1", "--mem=8G", "-t 04:00:00"], 2),
+        ("PBSCluster", ("qsub", "qdel"), ["ncpus=1:mem=7630MB", "walltime=04:00:00"], 1),
+        ("SGECluster", ("qsub", "qdel"), ["h_rt=04:00:00", "h_vmem=8G"], 1),
     ],
 )
-def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):
+def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked, jobs):
     """Jobs are asked for as the page says, and their workers do the scans."""
     [block] = re.findall(
         r"```python\n(from dask_jobqueue.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
@@ -61,7 +52,7 @@ def test_the_page_s_cluster_does_a_cohort(tmp_path, cluster, commands, asked):
     assert "SLURMCluster(" in block
     assert cluster in block
     assert "scale(jobs=20)" in block
-    block = block.replace("SLURMCluster", cluster).replace("scale(jobs=20)", "scale(jobs=2)")
+    block = block.replace("SLURMCluster", cluster).replace("scale(jobs=20)", f"scale(jobs={jobs})")
     if cluster == "SGECluster":  # as the page says below
         [more] = re.findall(r'SGE[^`]*`(resource_spec="[^"]+")`', PAGE.read_text(encoding="utf-8"))
         block = block.replace("cores=1,", f"cores=1, {more},")

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from sanum.evaluation import store as module
 from sanum.evaluation.store import Store
 from sanum.scan import ScanError
 
@@ -38,13 +39,15 @@ def test_two_writers_lose_no_row(path):
     assert Store(path, COLUMNS).rows["d", "a", "m"]["psnr"] == "21"
 
 
-WRITE = """
-import sys
+WRITE = f"""
+import sys, types
 from pathlib import Path
+room = sys.modules["sanum.evaluation"] = types.ModuleType("sanum.evaluation")  # without its heavy neighbours
+room.__path__ = [{os.path.dirname(module.__file__)!r}]
 from sanum.evaluation.store import Store
 store = Store(Path(sys.argv[1]), tuple(sys.argv[3].split()))
 for n in range(10):
-    store.put([{"data": "d", "case": f"{sys.argv[2]}{n}", "method": "m"}])
+    store.put([{{"data": "d", "case": f"{{sys.argv[2]}}{{n}}", "method": "m"}}])
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sanum
 from sanum.healthy.result import Reconstruction
 from sanum.scan import Scan
 from sanum.space.box import Box
@@ -35,6 +36,12 @@ def small():
         ("a warning <of> the run",),
         {"version": "0.1.0", "weights": "none"},
     )
+
+
+@pytest.fixture(scope="session")
+def shipped_on_icbm152(icbm152_2mm):
+    """What the network that ships says of the template, with all of its passes."""
+    return sanum.reconstruct(icbm152_2mm, device="cpu")
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ def test_only_a_t1w_can_be_kept():
     assert COMPOSITIONS == ("anatomy", "keep-healthy", "keep-lesion")
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("kind", COMPOSITIONS)
 def test_the_report_says_what_its_anatomy_shows(parts, kind):
     scan, anatomy, anomaly, brain = parts

@@ -16,7 +16,7 @@ ORIENTATIONS = [
     np.column_stack([axes, signs]) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
 ]
 FEW = (5, 30)
-MORE = (2, 8, 15, 17, 22, 27, 28, 32, 39, 41, 46)  # with FEW: each order of axes, opposite signs
+MORE = (11, 20, 39, 41)  # with FEW: each order of axes, and each axis both ways
 SLICES = st.tuples(*[st.integers(0, 12)] * 3)
 
 

@@ -11,7 +11,7 @@ from sanum.healthy.reconstruction import reconstruct
 from sanum.scan import Scan, ScanError
 from sanum.space.grid import apply_affine, covering
 
-pytestmark = pytest.mark.usefixtures("rough_mirror")
+pytestmark = pytest.mark.usefixtures("rough_mirror", "no_pictures")
 
 
 def ball(scan, centre, radius):

@@ -56,7 +56,7 @@ def test_what_was_not_looked_at_says_nothing():
     assert nothing.warnings == ()
 
 
-@pytest.mark.usefixtures("rough_mirror")
+@pytest.mark.usefixtures("rough_mirror", "no_pictures")
 class TestMainJob:
     def test_errors_are_calibrated_where_the_second_witness_is_heard(self, phantom, phantom_predictor):
         before = reconstruct(phantom, predictor=phantom_predictor)

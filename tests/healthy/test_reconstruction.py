@@ -82,10 +82,10 @@ class TestReconstructThePhantom:
 class TestShippedNetwork:
     """End to end on ICBM152; the numbers of the model card are measured elsewhere."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     @staticmethod
-    def result(icbm152_2mm):
-        return sanum.reconstruct(icbm152_2mm, device="cpu")
+    def result(shipped_on_icbm152):
+        return shipped_on_icbm152
 
     def test_the_brain_is_found(self, result, icbm152_2mm):
         truth = icbm152_2mm.voxels > 0

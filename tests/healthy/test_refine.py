@@ -218,7 +218,7 @@ def with_copy(monkeypatch, phantom_predictor):
     return phantom_predictor
 
 
-@pytest.mark.usefixtures("rough_mirror")
+@pytest.mark.usefixtures("rough_mirror", "no_pictures")
 class TestInTheMainJob:
     def test_all_that_is_shown_is_of_the_refined_maps(self, phantom, with_copy):
         first = reconstruct(phantom, predictor=with_copy, fast=True, contrast="T1w")

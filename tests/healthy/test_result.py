@@ -67,6 +67,7 @@ class TestSave:
         with pytest.raises(ValueError, match='maps is "usual" or "all", not "some"'):
             result.save(tmp_path, maps="some")
 
+    @pytest.mark.usefixtures("no_pictures")
     def test_the_report_tells_the_warnings(self, small):
         page = small.report()
         assert "a warning &lt;of&gt; the run" in page
@@ -78,6 +79,7 @@ class TestSave:
         nameless = replace(small, scan=replace(small.scan, path=None))
         assert nameless.name == "scan"
 
+    @pytest.mark.usefixtures("no_pictures")
     def test_nothing_is_replaced_unasked(self, small, tmp_path):
         (tmp_path / NAMES[3]).write_text("precious")
         with pytest.raises(ScanError, match="exists: pass --overwrite"):

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import sanum
 from sanum.healthy.lesions import COLUMNS, LISTED
 from sanum.healthy.places import AVERAGE_MM, IN_MNI
 from sanum.healthy.reconstruction import reconstruct
@@ -93,8 +92,8 @@ def test_the_way_to_mni_is_that_of_the_pose(phantom, phantom_predictor_type, rou
 
 
 @pytest.mark.full
-def test_the_template_lies_in_its_own_space(icbm152_2mm):
-    result = sanum.reconstruct(icbm152_2mm, fast=True)
+def test_the_template_lies_in_its_own_space(shipped_on_icbm152):
+    result = shipped_on_icbm152
     corners = np.array([[x, y, z] for x in (-50, 50) for y in (-90, 60) for z in (-30, 60)])
     away = apply_affine(result.places.to_mni, corners) - corners
     assert np.linalg.norm(away, axis=1).mean() < 1.5

@@ -9,7 +9,7 @@ from sanum.healthy import reconstruction
 from sanum.healthy.reconstruction import reconstruct
 from sanum.scan.contrast import Decided
 
-pytestmark = pytest.mark.usefixtures("rough_mirror")
+pytestmark = pytest.mark.usefixtures("rough_mirror", "no_pictures")
 
 
 class Listening:

@@ -1,5 +1,6 @@
 import nibabel as nib
 import numpy as np
+import pytest
 
 from sanum.healthy.reconstruction import reconstruct
 from sanum.methods.common.anatomy import Maps
@@ -10,7 +11,7 @@ class NoUncertainty:
     """Brain where it is bright; says nothing of its uncertainty."""
 
     weights_name, weights_sha256, device = "none", "0" * 64, "cpu"
-    box = Box((80, 96, 80), 2.0)
+    box = Box((40, 48, 40), 4.0)
 
     def __call__(self, pair, *, covered=None, quick=False, contrast="unknown"):
         image = pair[0]
@@ -18,6 +19,7 @@ class NoUncertainty:
         return Maps(np.minimum(image, 1), 0 * image, brain, np.full_like(image, np.nan))
 
 
+@pytest.mark.usefixtures("rough_mirror", "no_pictures")
 def test_an_unknown_uncertainty_is_nan_in_the_brain_and_0_outside(phantom, tmp_path):
     result = reconstruct(phantom, predictor=NoUncertainty())
     result.save(tmp_path)

@@ -71,6 +71,14 @@ def fitted(request):
     return made(request.param).fit(NORMALS[:16], validation=VALIDATION)
 
 
+@pytest.fixture
+def own(fitted):
+    """That of each method's own recipe: what all recipes of a method share is tried once."""
+    if fitted.config.name != fitted.method:
+        pytest.skip("the method's own recipe is tried")
+    return fitted
+
+
 OTHERWISE = {"pooling.kind": "top", "score": "code", "map": "kl", "worst": "50", "neighbours": "2"}
 
 
@@ -157,8 +165,8 @@ def test_one_and_two_threads_and_the_callers_draws_change_nothing(fitted):
     assert torch.equal(drawn, torch.rand(3))
 
 
-def test_without_validation_some_are_held_out(fitted):
-    one = made(fitted.config.name).fit(NORMALS, groups=[n // 2 for n in range(24)])
+def test_without_validation_some_are_held_out(own):
+    one = made(own.config.name).fit(NORMALS, groups=[n // 2 for n in range(24)])
     assert list(one.choices) == ["label-free"]
     assert (one.threshold.rule, one.threshold.images) == ("quantile", 4)
     one.calibrate(images(40, seed=3), alpha=0.1)
@@ -180,10 +188,8 @@ def learns_from(name, dtype, channels):
 
 
 @pytest.mark.parametrize(("dtype", "channels"), [(np.uint16, 3), (np.float32, 1)])
-def test_another_type_and_number_of_channels(fitted, dtype, channels):
-    if fitted.config.name != fitted.method:
-        pytest.skip("the method's own recipe is tried")
-    learns_from(fitted.method, dtype, channels)
+def test_another_type_and_number_of_channels(own, dtype, channels):
+    learns_from(own.method, dtype, channels)
 
 
 @pytest.mark.parametrize("name", ["cae", "pca"])
@@ -194,10 +200,10 @@ def test_any_type_and_number_of_channels(name, dtype, channels):
     learns_from(name, dtype, channels)
 
 
-def test_the_pooling_is_heeded(fitted):
-    one = made(fitted.config.name, "pooling.kind=quantile").fit(NORMALS[:16], validation=VALIDATION)
+def test_the_pooling_is_heeded(own):
+    one = made(own.config.name, "pooling.kind=quantile").fit(NORMALS[:16], validation=VALIDATION)
     assert np.isfinite(one.score(SICK)).all()
-    assert not np.array_equal(one.score(SICK), fitted.score(SICK))
+    assert not np.array_equal(one.score(SICK), own.score(SICK))
 
 
 @pytest.mark.parametrize("name", ["cae", "pca"])
@@ -211,14 +217,14 @@ def test_every_pooling(name):
     assert len(set(found)) == 4
 
 
-def test_a_constant_image_is_flagged_and_has_a_score(fitted):
+def test_a_constant_image_is_flagged_and_has_a_score(own):
     flat = np.full((2, 40, 36), 7, np.uint8)
-    found = list(fitted.findings(flat))
+    found = list(own.findings(flat))
     assert all(one.square.is_constant and np.isfinite(one.score) for one in found)
-    one = made(fitted.config.name).fit(np.concatenate([NORMALS[:12], flat]))
+    one = made(own.config.name).fit(np.concatenate([NORMALS[:12], flat]))
     assert one.notes == ("2 of 14 pictures have one value everywhere: left out",)
     with pytest.raises(ScanError, match="all pictures are constant: there is nothing to learn from"):
-        made(fitted.config.name).fit(flat)
+        made(own.config.name).fit(flat)
 
 
 def test_what_cannot_be_done_is_one_sentence(fitted, tmp_path):
@@ -249,10 +255,10 @@ def test_what_cannot_be_done_is_one_sentence(fitted, tmp_path):
         sanum.load(f"{fitted.method}-none")
 
 
-def test_one_image_or_group_is_learned_from_without_a_threshold(fitted):
-    if "components" in registry_keys(fitted):
+def test_one_image_or_group_is_learned_from_without_a_threshold(own):
+    if "components" in registry_keys(own):
         pytest.skip("it needs two")
-    one = made(fitted.config.name).fit(NORMALS[:9], groups=["p"] * 9)
+    one = made(own.config.name).fit(NORMALS[:9], groups=["p"] * 9)
     assert one.threshold is None
     assert "nothing was held out for a threshold" in one.notes[-1]
     with pytest.raises(ValueError, match="there is no threshold: call calibrate with normals, or set one"):

@@ -147,7 +147,7 @@ def test_masks_that_miss_or_are_empty(source, tmp_path):
     assert generate(place, tmp_path / "b", GenerateSettings(seed=1), count=6) == 6  # noise in its place
 
 
-def test_a_mask_that_is_not_what_it_was(source, tmp_path):
+def test_a_mask_that_is_not_there_or_not_what_it_was(source, tmp_path):
     bank = tmp_path / "bank"
     bank.mkdir()
     mask = bank / "stroke-000_mask.nii.gz"
@@ -155,6 +155,9 @@ def test_a_mask_that_is_not_what_it_was(source, tmp_path):
     place = replace(source, lesions=bank)
     generate(place, tmp_path / "a", GenerateSettings(seed=1), count=6)
     record = next(p for p in records(tmp_path / "a") if from_json(p.read_text()).masks)
+    assert any(shape.mask for shape in from_json(record.read_text()).params.shapes)
+    with pytest.raises(RecordError, match="--lesions"):
+        replay(record, Source(source.root, None, source.cache), tmp_path / "b")
     image = nib.load(mask)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine), mask)
     with pytest.raises(RecordError, match=r"stroke-000_mask.nii.gz has changed"):
@@ -227,15 +230,6 @@ def test_a_source_that_is_not_what_it_was(made, source, tmp_path):
         other.write_text(to_json(replace(record, anatomy="sub-99/anat/sub-99_T1w.nii.gz")))
         with pytest.raises(RecordError, match="has no sub-99"):
             replay(other, source, tmp_path)
-
-
-def test_a_mask_that_is_not_there(source, tmp_path):
-    folder = tmp_path / "set"
-    generate(source, folder, GenerateSettings(seed=1), count=6)
-    with_mask = [p for p in records(folder) if any(s.mask for s in from_json(p.read_text()).params.shapes)]
-    assert with_mask
-    with pytest.raises(RecordError, match="--lesions"):
-        replay(with_mask[0], Source(source.root, None, source.cache), tmp_path)
 
 
 class TestCommand:

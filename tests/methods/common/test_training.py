@@ -165,9 +165,10 @@ def test_training_starts_from_other_weights(training_data, runs):
 
 @pytest.mark.full
 def test_stopped_and_resumed_is_like_unbroken(training_data, runs):
-    """With two samples a step in two parts, made ahead by another process, each used twice."""
+    """With two samples a step in two parts, made by this process or ahead by another, each used twice."""
     recipe = replace(TINY, batch_size=2, workers=1, loop=replace(SHORT, steps=3, accumulate=2))
-    whole = load_weights(train(recipe, training_data, runs / "whole", devices=ONE))[0]
+    alone = replace(recipe, workers=0)
+    whole = load_weights(train(alone, training_data, runs / "whole", devices=ONE))[0]
     broken = runs / "broken"
     with pytest.raises(TrainingStopped):
         train(recipe, training_data, broken, devices=ONE, start=Start(stop_after=1))
