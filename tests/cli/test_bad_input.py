@@ -198,7 +198,7 @@ def test_an_image_with_no_head_in_it(sanum, tmp_path, name):
     """With the shipped network, which has seen nothing but heads."""
     path = tmp_path / f"{name}.nii.gz"
     nifti(path, *phantom_like(NO_HEADS[name]))
-    sentence = sanum("reconstruct", path, "-o", tmp_path / "out", "--fast").refused()
+    sentence = sanum("reconstruct", path, "-o", tmp_path / "out").refused()
     assert f"found in {name}.nii.gz: " in sentence
     assert sentence.startswith("no ")
     assert "check that the file shows a head" in sentence

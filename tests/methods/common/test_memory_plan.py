@@ -135,7 +135,7 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 model = nn.Module()
 model.net = UNet(1, 3, 5, (32, 64, 64), 1).eval().to(memory_format=torch.channels_last_3d)
-x = torch.randn(1, 1, 96, 96, 96)
+x = torch.randn(1, 1, 80, 80, 80)
 with torch.inference_mode():
     whole = model.net(x)[0]
     plan = MemoryPlan(model, x.shape[1:], "cpu", room=10**10)
