@@ -1,7 +1,8 @@
 """What several rooms' tests need."""
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -190,11 +191,28 @@ def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prepared(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The one anatomy of `training_data`, prepared; a run finds it where `cache` beside it links here."""
+def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Path, Path], object]:
+    """`prepare` into a folder, from what another process of this run has prepared already: seconds each."""
     from sanum.synth.anatomy import prepare
+
+    base = tmp_path_factory.getbasetemp()
+    kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "anatomies"
+
+    def prepare_once(t1w: Path, parcellation: Path, cache: Path) -> object:
+        own = kept / sha256(t1w.read_bytes() + parcellation.read_bytes()).hexdigest()[:20]
+        prepare(t1w, parcellation, own)
+        for file in own.glob("anatomy-*.npz"):
+            shutil.copy(file, cache)
+        return prepare(t1w, parcellation, cache)
+
+    return prepare_once
+
+
+@pytest.fixture(scope="session")
+def prepared(training_data: Path, prepared_once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one anatomy of `training_data`, prepared; a run finds it where `cache` beside it links here."""
     from sanum.synth.subjects import ixi_pairs
 
     cache = tmp_path_factory.mktemp("prepared")
-    prepare(*ixi_pairs(training_data / "ixi")[0], cache)
+    prepared_once(*ixi_pairs(training_data / "ixi")[0], cache)
     return cache

@@ -11,7 +11,7 @@ from sanum.fluid import border_ramp
 from sanum.space.box import Box
 from sanum.space.grid import Grid, apply_affine
 from sanum.space.mirror import reflection
-from sanum.synth.anatomy import Anatomy, prepare
+from sanum.synth.anatomy import Anatomy
 from sanum.synth.source import Source
 
 CENTRE_MM = (6.0, -10.0, 4.0)  # of the head in the world
@@ -117,11 +117,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def prepared_subject(
-    files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+    files: tuple[Path, Path], prepared_once, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Anatomy, Path]:
     """The subject's anatomy, and the cache that it is kept in."""
     cache = tmp_path_factory.mktemp("cache")
-    return prepare(*files, cache), cache
+    return prepared_once(*files, cache), cache
 
 
 @pytest.fixture(scope="session")
