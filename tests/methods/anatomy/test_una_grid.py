@@ -62,7 +62,7 @@ def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
 @pytest.mark.usefixtures("rough_mirror")
 @pytest.mark.full
 def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
-    recipe = replace(RECIPES["una-1mm"], widths=(8, 16), box=Box((56, 56, 56), 1.0))
+    recipe = replace(RECIPES["una-1mm"], widths=(8, 16), box=Box((72, 72, 72), 1.0))
     net = trained(recipe, anatomy, steps=2)
     with torch.no_grad():  # a head that says brain everywhere
         net.net.fine.weight.zero_()
@@ -77,7 +77,7 @@ def test_a_network_of_1_mm_fills_its_own_box(anatomy, tmp_path):
     result = reconstruct(Scan(voxels, grid.affine), predictor=predictor, force=True)  # it shows no head
     assert result.brain.grid.same_as(grid)
     volume = result.brain.voxels.sum() * grid.voxel_volume_ml
-    assert volume == pytest.approx(56**3 / 1000, rel=0.05)
+    assert volume == pytest.approx(72**3 / 1000, rel=0.05)
     assert any("edge of the model's box" in w for w in result.warnings)
 
 
