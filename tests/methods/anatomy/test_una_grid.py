@@ -53,7 +53,7 @@ def test_a_network_of_4_mm_finds_the_brain_after_some_steps(anatomy, tmp_path):
     predictor = UnaPredictor(weights=tmp_path / "w.safetensors")
     assert predictor.box == Box((40, 48, 40), 4.0)
     scan = Scan(anatomy.t1w, anatomy.grid.affine, "T1w")
-    result = reconstruct(scan, predictor=predictor, fast=True)
+    result = reconstruct(scan, predictor=predictor)
     assert all(image.grid.same_as(scan.grid) for image in result.images.values())
     assert dice(result.brain.voxels > 0, anatomy.brain) > 0.85
     assert np.corrcoef(result.anatomy.voxels[anatomy.brain], anatomy.t1w[anatomy.brain])[0, 1] > 0.5
