@@ -1,11 +1,13 @@
 """What the second stage adds: held-out real T1w of 1 mm, whole or as 5 mm slices, beside cubic interpolation.
 
-The truth is the T1w itself, freed of its bias field. A candidate may be scaled by a line: what counts is
-where things are. Errors are means over the brain of |candidate − truth| with white matter at 1; the gradient
-energy is the mean length of the gradient, against that of the truth.
+The truth is the T1w itself, freed of its bias field; so are the slices, and once more as they were scanned.
+A candidate may be scaled by a line: what counts is where things are. Errors are means over the brain of
+|candidate − truth| with white matter at 1; the gradient energy is the mean length of the gradient, against
+that of the truth.
 """
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +71,13 @@ def main() -> None:
         where = ndimage.binary_erosion(brain, iterations=round(INNER_MM / float(grid.spacing_mm.min())))
         white = float(np.percentile(truth[where], 85))
         truth = truth / white
-        for mm in options.mm:
-            seen, there = (truth, grid) if mm == 0 else as_slices(truth, grid, mm)
-            label = f"{head}, {f'{mm:g} mm slices' if mm else 'as it is'}"
+        shaded = voxels.astype(np.float32) / white
+        for mm, shown in product(options.mm, ("", ", with its shading")):
+            if shown and not mm:
+                continue
+            image = shaded if shown else truth
+            seen, there = as_slices(image, grid, mm) if mm else (image, grid)
+            label = f"{head}, {f'{mm:g} mm slices' if mm else 'as it is'}{shown}"
             if mm:
                 cubic = resample(seen, there, grid, order=3)
                 print(row(f"{label}: cubic", cubic, truth, where, grid.spacing_mm))

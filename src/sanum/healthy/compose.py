@@ -157,13 +157,23 @@ def matched(image: FloatArray, truth: FloatArray, where: Mask, spacing_mm: tuple
         line = np.polyfit(found, target, 1).astype(np.float32)
         slope *= line[0]
         shift = line[0] * shift + line[1]
-    level *= _finer(slope, coarse, grid)
-    level += _finer(shift, coarse, grid)
+    level *= smoothly_finer(slope, coarse, grid)
+    level += smoothly_finer(shift, coarse, grid)
     return level
 
 
-def _finer(x: FloatArray, coarse: Grid, grid: Grid) -> FloatArray:
-    """A smooth map on a finer grid of the same box; beyond its outermost voxels it goes on as it ends."""
+def smoothly_finer(x: FloatArray, coarse: Grid, grid: Grid) -> FloatArray:
+    """A smooth map on a finer grid of the same box; beyond its outermost voxels it goes on as it ends.
+
+    Parameters
+    ----------
+    x : (X, Y, Z) float32
+        On `coarse`.
+    coarse : Grid
+        Of the same axes as `grid`.
+    grid : Grid
+        Where it is wanted.
+    """
     affine = coarse.affine.copy()
     affine[:3, 3] -= affine[:3, :3].sum(axis=1)
     beyond = np.pad(x, 1, mode="edge")

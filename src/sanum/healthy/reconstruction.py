@@ -43,6 +43,7 @@ from .quality import judged
 from .refine import FirstLook, finest
 from .result import Reconstruction
 from .rule import rule_of
+from .slices import agreeing
 from .void import void_in
 from .witness import Testimony
 
@@ -102,8 +103,7 @@ def reconstruct(
     scan = _prepared(raw)
     require_t1w(scan, scan.contrast or "T1w", compose)  # before the work, where the file says it
     require_image(raw, on_refusal)  # as it is: dropped slices that are filled are no whole numbers
-    note("load the model")
-    predictor = predictor or network(weights=weights, device=device)
+    predictor = _loaded(predictor, weights, device, note)
     look = predict(_seen(scan, raw, lesion), predictor, note, on_refusal, lesion)
     if lesion is None and (void := void_in(scan, look.conformed, look.maps)):
         scan, lesion = void.warn(scan), void
@@ -112,6 +112,7 @@ def reconstruct(
     target = _target(scan, space, note)
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
     there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule, look.across)
+    there = there if grid is look.conformed.grid else agreeing(maps, grid, there, look.scan, target)
     quality, uncertainty = judged(look.maps.posture, look.decided, there, heard.scatter, predictor)
     require_t1w(scan, look.decided.contrast, compose)
     return Reconstruction(
@@ -131,6 +132,13 @@ def reconstruct(
         quality=quality,
         places=places_of(look.maps.posture, predictor.box, look.conformed.grid, look.across),
     )
+
+
+def _loaded(
+    predictor: Predictor | None, weights: str | Path | None, device: str, on_step: OnStep
+) -> Predictor:
+    on_step("load the model")
+    return predictor or network(weights=weights, device=device)
 
 
 def _target(scan: Scan, space: Space, on_step: OnStep) -> Scan:
