@@ -74,7 +74,10 @@ def agreeing(maps: Maps, grid: Grid, there: ScanMaps, scan: Scan, target: Scan) 
     own = _own_values(scan.voxels[box], slices, maps.t1w, kept, maps.brain, grid)
     if own is None:
         return there
-    told = 1 - as_slices(kept, grid, slices)
+    spacing = tuple(float(s) for s in slices.spacing_mm)
+    skin = seam(own >= BRIGHTEST, spacing, margin_mm=1.0)  # fat that a slice shows beside the brain
+    kept = np.maximum(kept, resample(skin, slices, grid))
+    told = 1 - np.maximum(as_slices(kept, grid, slices), skin)
     anatomy = np.where(inside, maps.t1w, resample(own, slices, grid, order=3))
     for _ in range(ROUNDS):
         left = (own - as_slices(anatomy, grid, slices)) * told

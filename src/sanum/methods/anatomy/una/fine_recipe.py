@@ -13,6 +13,7 @@ Reached   real T1w of 1 mm that no training has (bench/fine.py: error in the bra
           of the gradient over the truth's), 2 mm -> 1 mm: head-2 .091 -> .065, .64 -> .86; head-4 .064 ->
           .042, .48 -> .66. As 5 mm slices: .115 -> .108 and .079 -> .071, where cubic interpolation of the
           slices has .078 and .060 (asked: 15 % below it). After 2,300 steps .063, .044, .107 and .073.
+          Since the anatomy agrees with the slices (healthy/slices.py, not learned): .071 and .055.
           Made scans of held-out heads, two a contrast (bench/fine_made.py), PSNR in the brain, Dice of the
           network's anomaly at 0.5: T1w 16.9 -> 19.2, .43 -> .33; T1wCE 15.7 -> 17.5; T2w 16.4 -> 17.3, .41 ->
           .28; FLAIR 16.1 -> 17.1, .26 -> .19; PD 13.3 -> 13.4; CT 12.4 -> 12.9. So the anomaly stays that of
