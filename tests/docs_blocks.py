@@ -12,6 +12,7 @@ BLOCK = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)^\1```$", re.MULTILINE)
 HEAVY = {
     "detection.md",
     "how-to/atlas.md",
+    "how-to/chest-findings.md",
     "how-to/cohort.md",
     "how-to/lesion-graphs.md",
     "how-to/other-viewers.md",

@@ -47,6 +47,12 @@ def case():
     return fetal, movie, raw, heart_region(fetal, (N, N))
 
 
+def alone(raw):
+    """Its first slice; the second is the same."""
+    first = {name: getattr(raw, name)[:1] for name in ("kspace", "mask", "maps", "training")}
+    return replace(raw, **first)
+
+
 def test_every_method_gives_a_movie_and_kt_sense_the_beat(case):
     fetal, movie, raw, heart = case
     kt, got = sanum.load("kt"), {}
@@ -65,13 +71,13 @@ def test_every_method_gives_a_movie_and_kt_sense_the_beat(case):
 
 
 def test_lines_of_the_centre_are_training_where_every_frame_has_them(case):
-    raw = case[2]
+    raw = alone(case[2])
     mask = lattice(FRAMES, N, 4, always=8).numpy()
     assert sanum.load("kt").recover(raw).warnings == ()
     told = sanum.load("kt").recover(replace(raw, training=None)).warnings
     assert "k-t FOCUSS" in told[0]
     full = np.broadcast_to(raw.kspace.sum(2, keepdims=True) / 4, raw.kspace.shape)
-    own = replace(raw, kspace=full * mask[:, :, None], mask=np.stack([mask] * 2), training=None)
+    own = replace(raw, kspace=full * mask[:, :, None], mask=mask[None], training=None)
     assert sanum.load("kt").recover(own).warnings == ()
     assert "a network made this movie" in sanum.load("kt").recover(raw, "unet-xf").warnings[0]
 
@@ -105,7 +111,7 @@ def test_networks_that_ship_keep_the_mother(case, name):
     fetal, movie, raw, heart = case
     found, zero = (
         movie_errors(
-            np.abs(sanum.load("kt").recover(raw, method).movie[0]),
+            np.abs(sanum.load("kt").recover(alone(raw), method).movie[0]),
             np.abs(movie),
             heart,
             frame_s=0.072,
