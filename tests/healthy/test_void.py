@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from sanum.healthy.reconstruction import reconstruct
 from sanum.healthy.void import NAME
@@ -49,6 +50,23 @@ def test_a_void_inside_or_at_the_border_is_filled(phantom, knowing, centre, radi
     assert result.provenance["mask"] == NAME
     (warning,) = result.warnings
     assert "taken for a void" in warning
+
+
+def test_a_void_that_the_network_leaves_out_of_the_brain_is_filled_whole(phantom, phantom_predictor_type):
+    class Shy(phantom_predictor_type):
+        """A method whose brain reaches a little into what is missing."""
+
+        def __call__(self, pair, **how):
+            shown, whole = (super(Shy, self).__call__(x, **how) for x in (pair, np.maximum(pair, pair[::-1])))
+            brain = ndimage.binary_dilation(shown.brain > 0.5, iterations=2) * whole.brain
+            return type(whole)(np.minimum(pair[0], 1), whole.anomaly, brain, whole.uncertainty)
+
+    whole = reconstruct(phantom, predictor=Shy())
+    scan, ball = blanked(phantom, ((-40, -10, 10), 30))
+    void = ball & (whole.brain.voxels > 0)
+    result = reconstruct(scan, predictor=Shy())
+    assert (result.anomaly_mask.voxels[void] > 0).mean() > 0.97
+    assert (result.anatomy.voxels[void] > 0.1).mean() > 0.97
 
 
 def test_the_background_may_have_any_value(phantom, knowing):

@@ -77,11 +77,13 @@ def void_in(scan: Scan, conformed: Conformed, maps: Maps) -> Void | None:
     grid, found = conformed.grid, maps.brain > 0.5
     blank = (resample(nothing, scan.grid, grid, fill=1.0) > 0.99) & conformed.covered
     spacing = float(grid.spacing_mm[0])
-    near_brain = ndimage.distance_transform_edt(~found, sampling=spacing) <= BESIDE_MM
+    near_brain = _near(found, spacing)
     if not _centres(blank & near_brain, spacing).any():
         return None
     across = find_mirror(conformed.image, grid)
     other = mirror(blank.astype(np.float32), grid, across) < 0.5  # the other side shows something
+    # a network may leave most of a large void out of the brain: the other side says how far it should reach
+    near_brain |= _near(mirror(found.astype(np.float32), grid, across) > 0.5, spacing)
     known = mirror(conformed.covered.astype(np.float32), grid, across) > 0.99
     one_sided = blank & other & known
     centres = _centres(one_sided & near_brain, spacing)
@@ -101,6 +103,11 @@ def void_in(scan: Scan, conformed: Conformed, maps: Maps) -> Void | None:
     )
     inside = thin if thin.sum() <= MOST_THIN * inside.sum() else inside
     return Void(Scan(inside, scan.affine), NAME) if inside.any() else None
+
+
+def _near(brain: Mask, spacing_mm: float) -> Mask:
+    """A brain and what lies beside it."""
+    return np.asarray(ndimage.distance_transform_edt(~brain, sampling=spacing_mm) <= BESIDE_MM)
 
 
 def _centres(mask: Mask, spacing_mm: float, radius_mm: float = RADIUS_MM) -> Mask:
