@@ -20,10 +20,8 @@ from .compose import BLUR_MM, BRIGHTEST, RIM_MM, grown, seam, smoothly_finer
 from .grids import ScanMaps, to_scan_grid
 
 AGREEING = "the anatomy agrees with the scan's slices"  # for the record
-THICK = (
-    2.5  # voxels of the second stage in a slice; in thinner ones there is little to gain, and noise to copy
-)
-ROUNDS = 4  # bench/fine.py: after three nothing changes any more
+THICK = 2.5  # voxels of the second stage in a slice; thinner ones have little to give but noise
+ROUNDS = 4  # of `head-2` as 5 mm slices the error is .0745, .0696, .0682 and .0681 after 1, 2, 4 and 8
 SHADING_MM = 2.0  # voxels that the shading is found on
 _DARKEST, _FLATTEST = 0.02, 1e-3  # of the median of tissue; deviation over mean
 _FINEST_MM = 1.0  # steps across a slice
