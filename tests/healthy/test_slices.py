@@ -1,13 +1,14 @@
 """A refined anatomy of thick slices agrees with them, and stays itself in and around an anomaly."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from sanum.healthy.grids import to_scan_grid
-from sanum.healthy.slices import agreeing, as_slices, is_of_slices
+from sanum.healthy.slices import AGREEING, agreeing, as_slices, is_of_slices, with_slices
 from sanum.methods.common.anatomy import Maps
 from sanum.scan import Scan
 from sanum.space.grid import Grid
@@ -81,12 +82,20 @@ def test_an_anomaly_and_what_is_around_it_stay(head):
     assert change[20:36, 20:36, 40].mean() > 0.03
 
 
-def test_a_scan_that_shows_nothing_changes_nothing(head):
+def test_a_scan_that_shows_nothing_changes_nothing_and_nothing_else_is_said(head):
     truth, maps, _ = head
     target = Scan(truth, FINE.affine)
     before = to_scan_grid(maps, FINE, target)
     flat = Scan(np.full(thick(2).shape, 7.0, np.float32), thick(2).affine, contrast="T1w")
     assert agreeing(maps, FINE, before, flat, target) is before
+    stage = {"stage": "second, at 1 mm"}
+    for scan, grid, said in (
+        (flat, thick(2), "second, at 1 mm"),
+        (scanned(truth, thick(2)), thick(2), f"second, at 1 mm; {AGREEING}"),
+        (scanned(truth, thick(2)), FINE, "second, at 1 mm"),  # the first stage's own grid
+    ):
+        look = SimpleNamespace(scan=scan, conformed=SimpleNamespace(grid=grid))
+        assert with_slices(before, stage, maps, FINE, look, target)[1] == {"stage": said}
 
 
 def test_a_slice_is_a_mean_across_it():

@@ -43,7 +43,7 @@ from .quality import judged
 from .refine import FirstLook, finest
 from .result import Reconstruction
 from .rule import rule_of
-from .slices import agreeing
+from .slices import with_slices
 from .void import void_in
 from .witness import Testimony
 
@@ -112,7 +112,7 @@ def reconstruct(
     target = _target(scan, space, note)
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
     there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule, look.across)
-    there = there if grid is look.conformed.grid else agreeing(maps, grid, there, look.scan, target)
+    there, stage = with_slices(there, stage, maps, grid, look, target)
     quality, uncertainty = judged(look.maps.posture, look.decided, there, heard.scatter, predictor)
     require_t1w(scan, look.decided.contrast, compose)
     return Reconstruction(

@@ -24,7 +24,6 @@ from .filling import mirrored
 from .mask import Lesion
 from .network import second_stage
 from .postprocess import postprocess
-from .slices import AGREEING, is_of_slices
 
 COARSEST_MM = 1.6  # the finest side of a scan's voxels, above which 1 mm would show nothing more
 _OF_THE_FIRST = {"witnesses": "rule", "calibration": "calibration"}  # learned on its maps, used on finer ones
@@ -138,8 +137,7 @@ def finest(
     fine, maps = refined(look, refiner, lesion)
     learned = [word for name, word in _OF_THE_FIRST.items() if getattr(predictor, name, None) is not None]
     beside = f"; the first stage's {' and '.join(learned)}" if learned else ""
-    agreement = f"; {AGREEING}" if is_of_slices(look.scan, refiner.box.spacing_mm) else ""
-    return fine.grid, maps, {"stage": f"second, at {refiner.box.spacing_mm:g} mm{beside}{agreement}", **about}
+    return fine.grid, maps, {"stage": f"second, at {refiner.box.spacing_mm:g} mm{beside}", **about}
 
 
 def refined(look: FirstLook, refiner: Refiner, lesion: Lesion | None = None) -> tuple[Conformed, Maps]:
