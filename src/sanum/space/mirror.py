@@ -6,6 +6,8 @@ for any contrast, since the image is compared with itself. A lesion is an outlie
 the local contrast limits its effect.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -63,8 +65,10 @@ def find_mirror(voxels: AnyArray, grid: Grid) -> Affine:
     weight = np.clip(x - np.percentile(x, 5), 0, None)
     centre = _centroid(weight, coarse)
     score = _Score(x, coarse, centre)
-    ranked = sorted(product(_STARTS, repeat=3), key=score)
-    best = min((_descend(score, s) for s in ranked[:_DESCENTS]), key=lambda r: r[1])[0]
+    starts = list(product(_STARTS, repeat=3))
+    with ThreadPoolExecutor(min(torch.get_num_threads(), _DESCENTS)) as pool:  # each look is on one thread
+        ranked = [s for _, s in sorted(zip(pool.map(score, starts), starts, strict=True), key=lambda r: r[0])]
+        best = min(pool.map(partial(_descend, score), ranked[:_DESCENTS]), key=lambda r: r[1])[0]
     fine = at_spacing(grid, 3.0)
     at_last = _Score(resample(voxels, grid, fine), fine, centre)
     best = _descend(at_last, best, step=0.6, evaluations=_LAST_EVALUATIONS)[0]

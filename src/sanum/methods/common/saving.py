@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from ...files import parse_json, read_small
 from ...scan import Scan, ScanError, write
 from ...scan.names import output_name, printable
 from ...scan.write import has_own_files, is_own_folder, reason_of, together
-from ..api import OutputSpec, Result
+from ..api import Output, OutputSpec, Result
 
 _MOST_BYTES = 1 << 22  # of a record
 
@@ -176,8 +177,7 @@ def save_result(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with together(folder, result.name, last=last, outdated=outdated) as hidden:
-            for name, file in wanted.items():
-                _write_content(name, outputs[name].content, hidden / file)
+            _write_contents(outputs, {name: hidden / file for name, file in wanted.items()})
             if record is not None:
                 texts[last] = json.dumps(record, indent=2) + "\n"
             for file, text in texts.items():
@@ -202,10 +202,25 @@ def _folders_before(record: Path) -> set[str]:
     return {name for name in names if Path(name).name == name and has_own_files(record.with_name(name))}
 
 
+def _write_contents(outputs: Mapping[str, Output], paths: Mapping[str, Path]) -> None:
+    """Each output in its file; images are packed on a thread beside while the others are made."""
+    pool = ThreadPoolExecutor(1)
+    begun = []
+    try:
+        for name, path in paths.items():
+            content = outputs[name].content
+            if isinstance(content, Scan):
+                begun.append(pool.submit(write, content, path))
+            else:
+                _write_content(name, content, path)
+        for image in begun:
+            image.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _write_content(name: str, content: Any, path: Path) -> None:
-    if isinstance(content, Scan):
-        write(content, path)
-    elif isinstance(content, FolderContent):
+    if isinstance(content, FolderContent):
         path.mkdir()
         content.write(path)
     elif isinstance(content, bytes):
