@@ -124,3 +124,13 @@ def test_a_scan_takes_it_from_there(tmp_path, saved, voxels):
     path.with_name("scan.json").write_text(json.dumps(MPRAGE))
     scan = read(path)
     assert (scan.contrast, scan.contrast_by, scan.warnings) == ("T1w", "sidecar", ())
+
+
+def test_an_agent_that_the_header_names_is_not_denied_in_silence(tmp_path, saved, voxels):
+    path = saved(tmp_path / "scan.nii.gz", voxels)
+    beside = {"T1wCE": '{"SeriesDescription": "AX T1 +C"}', "T1w": '{"SeriesDescription": "AX T1"}'}
+    path.with_name("scan.json").write_text(beside["T1wCE"])
+    told = "the JSON file beside it is of a T1wCE: taken as T1w, as asked for"
+    assert read(path, contrast="T1w").warnings == (told,)
+    path.with_name("scan.json").write_text(beside["T1w"])
+    assert read(path, contrast="T1wCE").warnings == ()

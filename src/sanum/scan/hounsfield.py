@@ -51,8 +51,8 @@ def contrast_by_values(scan: Scan, asked: str | None = None) -> Scan:
 
 def _against(found: Decided, asked: str) -> str | None:
     """What contradicts a user, in words; who says nothing, or less, does not."""
-    if found.contrast in (None, asked) or {found.contrast, asked} == {"T1w", "T1wCE"}:
-        return None
+    if found.contrast in (None, asked) or (found.contrast, asked) == ("T1w", "T1wCE"):
+        return None  # not everybody writes the agent down
     if asked == "unknown" and found.contrast != "CT":
         return None
     return {
