@@ -7,15 +7,32 @@ import pytest
 
 from sanum.healthy import rule
 from sanum.healthy.calibration import Calibration, to_header
-from sanum.healthy.quality import LOW, STRANGE, UNTOLD, USUAL, WELL_POSED, quality_of
+from sanum.healthy.quality import (
+    AGREEING,
+    CONTRADICTING,
+    LOW,
+    STRANGE,
+    UNTOLD,
+    USUAL,
+    WELL_POSED,
+    quality_of,
+)
 from sanum.healthy.reconstruction import reconstruct
-from sanum.methods.common.anatomy import Posture
+from sanum.methods.common.anatomy import Maps, Posture
 from sanum.scan.contrast import Decided
 
 from .rules import RULE
 
 SOME = Calibration({"unknown": 1.0}, {"unknown": 0.1}, slope=0.5)
-WELL, T1W = Posture(np.eye(4), 0.6), Decided("T1w", "user")
+NOTHING = np.zeros((1, 1, 1), np.float32)
+
+
+def maps_with(fit=None, disagreement=None):
+    posture = None if fit is None else Posture(np.eye(4), fit)
+    return Maps(NOTHING, NOTHING, NOTHING, NOTHING, posture=posture, disagreement=disagreement)
+
+
+WELL, T1W = maps_with(0.6, AGREEING), Decided("T1w", "user")
 
 
 def test_a_scan_as_the_model_knows_them():
@@ -27,7 +44,7 @@ def test_a_scan_as_the_model_knows_them():
 def test_it_falls_with_either_and_the_worse_one_counts():
     scattered = quality_of(WELL, T1W, 0.1 * (USUAL + STRANGE) / 2, SOME)
     assert scattered.value == pytest.approx(0.5)
-    badly = quality_of(Posture(np.eye(4), 0.12), T1W, 0.1 * (USUAL + STRANGE) / 2, SOME)
+    badly = quality_of(maps_with(0.12), T1W, 0.1 * (USUAL + STRANGE) / 2, SOME)
     assert badly.value < scattered.value
     assert badly.warnings == (
         f"the quality of the result is low ({badly.value:.2f} of 1): the average brain hardly fits the scan",
@@ -35,7 +52,15 @@ def test_it_falls_with_either_and_the_worse_one_counts():
 
 
 def test_where_the_pose_is_good_enough_more_is_no_better():
-    assert quality_of(Posture(np.eye(4), WELL_POSED), T1W, 0.1, SOME).value == pytest.approx(1)
+    assert quality_of(maps_with(WELL_POSED), T1W, 0.1, SOME).value == pytest.approx(1)
+
+
+def test_two_passes_that_differ_are_worth_little():
+    middle = quality_of(maps_with(0.6, (AGREEING + CONTRADICTING) / 2), T1W, 0.1, SOME)
+    assert middle.value == pytest.approx(0.5)
+    apart = quality_of(maps_with(0.6, CONTRADICTING), T1W, 0.1, SOME)
+    assert apart.value == 0
+    assert "its left-right flip gives another anatomy" in apart.warnings[0]
 
 
 def test_an_unknown_contrast_costs_some():
@@ -51,7 +76,7 @@ def test_a_scan_whose_fit_fails_is_worth_nothing():
 
 def test_what_was_not_looked_at_says_nothing():
     assert quality_of(WELL, T1W, None, SOME).value == quality_of(WELL, T1W, 9.0, None).value == 1
-    nothing = quality_of(None, T1W, None, None)
+    nothing = quality_of(maps_with(), T1W, None, None)
     assert math.isnan(nothing.value)
     assert nothing.warnings == ()
 

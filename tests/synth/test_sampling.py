@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,18 @@ def test_without_the_fluid_an_anomaly_stays_as_it_starts(anatomy):
     assert not one[~anatomy.brain].any()
     assert not np.array_equal(one, other)
     assert len(np.unique(one)) < len(np.unique(other))  # a softened mask, and what spread
+
+
+def test_the_ageing_of_white_matter_has_a_switch_of_its_own(anatomy):
+    with_it, without = (
+        [
+            p.world.ageing
+            for p in drawn(anatomy, SamplingConfig(draws="world", white_matter_ageing=on), count=20)
+        ]
+        for on in (True, False)
+    )
+    assert min(a.caps for a in with_it) > 0 == max(a.caps for a in without)
+    assert [replace(a, caps=0.0) for a in with_it] == without
 
 
 @pytest.mark.parametrize("name", ["real", "patients", "healthy"])

@@ -113,7 +113,7 @@ def reconstruct(
     lesion, rule = lesion and lesion.on(target.grid), rule_of(predictor)
     there, heard = back_with(lesion, maps, grid, target, look.decided.contrast, rule, look.across)
     there, stage = with_slices(there, stage, maps, grid, look, target)
-    quality, uncertainty = judged(look.maps.posture, look.decided, there, heard.scatter, predictor)
+    quality, uncertainty = judged(look.maps, look.decided, there, heard.scatter, predictor)
     require_t1w(scan, look.decided.contrast, compose)
     return Reconstruction(
         scan=target,

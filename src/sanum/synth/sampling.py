@@ -49,6 +49,9 @@ class SamplingConfig:
         Share of samples whose contrast the network is told; it is not told what is drawn freely.
     sick : bool
         Each sample also has the T1w and the FLAIR with the anomaly.
+    white_matter_ageing : bool
+        The draws of the world have bright caps around the ventricles, more in old heads: normal, and at the
+        border to what is not. Without, there are none.
     thick : float
         Share of samples with slices of `THICK_MM`, beside those that the level of corruption draws.
     """
@@ -66,6 +69,7 @@ class SamplingConfig:
     sick: bool = False
     draws: Draws = "usual"
     told: float = 0.7
+    white_matter_ageing: bool = True
     thick: float = 0.0
 
     def __post_init__(self) -> None:
@@ -99,6 +103,9 @@ class SamplingConfig:
             draws=self.draws,
             spacing_mm=spacing_mm,
         )
+        if not self.white_matter_ageing:
+            ageing = replace(params.world.ageing, caps=0.0)
+            params = replace(params, world=replace(params.world, ageing=ageing))
         if self.thick and rng.random() < self.thick:
             voxel = [spacing_mm] * 3
             voxel[int(rng.choice(3, p=THICK_AXES))] = float(rng.uniform(*THICK_MM))

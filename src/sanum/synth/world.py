@@ -1,7 +1,8 @@
 """Heads and scans as the world has them: old, shaded, with lesions of many kinds; draw, then apply.
 
 Beside the published draws (Table B.1, half masks and half noise): ageing, shading, mass effect, and three
-more kinds of anomalies, spots of the white matter, tumours and small acute foci.
+more kinds of anomalies, spots of the white matter, tumours and small acute foci. Glioblastomas displace the
+lateral ventricles (Steed et al. 2018, Sci Rep 8:2827); how far ours push, and their oedema, are our choice.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ import torch
 from scipy import ndimage
 
 from sanum.methods.anatomy.una.model import Una
-from sanum.methods.anatomy.una.predict import NO_POSE, UnaPredictor, is_cut
+from sanum.methods.anatomy.una.predict import NO_POSE, SETTLED_MM, UnaPredictor, is_cut
 from sanum.space.box import Box
 from sanum.space.grid import apply_affine
 from sanum.weights.file import save_weights
@@ -80,9 +80,9 @@ def test_the_pose_is_read_off_the_anatomy_and_the_scan(predictor, monkeypatch):
     monkeypatch.setattr("sanum.space.register.MOST_REFINING_STEPS", 30)
     seen = ball((62, 80, 60), centre=SHIFT)
     other_contrast = np.where(seen > 0, 1.2 - seen, 0).astype(np.float32)
-    assert error_of(predictor._pose(maps_of(seen), other_contrast)) < 2
+    assert error_of(predictor._pose(maps_of(seen), other_contrast)[0]) < 2
     blurred = ndimage.gaussian_filter(np.roll(seen, (2, -1, 1), axis=(0, 1, 2)), 2)  # a poor prediction
-    assert error_of(predictor._pose(maps_of(blurred), other_contrast)) < 2
+    assert error_of(predictor._pose(maps_of(blurred), other_contrast)[0]) < 2
 
 
 @pytest.mark.full
@@ -91,7 +91,7 @@ def test_the_pose_of_a_slab(predictor):
     covered = np.zeros(SHAPE, bool)
     covered[:, :, 36:58] = True
     slab = seen * covered
-    assert error_of(predictor._pose(maps_of(slab), slab, covered)) < 8
+    assert error_of(predictor._pose(maps_of(slab), slab, covered)[0]) < 8
 
 
 def test_what_cannot_be_registered_has_no_pose(predictor):
@@ -150,12 +150,12 @@ def test_quick_is_one_pass(coarse, passes):
 def test_the_flipped_pair_gives_the_flipped_maps(coarse, passes, monkeypatch):
     pair = pair_of(ball((62, 80, 60), centre=(6, -4, 2)))
     across = np.diag([-1.0, 1, 1, 1])
-    monkeypatch.setattr(coarse, "_pose", lambda *_: POSE)
+    monkeypatch.setattr(coarse, "_pose", lambda *_: (POSE, 9.0))
     maps = coarse(pair)
     assert passes[0] is None
     assert len(passes) == 4
     assert maps.warnings == ()
-    monkeypatch.setattr(coarse, "_pose", lambda *_: across @ POSE @ across)
+    monkeypatch.setattr(coarse, "_pose", lambda *_: (across @ POSE @ across, 9.0))
     mirrored = coarse(np.ascontiguousarray(pair[:, ::-1]))
     np.testing.assert_allclose(maps.t1w[::-1], mirrored.t1w, atol=1e-3)
 
@@ -166,6 +166,7 @@ def test_a_part_of_a_brain_takes_no_more_passes_and_searches_than_it_says(coarse
     covered = np.zeros(SHAPE, bool)
     covered[:, :, 36:58] = True
     monkeypatch.setattr("sanum.space.register.MOST_STEPS", 5)
+    monkeypatch.setattr("sanum.methods.anatomy.una.predict.SETTLED_MM", 0.0)
     searches = []
     execute = sitk.ImageRegistrationMethod.Execute
     monkeypatch.setattr(
@@ -176,7 +177,7 @@ def test_a_part_of_a_brain_takes_no_more_passes_and_searches_than_it_says(coarse
     monkeypatch.setattr(coarse, "_maps", lambda _, pose, told: passes.append(pose) or found)
     maps = coarse(pair_of(seen * covered), covered=pair_of(covered.astype(np.float32))[0] > 0.5)
     assert maps.warnings == ()
-    assert len(searches) == (8 + 1) + (1 + 1)
+    assert len(searches) == (8 + 1) + 1
     assert len(passes) == 4
 
 
@@ -187,10 +188,20 @@ def test_without_a_pose_the_average_serves_and_the_user_is_told(coarse, passes, 
 
 
 def test_a_pose_once_found_is_kept(coarse, passes, monkeypatch):
-    answers = iter([POSE, None])
+    answers = iter([(POSE, 9.0), None])
     monkeypatch.setattr(coarse, "_pose", lambda *_: next(answers))
     assert coarse(pair_of(ball((62, 80, 60)))).warnings == ()
     assert [p is None for p in passes] == [True, False, False]
+
+
+def test_a_pose_that_the_scan_agrees_with_is_not_sought_again(coarse, passes, monkeypatch):
+    monkeypatch.setattr(coarse, "_pose", lambda *_: (POSE, SETTLED_MM - 0.1))
+    coarse(pair_of(ball((62, 80, 60))))
+    assert len(passes) == 3
+    passes.clear()
+    monkeypatch.setattr(coarse, "_pose", lambda *_: (POSE, SETTLED_MM))
+    coarse(pair_of(ball((62, 80, 60))))
+    assert len(passes) == 4
 
 
 def test_the_number_of_threads_changes_no_bit(tmp_path):

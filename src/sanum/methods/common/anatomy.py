@@ -45,6 +45,8 @@ class Maps:
         What the user should know about how they came about.
     posture : Posture, optional
         How the brain lies; None from a method that does not look.
+    disagreement : float, optional
+        Of two passes, mean absolute difference of the two `t1w` in the brain; None where there was one.
     """
 
     t1w: FloatArray
@@ -53,6 +55,7 @@ class Maps:
     uncertainty: FloatArray
     warnings: tuple[str, ...] = ()
     posture: Posture | None = None
+    disagreement: float | None = None
 
 
 class Predictor(Protocol):
