@@ -1,5 +1,7 @@
 """The residual in a scan's own contrast: of a phantom whose curve, field and lesion are known."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -105,6 +107,12 @@ class TestFailure:
         found = own_contrast_residual(image, *anatomy, SPACING)
         assert "scatter by" in found.failure
         assert not found.z.any()
+        assert not found.said.any()
+
+    def test_hounsfield_units_that_have_nothing_to_do_with_the_anatomy(self, anatomy):
+        image = np.random.default_rng(3).normal(35, 60, SHAPE).astype(np.float32)
+        found = own_contrast_residual(image, *anatomy, SPACING, ct=True)
+        assert re.search(r"scatter by \d+ HU around", found.failure)
         assert not found.said.any()
 
     def test_too_little_tissue(self, anatomy):

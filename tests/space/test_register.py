@@ -158,6 +158,12 @@ class TestTheWorkHasABound:
         assert max(samples[:-1]) <= 1.3 * 0.2 / 64 * self.part.sum()  # a slab's border shifts by half a voxel
         assert samples[-1] <= 1.3 * 0.2 / 8 * self.part.sum()
 
+    def test_of_a_part_whose_place_is_known(self, pair, searches):
+        fixed, moving = pair
+        register_affine(fixed * self.part, self.grid, moving, self.grid, region=self.part, start=np.eye(4))
+        (search,) = searches
+        assert max(self.steps_of_levels(search).values()) <= MOST_STEPS
+
     def test_of_refining(self, pair, searches):
         fixed, moving = pair
         refine_affine(fixed, self.grid, moving, self.grid, np.eye(4), region=self.part)

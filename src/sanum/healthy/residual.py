@@ -23,7 +23,7 @@ RIM_MM = 3.0  # from the brain's border, along each axis: about 4 mm in the mean
 FLUID, TISSUE = 0.35, 0.55  # anatomy below which nothing is said, and above which all is
 BLUR_MM = 1.2  # σ of the smoothing
 SLIP_MM = 1.0  # how far an edge of the predicted anatomy may be off
-WORST_FIT = 0.35  # robust deviation of log intensity: of a scan whose tissue says nothing about it
+WORST_FIT = 0.35  # scatter (as of `Residual`) of a scan whose tissue says nothing about it
 _FLOOR = 0.02  # of the median: lower intensities are no darker
 _LEAST = 2e-3  # deviation of log intensity: half a step of 8 bits, for scans without noise
 _HALF = 1.4826  # of a median absolute deviation to a standard deviation
@@ -87,10 +87,9 @@ def own_contrast_residual(
     if y.min() == y.max():
         return Residual(*nothing, "its tissue has a single value")
     curve, field, spread = _fit(a, y, None if ct else x)
-    if not ct and (not np.isfinite(spread) or spread > WORST_FIT):
-        return Residual(
-            *nothing, f"its intensities scatter by {spread:.0%} around those of its anatomy", spread
-        )
+    if not np.isfinite(spread) or spread > WORST_FIT:
+        by = f"{100 * spread:.0f} HU" if ct else f"{spread:.0%}"
+        return Residual(*nothing, f"its intensities scatter by {by} around those of its anatomy", spread)
     predicted = np.interp(anatomy, KNOTS, curve).astype(np.float32)
     rest = level - predicted
     if not ct:

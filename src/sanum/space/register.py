@@ -77,6 +77,7 @@ def register_affine(
     moving_grid: Grid,
     *,
     region: Mask | None = None,
+    start: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """World map (4, 4), fixed mm → moving mm, that makes the two volumes correlate best.
 
@@ -98,6 +99,8 @@ def register_affine(
     region : (X, Y, Z) bool, optional
         Where `fixed` was taken at all. A part has no centre of mass of the whole: the best of seven starts
         along z is kept.
+    start : (4, 4), optional
+        A map that is near already: of a part, the only start.
     """
     if region is None:
         a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)
@@ -107,7 +110,7 @@ def register_affine(
         return _descend(a, b, sitk.AffineTransform(middle))[0]
 
     def descend(
-        first: sitk.AffineTransform, levels: tuple[tuple[int, float], ...]
+        first: sitk.AffineTransform, levels: tuple[tuple[int, float], ...] = _LEVELS
     ) -> tuple[npt.NDArray[np.float64], float]:
         a, b = to_sitk(fixed, fixed_grid), to_sitk(moving, moving_grid)  # ITK writes into what it shares
         return _descend(a, b, first, _mask(region, fixed_grid), levels)
@@ -115,6 +118,8 @@ def register_affine(
     def roughly(first: sitk.AffineTransform) -> tuple[npt.NDArray[np.float64], float]:
         return descend(first, _LEVELS[:1])
 
+    if start is not None:
+        return descend(_to_itk(start))[0]
     between = _LPS @ (moving_grid.centre_mm - fixed_grid.centre_mm)
     starts = []
     for z in STARTS_MM:
