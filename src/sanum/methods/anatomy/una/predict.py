@@ -105,9 +105,10 @@ class UnaPredictor:
     ) -> Maps:
         """Predict the maps of one pair (2, X, Y, Z): the mean over the pair and its left-right flip.
 
-        The network has at most `POSE_ROUNDS` + 2 passes. The first round has a search by correlation, of a
-        part of a brain eight, and each has one by mutual information, at 2 mm; their bounds are in
-        `sanum.space.register`. Where the two of the first round end near each other, there is no second.
+        The network has at most `POSE_ROUNDS` + 2 passes. Each round has a search by mutual information, at
+        2 mm; the first, and one after a search that failed, also one by correlation, of a part of a brain
+        eight. Their bounds are in `sanum.space.register`. Where the two of a round end near each other, it
+        is the last.
 
         Parameters
         ----------
